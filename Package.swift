@@ -1,0 +1,81 @@
+// swift-tools-version:6.2
+import PackageDescription
+
+// Package.resolved is not kept, so every dependency is exact, the indirect ones too.
+let package = Package(
+  name: "token-broker",
+  products: [.executable(name: "token-broker", targets: ["token-broker"])],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser.git", exact: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-asn1.git", exact: "1.7.4"),
+    .package(url: "https://github.com/apple/swift-certificates.git", exact: "1.21.1"),
+    .package(url: "https://github.com/apple/swift-crypto.git", exact: "4.5.2"),
+    .package(url: "https://github.com/apple/swift-log.git", exact: "1.16.2"),
+    .package(url: "https://github.com/vapor/jwt-kit.git", exact: "5.7.1"),
+  ],
+  targets: [
+    // C libraries: a header each, no Swift.
+    .systemLibrary(name: "CLinux"),
+    .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+    .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+
+    // From the bottom up; no arrow points down this list.
+    .target(name: "Sockets", dependencies: ["CLinux", "COpenSSL"], swiftSettings: settings),
+    .target(name: "HTTPServer", dependencies: ["Sockets"], swiftSettings: settings),
+    .target(
+      name: "OAuth",
+      dependencies: [
+        "CCurl",
+        .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "JWTKit", package: "jwt-kit"),
+      ],
+      swiftSettings: settings),
+    .target(
+      name: "TokenBroker",
+      dependencies: ["OAuth", .product(name: "Logging", package: "swift-log")],
+      swiftSettings: settings),
+    .target(
+      name: "DevTenant",
+      dependencies: [
+        "HTTPServer", "Sockets",
+        .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "CryptoExtras", package: "swift-crypto"),
+        .product(name: "SwiftASN1", package: "swift-asn1"),
+        .product(name: "X509", package: "swift-certificates"),
+      ],
+      swiftSettings: settings),
+    .executableTarget(
+      name: "token-broker",
+      dependencies: [
+        "DevTenant", "HTTPServer", "OAuth", "Sockets", "TokenBroker",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: settings),
+
+    .testTarget(name: "SocketsTests", dependencies: ["Sockets"], swiftSettings: settings),
+    .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
+    .testTarget(
+      name: "HTTPServerTests", dependencies: ["HTTPServer", "Sockets", "TestSupport"], swiftSettings: settings),
+    .testTarget(
+      name: "OAuthTests",
+      dependencies: ["DevTenant", "OAuth", .product(name: "JWTKit", package: "jwt-kit")],
+      swiftSettings: settings),
+    .testTarget(name: "TokenBrokerTests", dependencies: ["OAuth", "TokenBroker"], swiftSettings: settings),
+    .testTarget(
+      name: "IntegrationTests",
+      dependencies: ["DevTenant", "OAuth", "token-broker", .product(name: "Crypto", package: "swift-crypto")],
+      swiftSettings: settings),
+  ]
+)
+
+var settings: [SwiftSetting] {
+  [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+  ]
+}

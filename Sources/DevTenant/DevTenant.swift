@@ -1,0 +1,111 @@
+import HTTPServer
+package import Sockets
+import Synchronization
+
+/// A small, honest Auth0 look-alike: real signatures over real TLS, Auth0's refusals in Auth0's words, and faults to order.
+package final class DevTenant: Sendable {
+  package struct Options: Sendable {
+    package var address: SocketAddress
+    package var tls = true
+    package var certificate = CertificateKind.valid
+    package var clientID = "dev-client"
+    /// Those accepted; none: one is made up.
+    package var secrets: [String] = []
+    /// Of a token, in seconds.
+    package var lifetime = 86400
+    /// The APIs known, with the scopes granted for each.
+    package var audiences: [String: [String]] = [
+      "https://api.example.com/": ["read:a", "write:a"], "https://api.example.com": ["read:a"],
+      "https://ledger.example.com/": [],
+    ]
+
+    package init(address: SocketAddress) {
+      self.address = address
+    }
+  }
+
+  package enum CertificateKind: Sendable {
+    case valid
+    /// For a host that the tenant is not.
+    case wrongHost
+    case expired
+  }
+
+  /// What the key-set endpoint answers with.
+  package enum KeySetMode: Sendable {
+    case normal
+    /// Keys that must not be used stand before the right one.
+    case decoys
+    /// Another key stands before the right one, with the same `kid`.
+    case duplicateID
+    case empty
+    /// Status 500.
+    case failing
+  }
+
+  struct State {
+    var secrets: [String]
+    var lifetime: Int
+    /// The first signs; all are published.
+    var keys: [SigningKey]
+    var keySetMode = KeySetMode.normal
+    var latency = Duration.zero
+    var scripts: [String: [Fault]] = [:]
+    var statistics = Statistics()
+  }
+
+  package let clientID: String
+  /// What a client must trust; nil without TLS.
+  package let certificatePEM: String?
+  /// Without a slash at the end.
+  package let baseURL: String
+  let audiences: [String: [String]]
+  let state: Mutex<State>
+  private let server: Server
+
+  /// Makes keys and certificate and listens; requests wait until `run`.
+  package init(_ options: Options) throws {
+    let secrets = options.secrets.isEmpty ? [Self.randomSecret()] : options.secrets
+    state = Mutex(State(secrets: secrets, lifetime: options.lifetime, keys: [try SigningKey()]))
+    let identity = options.tls ? try TLSIdentity(options.certificate) : nil
+    let tls = try identity.map { try TLSContext(certificatePEM: $0.certificatePEM, keyPEM: $0.keyPEM) }
+    server = try Server(label: "tenant", [Server.Binding(options.address, tls: tls)], loops: 1)
+    certificatePEM = identity?.certificatePEM
+    baseURL = "\(options.tls ? "https" : "http")://\(server.addresses[0])"
+    clientID = options.clientID
+    audiences = options.audiences
+  }
+
+  private static func randomSecret() -> String {
+    (0..<4).map { _ in String(UInt64.random(in: .min ... .max), radix: 36) }.joined()
+  }
+
+  /// Serves until `stop`.
+  package func run() async throws {
+    try await server.run { [self] _, _ in TenantHandler(tenant: self) }
+  }
+
+  package func stop() { server.stop() }
+
+  package var address: SocketAddress { server.addresses[0] }
+  package var secrets: [String] { state.withLock(\.secrets) }
+  package var statistics: Statistics { state.withLock(\.statistics) }
+
+  // MARK: To order
+
+  package func accept(secrets: [String]) { state.withLock { $0.secrets = secrets } }
+  package func setLifetime(seconds: Int) { state.withLock { $0.lifetime = seconds } }
+  package func setLatency(_ latency: Duration) { state.withLock { $0.latency = latency } }
+  package func setKeySet(_ mode: KeySetMode) { state.withLock { $0.keySetMode = mode } }
+
+  /// Plays one of `faults` at each of the coming requests for `audience`, in order; then all is well again.
+  package func play(_ faults: [Fault], for audience: String) {
+    state.withLock { $0.scripts[audience, default: []] += faults }
+  }
+
+  /// Signs with a new key from now on. The previous one stays published, unless it is revoked.
+  package func rotateKey(revokingPrevious: Bool) throws {
+    let key = try SigningKey()
+    state.withLock { $0.keys = [key] + (revokingPrevious ? [] : $0.keys.prefix(1)) }
+  }
+}

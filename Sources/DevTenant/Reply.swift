@@ -1,0 +1,32 @@
+import HTTPServer
+
+/// What the tenant does with a request.
+enum Reply: Sendable {
+  case response(Response)
+  /// Bytes on the wire as they are, each piece after a pause, then what happens to the connection.
+  case verbatim([[UInt8]], pause: Duration, ending: Exchange.Ending)
+  case never
+
+  static func verbatim(_ text: String, ending: Exchange.Ending) -> Reply {
+    .verbatim([Array(text.utf8)], pause: .zero, ending: ending)
+  }
+
+  static func json(
+    _ status: Int, _ members: [(name: String, value: [UInt8])], fields: [(name: String, value: String)] = []
+  )
+    -> Reply
+  {
+    .response(
+      Response(
+        status, fields: [("Content-Type", "application/json"), ("Cache-Control", "no-store")] + fields,
+        body: JSONText.object(members)))
+  }
+
+  /// An OAuth error (RFC 6749 §5.2) with Auth0's wording.
+  static func refusal(
+    _ status: Int, _ error: String, _ description: String, fields: [(name: String, value: String)] = []
+  ) -> Reply {
+    json(
+      status, [("error", JSONText.string(error)), ("error_description", JSONText.string(description))], fields: fields)
+  }
+}

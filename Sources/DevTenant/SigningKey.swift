@@ -1,0 +1,44 @@
+import Crypto
+import CryptoExtras
+import FoundationEssentials
+import HTTPServer
+
+/// An RS256 key pair, made at start.
+struct SigningKey: Sendable {
+  let id: String
+  private let key: _RSA.Signing.PrivateKey
+
+  init() throws {
+    key = try _RSA.Signing.PrivateKey(keySize: .bits2048)
+    id = Base64URL.encode(SHA256.hash(data: key.publicKey.derRepresentation).prefix(12))
+  }
+
+  /// Signs as RS256 (RFC 7518 §3.3).
+  func sign(_ input: [UInt8]) throws -> [UInt8] {
+    Array(try key.signature(for: SHA256.hash(data: input), padding: .insecurePKCS1v1_5).rawRepresentation)
+  }
+
+  /// HS256 with the public key's PEM for a secret: what a verifier accepts that lets the token choose the algorithm.
+  func confuse(_ input: [UInt8]) -> [UInt8] {
+    let secret = SymmetricKey(data: Data(key.publicKey.pemRepresentation.utf8))
+    return Array(HMAC<SHA256>.authenticationCode(for: input, using: secret))
+  }
+
+  /// The public half as a JWK (RFC 7517).
+  func jwk() throws -> [UInt8] {
+    let primitives = try key.publicKey.getKeyPrimitives()
+    return JSONText.object([
+      ("kty", JSONText.string("RSA")), ("use", JSONText.string("sig")), ("alg", JSONText.string("RS256")),
+      ("kid", JSONText.string(id)), ("n", JSONText.string(Base64URL.encode(primitives.modulus))),
+      ("e", JSONText.string(Base64URL.encode(primitives.publicExponent))),
+    ])
+  }
+}
+
+/// base64url without padding (RFC 4648 §5).
+enum Base64URL {
+  static func encode(_ bytes: some Sequence<UInt8>) -> String {
+    String(
+      Data(Array(bytes)).base64EncodedString().compactMap { $0 == "+" ? "-" : $0 == "/" ? "_" : $0 == "=" ? nil : $0 })
+  }
+}

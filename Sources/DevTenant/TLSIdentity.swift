@@ -1,0 +1,35 @@
+import Crypto
+import FoundationEssentials
+import SwiftASN1
+import X509
+
+/// A self-signed certificate for loopback, made at start, with its key.
+struct TLSIdentity {
+  let certificatePEM: String
+  let keyPEM: String
+
+  init(_ kind: DevTenant.CertificateKind) throws {
+    let key = P256.Signing.PrivateKey()
+    let name = try DistinguishedName { CommonName("token-broker development tenant") }
+    let names: [GeneralName] =
+      kind == .wrongHost
+      ? [.dnsName("other.example.com")]
+      : [
+        .dnsName("localhost"), .ipAddress(ASN1OctetString(contentBytes: [127, 0, 0, 1])),
+        .ipAddress(ASN1OctetString(contentBytes: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1])),
+      ]
+    let day = 86400.0
+    let start = Date.now.addingTimeInterval(kind == .expired ? -2 * day : -60)
+    let certificate = try Certificate(
+      version: .v3, serialNumber: Certificate.SerialNumber(), publicKey: Certificate.PublicKey(key.publicKey),
+      notValidBefore: start, notValidAfter: start.addingTimeInterval(kind == .expired ? day : 30 * day), issuer: name,
+      subject: name,
+      extensions: try Certificate.Extensions {
+        Critical(BasicConstraints.isCertificateAuthority(maxPathLength: nil))
+        SubjectAlternativeNames(names)
+      },
+      issuerPrivateKey: Certificate.PrivateKey(key))
+    certificatePEM = try certificate.serializeAsPEM().pemString
+    keyPEM = key.pemRepresentation
+  }
+}

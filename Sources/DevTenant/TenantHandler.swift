@@ -1,0 +1,135 @@
+import HTTPServer
+import Sockets
+import Synchronization
+
+/// The tenant's routes.
+final class TenantHandler: RequestHandler {
+  private let tenant: DevTenant
+
+  init(tenant: DevTenant) {
+    self.tenant = tenant
+  }
+
+  func handle(_ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ response: ResponseWriter) {
+    switch bytes.text(at: head.path) {
+    case "/oauth/token":
+      guard head.method == .post else {
+        return response.send(Problem(405, "method_not_allowed", "the method here is POST"))
+      }
+      let request = TokenRequest(
+        contentType: head.text(of: "content-type", in: bytes), authorization: head.text(of: "authorization", in: bytes),
+        body: bytes.array(at: head.body))
+      send(tokenReply(to: request), after: tenant.state.withLock(\.latency), response)
+    case "/.well-known/jwks.json":
+      send(keySet(), after: .zero, response)
+    case "/.well-known/openid-configuration":
+      send(configuration, after: .zero, response)
+    case "/dev/statistics":
+      response.send(Response(200, fields: [("Content-Type", "application/json")], body: tenant.statistics.json))
+    case "/dev/redirected":
+      tenant.state.withLock { $0.statistics.redirectsFollowed += 1 }
+      response.send(Response(200))
+    default:
+      response.send(Problem(404, "not_found", "there is nothing at this path"))
+    }
+  }
+
+  private func send(_ reply: Reply, after latency: Duration, _ response: ResponseWriter) {
+    if case .response(let answer) = reply, latency == .zero { return response.send(answer) }
+    guard let exchange = response.later() else { return }
+    Task {
+      if latency > .zero { try await Task.sleep(for: latency) }
+      switch reply {
+      case .response(let answer): exchange.send(answer)
+      case .verbatim(let pieces, let pause, let ending):
+        for piece in pieces.dropLast() {
+          exchange.send(verbatim: piece, then: .more)
+          try await Task.sleep(for: pause)
+        }
+        exchange.send(verbatim: pieces.last ?? [], then: ending)
+      case .never: break
+      }
+    }
+  }
+
+  // MARK: Tokens
+
+  private func tokenReply(to request: TokenRequest) -> Reply {
+    let (endpoint, fault) = tenant.state.withLock { state in
+      state.statistics.tokenRequests += 1
+      let endpoint = TokenEndpoint(
+        issuer: tenant.baseURL + "/", clientID: tenant.clientID, secrets: state.secrets, audiences: tenant.audiences,
+        lifetime: state.lifetime, key: state.keys[0])
+      return (endpoint, Self.nextFault(for: request.audience ?? "", &state))
+    }
+    switch endpoint.decide(request) {
+    case .failure(let refused): return refused.reply
+    case .success(let grant):
+      do {
+        let reply = try fault.map { try endpoint.play($0, grant) } ?? endpoint.success(grant)
+        count(reply, grant.audience)
+        return reply
+      } catch {
+        return .refusal(500, "server_error", "\(error)")
+      }
+    }
+  }
+
+  private static func nextFault(for audience: String, _ state: inout DevTenant.State) -> Fault? {
+    if let script = state.scripts[audience], let fault = script.first {
+      state.scripts[audience] = script.count > 1 ? Array(script.dropFirst()) : nil
+      return fault
+    }
+    return Fault(audience: audience)
+  }
+
+  private func count(_ reply: Reply, _ audience: String) {
+    if case .response(let response) = reply, response.status != 200 { return }
+    tenant.state.withLock { state in
+      state.statistics.mints += 1
+      state.statistics.mintsByAudience[audience, default: 0] += 1
+    }
+  }
+
+  // MARK: Documents
+
+  private func keySet() -> Reply {
+    let (keys, mode) = tenant.state.withLock { state in
+      state.statistics.keySetRequests += 1
+      return (state.keys, state.keySetMode)
+    }
+    do {
+      var documents = try keys.map { try $0.jwk() }
+      switch mode {
+      case .normal: break
+      case .failing: return .refusal(500, "server_error", "The key set is not available")
+      case .empty: documents = []
+      case .decoys: documents = Self.decoys + documents
+      case .duplicateID:
+        let other = String(decoding: try SigningKey().jwk(), as: UTF8.self)
+        let id = #""kid":"\#(keys[0].id)""#
+        documents.insert(Array(other.replacing(/"kid":"[^"]*"/, with: id).utf8), at: 0)
+      }
+      return .json(200, [("keys", JSONText.array(documents))], fields: [("Cache-Control", "public, max-age=15")])
+    } catch {
+      return .refusal(500, "server_error", "\(error)")
+    }
+  }
+
+  /// A key for encryption, one that is symmetric, one of an unknown kind, and one that is broken.
+  private static let decoys = [
+    #"{"kty":"RSA","use":"enc","kid":"encryption","n":"AQAB","e":"AQAB"}"#,
+    #"{"kty":"oct","use":"sig","kid":"symmetric","k":"c2VjcmV0"}"#, #"{"kty":"XYZ","kid":"unknown"}"#,
+    #"{"kty":"RSA","use":"sig","kid":"broken"}"#,
+  ].map { Array($0.utf8) }
+
+  private var configuration: Reply {
+    .json(
+      200,
+      [
+        ("issuer", JSONText.string(tenant.baseURL + "/")),
+        ("token_endpoint", JSONText.string(tenant.baseURL + "/oauth/token")),
+        ("jwks_uri", JSONText.string(tenant.baseURL + "/.well-known/jwks.json")),
+      ])
+  }
+}

@@ -1,0 +1,59 @@
+import Sockets
+
+/// Takes connections from a listener and starts them on its loop.
+final class Acceptor: EventHandler {
+  private let listener: Listener
+  private let binding: Int
+  private let tls: TLSContext?
+  private unowned let server: ServerLoop
+  private var registration: EventLoop.Registration?
+
+  /// Connections taken in one turn, so that those already open get theirs.
+  private static let batch = 64
+  private static let pause = Duration.milliseconds(100)
+
+  init(_ listener: Listener, binding: Int, tls: TLSContext?, server: ServerLoop) throws {
+    self.listener = listener
+    self.binding = binding
+    self.tls = tls
+    self.server = server
+    registration = try server.loop.add(listener.number, for: .readable, self)
+  }
+
+  func ready(_ readiness: Readiness) {
+    for _ in 0..<Self.batch where !acceptOne() { return }
+  }
+
+  /// False when no more can be taken now.
+  private func acceptOne() -> Bool {
+    do throws(SystemError) {
+      guard let socket = try listener.accept() else { return false }
+      Connection.start(socket, binding: binding, tls: tls, server: server)
+      return true
+    } catch {
+      // The waiting connection keeps the listener readable: without a pause the loop would spin on it.
+      if error.isExhaustion { pause() }
+      return !error.isExhaustion
+    }
+  }
+
+  private func pause() {
+    guard let registration else { return }
+    try? server.loop.modify(registration, for: [])
+    server.loop.setDeadline(server.loop.now.advanced(by: Self.pause), for: registration)
+  }
+
+  func deadlinePassed() {
+    guard let registration else { return }
+    try? server.loop.modify(registration, for: .readable)
+  }
+
+  /// Serves those who already wait, then closes the listener.
+  func finish() {
+    guard let registration else { return }
+    // Closing resets what is still in the listener's queue, though the client has long been told it is connected.
+    while acceptOne() {}
+    server.loop.remove(registration)
+    self.registration = nil
+  }
+}

@@ -1,0 +1,90 @@
+/// Decodes a chunked body in place (RFC 9112 §7.1): data moves down over the framing between it.
+///
+/// Chunk extensions are refused. Trailer fields are checked for shape and dropped, never merged into the header.
+struct ChunkedDecoder: Equatable {
+  private enum State: Equatable {
+    case size(digits: Int)
+    case sizeEnd
+    case data(remaining: Int)
+    case dataEnd
+    case dataEndLF
+    case trailer(lineLength: Int)
+    case trailerLF(lineLength: Int)
+    case done
+  }
+
+  private var state = State.size(digits: 0)
+  private var size = 0
+  private var trailerBytes = 0
+  /// Everything before this position has been read.
+  private(set) var position: Int
+  /// The decoded body so far.
+  private(set) var body: Range<Int>
+
+  private static let trailerLimit = 4096
+
+  /// The coded body starts at `start` of the bytes that `decode` will be given.
+  init(start: Int) {
+    position = start
+    body = start..<start
+  }
+
+  /// True when the body is whole; false while more is needed.
+  mutating func decode(_ bytes: inout MutableSpan<UInt8>, limit: Int) throws(Rejection) -> Bool {
+    while position < bytes.count, state != .done {
+      if case .data(let remaining) = state {
+        let count = min(remaining, bytes.count - position)
+        for offset in 0..<count { bytes[body.upperBound + offset] = bytes[position + offset] }
+        body = body.lowerBound..<body.upperBound + count
+        position += count
+        state = count == remaining ? .dataEnd : .data(remaining: remaining - count)
+      } else {
+        try step(bytes[position], limit: limit)
+        position += 1
+      }
+    }
+    return state == .done
+  }
+
+  private mutating func step(_ byte: UInt8, limit: Int) throws(Rejection) {
+    switch state {
+    case .size(let digits):
+      if let value = Octet.hexValue(byte), digits < 8 {
+        size = size << 4 | Int(value)
+        state = .size(digits: digits + 1)
+      } else {
+        guard byte == Octet.carriageReturn, digits > 0 else { throw .malformed("a chunk size is no plain hex number") }
+        state = .sizeEnd
+      }
+    case .sizeEnd:
+      guard byte == Octet.lineFeed else { throw .malformed("a CR without LF") }
+      if size > limit - body.count { throw .bodyTooLarge }
+      // Tiny chunks must not make the buffer grow far beyond what they carry.
+      if position - body.lowerBound > 2 * limit + 1024 { throw .bodyTooLarge }
+      state = size == 0 ? .trailer(lineLength: 0) : .data(remaining: size)
+      size = 0
+    case .dataEnd:
+      guard byte == Octet.carriageReturn else { throw .malformed("chunk data is not followed by CR LF") }
+      state = .dataEndLF
+    case .dataEndLF:
+      guard byte == Octet.lineFeed else { throw .malformed("chunk data is not followed by CR LF") }
+      state = .size(digits: 0)
+    case .trailer(let length):
+      trailerBytes += 1
+      if trailerBytes > Self.trailerLimit { throw .headTooLarge }
+      if byte == Octet.carriageReturn {
+        state = .trailerLF(lineLength: length)
+      } else {
+        guard length == 0 ? Octet.isToken(byte) : Octet.isFieldValue(byte) else {
+          throw .malformed("a trailer line is no field")
+        }
+        state = .trailer(lineLength: length + 1)
+      }
+    case .trailerLF(let length):
+      guard byte == Octet.lineFeed else { throw .malformed("a CR without LF") }
+      state = length == 0 ? .done : .trailer(lineLength: 0)
+    case .data, .done:
+      preconditionFailure("handled by decode")
+    }
+  }
+}

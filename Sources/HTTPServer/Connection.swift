@@ -1,0 +1,319 @@
+import Sockets
+
+/// One client's connection: moves bytes between its socket, `HTTP1Connection` and the handler.
+final class Connection: EventHandler {
+  private let server: ServerLoop
+  private let stream: Stream
+  private let binding: Int
+  private var machine: HTTP1Connection
+  private var registration: EventLoop.Registration?
+  /// Received and not yet consumed; empty, and without memory, between requests.
+  private var input = ByteBuffer()
+  /// What the socket did not take at once.
+  private var unsent = ByteBuffer()
+  private var interest: Readiness = .readable
+  /// TLS cannot go on reading before it has written.
+  private var readNeedsWritable = false
+  private var peerHasEnded = false
+  /// Counts requests, so that a late answer to one cannot become the answer to the next.
+  private var serial: UInt32 = 0
+  private var pending: Pending?
+
+  /// The request that waits for its answer.
+  private struct Pending {
+    let requestID: String
+    let delivery: ResponseWriter.Delivery
+  }
+
+  private static let readSize = 16 * 1024
+  /// Pipelined responses are written once they come to this much.
+  private static let outputLimit = 64 * 1024
+
+  private init(_ stream: consuming Stream, binding: Int, server: ServerLoop) {
+    self.stream = stream
+    self.binding = binding
+    self.server = server
+    machine = HTTP1Connection(limits: server.limits, now: server.loop.now)
+  }
+
+  static func start(_ socket: consuming Descriptor, binding: Int, tls: TLSContext?, server: ServerLoop) {
+    guard server.opened() else { return }
+    guard let stream = try? Stream(socket, tls: tls) else { return server.closed() }
+    let connection = Connection(stream, binding: binding, server: server)
+    guard let registration = try? server.loop.add(connection.stream.number, for: .readable, connection) else {
+      return server.closed()
+    }
+    connection.registration = registration
+    connection.setDeadline()
+  }
+
+  // MARK: Events
+
+  func ready(_ readiness: Readiness) {
+    if readiness.contains(.writable) {
+      if readNeedsWritable {
+        readNeedsWritable = false
+        read()
+      } else {
+        flush()
+        if unsent.isEmpty { proceed() }
+      }
+    }
+    if readiness.contains(.readable) { read() }
+    // Both directions are gone, so nobody is left to answer. Not before reading: a reset may hide behind data.
+    if !readiness.isDisjoint(with: .broken) && !readiness.contains(.readable) { close() }
+    settle()
+  }
+
+  func deadlinePassed() {
+    if registration == nil { return }
+    // A wheel keeps the deadline it was last given, which may have moved on since.
+    if server.loop.now < machine.deadline { return setDeadline() }
+    if unsent.isEmpty, let rejection = machine.timeoutRejection {
+      reject(rejection)
+      flush()
+      settle()
+    } else {
+      close()
+    }
+  }
+
+  /// Ends now if no request is under way; otherwise its response will be the last.
+  func drain() {
+    if machine.isIdle && input.isEmpty && unsent.isEmpty && serial > 0 { close() }
+  }
+
+  // MARK: Reading
+
+  private func read() {
+    if registration == nil { return }
+    if machine.isEnding { return discard() }
+    // One request at a time: what a peer sends ahead waits in its socket.
+    if machine.isAnswering || !unsent.isEmpty { return }
+    let borrows = input.isEmpty
+    if borrows { swap(&input, &server.scratch) }
+    repeat {
+      var result = StreamResult.ended
+      _ = unsafe input.append(upTo: Self.readSize) { room in
+        result = unsafe stream.receive(into: room)
+        if case .bytes(let count) = result { return count }
+        return 0
+      }
+      switch result {
+      case .bytes: process()
+      case .blocked(let readiness): readNeedsWritable = readiness == .writable
+      case .ended: end()
+      case .failed: close()
+      }
+    } while registration != nil && stream.hasBuffered && !machine.isAnswering && !machine.isEnding && unsent.isEmpty
+    if borrows {
+      var rest = ByteBuffer()
+      if !input.isEmpty { input.withBytes { rest.append($0) } }
+      input.removeAll()
+      swap(&input, &server.scratch)
+      swap(&input, &rest)
+    } else {
+      input.releaseIfEmpty()
+    }
+  }
+
+  /// The peer will send no more. It may still wait for its answer.
+  private func end() {
+    peerHasEnded = true
+    if !machine.isAnswering && unsent.isEmpty { close() }
+  }
+
+  /// After the last response: reads to nowhere, so that closing does not reset the response away.
+  private func discard() {
+    var result = StreamResult.ended
+    _ = unsafe server.scratch.append(upTo: Self.readSize) { room in
+      result = unsafe stream.receive(into: room)
+      return 0
+    }
+    switch result {
+    case .bytes: break
+    case .blocked(let readiness): readNeedsWritable = readiness == .writable
+    case .ended, .failed: close()
+    }
+  }
+
+  // MARK: Requests
+
+  /// Works through what has been received, then writes all answers at once.
+  private func process() {
+    server.writer.refresh(now: server.loop.now)
+    while registration != nil && unsent.isEmpty && advance() {
+      if server.writer.output.count > Self.outputLimit { flush() }
+    }
+    flush()
+  }
+
+  /// One step of the machine; false when it waits.
+  private func advance() -> Bool {
+    let now = server.loop.now
+    switch input.withMutableBytes({ machine.step(&$0, parser: &server.parser, now: now) }) {
+    case .wait:
+      return false
+    case .sendContinue:
+      server.writer.output.append("HTTP/1.1 100 Continue\r\n\r\n")
+      return false
+    case .reject(let rejection):
+      reject(rejection)
+      return false
+    case .request(let consumed):
+      input.withBytes { handle(server.parser.head, $0) }
+      input.consume(consumed)
+      return !machine.isAnswering
+    }
+  }
+
+  private func handle(_ head: borrowing RequestHead, _ bytes: Span<UInt8>) {
+    guard let registration else { return }
+    serial &+= 1
+    let keepAlive = head.keepAlive && !server.isDraining && !peerHasEnded
+    let delivery = ResponseWriter.Delivery(
+      bodyless: head.method == .head, keepAlive: keepAlive, announceKeepAlive: head.minorVersion == 0)
+    let writer = server.writer
+    let asker = ResponseWriter.Asker(connection: registration, serial: serial, binding: binding)
+    writer.begin(head, bytes, delivery: delivery, asker: asker)
+    server.handler.handle(head, bytes, writer)
+    switch writer.state {
+    case .answered: machine.answered(keepAlive: keepAlive, now: server.loop.now)
+    case .deferred: pending = Pending(requestID: writer.requestID, delivery: delivery)
+    case .unanswered: preconditionFailure("the handler neither answered nor took the exchange")
+    }
+  }
+
+  private func reject(_ rejection: Rejection) {
+    let delivery = ResponseWriter.Delivery(keepAlive: false)
+    server.writer.begin(requestID: pending?.requestID, delivery: delivery)
+    server.writer.send(Problem(rejection))
+    pending = nil
+    serial &+= 1
+    input.removeAll()
+    machine.answered(keepAlive: false, now: server.loop.now)
+  }
+
+  // MARK: Late answers
+
+  func respond(_ response: Response, serial: UInt32) {
+    guard registration != nil, serial == self.serial, let pending else { return }
+    self.pending = nil
+    var delivery = pending.delivery
+    delivery.keepAlive = delivery.keepAlive && !server.isDraining
+    server.writer.refresh(now: server.loop.now)
+    server.writer.begin(requestID: pending.requestID, delivery: delivery)
+    server.writer.send(response)
+    machine.answered(keepAlive: delivery.keepAlive, now: server.loop.now)
+    resume()
+  }
+
+  func send(verbatim bytes: [UInt8], serial: UInt32, then ending: Exchange.Ending) {
+    guard registration != nil, serial == self.serial, pending != nil else { return }
+    server.writer.output.append(bytes)
+    switch ending {
+    case .more: break
+    case .reset:
+      stream.resetOnClose()
+      flush()
+      return close()
+    case .keep, .close:
+      pending = nil
+      machine.answered(keepAlive: ending == .keep, now: server.loop.now)
+    }
+    resume()
+  }
+
+  private func resume() {
+    flush()
+    proceed()
+    settle()
+  }
+
+  /// Goes on with requests that arrived while one was answered or written.
+  private func proceed() {
+    if registration == nil || machine.isAnswering || machine.isEnding || !unsent.isEmpty { return }
+    if !input.isEmpty { process() }
+    if peerHasEnded && !machine.isAnswering && unsent.isEmpty { return close() }
+    if stream.hasBuffered { read() }
+    input.releaseIfEmpty()
+  }
+
+  // MARK: Writing
+
+  private func flush() {
+    if registration == nil { return server.writer.output.removeAll() }
+    if unsent.isEmpty {
+      Self.write(&server.writer.output, to: stream) { close() }
+      if !server.writer.output.isEmpty {
+        server.writer.output.withBytes { unsent.append($0) }
+        server.writer.output.removeAll()
+        machine.writeBlocked(now: server.loop.now)
+      } else if machine.isEnding {
+        finish()
+      }
+      return
+    }
+    server.writer.output.withBytes { unsent.append($0) }
+    server.writer.output.removeAll()
+    Self.write(&unsent, to: stream) { close() }
+    if unsent.isEmpty {
+      unsent.releaseIfEmpty()
+      machine.writeResumed(now: server.loop.now)
+      if machine.isEnding { finish() }
+    }
+  }
+
+  /// Writes as much as the stream takes.
+  private static func write(_ bytes: inout ByteBuffer, to stream: borrowing Stream, failed: () -> Void) {
+    while !bytes.isEmpty {
+      let result = bytes.withBytes { span in
+        unsafe span.withUnsafeBytes { unsafe stream.send($0) }
+      }
+      switch result {
+      case .bytes(let count): bytes.consume(count)
+      case .blocked: return
+      case .ended, .failed:
+        bytes.removeAll()
+        return failed()
+      }
+    }
+  }
+
+  private func finish() {
+    if registration == nil { return }
+    stream.endOutput()
+    if peerHasEnded { close() }
+  }
+
+  // MARK: State
+
+  /// Brings the loop's view up to date after anything has happened.
+  private func settle() {
+    guard let registration else { return }
+    var wanted: Readiness = []
+    // While one request is answered the next waits in the socket, where it costs this process nothing.
+    let reads = !peerHasEnded && (machine.isEnding || !machine.isAnswering && unsent.isEmpty)
+    if reads { wanted.insert(.readable) }
+    if !unsent.isEmpty || readNeedsWritable { wanted.insert(.writable) }
+    if wanted != interest {
+      interest = wanted
+      guard (try? server.loop.modify(registration, for: wanted)) != nil else { return close() }
+    }
+    setDeadline()
+  }
+
+  private func setDeadline() {
+    guard let registration else { return }
+    server.loop.setDeadline(machine.deadline, for: registration)
+  }
+
+  private func close() {
+    guard let registration else { return }
+    self.registration = nil
+    pending = nil
+    // The loop and the server let go of this object here; it lives until the caller returns.
+    server.loop.remove(registration)
+    server.closed()
+  }
+}

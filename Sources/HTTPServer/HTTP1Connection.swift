@@ -1,0 +1,173 @@
+/// One HTTP/1 connection as a value: bytes and the time go in, what to do comes out. It does no I/O and keeps no bytes.
+///
+/// The caller holds the bytes not yet consumed and shows all of them at each step.
+struct HTTP1Connection {
+  enum Step: Equatable {
+    /// More bytes are needed, or none are wanted now.
+    case wait
+    /// The peer waits for `100 Continue` before it sends the body (RFC 9110 §10.1.1).
+    case sendContinue
+    /// A whole request: `RequestParser.head` describes it, and `consumed` bytes are its own.
+    case request(consumed: Int)
+    /// Answer so, then end the connection.
+    case reject(Rejection)
+  }
+
+  private enum Phase {
+    case idle
+    case head(HeadScanner)
+    case body(Body)
+    case answering
+    case ending
+  }
+
+  private struct Body {
+    let headLength: Int
+    var chunked: ChunkedDecoder?
+    var length: Int
+  }
+
+  private var phase = Phase.idle
+  private let limits: Limits
+  /// When the connection has used up the time for what it is doing.
+  private(set) var deadline: ContinuousClock.Instant
+
+  init(limits: Limits, now: ContinuousClock.Instant) {
+    self.limits = limits
+    deadline = now.advanced(by: limits.headTimeout)
+  }
+
+  /// A request is being answered.
+  var isAnswering: Bool { if case .answering = phase { true } else { false } }
+
+  /// Nothing of a request has arrived since the last response.
+  var isIdle: Bool { if case .idle = phase { true } else { false } }
+
+  /// The last response has been given; what still arrives is dropped.
+  var isEnding: Bool { if case .ending = phase { true } else { false } }
+
+  mutating func step(
+    _ bytes: inout MutableSpan<UInt8>, parser: inout RequestParser, now: ContinuousClock.Instant
+  ) -> Step {
+    do throws(Rejection) {
+      return try advance(&bytes, parser: &parser, now: now)
+    } catch {
+      return .reject(error)
+    }
+  }
+
+  private mutating func advance(
+    _ bytes: inout MutableSpan<UInt8>, parser: inout RequestParser, now: ContinuousClock.Instant
+  ) throws(Rejection) -> Step {
+    switch phase {
+    case .answering, .ending:
+      return .wait
+    case .body(let body):
+      return try finish(body, &bytes, parser: &parser, now: now)
+    case .idle:
+      if bytes.isEmpty { return .wait }
+      deadline = now.advanced(by: limits.headTimeout)
+      return try scan(HeadScanner(), &bytes, parser: &parser, now: now)
+    case .head(let scanner):
+      return try scan(scanner, &bytes, parser: &parser, now: now)
+    }
+  }
+
+  private mutating func scan(
+    _ scanner: HeadScanner, _ bytes: inout MutableSpan<UInt8>, parser: inout RequestParser,
+    now: ContinuousClock.Instant
+  ) throws(Rejection) -> Step {
+    var scanner = scanner
+    guard let end = try scanner.scan(bytes.span, limits: limits) else {
+      phase = .head(scanner)
+      return .wait
+    }
+    try parser.parse(bytes.span, end: end, limits: limits)
+    switch parser.head.framing {
+    case .length(0):
+      return begin(end..<end, consumed: end, parser: &parser, now: now)
+    case .length(let length):
+      if length > limits.bodyBytes { throw .bodyTooLarge }
+      let body = Body(headLength: end, chunked: nil, length: length)
+      return try expect(body, &bytes, parser: &parser, now: now)
+    case .chunked:
+      let body = Body(headLength: end, chunked: ChunkedDecoder(start: end), length: 0)
+      return try expect(body, &bytes, parser: &parser, now: now)
+    }
+  }
+
+  private mutating func expect(
+    _ body: Body, _ bytes: inout MutableSpan<UInt8>, parser: inout RequestParser, now: ContinuousClock.Instant
+  ) throws(Rejection) -> Step {
+    deadline = now.advanced(by: limits.bodyTimeout)
+    let awaited = parser.head.expectsContinue && bytes.count == body.headLength
+    let step = try finish(body, &bytes, parser: &parser, now: now)
+    return step == .wait && awaited ? .sendContinue : step
+  }
+
+  private mutating func finish(
+    _ body: Body, _ bytes: inout MutableSpan<UInt8>, parser: inout RequestParser, now: ContinuousClock.Instant
+  ) throws(Rejection) -> Step {
+    var body = body
+    let whole: Bool
+    let range: Range<Int>
+    let consumed: Int
+    if body.chunked != nil {
+      whole = try body.chunked?.decode(&bytes, limit: limits.bodyBytes) ?? false
+      range = body.chunked?.body ?? 0..<0
+      consumed = body.chunked?.position ?? 0
+    } else {
+      consumed = body.headLength + body.length
+      whole = bytes.count >= consumed
+      range = body.headLength..<consumed
+    }
+    guard whole else {
+      phase = .body(body)
+      return .wait
+    }
+    // Other connections of the loop may have used the parser since the header was read.
+    try parser.parse(bytes.span, end: body.headLength, limits: limits)
+    return begin(range, consumed: consumed, parser: &parser, now: now)
+  }
+
+  private mutating func begin(
+    _ body: Range<Int>, consumed: Int, parser: inout RequestParser, now: ContinuousClock.Instant
+  ) -> Step {
+    parser.place(body: body)
+    phase = .answering
+    deadline = now.advanced(by: limits.requestTimeout)
+    return .request(consumed: consumed)
+  }
+
+  /// The response has been given to the connection; the next request may be read, or none.
+  mutating func answered(keepAlive: Bool, now: ContinuousClock.Instant) {
+    phase = keepAlive ? .idle : .ending
+    deadline = now.advanced(by: keepAlive ? limits.idleTimeout : limits.lingerTimeout)
+  }
+
+  /// The peer does not take what is written; it has so long from now.
+  mutating func writeBlocked(now: ContinuousClock.Instant) {
+    deadline = now.advanced(by: limits.writeTimeout)
+  }
+
+  /// The peer has taken all that was written.
+  mutating func writeResumed(now: ContinuousClock.Instant) {
+    switch phase {
+    case .idle: deadline = now.advanced(by: limits.idleTimeout)
+    case .answering: deadline = now.advanced(by: limits.requestTimeout)
+    case .ending: deadline = now.advanced(by: limits.lingerTimeout)
+    // Writing is the only thing done while it blocks, so a half-read request cannot gain time here.
+    case .head: deadline = now.advanced(by: limits.headTimeout)
+    case .body: deadline = now.advanced(by: limits.bodyTimeout)
+    }
+  }
+
+  /// What to answer when the deadline has passed; nil: close without a word.
+  var timeoutRejection: Rejection? {
+    switch phase {
+    case .head, .body: .timeout
+    case .answering: Rejection(status: 504, reason: "no answer within the time for a request")
+    case .idle, .ending: nil
+    }
+  }
+}

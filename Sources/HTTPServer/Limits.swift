@@ -1,0 +1,23 @@
+/// What one peer may cost: sizes in bytes, deadlines absolute from their start, never extended by a trickle.
+package struct Limits: Sendable {
+  /// Connections at once, over all loops.
+  package var connections = 10_000
+  package var requestLineBytes = 8 * 1024
+  /// Request line and header fields together.
+  package var headBytes = 16 * 1024
+  package var fields = 100
+  package var bodyBytes = 16 * 1024
+  /// From the first byte of a request, or from the connection's start, to the end of its header.
+  package var headTimeout = Duration.seconds(10)
+  package var bodyTimeout = Duration.seconds(10)
+  /// From a whole request to its response.
+  package var requestTimeout = Duration.seconds(30)
+  /// For a response that the peer is slow to take.
+  package var writeTimeout = Duration.seconds(10)
+  /// Between requests on a kept connection.
+  package var idleTimeout = Duration.seconds(75)
+  /// For the peer to close after the server has said it will.
+  package var lingerTimeout = Duration.seconds(2)
+
+  package init() {}
+}

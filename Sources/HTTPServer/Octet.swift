@@ -1,0 +1,44 @@
+/// The character classes of RFC 9110 §5.6, as bit sets.
+enum Octet {
+  static let tab: UInt8 = 0x09
+  static let lineFeed: UInt8 = 0x0A
+  static let carriageReturn: UInt8 = 0x0D
+  static let space: UInt8 = 0x20
+
+  /// tchar: letters, digits and !#$%&'*+-.^_`|~
+  @inline(__always)
+  static func isToken(_ byte: UInt8) -> Bool {
+    let set: UInt64 = byte < 64 ? 0x03ff_6cfa_0000_0000 : 0x57ff_ffff_c7ff_fffe
+    return byte < 128 && set & (1 << UInt64(byte & 63)) != 0
+  }
+
+  /// What a field value may hold: visible ASCII, space, tab, and opaque bytes above ASCII.
+  @inline(__always)
+  static func isFieldValue(_ byte: UInt8) -> Bool {
+    byte >= 0x20 && byte != 0x7F || byte == tab
+  }
+
+  @inline(__always)
+  static func isVisible(_ byte: UInt8) -> Bool { byte > 0x20 && byte < 0x7F }
+
+  @inline(__always)
+  static func isDigit(_ byte: UInt8) -> Bool { byte &- 0x30 < 10 }
+
+  @inline(__always)
+  static func isSpace(_ byte: UInt8) -> Bool { byte == space || byte == tab }
+
+  /// What can stand in `uri-host [":" port]` (RFC 3986 §3.2): unreserved, sub-delims, `%`, `:` and brackets.
+  static func isHost(_ byte: UInt8) -> Bool {
+    let set: UInt64 = byte < 64 ? 0x2fff_7ff2_0000_0000 : 0x47ff_fffe_afff_fffe
+    return byte < 128 && set & (1 << UInt64(byte & 63)) != 0
+  }
+
+  static func hexValue(_ byte: UInt8) -> UInt8? {
+    switch byte {
+    case 0x30...0x39: byte - 0x30
+    case 0x41...0x46: byte - 0x37
+    case 0x61...0x66: byte - 0x57
+    default: nil
+    }
+  }
+}

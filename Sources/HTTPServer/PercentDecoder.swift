@@ -1,0 +1,35 @@
+/// Percent-decoding, once and without normalising anything (RFC 3986 §2.1). A plus stays a plus.
+package enum PercentDecoder {
+  /// Puts the decoded bytes into `output`, in place of what it held. False if an escape is malformed.
+  package static func decode(_ bytes: Span<UInt8>, _ range: Range<Int>, into output: inout [UInt8]) -> Bool {
+    output.removeAll(keepingCapacity: true)
+    var index = range.lowerBound
+    while index < range.upperBound {
+      let byte = bytes[index]
+      index += 1
+      if byte != UInt8(ascii: "%") {
+        output.append(byte)
+        continue
+      }
+      guard index + 1 < range.upperBound, let high = Octet.hexValue(bytes[index]),
+        let low = Octet.hexValue(bytes[index + 1])
+      else { return false }
+      output.append(high << 4 | low)
+      index += 2
+    }
+    return true
+  }
+
+  /// The decoded text; nil if an escape is malformed or the bytes are no UTF-8.
+  package static func text(_ bytes: Span<UInt8>, _ range: Range<Int>) -> String? {
+    var decoded: [UInt8] = []
+    guard decode(bytes, range, into: &decoded) else { return nil }
+    return String(validating: decoded, as: UTF8.self)
+  }
+
+  /// The decoded text of a name or value in a form or a query, where a plus is a space.
+  package static func formText(_ bytes: Span<UInt8>, _ range: Range<Int>) -> String? {
+    let spaced = range.map { bytes[$0] == UInt8(ascii: "+") ? UInt8(ascii: " ") : bytes[$0] }
+    return text(spaced.span, 0..<spaced.count)
+  }
+}

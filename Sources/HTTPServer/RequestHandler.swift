@@ -1,0 +1,7 @@
+/// What a server does with requests. One handler a loop, made and called on that loop only.
+package protocol RequestHandler: AnyObject {
+  /// Answers through `response` now, or takes `response.later()` and answers that exchange from anywhere.
+  ///
+  /// `head`'s ranges lie in `bytes`, which are valid during the call.
+  func handle(_ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ response: ResponseWriter)
+}

@@ -1,0 +1,94 @@
+/// A request's line and header fields, as ranges into the bytes they were parsed from.
+package struct RequestHead {
+  package enum Method: Sendable {
+    case get, head, post, put, delete, options, other
+  }
+
+  /// How the length of the body is told (RFC 9112 §6).
+  enum Framing: Equatable {
+    case length(Int)
+    case chunked
+  }
+
+  struct Field {
+    var name: Range<Int>
+    var value: Range<Int>
+  }
+
+  package internal(set) var method = Method.other
+  /// The target up to `?`, without the authority of an absolute-form target (RFC 9112 §3.2.2).
+  package internal(set) var path = 0..<0
+  /// What stands behind the `?`; nil without one.
+  package internal(set) var query: Range<Int>?
+  /// The decoded body.
+  package internal(set) var body = 0..<0
+  /// 0 or 1, of HTTP/1.
+  var minorVersion = 1
+  var fields: [Field] = []
+  var framing = Framing.length(0)
+  var keepAlive = true
+  var expectsContinue = false
+
+  init() {
+    // The limit on fields is small, so one allocation serves every request.
+    fields.reserveCapacity(128)
+  }
+
+  mutating func reset() {
+    method = .other
+    query = nil
+    body = 0..<0
+    minorVersion = 1
+    fields.removeAll(keepingCapacity: true)
+    framing = .length(0)
+    keepAlive = true
+    expectsContinue = false
+  }
+
+  /// The value of the first field called `name` (lower case), without the space around it.
+  package func value(of name: StaticString, in bytes: Span<UInt8>) -> Range<Int>? {
+    fields.first { bytes.matches(name, at: $0.name) }?.value
+  }
+
+  /// How many fields are called `name` (lower case).
+  package func count(of name: StaticString, in bytes: Span<UInt8>) -> Int {
+    fields.count { bytes.matches(name, at: $0.name) }
+  }
+
+  /// The text of the first field called `name` (lower case); bytes that are no UTF-8 are replaced.
+  package func text(of name: StaticString, in bytes: Span<UInt8>) -> String? {
+    value(of: name, in: bytes).map { bytes.text(at: $0) }
+  }
+}
+
+extension Span<UInt8> {
+  /// ASCII case is ignored; `expected` is lower case.
+  package func matches(_ expected: StaticString, at range: Range<Int>) -> Bool {
+    guard range.count == expected.utf8CodeUnitCount else { return false }
+    return expected.withUTF8Buffer { expected in
+      for offset in 0..<expected.count {
+        let byte = self[range.lowerBound + offset]
+        let lower = byte &- 0x41 < 26 ? byte | 0x20 : byte
+        if unsafe lower != expected[offset] { return false }
+      }
+      return true
+    }
+  }
+
+  /// Exactly these bytes, case and all.
+  package func equals(_ expected: StaticString, at range: Range<Int>) -> Bool {
+    guard range.count == expected.utf8CodeUnitCount else { return false }
+    return expected.withUTF8Buffer { expected in
+      for offset in 0..<expected.count where unsafe self[range.lowerBound + offset] != expected[offset] { return false }
+      return true
+    }
+  }
+
+  package func array(at range: Range<Int>) -> [UInt8] {
+    range.map { self[$0] }
+  }
+
+  package func text(at range: Range<Int>) -> String {
+    String(decoding: array(at: range), as: UTF8.self)
+  }
+}

@@ -1,0 +1,112 @@
+import Sockets
+
+/// Where a handler puts the answer to the request at hand. One a loop, used again for each request.
+package final class ResponseWriter {
+  enum State {
+    case unanswered, answered, deferred
+  }
+
+  /// Which of the server's bindings the request came in by: its index in `Server.init`.
+  package var binding: Int { asker?.binding ?? 0 }
+  private(set) var state = State.unanswered
+  /// The status of the answer given now; nil while there is none.
+  package private(set) var status: Int?
+  /// Responses not yet given to the socket, of one connection at a time.
+  var output = ByteBuffer()
+
+  private var date = DateLine()
+  private var ids = RequestIDSequence()
+  private var callersID: [UInt8] = []
+  private var delivery = Delivery()
+  private let mailbox: Mailbox<ServerLoop.Command>
+  /// Whose request it is; nil for an answer to something that is no request.
+  private var asker: Asker?
+
+  struct Asker {
+    let connection: EventLoop.Registration
+    let serial: UInt32
+    let binding: Int
+  }
+
+  /// How the response goes out, as the request decides it.
+  struct Delivery {
+    var bodyless = false
+    var keepAlive = true
+    /// HTTP/1.0 keeps a connection only if told so.
+    var announceKeepAlive = false
+  }
+
+  init(mailbox: Mailbox<ServerLoop.Command>) {
+    self.mailbox = mailbox
+  }
+
+  func refresh(now: ContinuousClock.Instant) { date.refresh(now: now) }
+
+  func begin(
+    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, delivery: Delivery, asker: Asker
+  ) {
+    state = .unanswered
+    status = nil
+    self.delivery = delivery
+    self.asker = asker
+    callersID.removeAll(keepingCapacity: true)
+    if let id = head.value(of: "x-request-id", in: bytes), RequestIDSequence.isSane(id, in: bytes) {
+      for index in id { callersID.append(bytes[index]) }
+    } else {
+      ids.advance()
+    }
+  }
+
+  /// Begins an answer to something that is no request, or whose request is long gone.
+  func begin(requestID: String?, delivery: Delivery) {
+    state = .unanswered
+    status = nil
+    self.delivery = delivery
+    asker = nil
+    callersID.removeAll(keepingCapacity: true)
+    if let requestID { callersID += Array(requestID.utf8) } else { ids.advance() }
+  }
+
+  /// The request's id: the caller's if it is sane, else a fresh one.
+  package var requestID: String {
+    String(decoding: callersID.isEmpty ? ids.bytes : callersID, as: UTF8.self)
+  }
+
+  /// Answers now.
+  package func send(_ response: Response) {
+    write(response.status, head: response.head, body: response.body)
+  }
+
+  /// Answers now, with what was rendered before.
+  package func send(_ response: PreparedResponse) {
+    write(response.status, head: response.head, body: response.body)
+  }
+
+  package func send(_ problem: Problem) {
+    send(problem.response(requestID: requestID))
+  }
+
+  /// Puts the answer off: it is given through the exchange, before the server's `Limits.requestTimeout`.
+  package func later() -> Exchange? {
+    guard state == .unanswered, let asker else { return nil }
+    state = .deferred
+    return Exchange(requestID: requestID, mailbox: mailbox, connection: asker.connection, serial: asker.serial)
+  }
+
+  private func write(_ status: Int, head: [UInt8], body: [UInt8]) {
+    guard state == .unanswered else { return }
+    state = .answered
+    self.status = status
+    output.append(head)
+    output.append(date.bytes)
+    output.append("X-Request-Id: ")
+    output.append(callersID.isEmpty ? ids.bytes : callersID)
+    if !delivery.keepAlive {
+      output.append("\r\nConnection: close")
+    } else if delivery.announceKeepAlive {
+      output.append("\r\nConnection: keep-alive")
+    }
+    output.append("\r\n\r\n")
+    if !delivery.bodyless { output.append(body) }
+  }
+}

@@ -1,0 +1,108 @@
+package import Sockets
+import Synchronization
+
+/// An HTTP/1.1 server: a loop per core, each with its own listener on every address.
+package final class Server: Sendable {
+  /// One address to serve, and with which certificate, if any.
+  package struct Binding: Sendable {
+    package let address: SocketAddress
+    package let tls: TLSContext?
+
+    package init(_ address: SocketAddress, tls: TLSContext? = nil) {
+      self.address = address
+      self.tls = tls
+    }
+  }
+
+  /// An address that could not be listened on.
+  package struct BindError: Error, CustomStringConvertible {
+    package let address: SocketAddress
+    package let reason: SystemError
+    package var description: String { "cannot listen on \(address): \(reason)" }
+  }
+
+  /// The addresses bound, in the order of the bindings; a port 0 has become the real one.
+  package let addresses: [SocketAddress]
+  private let bindings: [Binding]
+  private let limits: Limits
+  private let label: String
+  private let mailboxes: [Mailbox<ServerLoop.Command>]
+  /// The listeners of each loop, until the loop takes them: then they close with it.
+  private let listeners: Mutex<[[Listener]]>
+
+  /// Binds and listens at once; connections wait until `run`. Throws `BindError` or `SystemError`.
+  package init(label: String, _ bindings: [Binding], loops count: Int, limits: Limits = Limits()) throws {
+    let first = try bindings.map { binding in
+      do throws(SystemError) {
+        return try Listener(binding.address)
+      } catch {
+        throw BindError(address: binding.address, reason: error)
+      }
+    }
+    let others = try (1..<count).map { _ in try first.map { listener throws(SystemError) in try listener.sibling() } }
+    listeners = Mutex([first] + others)
+    mailboxes = try (0..<count).map { _ throws(SystemError) in try Mailbox() }
+    addresses = first.map(\.address)
+    self.bindings = bindings
+    self.limits = limits
+    self.label = label
+  }
+
+  /// Makes the handler of one event loop, on that loop; loops are numbered from 0.
+  package typealias MakeHandler = @Sendable (_ index: Int, EventLoop) throws -> any RequestHandler
+
+  /// Serves until drained or stopped.
+  package func run(_ makeHandler: @escaping MakeHandler) async throws {
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for index in mailboxes.indices {
+        group.addTask {
+          do {
+            try await self.runLoop(index, makeHandler)
+          } catch {
+            // Half a server is none: the other loops end, and `run` throws.
+            self.stop()
+            throw error
+          }
+        }
+      }
+      try await group.waitForAll()
+    }
+  }
+
+  private func runLoop(_ index: Int, _ makeHandler: @escaping MakeHandler) async throws {
+    try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+      EventLoop.start(label: "\(label).\(index)") { [self] loop in
+        let server = try ServerLoop(
+          loop: loop, mailbox: mailboxes[index], limits: limits,
+          connectionLimit: max(1, limits.connections / mailboxes.count), handler: makeHandler(index, loop))
+        for (binding, listener) in takeListeners(of: index).enumerated() {
+          try server.listen(on: listener, binding: binding, tls: bindings[binding].tls)
+        }
+        return server
+      } ended: {
+        continuation.resume(with: $0)
+      }
+    }
+  }
+
+  private func takeListeners(of index: Int) -> [Listener] {
+    listeners.withLock { listeners in
+      defer { listeners[index] = [] }
+      return listeners[index]
+    }
+  }
+
+  /// Stops listening and lets `run` return once the requests in flight are answered, at the latest after `timeout`.
+  package func drain(timeout: Duration) {
+    for mailbox in mailboxes { mailbox.post(.drain) }
+    Task {
+      try? await Task.sleep(for: timeout)
+      stop()
+    }
+  }
+
+  /// Lets `run` return now, whatever is in flight.
+  package func stop() {
+    for mailbox in mailboxes { mailbox.post(.stop) }
+  }
+}

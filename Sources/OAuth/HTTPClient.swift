@@ -1,0 +1,123 @@
+import CCurl
+import Dispatch
+import Synchronization
+
+/// The client for upstream requests, on libcurl's multi interface: connections are kept and shared, HTTP/2 is used where
+/// offered, certificates are always verified, and redirects are never followed.
+///
+/// All of curl runs in one block on a serial queue, which waits in `curl_multi_poll` while anything is in flight and ends
+/// when nothing is. That is one mechanism for sockets and timers, and no Dispatch source per descriptor, which on Linux
+/// has open bugs (swift-corelibs-libdispatch issues 833 and 949).
+package final class HTTPClient: Sendable {
+  package enum Trust: Sendable {
+    /// The system's authorities.
+    case system
+    /// The authorities in a PEM file.
+    case file(String)
+    case pem(String)
+  }
+
+  package struct Request: Sendable {
+    package var url: String
+    package var headers: [(name: String, value: String)] = []
+    /// Makes it a POST. Handed to curl without a copy, and wiped when the request is over.
+    package var body: Secret?
+    /// For everything, from the name lookup to the last byte.
+    package var timeout: Duration
+
+    package init(
+      url: String, headers: [(name: String, value: String)] = [], body: Secret? = nil, timeout: Duration
+    ) {
+      self.url = url
+      self.headers = headers
+      self.body = body
+      self.timeout = timeout
+    }
+  }
+
+  package struct Response: Sendable {
+    package let status: Int
+    let fields: [(name: String, value: String)]
+    package let body: [UInt8]
+    package let requestedAt: ContinuousClock.Instant
+    package let receivedAt: ContinuousClock.Instant
+
+    /// The first value of a header field; `name` in lower case.
+    package func field(_ name: String) -> String? { fields.first { $0.name == name }?.value }
+
+    /// What Auth0 calls this request in its own logs.
+    var upstreamRequestID: String? { field("x-auth0-requestid").map { Printable.text($0, limit: 64) } }
+  }
+
+  /// There is no answer: what failed, and curl's words for it.
+  package struct Failure: Error, Equatable, CustomStringConvertible {
+    package enum Kind: Sendable {
+      case connect, tls, timeout, tooLarge, exchange
+    }
+
+    package let kind: Kind
+    package let message: String
+    package var description: String { message }
+  }
+
+  /// The most an answer's body, or its header, may be.
+  static let bodyLimit = 1 << 20
+  static let headLimit = 64 << 10
+
+  private struct Inbox {
+    var waiting: [Submission] = []
+    var isDriving = false
+  }
+
+  struct Submission: Sendable {
+    let request: Request
+    let continuation: CheckedContinuation<Result<Response, Failure>, Never>
+  }
+
+  private let queue = DispatchQueue(label: "upstream")
+  private let transfers: Transfers
+  private let inbox = Mutex(Inbox())
+
+  package init(trust: Trust = .system, connectTimeout: Duration = .seconds(5)) throws(Failure) {
+    transfers = try Transfers(trust: trust, connectTimeout: connectTimeout)
+  }
+
+  /// Sends one request and returns its answer, whatever its status.
+  package func send(_ request: Request) async throws(Failure) -> Response {
+    let result = await withCheckedContinuation { continuation in
+      let starts = inbox.withLock { inbox in
+        inbox.waiting.append(Submission(request: request, continuation: continuation))
+        defer { inbox.isDriving = true }
+        return !inbox.isDriving
+      }
+      if starts {
+        queue.async { [self] in drive() }
+      } else {
+        transfers.wakeUp()
+      }
+    }
+    return try result.get()
+  }
+
+  /// Runs until nothing is in flight and nothing waits.
+  private func drive() {
+    while true {
+      let submissions = inbox.withLock { inbox in
+        defer { inbox.waiting = [] }
+        return inbox.waiting
+      }
+      for submission in submissions { transfers.start(submission) }
+      transfers.advance()
+      if transfers.isEmpty {
+        let ends = inbox.withLock { inbox in
+          if !inbox.waiting.isEmpty { return false }
+          inbox.isDriving = false
+          return true
+        }
+        if ends { return }
+      } else {
+        transfers.wait()
+      }
+    }
+  }
+}

@@ -1,0 +1,47 @@
+import JWTKit
+
+/// The tenant's key set, fetched when needed and by one request at a time.
+actor KeySetSource {
+  /// No key set can be had; trying again makes sense at `retryAt`.
+  struct Unavailable: Error {
+    let retryAt: ContinuousClock.Instant
+  }
+
+  private let url: String
+  private let http: HTTPClient
+  private var cache = KeySetCache()
+  private var fetching: Task<Void, Never>?
+
+  private static let timeout = Duration.seconds(5)
+
+  init(url: String, http: HTTPClient) {
+    self.url = url
+    self.http = http
+  }
+
+  /// The keys that may have signed a token with this `kid` and algorithm; none if a current key set has none.
+  func candidates(kid: String?, algorithm: JWK.Algorithm) async throws(Unavailable) -> [JWK] {
+    if let fetching { await fetching.value }
+    let known = cache.current?.candidates(kid: kid, algorithm: algorithm) ?? []
+    if cache.wantsFetch(isKnown: !known.isEmpty, now: .now) {
+      // Another caller may have begun while this one waited.
+      let task = fetching ?? Task { await fetch() }
+      fetching = task
+      await task.value
+    }
+    if let current = cache.current { return current.candidates(kid: kid, algorithm: algorithm) }
+    throw Unavailable(retryAt: cache.nextFetch ?? .now)
+  }
+
+  private func fetch() async {
+    defer { fetching = nil }
+    do {
+      let response = try await http.send(
+        HTTPClient.Request(url: url, headers: [("Accept", "application/json")], timeout: Self.timeout))
+      guard response.status == 200 else { return cache.failed(now: .now) }
+      cache.fetched(try KeySet(json: response.body), now: .now)
+    } catch {
+      cache.failed(now: .now)
+    }
+  }
+}

@@ -1,0 +1,74 @@
+import Glibc
+
+/// Bytes that must not be shown: printed as `<redacted>`, compared in constant time, kept out of swap where the system
+/// allows, and overwritten when let go.
+@safe package final class Secret: @unchecked Sendable {
+  // Written in init alone.
+  private let bytes: UnsafeMutableRawBufferPointer
+  private let used: Int
+
+  /// A copy of `source`, which the caller should not keep.
+  package convenience init(_ source: some Collection<UInt8>) {
+    self.init(capacity: source.count) { $0.append(source) }
+  }
+
+  /// Filled by `fill` with at most `capacity` bytes, without a copy left elsewhere.
+  init(capacity: Int, _ fill: (inout Writer) -> Void) {
+    unsafe bytes = .allocate(byteCount: max(1, capacity), alignment: 1)
+    unsafe _ = mlock(bytes.baseAddress, bytes.count)
+    var writer = unsafe Writer(bytes)
+    fill(&writer)
+    used = writer.count
+  }
+
+  deinit {
+    if let start = unsafe bytes.baseAddress { unsafe explicit_bzero(start, bytes.count) }
+    unsafe _ = munlock(bytes.baseAddress, bytes.count)
+    unsafe bytes.deallocate()
+  }
+
+  package var count: Int { used }
+  package var isEmpty: Bool { used == 0 }
+
+  package func withBytes<Result>(_ body: (Span<UInt8>) throws -> Result) rethrows -> Result {
+    let used = unsafe UnsafeRawBufferPointer(rebasing: bytes[..<used]).assumingMemoryBound(to: UInt8.self)
+    return try unsafe body(used.span)
+  }
+
+  /// Appends to a secret in the making.
+  @safe struct Writer {
+    private let bytes: UnsafeMutableRawBufferPointer
+    private(set) var count = 0
+
+    fileprivate init(_ bytes: UnsafeMutableRawBufferPointer) {
+      unsafe self.bytes = bytes
+    }
+
+    mutating func append(_ source: some Collection<UInt8>) {
+      for byte in source {
+        unsafe bytes[count] = byte
+        count += 1
+      }
+    }
+  }
+}
+
+extension Secret: Equatable {
+  /// Takes the same time wherever the first difference is.
+  package static func == (left: Secret, right: Secret) -> Bool {
+    guard left.count == right.count else { return false }
+    return left.withBytes { left in
+      right.withBytes { right in
+        var difference: UInt8 = 0
+        for index in 0..<left.count { difference |= left[index] ^ right[index] }
+        return difference == 0
+      }
+    }
+  }
+}
+
+extension Secret: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+  package var description: String { "<redacted>" }
+  package var debugDescription: String { "<redacted>" }
+  package var customMirror: Mirror { Mirror(self, children: []) }
+}

@@ -1,0 +1,169 @@
+import CCurl
+
+/// One request on its way through curl, and what has come of it so far.
+@safe final class Transfer {
+  let easy: UnsafeMutableRawPointer
+  private let submission: HTTPClient.Submission
+  private let requestedAt = ContinuousClock.now
+  private var headers: UnsafeMutablePointer<curl_slist>?
+  private var fields: [(name: String, value: String)] = []
+  private var headBytes = 0
+  private var body: [UInt8] = []
+  private var isTooLarge = false
+
+  /// nil if curl has no memory for it.
+  init?(_ submission: HTTPClient.Submission, trust: HTTPClient.Trust, connectTimeout: Duration) {
+    guard let easy = unsafe curl_easy_init() else { return nil }
+    unsafe self.easy = easy
+    self.submission = submission
+    let request = submission.request
+    set(CURLOPT_URL, request.url)
+    set(CURLOPT_PROTOCOLS_STR, "https,http")
+    set(CURLOPT_FOLLOWLOCATION, 0)
+    set(CURLOPT_NOSIGNAL, 1)
+    set(CURLOPT_TIMEOUT_MS, request.timeout.milliseconds)
+    set(CURLOPT_CONNECTTIMEOUT_MS, connectTimeout.milliseconds)
+    set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1)
+    set(CURLOPT_USERAGENT, "token-broker")
+    // A proxy of the environment is for the way out, never for this machine itself.
+    if Self.isLoopback(request.url) { set(CURLOPT_NOPROXY, "*") }
+    setTLS(trust)
+    setHeaders(request)
+    setBody(request.body)
+    setCallbacks()
+  }
+
+  deinit {
+    unsafe curl_easy_cleanup(easy)
+    unsafe curl_slist_free_all(headers)
+  }
+
+  // MARK: Setting up
+
+  private func set(_ option: CURLoption, _ value: Int) { _ = unsafe ccurl_set_long(easy, option, value) }
+  private func set(_ option: CURLoption, _ value: String) { _ = unsafe ccurl_set_string(easy, option, value) }
+
+  private func setTLS(_ trust: HTTPClient.Trust) {
+    set(CURLOPT_SSL_VERIFYPEER, 1)
+    set(CURLOPT_SSL_VERIFYHOST, 2)
+    set(CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2))
+    // HTTP/2 is agreed on inside TLS. A request would rather wait for a connection's handshake than open one more.
+    set(CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_2TLS))
+    set(CURLOPT_PIPEWAIT, 1)
+    switch trust {
+    case .system: break
+    case .file(let path):
+      set(CURLOPT_CAINFO, path)
+      set(CURLOPT_CAPATH, "")
+    case .pem(let text):
+      let bytes = Array(text.utf8)
+      _ = unsafe ccurl_set_blob(easy, CURLOPT_CAINFO_BLOB, bytes, bytes.count)
+    }
+  }
+
+  private func setHeaders(_ request: HTTPClient.Request) {
+    for (name, value) in request.headers {
+      unsafe headers = curl_slist_append(headers, "\(name): \(value)")
+    }
+    // curl would ask a server to say 100 Continue first, for a body of more than 1 MiB.
+    unsafe headers = curl_slist_append(headers, "Expect:")
+    _ = unsafe ccurl_set_pointer(easy, CURLOPT_HTTPHEADER, headers)
+  }
+
+  private func setBody(_ body: Secret?) {
+    guard let body else { return }
+    set(CURLOPT_POST, 1)
+    set(CURLOPT_POSTFIELDSIZE, body.count)
+    // Not copied by curl; the submission keeps the secret, which does not move, for as long as this transfer lives.
+    body.withBytes { bytes in
+      unsafe bytes.withUnsafeBytes { unsafe _ = ccurl_set_pointer(easy, CURLOPT_POSTFIELDS, $0.baseAddress) }
+    }
+  }
+
+  private func setCallbacks() {
+    let context = unsafe Unmanaged.passUnretained(self).toOpaque()
+    _ = unsafe ccurl_set_pointer(easy, CURLOPT_WRITEDATA, context)
+    _ = unsafe ccurl_set_pointer(easy, CURLOPT_HEADERDATA, context)
+    _ = unsafe ccurl_set_write(easy) { bytes, size, count, context in
+      unsafe Transfer.receive(bytes, size * count, context) { unsafe $0.append(body: $1) }
+    }
+    _ = unsafe ccurl_set_header(easy) { bytes, size, count, context in
+      unsafe Transfer.receive(bytes, size * count, context) { unsafe $0.append(headerLine: $1) }
+    }
+  }
+
+  /// Whether the URL's host is this machine.
+  static func isLoopback(_ url: String) -> Bool {
+    guard let scheme = url.firstRange(of: "://") else { return false }
+    let authority = url[scheme.upperBound...].prefix { $0 != "/" }
+    if authority.hasPrefix("[") { return authority.hasPrefix("[::1]") }
+    let host = authority.prefix { $0 != ":" }
+    return host == "localhost" || host.hasPrefix("127.") && host.allSatisfy { $0.isNumber || $0 == "." }
+  }
+
+  // MARK: Receiving
+
+  /// The common part of curl's two callbacks. Another count than was given makes curl end the transfer.
+  private static func receive(
+    _ bytes: UnsafeMutablePointer<CChar>?, _ count: Int, _ context: UnsafeMutableRawPointer?,
+    _ append: (Transfer, UnsafeRawBufferPointer) -> Bool
+  ) -> Int {
+    guard let bytes = unsafe bytes, let context = unsafe context else { return 0 }
+    let transfer = unsafe Unmanaged<Transfer>.fromOpaque(context).takeUnretainedValue()
+    return unsafe append(transfer, UnsafeRawBufferPointer(start: bytes, count: count)) ? count : 0
+  }
+
+  private func append(body bytes: UnsafeRawBufferPointer) -> Bool {
+    isTooLarge = isTooLarge || bytes.count > HTTPClient.bodyLimit - body.count
+    if isTooLarge { return false }
+    unsafe body.append(contentsOf: bytes)
+    return true
+  }
+
+  private func append(headerLine bytes: UnsafeRawBufferPointer) -> Bool {
+    headBytes += bytes.count
+    isTooLarge = isTooLarge || headBytes > HTTPClient.headLimit
+    if isTooLarge { return false }
+    let line = unsafe String(decoding: bytes, as: UTF8.self)
+    // A status line: what came before belonged to an interim answer.
+    if line.hasPrefix("HTTP/") { fields.removeAll() }
+    guard let colon = line.firstIndex(of: ":") else { return true }
+    let value = line[line.index(after: colon)...].drop { $0.isWhitespace }
+    let end = value.lastIndex { !$0.isWhitespace }.map { value.index(after: $0) } ?? value.startIndex
+    fields.append((line[..<colon].lowercased(), String(value[..<end])))
+    return true
+  }
+
+  /// Answers whoever sent the request.
+  func finish(_ code: CURLcode) {
+    guard code == CURLE_OK else {
+      return submission.continuation.resume(returning: .failure(failure(code)))
+    }
+    var status = 0
+    _ = unsafe ccurl_get_long(easy, CURLINFO_RESPONSE_CODE, &status)
+    submission.continuation.resume(
+      returning: .success(
+        HTTPClient.Response(
+          status: status, fields: fields, body: body, requestedAt: requestedAt, receivedAt: .now)))
+  }
+
+  private func failure(_ code: CURLcode) -> HTTPClient.Failure {
+    if isTooLarge { return HTTPClient.Failure(kind: .tooLarge, message: "the answer is over the limit") }
+    let kind: HTTPClient.Failure.Kind =
+      switch code {
+      case CURLE_OPERATION_TIMEDOUT: .timeout
+      case CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY, CURLE_COULDNT_CONNECT: .connect
+      case CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CONNECT_ERROR, CURLE_SSL_CACERT_BADFILE, CURLE_SSL_CERTPROBLEM:
+        .tls
+      default: .exchange
+      }
+    return HTTPClient.Failure(kind: kind, message: unsafe String(cString: curl_easy_strerror(code)))
+  }
+}
+
+extension Duration {
+  /// At least one, because curl takes zero for no limit.
+  fileprivate var milliseconds: Int {
+    max(1, Int(components.seconds) * 1000 + Int(components.attoseconds / 1_000_000_000_000_000))
+  }
+}

@@ -1,0 +1,66 @@
+import CCurl
+
+/// The transfers in flight and curl's handle on them. Confined to the queue of its `HTTPClient`, but for `wakeUp`.
+@safe final class Transfers: @unchecked Sendable {
+  // Touched on one serial queue; curl_multi_wakeup alone may be called from any thread.
+  private let multi: UnsafeMutableRawPointer
+  private let trust: HTTPClient.Trust
+  private let connectTimeout: Duration
+  private var active: [UnsafeMutableRawPointer: Transfer] = unsafe [:]
+
+  /// curl_global_init may run once only, and a global is initialised once.
+  private static let isInitialised = curl_global_init(Int(CURL_GLOBAL_ALL)) == CURLE_OK
+  private static let maxConnections = 64
+
+  init(trust: HTTPClient.Trust, connectTimeout: Duration) throws(HTTPClient.Failure) {
+    guard Self.isInitialised, let multi = unsafe curl_multi_init() else {
+      throw HTTPClient.Failure(kind: .exchange, message: "libcurl cannot be initialised")
+    }
+    unsafe self.multi = multi
+    self.trust = trust
+    self.connectTimeout = connectTimeout
+    _ = unsafe ccurl_multi_set_long(multi, CURLMOPT_PIPELINING, Int(CURLPIPE_MULTIPLEX))
+    _ = unsafe ccurl_multi_set_long(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, Self.maxConnections)
+  }
+
+  deinit {
+    // Nothing is in flight: the block that drives transfers holds their client until they are done.
+    unsafe curl_multi_cleanup(multi)
+  }
+
+  var isEmpty: Bool { unsafe active.isEmpty }
+
+  /// Makes `wait` return.
+  func wakeUp() {
+    _ = unsafe curl_multi_wakeup(multi)
+  }
+
+  /// Waits until curl has something to do, or for a second.
+  func wait() {
+    _ = unsafe curl_multi_poll(multi, nil, 0, 1000, nil)
+  }
+
+  func start(_ submission: HTTPClient.Submission) {
+    guard let transfer = Transfer(submission, trust: trust, connectTimeout: connectTimeout),
+      unsafe curl_multi_add_handle(multi, transfer.easy) == CURLM_OK
+    else {
+      let failure = HTTPClient.Failure(kind: .exchange, message: "libcurl cannot start a request")
+      return submission.continuation.resume(returning: .failure(failure))
+    }
+    unsafe active[transfer.easy] = transfer
+  }
+
+  /// Moves every transfer on as far as it goes, and ends those that are done.
+  func advance() {
+    var running: Int32 = 0
+    _ = unsafe curl_multi_perform(multi, &running)
+    var left: Int32 = 0
+    while let message = unsafe curl_multi_info_read(multi, &left) {
+      guard unsafe message.pointee.msg == CURLMSG_DONE, let easy = unsafe message.pointee.easy_handle else { continue }
+      // Read before the handle is removed: the message goes with it.
+      let code = unsafe message.pointee.data.result
+      _ = unsafe curl_multi_remove_handle(multi, easy)
+      unsafe active.removeValue(forKey: easy)?.finish(code)
+    }
+  }
+}

@@ -1,0 +1,95 @@
+/// Bytes between a reader and a writer: appended at the end, consumed from the front. Holds no memory while unused.
+@safe package struct ByteBuffer: ~Copyable {
+  private var storage = unsafe UnsafeMutableRawBufferPointer(start: nil, count: 0)
+  private var start = 0
+  private var end = 0
+
+  package init() {}
+
+  deinit {
+    unsafe storage.deallocate()
+  }
+
+  private var capacity: Int { unsafe storage.count }
+  package var count: Int { end - start }
+  package var isEmpty: Bool { start == end }
+
+  package mutating func append(_ bytes: Span<UInt8>) {
+    reserve(bytes.count)
+    unsafe bytes.withUnsafeBytes { source in
+      unsafe UnsafeMutableRawBufferPointer(rebasing: storage[end...]).copyMemory(from: source)
+    }
+    end += bytes.count
+  }
+
+  package mutating func append(_ bytes: [UInt8]) {
+    append(bytes.span)
+  }
+
+  package mutating func append(_ text: StaticString) {
+    text.withUTF8Buffer { unsafe append($0.span) }
+  }
+
+  package mutating func append(_ byte: UInt8) {
+    reserve(1)
+    unsafe storage[end] = byte
+    end += 1
+  }
+
+  /// Appends up to `capacity` bytes that `body` writes; it returns how many.
+  package mutating func append<Failure: Error>(
+    upTo capacity: Int, _ body: (UnsafeMutableRawBufferPointer) throws(Failure) -> Int
+  ) throws(Failure) -> Int {
+    reserve(capacity)
+    let room = unsafe UnsafeMutableRawBufferPointer(rebasing: storage[end..<end + capacity])
+    let written = try unsafe body(room)
+    precondition(written >= 0 && written <= capacity)
+    end += written
+    return written
+  }
+
+  package mutating func consume(_ count: Int) {
+    precondition(count >= 0 && count <= self.count)
+    start += count
+    if start == end { (start, end) = (0, 0) }
+  }
+
+  package mutating func removeAll() {
+    (start, end) = (0, 0)
+  }
+
+  /// Gives the memory back if nothing is held.
+  package mutating func releaseIfEmpty() {
+    guard isEmpty, capacity > 0 else { return }
+    unsafe storage.deallocate()
+    unsafe storage = UnsafeMutableRawBufferPointer(start: nil, count: 0)
+  }
+
+  package func withBytes<Result, Failure: Error>(
+    _ body: (Span<UInt8>) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    let bytes = unsafe UnsafeRawBufferPointer(rebasing: storage[start..<end]).bindMemory(to: UInt8.self)
+    return try unsafe body(bytes.span)
+  }
+
+  package mutating func withMutableBytes<Result>(_ body: (inout MutableSpan<UInt8>) -> Result) -> Result {
+    let bytes = unsafe UnsafeMutableRawBufferPointer(rebasing: storage[start..<end]).bindMemory(to: UInt8.self)
+    var span = unsafe bytes.mutableSpan
+    return body(&span)
+  }
+
+  private mutating func reserve(_ count: Int) {
+    if capacity - end >= count { return }
+    let held = self.count
+    if capacity - held >= count && start >= held {
+      unsafe storage.copyMemory(from: UnsafeRawBufferPointer(rebasing: storage[start..<end]))
+    } else {
+      let grown = UnsafeMutableRawBufferPointer.allocate(
+        byteCount: max(capacity * 2, held + count, 256), alignment: 16)
+      unsafe grown.copyMemory(from: UnsafeRawBufferPointer(rebasing: storage[start..<end]))
+      unsafe storage.deallocate()
+      unsafe storage = grown
+    }
+    (start, end) = (0, held)
+  }
+}

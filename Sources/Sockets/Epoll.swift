@@ -1,0 +1,61 @@
+import CLinux
+import Glibc
+
+/// What a descriptor is watched for, or is found to be.
+package struct Readiness: OptionSet, Sendable {
+  package let rawValue: UInt32
+  package init(rawValue: UInt32) { self.rawValue = rawValue }
+
+  package static let readable = Readiness(rawValue: EPOLLIN.rawValue)
+  package static let writable = Readiness(rawValue: EPOLLOUT.rawValue)
+  /// Reset, or closed in both directions; reported whether watched for or not.
+  package static let broken = Readiness(rawValue: EPOLLHUP.rawValue | EPOLLERR.rawValue)
+}
+
+/// Level-triggered epoll(7): descriptors in, (token, readiness) out.
+@safe struct Epoll: ~Copyable {
+  private let descriptor: Descriptor
+  private let events: UnsafeMutableBufferPointer<epoll_event>
+
+  init(eventsPerWait: Int = 256) throws(SystemError) {
+    descriptor = try SystemCall.makeEpoll()
+    unsafe events = .allocate(capacity: eventsPerWait)
+  }
+
+  deinit {
+    unsafe events.deallocate()
+  }
+
+  func add(_ number: Int32, for readiness: Readiness, token: UInt64) throws(SystemError) {
+    try control(EPOLL_CTL_ADD, number, readiness, token)
+  }
+
+  func modify(_ number: Int32, for readiness: Readiness, token: UInt64) throws(SystemError) {
+    try control(EPOLL_CTL_MOD, number, readiness, token)
+  }
+
+  func remove(_ number: Int32) throws(SystemError) {
+    try control(EPOLL_CTL_DEL, number, [], 0)
+  }
+
+  private func control(
+    _ operation: Int32, _ number: Int32, _ readiness: Readiness, _ token: UInt64
+  ) throws(SystemError) {
+    var event = unsafe epoll_event(events: readiness.rawValue, data: epoll_data_t(u64: token))
+    if unsafe epoll_ctl(descriptor.number, operation, number, &event) < 0 { throw SystemError("epoll_ctl", errno) }
+  }
+
+  /// Waits at most `milliseconds` (-1: without end) and returns how many events there are. A signal ends the wait early.
+  func wait(milliseconds: Int32) throws(SystemError) -> Int {
+    let count = unsafe epoll_wait(descriptor.number, events.baseAddress, Int32(events.count), milliseconds)
+    if count >= 0 { return Int(count) }
+    if errno == EINTR { return 0 }
+    throw SystemError("epoll_wait", errno)
+  }
+
+  /// The event at `index`, below what `wait` returned.
+  func event(_ index: Int) -> (token: UInt64, readiness: Readiness) {
+    let event = unsafe events[index]
+    return unsafe (event.data.u64, Readiness(rawValue: event.events))
+  }
+}

@@ -1,0 +1,109 @@
+import Glibc
+
+/// A TCP address: a numeric host and a port.
+package struct SocketAddress: Sendable {
+  private let storage: sockaddr_storage
+  private let length: socklen_t
+
+  init(_ storage: sockaddr_storage, length: socklen_t) {
+    self.storage = storage
+    self.length = length
+  }
+
+  /// Reads `host:port` or `[v6]:port`; a name is resolved, which may block.
+  /// Throws what was expected, in words for a person.
+  package init(parsing text: String) throws(AddressError) {
+    let host: Substring
+    let port: Substring
+    if text.first == "[" {
+      guard let end = text.firstIndex(of: "]"), text[end...].dropFirst().first == ":" else {
+        throw AddressError(text, "expected [address]:port")
+      }
+      host = text[text.index(after: text.startIndex)..<end]
+      port = text[end...].dropFirst(2)
+    } else {
+      let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+      guard parts.count == 2 else { throw AddressError(text, "expected host:port, or [address]:port for IPv6") }
+      (host, port) = (parts[0], parts[1])
+    }
+    guard !host.isEmpty else { throw AddressError(text, "the host is empty; 0.0.0.0 and [::] mean every interface") }
+    guard port.allSatisfy(\.isASCII), port.allSatisfy(\.isNumber), let number = UInt16(port) else {
+      throw AddressError(text, "expected a port from 0 to 65535")
+    }
+    self = try SocketAddress.resolve(host: String(host), port: number, in: text)
+  }
+
+  private static func resolve(host: String, port: UInt16, in text: String) throws(AddressError) -> SocketAddress {
+    var hints = unsafe addrinfo()
+    unsafe hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+    unsafe hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV
+    var list: UnsafeMutablePointer<addrinfo>?
+    let status = unsafe getaddrinfo(host, String(port), &hints, &list)
+    defer { if let list = unsafe list { unsafe freeaddrinfo(list) } }
+    guard status == 0, let first = unsafe list?.pointee, let address = unsafe first.ai_addr else {
+      throw AddressError(text, "no address for the host (\(unsafe String(cString: gai_strerror(status))))")
+    }
+    var storage = sockaddr_storage()
+    unsafe withUnsafeMutableBytes(of: &storage) {
+      unsafe $0.copyMemory(from: UnsafeRawBufferPointer(start: address, count: Int(first.ai_addrlen)))
+    }
+    return SocketAddress(storage, length: unsafe first.ai_addrlen)
+  }
+
+  package var family: Int32 { Int32(storage.ss_family) }
+
+  /// True for 127.0.0.0/8 and ::1: nobody off this machine can reach it.
+  package var isLoopback: Bool {
+    unsafe withUnsafeBytes(of: storage) { bytes in
+      if family == AF_INET { return unsafe bytes[4] == 127 }
+      let loopback = unsafe bytes[8..<23].allSatisfy { $0 == 0 } && bytes[23] == 1
+      return family == AF_INET6 && loopback
+    }
+  }
+
+  package var port: UInt16 {
+    // sin_port and sin6_port lie at the same place.
+    unsafe withUnsafeBytes(of: storage) { unsafe UInt16($0[2]) << 8 | UInt16($0[3]) }
+  }
+
+  package func with(port: UInt16) -> SocketAddress {
+    var copy = storage
+    unsafe withUnsafeMutableBytes(of: &copy) {
+      unsafe $0[2] = UInt8(port >> 8)
+      unsafe $0[3] = UInt8(truncatingIfNeeded: port)
+    }
+    return SocketAddress(copy, length: length)
+  }
+
+  func withSockAddr<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
+    unsafe withUnsafePointer(to: storage) { pointer in
+      unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { unsafe body($0, length) }
+    }
+  }
+}
+
+extension SocketAddress: CustomStringConvertible {
+  /// `host:port`, as `init(parsing:)` reads it.
+  package var description: String {
+    var host = [CChar](repeating: 0, count: Int(NI_MAXHOST))
+    let status = unsafe withSockAddr {
+      unsafe getnameinfo($0, $1, &host, socklen_t(host.count), nil, 0, NI_NUMERICHOST)
+    }
+    let bytes = host.prefix { $0 != 0 }.map(UInt8.init(bitPattern:))
+    let name = status == 0 ? String(decoding: bytes, as: UTF8.self) : "?"
+    return family == AF_INET6 ? "[\(name)]:\(port)" : "\(name):\(port)"
+  }
+}
+
+/// An address that cannot be used: the text, and what was expected.
+package struct AddressError: Error, CustomStringConvertible {
+  package let text: String
+  package let expectation: String
+
+  init(_ text: String, _ expectation: String) {
+    self.text = text
+    self.expectation = expectation
+  }
+
+  package var description: String { "'\(text)': \(expectation)" }
+}

@@ -1,0 +1,62 @@
+/// What one non-blocking read or write came to.
+package enum StreamResult {
+  case bytes(Int)
+  /// Nothing moves until the descriptor is ready so; TLS may have to write before it can read.
+  case blocked(on: Readiness)
+  case ended
+  case failed
+}
+
+/// A connected socket, plain or with TLS on top.
+package struct Stream: ~Copyable {
+  // Declared before the descriptor: TLS lets go of it first.
+  private let tls: TLSStream?
+  private let descriptor: Descriptor
+
+  package var number: Int32 { descriptor.number }
+
+  package init(_ descriptor: consuming Descriptor, tls context: TLSContext?) throws(TLSError) {
+    if let context {
+      tls = try TLSStream(context, over: descriptor.number)
+    } else {
+      tls = nil
+    }
+    self.descriptor = descriptor
+  }
+
+  /// Reads once into `buffer`.
+  package func receive(into buffer: UnsafeMutableRawBufferPointer) -> StreamResult {
+    if let tls { return unsafe tls.receive(into: buffer) }
+    do throws(SystemError) {
+      guard let count = try unsafe SystemCall.receive(number, into: buffer) else { return .blocked(on: .readable) }
+      return count == 0 ? .ended : .bytes(count)
+    } catch {
+      return .failed
+    }
+  }
+
+  /// Writes once, perhaps only the first of `bytes`.
+  package func send(_ bytes: UnsafeRawBufferPointer) -> StreamResult {
+    if let tls { return unsafe tls.send(bytes) }
+    do throws(SystemError) {
+      guard let count = try unsafe SystemCall.send(number, bytes) else { return .blocked(on: .writable) }
+      return .bytes(count)
+    } catch {
+      return .failed
+    }
+  }
+
+  /// True while read bytes wait above the descriptor: read again without waiting for it.
+  package var hasBuffered: Bool { tls?.hasBuffered ?? false }
+
+  /// Ends the sending half; the peer may still send.
+  package func endOutput() {
+    tls?.endOutput()
+    SystemCall.endOutput(number)
+  }
+
+  /// Closing will reset the connection.
+  package func resetOnClose() {
+    SystemCall.resetOnClose(number)
+  }
+}

@@ -1,0 +1,133 @@
+import CLinux
+import Glibc
+
+/// Every system call of this package: `EINTR` is handled here, `errno` is read at once, nothing else is decided.
+enum SystemCall {
+  static func message(for code: Int32) -> String {
+    unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { buffer in
+      guard let base = buffer.baseAddress else { return "error \(code)" }
+      // Swift imports the XSI strerror_r: it fills the buffer and returns 0.
+      return unsafe strerror_r(code, base, buffer.count) == 0 ? unsafe String(cString: base) : "error \(code)"
+    }
+  }
+
+  /// Repeats `body` while a signal interrupts it.
+  private static func call<Result: SignedInteger>(
+    _ name: String, _ body: () -> Result
+  ) throws(SystemError) -> Result {
+    while true {
+      let result = body()
+      if result >= 0 { return result }
+      let code = errno
+      if code != EINTR { throw SystemError(name, code) }
+    }
+  }
+
+  static func close(_ descriptor: Int32) {
+    // Never repeated: Linux frees the descriptor even when close reports EINTR.
+    _ = Glibc.close(descriptor)
+  }
+
+  static func socket(family: Int32) throws(SystemError) -> Descriptor {
+    let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+    return Descriptor(try call("socket") { Glibc.socket(family, type, 0) })
+  }
+
+  static func setOption(
+    _ descriptor: Int32, level: Int32, name: Int32, to value: Int32
+  ) throws(SystemError) {
+    var value = value
+    _ = try call("setsockopt") {
+      unsafe setsockopt(descriptor, level, name, &value, socklen_t(MemoryLayout<Int32>.size))
+    }
+  }
+
+  /// Makes the coming `close` reset the connection instead of ending it (SO_LINGER, zero seconds).
+  static func resetOnClose(_ descriptor: Int32) {
+    var value = linger(l_onoff: 1, l_linger: 0)
+    _ = unsafe setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &value, socklen_t(MemoryLayout<linger>.size))
+  }
+
+  static func bind(_ descriptor: Int32, to address: SocketAddress) throws(SystemError) {
+    _ = try call("bind") { unsafe address.withSockAddr { unsafe Glibc.bind(descriptor, $0, $1) } }
+  }
+
+  static func listen(_ descriptor: Int32, backlog: Int32) throws(SystemError) {
+    _ = try call("listen") { Glibc.listen(descriptor, backlog) }
+  }
+
+  static func localAddress(of descriptor: Int32) throws(SystemError) -> SocketAddress {
+    var storage = sockaddr_storage()
+    var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+    _ = try call("getsockname") {
+      unsafe withUnsafeMutablePointer(to: &storage) { pointer in
+        unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+          unsafe getsockname(descriptor, $0, &length)
+        }
+      }
+    }
+    return SocketAddress(storage, length: length)
+  }
+
+  /// The next connection waiting on a listener, non-blocking; nil when none waits.
+  static func accept(_ listener: Int32) throws(SystemError) -> Descriptor? {
+    do throws(SystemError) {
+      let flags = Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+      return Descriptor(try call("accept4") { accept4(listener, nil, nil, flags) })
+    } catch {
+      if error.code == EAGAIN { return nil }
+      throw error
+    }
+  }
+
+  /// Bytes read, 0 at the end of the stream, nil when it would block.
+  static func receive(
+    _ descriptor: Int32, into buffer: UnsafeMutableRawBufferPointer
+  ) throws(SystemError) -> Int? {
+    do throws(SystemError) {
+      return try call("recv") { unsafe recv(descriptor, buffer.baseAddress, buffer.count, 0) }
+    } catch {
+      if error.code == EAGAIN { return nil }
+      throw error
+    }
+  }
+
+  /// Bytes written, nil when it would block.
+  static func send(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) throws(SystemError) -> Int? {
+    do throws(SystemError) {
+      return try call("send") {
+        unsafe Glibc.send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
+      }
+    } catch {
+      if error.code == EAGAIN { return nil }
+      throw error
+    }
+  }
+
+  static func endOutput(_ descriptor: Int32) {
+    _ = shutdown(descriptor, Int32(SHUT_WR))
+  }
+
+  static func makeEpoll() throws(SystemError) -> Descriptor {
+    Descriptor(try call("epoll_create1") { epoll_create1(Int32(EPOLL_CLOEXEC)) })
+  }
+
+  static func makeEvent() throws(SystemError) -> Descriptor {
+    Descriptor(try call("eventfd") { eventfd(0, Int32(EFD_CLOEXEC) | Int32(EFD_NONBLOCK)) })
+  }
+
+  /// Adds one to an event descriptor's counter: wakes who polls it.
+  static func signal(_ event: Int32) {
+    var one: UInt64 = 1
+    _ = unsafe write(event, &one, 8)
+  }
+
+  static func clear(_ event: Int32) {
+    var count: UInt64 = 0
+    _ = unsafe read(event, &count, 8)
+  }
+
+  static func openNull() throws(SystemError) -> Descriptor {
+    Descriptor(try call("open") { unsafe open("/dev/null", O_RDONLY | O_CLOEXEC) })
+  }
+}

@@ -1,0 +1,114 @@
+package import Logging
+package import OAuth
+
+/// Carries out what `TokenCache` decides: fetches, answers waiting callers, and publishes each new token.
+package actor Broker {
+  package enum Publication: Sendable {
+    case current(CachedToken)
+    case withdrawn(TokenKey)
+  }
+
+  /// Asks upstream and validates; returns or throws by the deadline.
+  package typealias Mint =
+    @Sendable (TokenKey, _ deadline: ContinuousClock.Instant) async throws(TokenError) -> MintedToken
+
+  private var cache: TokenCache
+  private let requestTimeout: Duration
+  private let mint: Mint
+  private let publish: @Sendable (Publication) -> Void
+  private let health: Health
+  private let log: Logger
+  private var waiting: [TokenCache.WaiterID: CheckedContinuation<Result<CachedToken, TokenError>, Never>] = [:]
+  private var lastWaiter: TokenCache.WaiterID = 0
+  private var timer: Task<Void, Never>?
+
+  /// - Parameters:
+  ///   - requestTimeout: how long a caller waits for a token at the most.
+  ///   - publish: called with each new token before its waiters are answered.
+  package init(
+    rules: TokenCache.Rules = .init(), requestTimeout: Duration, health: Health, log: Logger,
+    publish: @escaping @Sendable (Publication) -> Void = { _ in }, mint: @escaping Mint
+  ) {
+    cache = TokenCache(rules: rules)
+    self.requestTimeout = requestTimeout
+    self.health = health
+    self.log = log
+    self.publish = publish
+    self.mint = mint
+  }
+
+  /// The current token for `key`, or a new one if none is held that will do. A caller that gives up disturbs nobody.
+  package func token(_ key: TokenKey, _ demand: Demand = Demand()) async throws(TokenError) -> CachedToken {
+    lastWaiter += 1
+    let id = lastWaiter
+    let now = ContinuousClock.now
+    let result = await withCheckedContinuation { continuation in
+      waiting[id] = continuation
+      perform(cache.request(key, demand, waiter: id, deadline: now.advanced(by: requestTimeout), now: now))
+    }
+    return try result.get()
+  }
+
+  private func perform(_ actions: [TokenCache.Action]) {
+    for action in actions {
+      switch action {
+      case .fetch(let key): fetch(key)
+      case .answer(let waiter, let result): waiting.removeValue(forKey: waiter)?.resume(returning: result)
+      case .publish(let token): publish(.current(token))
+      case .withdraw(let key): publish(.withdrawn(key))
+      }
+    }
+    scheduleExpiry()
+  }
+
+  private func fetch(_ key: TokenKey) {
+    let started = ContinuousClock.now
+    Task {
+      let result: Result<MintedToken, TokenError>
+      do throws(TokenError) {
+        result = .success(try await mint(key, started.advanced(by: requestTimeout)))
+      } catch {
+        result = .failure(error)
+      }
+      report(result, for: key, took: started.duration(to: .now))
+      perform(cache.fetched(key, result, now: .now))
+    }
+  }
+
+  private func report(_ result: Result<MintedToken, TokenError>, for key: TokenKey, took: Duration) {
+    var facts: Logger.Metadata = [
+      "client": "\(key.client)", "audience": "\(key.grant.audience)", "duration_ms": "\(took.milliseconds)",
+    ]
+    if let scope = key.grant.scope { facts["scope"] = "\(scope)" }
+    if let organization = key.grant.organization { facts["organization"] = "\(organization)" }
+    switch result {
+    case .success(let minted):
+      health.accepted(client: key.client)
+      facts["expires_in"] = "\(minted.mintedAt.duration(to: minted.expiresAt).components.seconds)"
+      facts["key_id"] = minted.keyID.map { "\($0)" }
+      facts["upstream_request_id"] = minted.upstreamRequestID.map { "\($0)" }
+      log.info("token minted", metadata: facts)
+    case .failure(let error):
+      if error.code == .brokerMisconfigured { health.refused(client: key.client, reason: error.message) }
+      facts["error"] = "\(error.code.rawValue)"
+      facts["reason"] = "\(error.message)"
+      facts["upstream_status"] = error.upstreamStatus.map { "\($0)" }
+      facts["upstream_request_id"] = error.upstreamRequestID.map { "\($0)" }
+      log.warning("no token", metadata: facts)
+    }
+  }
+
+  /// One sleeping task at a time, for the earliest deadline when it was started.
+  private func scheduleExpiry() {
+    guard timer == nil, let deadline = cache.nextDeadline else { return }
+    timer = Task {
+      try? await Task.sleep(until: deadline, clock: .continuous)
+      timer = nil
+      perform(cache.expireWaiters(now: .now))
+    }
+  }
+}
+
+extension Duration {
+  fileprivate var milliseconds: Int64 { components.seconds * 1000 + components.attoseconds / 1_000_000_000_000_000 }
+}

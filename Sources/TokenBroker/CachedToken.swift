@@ -1,0 +1,36 @@
+package import OAuth
+import Synchronization
+
+/// A validated token in the cache, shared by everyone who hands it out. Only its time of last use changes.
+package final class CachedToken: Sendable {
+  package typealias Instant = ContinuousClock.Instant
+
+  package let key: TokenKey
+  package let minted: MintedToken
+  /// From here on the token is not served: too little of its life is left.
+  package let servableUntil: Instant
+  /// When asking again can bring a fresher token.
+  package let refreshAt: Instant
+  /// Seconds since `epoch`. Relaxed, and at most a second behind: it only orders evictions.
+  private let lastUse: Atomic<Int>
+
+  private static let epoch = Instant.now
+
+  init(key: TokenKey, minted: MintedToken, rules: TokenCache.Rules, now: Instant) {
+    self.key = key
+    self.minted = minted
+    let lifetime = minted.mintedAt.duration(to: minted.expiresAt)
+    servableUntil = minted.expiresAt.advanced(by: .zero - min(rules.minRemaining, lifetime / 8))
+    // Tokens are replaced on demand; refresh-ahead will bring this forward.
+    refreshAt = servableUntil
+    lastUse = Atomic(Self.seconds(now))
+  }
+
+  package func isServable(at now: Instant) -> Bool { now < servableUntil }
+
+  package func markUsed(at now: Instant) { lastUse.store(Self.seconds(now), ordering: .relaxed) }
+
+  var lastUsed: Int { lastUse.load(ordering: .relaxed) }
+
+  private static func seconds(_ instant: Instant) -> Int { Int(epoch.duration(to: instant).components.seconds) }
+}

@@ -1,0 +1,68 @@
+import ArgumentParser
+import Glibc
+import Logging
+import Sockets
+
+@main
+struct BrokerCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "token-broker",
+    abstract: "Gives internal services Auth0 access tokens; the client secret stays here.",
+    discussion: "Configured by environment variables; the README lists them.",
+    version: Version.current,
+    subcommands: [ServeCommand.self, DevCommand.self, CheckCommand.self, TokenCommand.self, HealthCommand.self],
+    defaultSubcommand: ServeCommand.self)
+}
+
+/// Exit codes beyond success (0), failure (1) and usage (64).
+extension ExitCode {
+  /// EX_CONFIG of sysexits(3).
+  static let configuration = ExitCode(78)
+}
+
+/// The option of the commands that read the configuration.
+struct ConfigurationOptions: ParsableArguments {
+  @Option(name: .customLong("config"), help: "A configuration file (not supported yet).")
+  var file: String?
+
+  /// The environment, with what the options say on top.
+  var environment: [String: String] {
+    var environment = ProcessEnvironment.variables
+    if let file { environment["BROKER_CONFIG"] = file }
+    return environment
+  }
+}
+
+/// Writes to standard output at once: what a pipe's reader waits for must not sit in a buffer.
+func output(_ text: String) { write(text, to: STDOUT_FILENO) }
+
+/// A line on standard error, for people.
+func complain(_ line: String) { write("token-broker: \(line)\n", to: STDERR_FILENO) }
+
+private func write(_ text: String, to descriptor: Int32) {
+  let bytes = Array(text.utf8)
+  unsafe bytes.withUnsafeBytes { unsafe _ = Glibc.write(descriptor, $0.baseAddress, $0.count) }
+}
+
+/// Runs `read`; on errors says all of them, a line each, and exits with code 78.
+func configured(_ read: () throws(ConfigurationErrors) -> Configuration) throws -> Configuration {
+  do throws(ConfigurationErrors) {
+    return try read()
+  } catch {
+    for error in error.errors { complain("\(error)") }
+    throw ExitCode.configuration
+  }
+}
+
+/// The terminal question behind the default log format.
+var standardErrorIsTerminal: Bool { isatty(STDERR_FILENO) == 1 }
+
+/// What every long-lived command sets up first.
+func prepareProcess() {
+  Process.ignoreBrokenPipes()
+  Process.forbidCoreDumps()
+}
+
+func makeLogger(_ settings: LogSettings) -> Logger {
+  Logger(label: "token-broker") { _ in LineLogHandler(settings) }
+}

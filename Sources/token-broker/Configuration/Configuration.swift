@@ -1,0 +1,44 @@
+import Logging
+import OAuth
+import Sockets
+
+/// Everything the broker is told, checked: what is in here can be used as it is.
+struct Configuration: Sendable {
+  var client: OAuthClient
+  /// Whose certificates are believed upstream.
+  var trust: HTTPClient.Trust
+  var listen: [SocketAddress]
+  /// nil: no admin listener.
+  var adminListen: SocketAddress?
+  /// The only audiences served; nil: any.
+  var audiences: Set<String>?
+  var logging: LogSettings
+  var workers: Int
+  var requestTimeout = Duration.seconds(30)
+  var shutdownDelay = Duration.zero
+  var shutdownTimeout = Duration.seconds(10)
+}
+
+/// How log lines are written.
+struct LogSettings: Sendable {
+  enum Format: String, CaseIterable, Sendable {
+    case json, text
+  }
+
+  var level: Logger.Level
+  var format: Format
+}
+
+/// One thing wrong with the configuration, in one line: the key, where it was set, what was expected.
+struct ConfigurationError: Error, CustomStringConvertible {
+  let key: String
+  let source: String
+  let expectation: String
+
+  var description: String { "\(key) (\(source)): \(expectation)" }
+}
+
+/// All that is wrong with a configuration.
+struct ConfigurationErrors: Error {
+  let errors: [ConfigurationError]
+}

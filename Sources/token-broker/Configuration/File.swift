@@ -1,0 +1,33 @@
+import Glibc
+
+/// A file that could not be read: why, in the system's words.
+struct FileError: Error {
+  let reason: String
+}
+
+enum File {
+  /// The whole of a small file, at most 1 MiB.
+  static func read(_ path: String) throws(FileError) -> [UInt8] {
+    guard let file = unsafe fopen(path, "re") else { throw FileError(reason: unsafe String(cString: strerror(errno))) }
+    defer { unsafe _ = fclose(file) }
+    var bytes = [UInt8](repeating: 0, count: 1 << 20)
+    let count = unsafe fread(&bytes, 1, bytes.count, file)
+    // fopen opens directories; reading them is what fails.
+    if unsafe ferror(file) != 0 { throw FileError(reason: unsafe String(cString: strerror(errno))) }
+    return Array(bytes.prefix(count))
+  }
+}
+
+/// The environment of this process.
+enum ProcessEnvironment {
+  static var variables: [String: String] {
+    var variables: [String: String] = [:]
+    var entry = unsafe environ
+    while let text = unsafe entry.pointee {
+      let parts = unsafe String(cString: text).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+      if parts.count == 2 { variables[String(parts[0])] = String(parts[1]) }
+      unsafe entry += 1
+    }
+    return variables
+  }
+}

@@ -1,0 +1,38 @@
+import HTTPServer
+
+/// How a token is written into a response.
+enum Representation {
+  case json, text
+
+  /// What an `Accept` field wants (RFC 9110 §12.5.1): the higher quality, JSON where both are equal; nil for neither.
+  /// The most specific range that matches a type gives its quality.
+  static func negotiate(_ accept: String?) -> Representation? {
+    guard let accept else { return .json }
+    let ranges = accept.split(separator: ",").map(MediaRange.init)
+    let json = quality(of: "application", "json", in: ranges)
+    let text = quality(of: "text", "plain", in: ranges)
+    if max(json, text) == 0 { return nil }
+    return json >= text ? .json : .text
+  }
+
+  private static func quality(of type: String, _ subtype: String, in ranges: [MediaRange]) -> Double {
+    let names = ["\(type)/\(subtype)", "\(type)/*", "*/*"]
+    for name in names {
+      if let range = ranges.first(where: { $0.name == name }) { return range.quality }
+    }
+    return 0
+  }
+
+  private struct MediaRange {
+    let name: String
+    var quality = 1.0
+
+    init(_ text: Substring) {
+      let parts = text.split(separator: ";").map(\.trimmingSpaces)
+      name = parts.first?.lowercased() ?? ""
+      for part in parts.dropFirst() where part.lowercased().starts(with: "q=") {
+        quality = Double(part.dropFirst(2)).map { min(max($0, 0), 1) } ?? 0
+      }
+    }
+  }
+}

@@ -1,0 +1,98 @@
+import Glibc
+import HTTPServer
+import Logging
+import OAuth
+import Sockets
+import TokenBroker
+
+/// The running broker: its server, its cache and its shutdown, wired from one configuration.
+struct Service {
+  private let configuration: Configuration
+  private let server: Server
+  private let health = Health()
+  private let log: Logger
+
+  /// Binds the listeners. Throws `Server.BindError` for an address that cannot be had.
+  init(_ configuration: Configuration, log: Logger) throws {
+    self.configuration = configuration
+    self.log = log
+    let bindings = configuration.listen + (configuration.adminListen.map { [$0] } ?? [])
+    var limits = Limits()
+    // The broker answers within the request's time; the server's own deadline only guards against its failing to.
+    limits.requestTimeout = configuration.requestTimeout + .seconds(2)
+    server = try Server(
+      label: "http", bindings.map { Server.Binding($0) }, loops: configuration.workers, limits: limits)
+  }
+
+  /// The addresses of the main listener.
+  var addresses: [SocketAddress] { Array(server.addresses.prefix(configuration.listen.count)) }
+
+  /// Serves until a signal ends it.
+  func run() async throws {
+    let source = try TokenSource(client: configuration.client, http: HTTPClient(trust: configuration.trust))
+    let mailboxes = try (0..<configuration.workers).map { _ throws(SystemError) in
+      try Mailbox<Broker.Publication>()
+    }
+    let broker = Broker(
+      requestTimeout: configuration.requestTimeout, health: health, log: log,
+      publish: { publication in for mailbox in mailboxes { mailbox.post(publication) } },
+      mint: { key, deadline throws(TokenError) in try await source.mint(key.grant, deadline: deadline) })
+    let services = Router.Services(
+      broker: broker, health: health, client: configuration.client.name, audiences: configuration.audiences,
+      firstAdminBinding: configuration.listen.count, log: log)
+
+    let signals = Signals()
+    let shutdown = Task { [stream = signals.stream] in await shutDown(on: stream) }
+    defer {
+      shutdown.cancel()
+      withExtendedLifetime(signals) {}
+    }
+    announce()
+    try await server.run { index, loop in
+      let router = Router(loop: loop, services: services)
+      try mailboxes[index].attach(to: loop) { router.receive($0) }
+      return router
+    }
+    log.info("stopped")
+  }
+
+  private func announce() {
+    log.info(
+      "serving",
+      metadata: [
+        "addresses": "\(addresses.map(\.description).joined(separator: " "))",
+        "admin": "\(configuration.adminListen == nil ? "off" : "\(server.addresses.last.map(\.description) ?? "")")",
+        "issuer": "\(configuration.client.issuer)", "workers": "\(configuration.workers)",
+        "version": "\(Version.current)",
+      ])
+    for address in addresses where !address.isLoopback {
+      log.warning(
+        "whoever can connect here is given tokens: callers are not authenticated",
+        metadata: ["address": "\(address)"])
+    }
+  }
+
+  /// The first signal drains, the second ends at once.
+  private func shutDown(on signals: AsyncStream<Int32>) async {
+    for await signal in signals {
+      if signal == SIGHUP {
+        log.warning("SIGHUP: reloading is not supported yet; the configuration stays as it is")
+        continue
+      }
+      if health.isDraining {
+        log.warning("second signal: ending at once")
+        exit(1)
+      }
+      health.drain()
+      log.info("draining", metadata: ["signal": "\(signal == SIGINT ? "SIGINT" : "SIGTERM")"])
+      Task {
+        try? await Task.sleep(for: configuration.shutdownDelay)
+        server.drain(timeout: configuration.shutdownTimeout)
+      }
+    }
+  }
+}
+
+enum Version {
+  static let current = "0.1.0"
+}

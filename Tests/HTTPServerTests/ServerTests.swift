@@ -1,0 +1,215 @@
+import Sockets
+import TestSupport
+import Testing
+
+@testable import HTTPServer
+
+/// The whole server over real sockets.
+@Suite(.timeLimit(.minutes(1))) struct ServerTests {
+  /// Answers with what was asked; `/later` from another thread, `/never` not at all, `/large` with 4 MB.
+  private final class Echo: RequestHandler {
+    func handle(_ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ response: ResponseWriter) {
+      let path = bytes.text(at: head.path)
+      let answer = Response(200, body: Array("\(path) \(bytes.text(at: head.body))".utf8))
+      switch path {
+      case "/later":
+        guard let exchange = response.later() else { return }
+        Task { exchange.send(answer) }
+      case "/never":
+        _ = response.later()
+      case "/large":
+        response.send(Response(200, body: [UInt8](repeating: 0x61, count: 4_000_000)))
+      default:
+        response.send(answer)
+      }
+    }
+  }
+
+  /// Runs a server around `body`, then drains it and waits for its end.
+  private func withServer(
+    _ limits: Limits = Limits(), _ body: @Sendable @escaping (Server, UInt16) async throws -> Void
+  ) async throws {
+    let server = try Server(
+      label: "test", [Server.Binding(SocketAddress(parsing: "127.0.0.1:0"))], loops: 2, limits: limits)
+    async let running: Void = server.run { _, _ in Echo() }
+    do {
+      try await body(server, server.addresses[0].port)
+    } catch {
+      server.stop()
+      throw error
+    }
+    server.drain(timeout: .seconds(5))
+    try await running
+  }
+
+  private func get(_ path: String, _ more: String = "") -> String { "GET \(path) HTTP/1.1\r\nHost: a\r\n\(more)\r\n" }
+
+  @Test("Pipelined requests are answered in order, whether at once or later")
+  func pipelining() async throws {
+    try await withServer { _, port in
+      let client = try RawClient(port: port)
+      let paths = (0..<50).map { $0 % 7 == 3 ? "/later" : "/\($0)" }
+      try client.send(paths.map { get($0) }.joined())
+      for path in paths { #expect(try await client.readResponse().body == "\(path) ") }
+    }
+  }
+
+  @Test("Persistence: HTTP/1.1 stays open, close and HTTP/1.0 end it, keep-alive keeps 1.0 open")
+  func persistence() async throws {
+    try await withServer { _, port in
+      let kept = try RawClient(port: port)
+      try kept.send(get("/1"))
+      #expect(try await kept.readResponse().head.contains("Connection") == false)
+      try kept.send("GET /2 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+      #expect(try await kept.readResponse().head.contains("\r\nConnection: keep-alive"))
+      try kept.send(get("/3", "Connection: close\r\n"))
+      #expect(try await kept.readToEnd().contains("\r\nConnection: close"))
+
+      let old = try RawClient(port: port)
+      try old.send("GET /4 HTTP/1.0\r\n\r\n")
+      #expect(try await old.readToEnd().contains("\r\nConnection: close"))
+    }
+  }
+
+  @Test("HEAD gets the header of GET, length and all, and no body")
+  func head() async throws {
+    try await withServer { _, port in
+      let client = try RawClient(port: port)
+      for path in ["/x", "/later"] {
+        try client.send("HEAD \(path) HTTP/1.1\r\nHost: a\r\n\r\n" + get("/after"))
+        #expect(try await client.readResponse(bodyless: true).head.contains("Content-Length: \(path.utf8.count + 1)"))
+        #expect(try await client.readResponse().body == "/after ")
+      }
+    }
+  }
+
+  @Test("Bodies arrive decoded, and 100 Continue is sent when it is waited for")
+  func bodies() async throws {
+    try await withServer { _, port in
+      let client = try RawClient(port: port)
+      try client.send("POST /p HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n")
+      #expect(try await client.readResponse().body == "/p abc")
+      try client.send("POST /p HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
+      #expect(try await client.readResponse().head == "HTTP/1.1 100 Continue")
+      try client.send("xyz")
+      #expect(try await client.readResponse().body == "/p xyz")
+    }
+  }
+
+  @Test("A malformed request gets one 400 problem, and what follows it is never read as a request")
+  func rejection() async throws {
+    try await withServer { _, port in
+      let client = try RawClient(port: port)
+      try client.send(get("/ok") + "GET / HTTP/1.1\r\nHost : a\r\n\r\n" + get("/smuggled"))
+      let all = try await client.readToEnd()
+      #expect(all.contains("/ok "))
+      #expect(all.contains("HTTP/1.1 400 Bad Request\r\nContent-Type: application/problem+json"))
+      #expect(all.contains("\"error\":\"invalid_request\""))
+      #expect(!all.contains("smuggled"))
+    }
+  }
+
+  @Test("A caller that ends its sending half still gets its answer")
+  func halfClose() async throws {
+    try await withServer { _, port in
+      let client = try RawClient(port: port)
+      try client.send(get("/later"))
+      client.endOutput()
+      #expect(try await client.readToEnd().hasSuffix("/later "))
+    }
+  }
+
+  @Test("A response larger than the socket's buffer arrives whole, with the next one behind it")
+  func largeResponse() async throws {
+    try await withServer { _, port in
+      let client = try RawClient(port: port)
+      try client.send(get("/large") + get("/next"))
+      #expect(try await client.readResponse().body.utf8.count == 4_000_000)
+      #expect(try await client.readResponse().body == "/next ")
+    }
+  }
+
+  @Test("Deadlines: a slow header gets 408, a request without an answer 504, an idle connection is closed")
+  func deadlines() async throws {
+    var limits = Limits()
+    limits.headTimeout = .milliseconds(200)
+    limits.requestTimeout = .milliseconds(200)
+    limits.idleTimeout = .milliseconds(200)
+    try await withServer(limits) { _, port in
+      let slow = try RawClient(port: port)
+      try slow.send("GET / HTTP/1.1\r\nHos")
+      #expect(try await slow.readToEnd().hasPrefix("HTTP/1.1 408 "))
+      let unanswered = try RawClient(port: port)
+      try unanswered.send(get("/never"))
+      #expect(try await unanswered.readToEnd().hasPrefix("HTTP/1.1 504 "))
+      let idle = try RawClient(port: port)
+      try idle.send(get("/x"))
+      _ = try await idle.readResponse()
+      #expect(try await idle.readToEnd() == "")
+    }
+  }
+
+  @Test("Every response carries an X-Request-Id: the caller's own, or a new one")
+  func requestIDs() async throws {
+    try await withServer { _, port in
+      let client = try RawClient(port: port)
+      for path in ["/x", "/later"] {
+        try client.send(get(path, "X-Request-Id: mine-1\r\n"))
+        #expect(try await client.readResponse().head.contains("\r\nX-Request-Id: mine-1"))
+        try client.send(get(path, "X-Request-Id: not sane\r\n"))
+        let head = try await client.readResponse().head
+        #expect(head.contains(/\r\nX-Request-Id: [0-9a-f]{16}-[0-9a-f]{8}/))
+      }
+    }
+  }
+
+  @Test("Draining closes idle connections, finishes requests in flight, and refuses new connections")
+  func drain() async throws {
+    let server = try Server(
+      label: "test", [Server.Binding(SocketAddress(parsing: "127.0.0.1:0"))], loops: 1)
+    let gate = Gate()
+    async let running: Void = server.run { _, _ in gate.handler() }
+    let port = server.addresses[0].port
+    let idle = try RawClient(port: port)
+    try idle.send(get("/quick"))
+    _ = try await idle.readResponse()
+    let busy = try RawClient(port: port)
+    try busy.send(get("/held"))
+    let exchange = await gate.held()
+    server.drain(timeout: .seconds(30))
+    #expect(try await idle.readToEnd() == "")
+    #expect(throws: RawClient.Failure.self) { try RawClient(port: port) }
+    exchange.send(Response(200, body: Array("finished".utf8)))
+    let answer = try await busy.readToEnd()
+    #expect(answer.contains("\r\nConnection: close") && answer.hasSuffix("finished"))
+    try await running
+  }
+
+  /// Holds the requests to `/held` until the test answers them.
+  private final class Gate: Sendable {
+    private let stream: AsyncStream<Exchange>
+    private let continuation: AsyncStream<Exchange>.Continuation
+
+    init() { (stream, continuation) = AsyncStream.makeStream() }
+
+    func handler() -> any RequestHandler { Handler(continuation) }
+
+    func held() async -> Exchange {
+      for await exchange in stream { return exchange }
+      preconditionFailure("the stream never ends")
+    }
+
+    private final class Handler: RequestHandler {
+      let continuation: AsyncStream<Exchange>.Continuation
+      init(_ continuation: AsyncStream<Exchange>.Continuation) { self.continuation = continuation }
+
+      func handle(_ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ response: ResponseWriter) {
+        if bytes.text(at: head.path) == "/held", let exchange = response.later() {
+          continuation.yield(exchange)
+        } else {
+          response.send(Response(200))
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,95 @@
+import Dispatch
+import Glibc
+
+/// A plain TCP client for saying exactly what a test wants said. Every wait ends after `timeout` seconds.
+public final class RawClient {
+  public struct Failure: Error, CustomStringConvertible {
+    public let description: String
+  }
+
+  private let descriptor: Int32
+  /// Blocking reads have a thread of their own: the shared pools have too few to block one.
+  private let queue = DispatchQueue(label: "raw-client")
+  private var held: [UInt8] = []
+
+  public init(port: UInt16, timeout: Int = 10) throws {
+    descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    var limit = timeval(tv_sec: timeout, tv_usec: 0)
+    let size = socklen_t(MemoryLayout<timeval>.size)
+    unsafe setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, size)
+    unsafe setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, size)
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_port = port.bigEndian
+    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+    let status = unsafe withUnsafePointer(to: &address) { pointer in
+      unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        unsafe connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+      }
+    }
+    if status != 0 { throw Failure(description: "connect: errno \(errno)") }
+  }
+
+  deinit {
+    close(descriptor)
+  }
+
+  public func send(_ text: String) throws {
+    try send(Array(text.utf8))
+  }
+
+  public func send(_ bytes: [UInt8]) throws {
+    var rest = bytes[...]
+    while !rest.isEmpty {
+      let count = unsafe rest.withUnsafeBytes {
+        unsafe Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+      }
+      guard count > 0 else { throw Failure(description: "send: errno \(errno)") }
+      rest = rest.dropFirst(count)
+    }
+  }
+
+  /// Ends the sending half.
+  public func endOutput() { shutdown(descriptor, Int32(SHUT_WR)) }
+
+  /// Everything until the peer closes. Throws when it resets or when the time is over.
+  public func readToEnd() async throws -> String {
+    while try await receive() {}
+    defer { held = [] }
+    return String(decoding: held, as: UTF8.self)
+  }
+
+  /// One response with a Content-Length: its header and its body.
+  public func readResponse(bodyless: Bool = false) async throws -> (head: String, body: String) {
+    while true {
+      if let end = held.indices.first(where: { held[$0...].starts(with: Array("\r\n\r\n".utf8)) }) {
+        let head = String(decoding: held[..<end], as: UTF8.self)
+        let field = head.lowercased().split(separator: "\r\n").first { $0.hasPrefix("content-length: ") }
+        let length = bodyless ? 0 : field.flatMap { Int($0.dropFirst("content-length: ".count)) } ?? 0
+        if held.count >= end + 4 + length {
+          let body = String(decoding: held[(end + 4)..<(end + 4 + length)], as: UTF8.self)
+          held.removeFirst(end + 4 + length)
+          return (head, body)
+        }
+      }
+      guard try await receive() else {
+        throw Failure(description: "the connection ended after: \(String(decoding: held, as: UTF8.self))")
+      }
+    }
+  }
+
+  /// False at the end of the stream.
+  private func receive() async throws -> Bool {
+    let received = try await withCheckedThrowingContinuation { continuation in
+      queue.async { [descriptor] in
+        var buffer = [UInt8](repeating: 0, count: 65536)
+        let count = unsafe recv(descriptor, &buffer, buffer.count, 0)
+        let code = errno
+        continuation.resume(
+          with: count < 0 ? .failure(Failure(description: "recv: errno \(code)")) : .success(Array(buffer[..<count])))
+      }
+    }
+    held += received
+    return !received.isEmpty
+  }
+}
