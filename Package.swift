@@ -59,12 +59,17 @@ let package = Package(
       name: "HTTPServerTests", dependencies: ["HTTPServer", "Sockets", "TestSupport"], swiftSettings: settings),
     .testTarget(
       name: "OAuthTests",
-      dependencies: ["DevTenant", "OAuth", .product(name: "JWTKit", package: "jwt-kit")],
+      dependencies: [
+        "DevTenant", "OAuth", "Sockets", "TestSupport",
+        .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "JWTKit", package: "jwt-kit"),
+      ],
       swiftSettings: settings),
-    .testTarget(name: "TokenBrokerTests", dependencies: ["OAuth", "TokenBroker"], swiftSettings: settings),
     .testTarget(
-      name: "IntegrationTests",
-      dependencies: ["DevTenant", "OAuth", "token-broker", .product(name: "Crypto", package: "swift-crypto")],
+      name: "TokenBrokerTests",
+      dependencies: ["OAuth", "TokenBroker", .product(name: "Logging", package: "swift-log")], swiftSettings: settings),
+    .testTarget(
+      name: "IntegrationTests", dependencies: ["DevTenant", "Sockets", "TestSupport", "token-broker"],
       swiftSettings: settings),
   ]
 )

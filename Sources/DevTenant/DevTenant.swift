@@ -51,7 +51,10 @@ package final class DevTenant: Sendable {
     var keySetMode = KeySetMode.normal
     var latency = Duration.zero
     var scripts: [String: [Fault]] = [:]
-    var statistics = Statistics()
+    var statistics = Statistics() {
+      didSet { for watcher in watchers { watcher.yield(statistics) } }
+    }
+    var watchers: [AsyncStream<Statistics>.Continuation] = []
   }
 
   package let clientID: String
@@ -90,6 +93,16 @@ package final class DevTenant: Sendable {
   package var address: SocketAddress { server.addresses[0] }
   package var secrets: [String] { state.withLock(\.secrets) }
   package var statistics: Statistics { state.withLock(\.statistics) }
+
+  /// The statistics now, and again whenever they change.
+  package var updates: AsyncStream<Statistics> {
+    let (stream, continuation) = AsyncStream<Statistics>.makeStream()
+    state.withLock { state in
+      continuation.yield(state.statistics)
+      state.watchers.append(continuation)
+    }
+    return stream
+  }
 
   // MARK: To order
 

@@ -29,6 +29,28 @@ package struct Grant: Hashable, Sendable {
   }
 }
 
+extension Grant {
+  /// By bytes: strings compare equal in Swift if they are canonically equivalent, and audiences are no such texts.
+  package static func == (left: Grant, right: Grant) -> Bool {
+    left.audience.hasSameBytes(as: right.audience) && left.scope.hasSameBytes(as: right.scope)
+      && left.organization.hasSameBytes(as: right.organization)
+  }
+}
+
+extension String {
+  func hasSameBytes(as other: String) -> Bool { utf8.elementsEqual(other.utf8) }
+}
+
+extension String? {
+  fileprivate func hasSameBytes(as other: String?) -> Bool {
+    switch (self, other) {
+    case (nil, nil): true
+    case (let left?, let right?): left.hasSameBytes(as: right)
+    default: false
+    }
+  }
+}
+
 /// `application/x-www-form-urlencoded` of the strictest kind: only RFC 3986's unreserved characters stay as they are.
 enum FormEncoding {
   static func encode(_ bytes: some Sequence<UInt8>) -> String {

@@ -13,6 +13,9 @@ struct KeySetCache {
   /// No fetch before this.
   private(set) var nextFetch: Instant?
 
+  /// Whether the last fetch failed: `current` may then lack a key that is published.
+  var isFailing: Bool { failures > 0 }
+
   /// Whether to fetch before a token is checked; `isKnown` says whether `current` holds a key for it.
   func wantsFetch(isKnown: Bool, now: Instant) -> Bool {
     if let nextFetch, now < nextFetch { return false }

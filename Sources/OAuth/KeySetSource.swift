@@ -2,7 +2,7 @@ import JWTKit
 
 /// The tenant's key set, fetched when needed and by one request at a time.
 actor KeySetSource {
-  /// No key set can be had; trying again makes sense at `retryAt`.
+  /// The key set, or one recent enough to settle the matter, cannot be had; trying again makes sense at `retryAt`.
   struct Unavailable: Error {
     let retryAt: ContinuousClock.Instant
   }
@@ -29,8 +29,9 @@ actor KeySetSource {
       fetching = task
       await task.value
     }
-    if let current = cache.current { return current.candidates(kid: kid, algorithm: algorithm) }
-    throw Unavailable(retryAt: cache.nextFetch ?? .now)
+    let candidates = cache.current?.candidates(kid: kid, algorithm: algorithm) ?? []
+    if candidates.isEmpty, cache.isFailing { throw Unavailable(retryAt: cache.nextFetch ?? .now) }
+    return candidates
   }
 
   private func fetch() async {

@@ -45,11 +45,11 @@ package struct QuotaBucket: Sendable, Equatable {
 
   /// Reads `b=per_hour;q=10;r=7;t=3540,b=per_day;…`. A bucket that is not whole is passed over.
   static func parse(_ text: String) -> [QuotaBucket] {
-    text.split(separator: ",").prefix(8).compactMap { bucket in
+    text.filter { $0 != " " }.split(separator: ",").prefix(8).compactMap { bucket in
       var values: [Substring: Substring] = [:]
       for pair in bucket.split(separator: ";") {
         let parts = pair.split(separator: "=", maxSplits: 1)
-        if parts.count == 2 { values[parts[0].filter { $0 != " " }[...]] = parts[1] }
+        if parts.count == 2 { values[parts[0]] = parts[1] }
       }
       guard let name = values["b"], let quota = number(values["q"]), let remaining = number(values["r"]),
         let seconds = number(values["t"])

@@ -19,7 +19,7 @@ struct TokenResponse {
     } catch {
       throw Self.invalid("is no JSON object with an access_token, a token_type and a sensible expires_in")
     }
-    if JSONKeys.hasDuplicates(in: response.body) { throw Self.invalid("names a member twice") }
+    if JSONKeys.areAmbiguous(in: response.body) { throw Self.invalid("names a member twice, or is not in UTF-8") }
     guard AccessToken.isWellFormed(fields.accessToken) else {
       throw Self.invalid("holds an access_token that is empty, too long, or has characters no token may have")
     }

@@ -36,7 +36,7 @@ struct TokenValidator {
     default: throw ValidationError("it is no JWT: it has \(segments.count) segments, not 3")
     }
     guard let bytes = Base64URL.decode(segments[0]),
-      let fields = try? JSONDecoder().decode(HeaderFields.self, from: Data(bytes)), !JSONKeys.hasDuplicates(in: bytes)
+      let fields = try? JSONDecoder().decode(HeaderFields.self, from: Data(bytes)), !JSONKeys.areAmbiguous(in: bytes)
     else { throw ValidationError("its header cannot be read") }
     guard Self.algorithms.contains(fields.alg), let algorithm = JWK.Algorithm(rawValue: fields.alg) else {
       throw ValidationError("its algorithm is '\(Printable.text(fields.alg, limit: 20))', which is not accepted")
@@ -51,8 +51,9 @@ struct TokenValidator {
   ) async throws(ValidationError) -> Double {
     if candidates.isEmpty { throw ValidationError("it is signed with a key that the tenant does not publish") }
     let claims = try await verify(token, header, candidates)
-    guard claims.iss == issuer else { throw ValidationError("its issuer is not \(issuer)") }
-    guard claims.aud.values.contains(audience) else { throw ValidationError("it is not for the audience") }
+    if hasAmbiguousClaims(token) { throw ValidationError("it makes a claim twice") }
+    guard claims.iss.hasSameBytes(as: issuer) else { throw ValidationError("its issuer is not \(issuer)") }
+    guard claims.aud.values.contains(where: audience.hasSameBytes) else { throw ValidationError("it is not for the audience") }
     guard claims.exp > now else { throw ValidationError("it has expired") }
     if let issued = claims.iat, issued > now + Self.leeway { throw ValidationError("it was issued in the future") }
     if let start = claims.nbf, start > now + Self.leeway { throw ValidationError("it is not valid yet") }
@@ -60,6 +61,12 @@ struct TokenValidator {
       throw ValidationError("it is bound to a sender's key (cnf), so nobody else can use it")
     }
     return claims.exp
+  }
+
+  private func hasAmbiguousClaims(_ token: AccessToken) -> Bool {
+    let segments = token.value.split(separator: ".", omittingEmptySubsequences: false)
+    guard segments.count == 3, let bytes = Base64URL.decode(segments[1]) else { return true }
+    return JSONKeys.areAmbiguous(in: bytes)
   }
 
   private func verify(

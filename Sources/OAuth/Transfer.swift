@@ -54,12 +54,16 @@ import CCurl
     case .system: break
     case .file(let path):
       set(CURLOPT_CAINFO, path)
-      set(CURLOPT_CAPATH, "")
+      forgetSystemAuthorities()
     case .pem(let text):
+      forgetSystemAuthorities()
       let bytes = Array(text.utf8)
       _ = unsafe ccurl_set_blob(easy, CURLOPT_CAINFO_BLOB, bytes, bytes.count)
     }
   }
+
+  /// The directory of authorities would be asked beside the ones that were given.
+  private func forgetSystemAuthorities() { _ = unsafe ccurl_set_pointer(easy, CURLOPT_CAPATH, nil) }
 
   private func setHeaders(_ request: HTTPClient.Request) {
     for (name, value) in request.headers {

@@ -34,6 +34,13 @@ public final class RawClient {
     close(descriptor)
   }
 
+  /// Resets the connection, as a program that is killed would.
+  public func abandon() {
+    var now = linger(l_onoff: 1, l_linger: 0)
+    unsafe setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &now, socklen_t(MemoryLayout<linger>.size))
+    shutdown(descriptor, Int32(SHUT_RDWR))
+  }
+
   public func send(_ text: String) throws {
     try send(Array(text.utf8))
   }
@@ -92,4 +99,27 @@ public final class RawClient {
     held += received
     return !received.isEmpty
   }
+}
+
+/// A listener that accepts nothing, for a port that a test can know to be closed.
+public final class RawListener {
+  public let port: UInt16
+  private let descriptor: Int32
+
+  public init() throws {
+    descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    let status = unsafe withUnsafeMutablePointer(to: &address) { [descriptor] pointer in
+      unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        unsafe bind(descriptor, $0, length) | listen(descriptor, 1) | getsockname(descriptor, $0, &length)
+      }
+    }
+    port = UInt16(bigEndian: address.sin_port)
+    if status != 0 { throw RawClient.Failure(description: "listen: errno \(errno)") }
+  }
+
+  public func close() { Glibc.close(descriptor) }
 }

@@ -59,8 +59,9 @@ var standardErrorIsTerminal: Bool { isatty(STDERR_FILENO) == 1 }
 
 /// What every long-lived command sets up first.
 func prepareProcess() {
-  Process.ignoreBrokenPipes()
-  Process.forbidCoreDumps()
+  ThisProcess.ignoreBrokenPipes()
+  ThisProcess.forbidCoreDumps()
+  ThisProcess.raiseDescriptorLimit()
 }
 
 func makeLogger(_ settings: LogSettings) -> Logger {

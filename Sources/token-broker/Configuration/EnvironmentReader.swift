@@ -190,7 +190,7 @@ struct EnvironmentReader {
   }
 
   private mutating func workers() -> Int {
-    guard let text = environment["BROKER_WORKERS"] else { return Process.usableCores }
+    guard let text = environment["BROKER_WORKERS"] else { return ThisProcess.usableCores }
     guard let count = Int(text), (1...256).contains(count) else {
       fail("BROKER_WORKERS", "expected a number from 1 to 256; found '\(text)'")
       return 1

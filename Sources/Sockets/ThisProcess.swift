@@ -1,0 +1,43 @@
+import CLinux
+import Glibc
+
+/// What a whole process decides once.
+package enum ThisProcess {
+  /// A peer that goes away must be an `EPIPE`, not the end of the process.
+  package static func ignoreBrokenPipes() {
+    _ = signal(SIGPIPE, SIG_IGN)
+  }
+
+  /// Keeps secrets out of core dumps, and other processes of the user out of this one's memory.
+  package static func forbidCoreDumps() {
+    _ = clinux_forbid_core_dumps()
+  }
+
+  /// Lets the process open as many descriptors as it is allowed to: the default is meant for interactive use.
+  package static func raiseDescriptorLimit() {
+    var limit = rlimit()
+    guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+    limit.rlim_cur = limit.rlim_max
+    _ = unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+  }
+
+  /// Cores this process may use: its CPU affinity, and not more than its cgroup's quota (version 2), rounded up.
+  package static var usableCores: Int {
+    let affinity = Int(clinux_affinity_cores())
+    guard let quota = cgroupQuota() else { return max(1, affinity) }
+    return max(1, min(affinity, Int(quota.rounded(.up))))
+  }
+
+  /// `cpu.max` holds "max 100000" or "<microseconds> <period>".
+  private static func cgroupQuota() -> Double? {
+    guard let file = unsafe fopen("/sys/fs/cgroup/cpu.max", "re") else { return nil }
+    defer { unsafe _ = fclose(file) }
+    var line = [CChar](repeating: 0, count: 64)
+    guard unsafe fgets(&line, Int32(line.count), file) != nil else { return nil }
+    let words = line.prefix { $0 != 0 && $0 != 10 }.split(separator: 32).map {
+      String(decoding: $0.map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }
+    guard words.count == 2, let quota = Double(words[0]), let period = Double(words[1]), period > 0 else { return nil }
+    return quota / period
+  }
+}

@@ -1,0 +1,176 @@
+import DevTenant
+import Foundation
+import TestSupport
+import Testing
+
+extension IntegrationTests {
+  /// The command line: configuration, exit codes, start and end.
+  @Suite struct CommandTests {
+    private func run(
+      _ arguments: [String], _ environment: [String: String] = [:]
+    ) async throws -> (status: Int32, output: String, errors: String) {
+      try await ChildProcess.run(BrokerProcess.executable, arguments, environment: environment)
+    }
+
+    private static let sound = [
+      "AUTH0_DOMAIN": "acme.eu.auth0.com", "AUTH0_CLIENT_ID": "id", "AUTH0_CLIENT_SECRET": "t0p-s3cr3t",
+      "BROKER_LISTEN": "127.0.0.1:0", "BROKER_ADMIN_LISTEN": "off",
+    ]
+
+    @Test(
+      "A wrong configuration exits with 78 and a line for each key, all at once, without the secret",
+      arguments: [
+        ([:], ["AUTH0_DOMAIN", "AUTH0_CLIENT_ID", "AUTH0_CLIENT_SECRET"]),
+        (sound.merging(["AUTH0_DOMAIN": "http://acme.eu.auth0.com"]) { $1 }, ["AUTH0_DOMAIN"]),
+        (sound.merging(["AUTH0_DOMAIN": "http://127.evil.example.com"]) { $1 }, ["AUTH0_DOMAIN"]),
+        (sound.merging(["AUTH0_DOMAIN": "https://acme/path"]) { $1 }, ["AUTH0_DOMAIN"]),
+        (sound.merging(["AUTH0_DOMAIN": "https://u:p@acme"]) { $1 }, ["AUTH0_DOMAIN"]),
+        (sound.merging(["AUTH0_CLIENT_SECRET_FILE": "/dev/null"]) { $1 }, ["AUTH0_CLIENT_SECRET"]),
+        (
+          sound.merging(["AUTH0_CLIENT_SECRET": "", "AUTH0_CLIENT_SECRET_FILE": "/dev/null"]) { $1 },
+          ["AUTH0_CLIENT_SECRET_FILE"]
+        ),
+        (
+          sound.merging(["AUTH0_CLIENT_SECRET": "", "AUTH0_CLIENT_SECRET_FILE": "/no/such/file"]) { $1 },
+          ["AUTH0_CLIENT_SECRET_FILE"]
+        ),
+        (
+          sound.merging(["AUTH0_CLIENT_SECRET": "", "AUTH0_CLIENT_SECRET_FILE": "/tmp"]) { $1 },
+          ["AUTH0_CLIENT_SECRET_FILE"]
+        ),
+        (sound.merging(["AUTH0_CA_FILE": "/dev/null"]) { $1 }, ["AUTH0_CA_FILE"]),
+        (
+          sound.merging([
+            "BROKER_LISTEN": "8080,127.0.0.1:99999", "BROKER_ADMIN_LISTEN": "x", "BROKER_LOG_LEVEL": "loud",
+            "BROKER_LOG_FORMAT": "xml", "BROKER_WORKERS": "0", "BROKER_STORE": "redis://x", "BROKER_CONFIG": "/x",
+          ]) { $1 },
+          [
+            "BROKER_CONFIG", "BROKER_STORE", "BROKER_LISTEN", "BROKER_LISTEN", "BROKER_ADMIN_LISTEN",
+            "BROKER_LOG_LEVEL",
+            "BROKER_LOG_FORMAT", "BROKER_WORKERS",
+          ]
+        ),
+        (sound.merging(["BROKER_LISTEN": "unix:/tmp/x,https://0.0.0.0:1"]) { $1 }, ["BROKER_LISTEN", "BROKER_LISTEN"]),
+      ] as [([String: String], [String])])
+    func configurationErrors(_ environment: [String: String], _ keys: [String]) async throws {
+      for command in ["serve", "check"] {
+        let result = try await run([command], environment)
+        #expect(result.status == 78)
+        let lines = result.errors.split(separator: "\n")
+        let named = lines.map { $0.dropFirst("token-broker: ".count).prefix { $0 != " " } }
+        #expect(named.map(String.init) == keys, "\(result.errors)")
+        #expect(!result.errors.contains("t0p-s3cr3t"))
+      }
+    }
+
+    @Test("An unreadable or empty file is named", arguments: ["/no/such/file", "/dev/null", "/tmp"])
+    func files(_ path: String) async throws {
+      let environment = Self.sound.merging(["AUTH0_CLIENT_SECRET": "", "AUTH0_CLIENT_SECRET_FILE": path]) { $1 }
+      #expect(try await run([], environment).errors.contains(path))
+    }
+
+    @Test("Usage errors exit with 64, help and version with 0")
+    func usage() async throws {
+      for arguments in [["nonsense"], ["serve", "--nope"], ["token"], ["token", ""]] {
+        #expect(try await run(arguments, Self.sound).status == 64, "\(arguments)")
+      }
+      #expect(try await run(["--help"]).output.contains("serve"))
+      #expect(try await run(["--version"]).output.contains(/^\d+\.\d+\.\d+\n$/))
+    }
+
+    @Test("A port in use is named, and the broker does not start")
+    func portInUse() async throws {
+      try await withBroker { tenant, broker in
+        let environment = tenant.environment.merging(["BROKER_LISTEN": "127.0.0.1:\(broker.port)"]) { $1 }
+        let result = try await run(["serve"], environment)
+        #expect(result.status == 1)
+        #expect(result.errors.contains("127.0.0.1:\(broker.port)") && result.errors.contains("in use"))
+      }
+    }
+
+    @Test("Without a tenant it starts, is healthy, and answers 503 with Retry-After")
+    func noTenant() async throws {
+      let closed = try RawListener()
+      let port = closed.port
+      closed.close()
+      let broker = try await BrokerProcess(environment: [
+        "AUTH0_DOMAIN": "http://127.0.0.1:\(port)", "AUTH0_CLIENT_ID": "id", "AUTH0_CLIENT_SECRET": "secret",
+      ])
+      #expect(try await Answer.curl([broker.url + "/healthz"]).status == 200)
+      let answer = try await broker.token("https://api.example.com/")
+      #expect(answer.status == 503 && answer.error == "upstream_unavailable" && answer.field("retry-after") != nil)
+      #expect(try await Answer.curl([broker.url + "/readyz"]).status == 200)
+    }
+
+    @Test("SIGTERM: the request in flight is answered, then the process ends with 0", arguments: [SIGTERM, SIGINT])
+    func drain(_ signal: Int32) async throws {
+      try await withTenant { tenant in
+        let broker = try await BrokerProcess(environment: tenant.environment)
+        tenant.tenant.setLatency(.seconds(2))
+        let client = try RawClient(port: broker.port)
+        try client.send("GET /token/https://api.example.com/ HTTP/1.1\r\nHost: a\r\n\r\n")
+        await tenant.wait { $0.tokenRequests > 0 }
+        broker.child.signal(signal)
+        _ = try await broker.child.wait(for: "drain") { $0.errors.contains("\"draining\"") ? true : nil }
+        let answer = try await client.readToEnd()
+        #expect(answer.hasPrefix("HTTP/1.1 200 ") && answer.contains("\r\nConnection: close"))
+        #expect(try await broker.child.end() == 0)
+        #expect(throws: RawClient.Failure.self) { try RawClient(port: broker.port) }
+      }
+    }
+
+    @Test("A second signal ends it at once, whatever is in flight")
+    func secondSignal() async throws {
+      try await withTenant { tenant in
+        let broker = try await BrokerProcess(environment: tenant.environment)
+        let client = try RawClient(port: broker.port)
+        try client.send("GET /token/\(Fault.stall.audience) HTTP/1.1\r\nHost: a\r\n\r\n")
+        await tenant.wait { $0.tokenRequests > 0 }
+        broker.child.signal(SIGTERM)
+        _ = try await broker.child.wait(for: "drain") { $0.errors.contains("\"draining\"") ? true : nil }
+        broker.child.signal(SIGTERM)
+        #expect(try await broker.child.end(timeout: .seconds(5)) == 1)
+      }
+    }
+
+    @Test("check tries each audience and says what it found")
+    func check() async throws {
+      try await withTenant { tenant in
+        let good = try await run(["check", "--audience", "https://api.example.com/"], tenant.environment)
+        #expect(good.status == 0 && good.output.contains("ok      https://api.example.com/"), "\(good)")
+        let bad = try await run(
+          ["check", "--audience", "https://api.example.com/", "--audience", Fault.algNone.audience], tenant.environment)
+        #expect(bad.status == 1 && bad.output.contains("failed  \(Fault.algNone.audience): token_validation_failed"))
+        #expect(!bad.output.contains(tenant.secret) && !bad.output.contains("eyJ"))
+      }
+    }
+
+    @Test("token and health talk to a running broker")
+    func clients() async throws {
+      try await withBroker { _, broker in
+        let token = try #require(try await broker.token("https://api.example.com/").token)
+        let plain = try await run(["token", "https://api.example.com/", "--url", broker.url])
+        #expect(plain.status == 0 && plain.output == token + "\n")
+        let header = try await run(["token", "https://api.example.com/", "--header", "--url", broker.url + "/"])
+        #expect(header.output == "Authorization: Bearer \(token)\n")
+        let refused = try await run(["token", "https://nope/", "--url", broker.url])
+        #expect(refused.status == 1 && refused.errors.contains("unknown_audience"))
+        #expect(try await run(["health", "--url", broker.url]).status == 0)
+        #expect(try await run(["health", "--ready"], ["BROKER_LISTEN": "0.0.0.0:\(broker.port)"]).status == 0)
+      }
+      #expect(try await run(["health", "--url", "http://127.0.0.1:1"]).status == 1)
+    }
+
+    @Test("dev prints a curl line that works as it stands")
+    func dev() async throws {
+      let broker = try await BrokerProcess(["dev"], environment: [:])
+      let line = try await broker.child.wait(for: "curl line") { child in
+        child.output.split(separator: "\n").first { $0.contains("curl ") }.map(String.init)
+      }
+      let result = try await ChildProcess.run("sh", ["-c", "\(line) --silent"])
+      #expect(result.status == 0 && result.output.contains("\"access_token\":\"eyJ"), "\(result)")
+      broker.child.signal(SIGTERM)
+      #expect(try await broker.child.end() == 0)
+    }
+  }
+}

@@ -1,0 +1,162 @@
+import DevTenant
+import Foundation
+import TestSupport
+import Testing
+
+extension IntegrationTests {
+  /// The main job: the real binary, the development tenant over TLS, real curl.
+  @Suite struct TokenTests {
+    private static let api = "https%3A%2F%2Fapi.example.com%2F"
+
+    @Test("A token is minted once, validated, and served with its headers and its life")
+    func cached() async throws {
+      try await withBroker { tenant, broker in
+        let first = try await broker.token(Self.api)
+        let second = try await broker.token(Self.api)
+        #expect(first.status == 200 && second.status == 200)
+        #expect(first.token != nil && first.token == second.token)
+        #expect(first.field("content-type") == "application/json")
+        #expect(first.field("cache-control") == "no-store" && first.field("pragma") == "no-cache")
+        #expect(first.field("x-request-id") != nil)
+        #expect(first.json["token_type"] as? String == "Bearer")
+        #expect(first.json["scope"] as? String == "read:a write:a")
+        let expiresIn = try #require(first.json["expires_in"] as? Int)
+        let refreshIn = try #require(first.json["refresh_in"] as? Int)
+        #expect((86390..<86400).contains(expiresIn) && (0...expiresIn).contains(refreshIn))
+        #expect(tenant.tenant.statistics.mints == 1)
+      }
+    }
+
+    @Test("An audience is its bytes: encoded and plain are one, and a slash makes another")
+    func audiences() async throws {
+      try await withBroker { tenant, broker in
+        let encoded = try await broker.token(Self.api)
+        let plain = try await broker.token("https://api.example.com/")
+        let bare = try await broker.token("https://api.example.com")
+        #expect(encoded.status == 200 && encoded.token == plain.token)
+        #expect(bare.status == 200 && bare.token != encoded.token)
+        #expect(
+          tenant.tenant.statistics.mintsByAudience == ["https://api.example.com/": 1, "https://api.example.com": 1])
+      }
+    }
+
+    @Test("A thousand callers of a cold audience cost one mint, and those who leave early disturb nobody")
+    func singleFlight() async throws {
+      try await withBroker { tenant, broker in
+        tenant.tenant.setLatency(.seconds(1))
+        let clients = try (0..<1000).map { _ in try RawClient(port: broker.port) }
+        for client in clients { try client.send("GET /token/\(Self.api) HTTP/1.1\r\nHost: a\r\n\r\n") }
+        var tokens: Set<String> = []
+        for (index, client) in clients.enumerated() where index % 5 == 0 { client.abandon() }
+        for (index, client) in clients.enumerated() where index % 5 != 0 {
+          let response = try await client.readResponse()
+          #expect(response.head.hasPrefix("HTTP/1.1 200 "))
+          tokens.insert(response.body.firstMatch(of: /"access_token":"([^"]+)"/).map { String($0.1) } ?? "")
+        }
+        #expect(tokens.count == 1 && !tokens.contains(""))
+        #expect(tenant.tenant.statistics.tokenRequests == 1)
+        #expect(try await broker.token(Self.api).token == tokens.first)
+      }
+    }
+
+    @Test("Scope and organization make other tokens, in whatever order the scopes stand")
+    func scopes() async throws {
+      try await withBroker { tenant, broker in
+        let one = try await broker.token("\(Self.api)?scope=read:a%20write:a")
+        let same = try await broker.token("\(Self.api)?scope=write:a+read:a+read:a")
+        let narrow = try await broker.token("\(Self.api)?scope=read:a")
+        let organization = try await broker.token("\(Self.api)?scope=read:a&organization=org_1")
+        #expect(one.token != nil && one.token == same.token)
+        #expect(narrow.json["scope"] as? String == "read:a")
+        #expect(Set([one, narrow, organization].map(\.token)).count == 3)
+        let denied = try await broker.token("\(Self.api)?scope=delete:a")
+        #expect(denied.status == 403 && denied.error == "audience_not_granted")
+        #expect(tenant.tenant.statistics.mints == 3)
+      }
+    }
+
+    @Test("The token is what an independent verifier accepts against the tenant's key set")
+    func verifies() async throws {
+      try await withBroker { tenant, broker in
+        let token = try #require(try await broker.token(Self.api).token)
+        let ca = try #require(tenant.environment["AUTH0_CA_FILE"])
+        let keys = try await Answer.curl(["--cacert", ca, "\(tenant.tenant.baseURL)/.well-known/jwks.json"])
+        let key = try #require((keys.json["keys"] as? [[String: String]])?.first)
+        let parts = token.split(separator: ".").map(String.init)
+        let modulus = try #require(Data(base64URL: key["n"])).map { String(format: "%02x", $0) }.joined()
+        let template = try tenant.file(
+          "key.cnf",
+          """
+          asn1=SEQUENCE:spki
+          [spki]
+          algorithm=SEQUENCE:algorithm
+          key=BITWRAP,SEQUENCE:rsa
+          [algorithm]
+          id=OID:rsaEncryption
+          parameters=NULL
+          [rsa]
+          n=INTEGER:0x\(modulus)
+          e=INTEGER:65537
+          """)
+        let directory = URL(fileURLWithPath: template).deletingLastPathComponent()
+        let der = directory.appendingPathComponent("key.der").path
+        let made = try await ChildProcess.run("openssl", ["asn1parse", "-genconf", template, "-out", der, "-noout"])
+        #expect(made.status == 0, "\(made.errors)")
+        let signature = directory.appendingPathComponent("signature")
+        try #require(Data(base64URL: parts[2])).write(to: signature)
+        let input = try tenant.file("input", "\(parts[0]).\(parts[1])")
+        let verdict = try await ChildProcess.run(
+          "openssl", ["dgst", "-sha256", "-keyform", "DER", "-verify", der, "-signature", signature.path, input])
+        #expect(verdict.status == 0 && verdict.output.contains("Verified OK"), "\(verdict.output) \(verdict.errors)")
+      }
+    }
+
+    @Test("Text is given to who asks for it, and nothing to who accepts neither")
+    func representations() async throws {
+      try await withBroker { _, broker in
+        let json = try await broker.token(Self.api)
+        let text = try await broker.token(Self.api, "-H", "Accept: text/plain")
+        #expect(text.field("content-type")?.hasPrefix("text/plain") == true)
+        #expect(text.body == (json.token ?? "") + "\n")
+        let neither = try await broker.token(Self.api, "-H", "Accept: image/png")
+        #expect(neither.status == 406 && neither.field("content-type") == "application/problem+json")
+      }
+    }
+
+    @Test("no-cache within the first seconds of a token, and min_ttl beyond its life, cost no mint")
+    func guardedRefresh() async throws {
+      try await withBroker { tenant, broker in
+        let first = try await broker.token(Self.api)
+        for _ in 0..<5 {
+          #expect(try await broker.token(Self.api, "-H", "Cache-Control: no-cache").token == first.token)
+          #expect(try await broker.token("\(Self.api)?min_ttl=999999").token == first.token)
+        }
+        #expect(tenant.tenant.statistics.mints == 1)
+      }
+    }
+
+    @Test("An expiring token is replaced on demand, and never served with too little life", arguments: [4])
+    func shortLife(_ lifetime: Int) async throws {
+      try await withBroker([:], { $0.lifetime = lifetime }) { tenant, broker in
+        let first = try await broker.token(Self.api)
+        let deadline = ContinuousClock.now.advanced(by: .seconds(20))
+        var token = first.token
+        while token == first.token {
+          let answer = try await broker.token(Self.api)
+          #expect(answer.status == 200)
+          token = answer.token
+          try #require(ContinuousClock.now < deadline, "the token is never replaced")
+        }
+        #expect(tenant.tenant.statistics.mints == 2)
+      }
+    }
+  }
+}
+
+extension Data {
+  fileprivate init?(base64URL text: String?) {
+    guard let text else { return nil }
+    let standard = text.replacingOccurrences(of: "-", with: "+").replacingOccurrences(of: "_", with: "/")
+    self.init(base64Encoded: standard + String(repeating: "=", count: (4 - standard.count % 4) % 4))
+  }
+}

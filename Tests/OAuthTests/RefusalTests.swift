@@ -1,0 +1,107 @@
+import Testing
+
+@testable import OAuth
+
+@Suite struct RefusalTests {
+  struct Case: CustomTestStringConvertible {
+    let status: Int
+    let body: String
+    let code: TokenError.Code
+    var testDescription: String { "\(status) \(body)" }
+
+    init(_ status: Int, _ error: String?, _ description: String, _ code: TokenError.Code) {
+      self.status = status
+      self.code = code
+      body = error.map { #"{"error":"\#($0)","error_description":"\#(description)"}"# } ?? description
+    }
+  }
+
+  static let cases = [
+    Case(401, "access_denied", "Unauthorized", .brokerMisconfigured),
+    Case(401, "invalid_client", "Unauthorized", .brokerMisconfigured),
+    Case(401, nil, "<html>", .brokerMisconfigured),
+    Case(403, "access_denied", "Service not enabled within domain: https://x/", .unknownAudience),
+    Case(403, "access_denied", "Service not found: https://x/", .unknownAudience),
+    Case(403, "invalid_request", "Service not found: https://x/", .unknownAudience),
+    Case(400, "invalid_target", "unknown resource", .unknownAudience),
+    Case(403, "access_denied", "Client is not authorized to access https://x/", .audienceNotGranted),
+    Case(403, "access_denied", "Client has not been granted scopes: a", .audienceNotGranted),
+    Case(
+      403, "unauthorized_client", "Grant type 'client_credentials' not allowed for the client.", .audienceNotGranted),
+    Case(400, "invalid_scope", "", .audienceNotGranted),
+    Case(400, "invalid_client", "", .brokerMisconfigured),
+    Case(400, "invalid_request", "nonsense", .invalidUpstreamResponse),
+    Case(403, nil, "<html>blocked", .upstreamUnavailable),
+    Case(429, "too_many_requests", "Rate limit exceeded.", .upstreamRateLimited),
+    Case(429, nil, "", .upstreamRateLimited),
+    Case(500, "access_denied", "Global limit has been reached", .upstreamRateLimited),
+    Case(500, "server_error", "x", .upstreamUnavailable),
+    Case(503, nil, "<html>", .upstreamUnavailable),
+    Case(599, nil, "", .upstreamUnavailable),
+    Case(302, nil, "", .invalidUpstreamResponse),
+    Case(404, nil, "", .invalidUpstreamResponse),
+    Case(204, nil, "", .invalidUpstreamResponse),
+    Case(418, "teapot", "", .invalidUpstreamResponse),
+  ]
+
+  @Test("Each refusal becomes its own error, and nothing of its body gets into a message", arguments: cases)
+  func classified(_ example: Case) {
+    let answer = HTTPClient.Response(example.status, example.body, [("x-auth0-requestid", "abc\n1")])
+    let error = Refusal(answer).tokenError(now: 0)
+    #expect(error.code == example.code)
+    #expect(error.upstreamStatus == example.status)
+    #expect(error.upstreamRequestID == "abc?1")
+    #expect(!error.message.contains("https://x/") && !error.message.contains("<html>"))
+    let isTransient = [.upstreamRateLimited, .upstreamUnavailable].contains(error.code)
+    #expect((error.retryAfter != nil) == isTransient)
+  }
+
+  /// 2000-01-01T00:00:00Z
+  private static let now = 946_684_800
+
+  @Test(
+    "The wait comes from Retry-After, an exhausted quota or the reset time, within a day",
+    arguments: [
+      ([("retry-after", "7")], 7), ([("retry-after", "0")], 0), ([("retry-after", "999999999999999999999")], 86400),
+      ([("retry-after", "Sat, 01 Jan 2000 00:02:00 GMT")], 120),
+      ([("retry-after", "Fri, 31 Dec 1999 23:59:59 GMT")], 0),
+      ([("retry-after", "Sat, 01 Jan 2050 00:00:00 GMT")], 86400),
+      ([("retry-after", "soon"), ("x-ratelimit-reset", "946684805")], 5),
+      ([("retry-after", "-1"), ("x-ratelimit-reset", "946684805")], 5),
+      ([("x-ratelimit-reset", "946684700")], 0), ([("x-ratelimit-reset", "x")], nil), ([], nil),
+      ([("auth0-client-quota-limit", "b=per_hour;q=10;r=0;t=1800,b=per_day;q=50;r=40;t=43200")], 1800),
+      ([("auth0-client-quota-limit", "b=per_hour;q=10;r=0;t=1800,b=per_day;q=50;r=0;t=43200")], 43200),
+      ([("auth0-organization-quota-limit", "b=per_hour;q=10;r=0;t=60"), ("x-ratelimit-reset", "946684805")], 60),
+      ([("auth0-client-quota-limit", "b=per_hour;q=10;r=1;t=60"), ("x-ratelimit-reset", "946684805")], 5),
+      ([("retry-after", "3"), ("auth0-client-quota-limit", "b=per_hour;q=10;r=0;t=60")], 3),
+    ] as [([(name: String, value: String)], Int?)])
+  func waits(_ fields: [(name: String, value: String)], _ seconds: Int?) {
+    #expect(RetryHint.wait(HTTPClient.Response(429, "", fields), now: Self.now) == seconds.map { .seconds($0) })
+  }
+
+  @Test(
+    "Quota buckets are read, and broken ones passed over",
+    arguments: [
+      ("b=per_hour;q=10;r=7;t=3540,b=per_day;q=50;r=47;t=43200", ["per_hour 7/10", "per_day 47/50"]),
+      (" b=per_hour ; q=10;r=7;t=1", ["per_hour 7/10"]), ("b=per_hour;q=10;r=7", []),
+      ("b=x;q=-1;r=7;t=1,b=y;q=1;r=1;t=1", ["y 1/1"]),
+      ("", []), (";;;,,,===", []), ("b=x;q=99999999999;r=1;t=1", []),
+    ])
+  func quota(_ text: String, _ expected: [String]) {
+    #expect(QuotaBucket.parse(text).map { "\($0.name) \($0.remaining)/\($0.quota)" } == expected)
+  }
+
+  @Test("No header text makes the readers do anything but give a bounded wait or none")
+  func anyText() {
+    let pieces = [
+      "b=", "q=", ";", ",", "1", "9999999999", "-", "Mon, ", "Jan", " ", "\u{0}", "é", "GMT", "00:00:00", "e5",
+    ]
+    for _ in 0..<20_000 {
+      let text = (0..<Int.random(in: 0...8)).map { _ in pieces.randomElement() ?? "" }.joined()
+      for name in ["retry-after", "x-ratelimit-reset", "auth0-client-quota-limit"] {
+        guard let wait = RetryHint.wait(HTTPClient.Response(429, "", [(name, text)]), now: Self.now) else { continue }
+        #expect(wait >= .zero && wait <= .seconds(86400), "\(name): \(text)")
+      }
+    }
+  }
+}

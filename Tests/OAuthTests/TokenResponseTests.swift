@@ -1,0 +1,68 @@
+import Testing
+
+@testable import OAuth
+
+@Suite struct TokenResponseTests {
+  private static let rest = #""token_type":"Bearer","access_token":"a.b.c""#
+
+  @Test(
+    "expires_in is read with tolerance",
+    arguments: [
+      (#"{"expires_in":86400,\#(rest)}"#, 86400), (#"{"expires_in":"3600",\#(rest)}"#, 3600), (#"{\#(rest)}"#, nil),
+      (#"{"expires_in":null,\#(rest)}"#, nil), (#"{"expires_in":1.9,\#(rest)}"#, 1),
+      (#"{"expires_in":1e300,\#(rest)}"#, 2_592_000), (#"{"expires_in":99999999999,\#(rest)}"#, 2_592_000),
+    ] as [(String, Int?)])
+  func expiresIn(_ body: String, _ expected: Int?) throws {
+    let answer = try TokenResponse(HTTPClient.Response(200, body))
+    #expect(answer.expiresIn == expected)
+    #expect(answer.accessToken.value == "a.b.c")
+  }
+
+  @Test("The token type is Bearer in any case, and scope is kept")
+  func accepted() throws {
+    let answer = try TokenResponse(
+      HTTPClient.Response(200, #"{"token_type":"bEARER","access_token":"x","scope":"read:a write:a","other":[1,{}]}"#))
+    #expect(answer.scope == "read:a write:a")
+  }
+
+  @Test(
+    "An answer that is no usable token is refused",
+    arguments: [
+      "", "null", "[]", "\"a\"", "{}", "<html></html>", "{\"access_token\":\"a", "\u{FEFF}garbage",
+      #"{"token_type":"Bearer"}"#, #"{"access_token":"a"}"#, #"{"access_token":1,"token_type":"Bearer"}"#,
+      #"{"access_token":"","token_type":"Bearer"}"#, #"{"access_token":"a b","token_type":"Bearer"}"#,
+      #"{"access_token":"a\r\nX: y","token_type":"Bearer"}"#, #"{"access_token":"é","token_type":"Bearer"}"#,
+      #"{"expires_in":0,\#(rest)}"#, #"{"expires_in":-5,\#(rest)}"#, #"{"expires_in":"soon",\#(rest)}"#,
+      #"{"expires_in":"inf",\#(rest)}"#, #"{"expires_in":true,\#(rest)}"#,
+      #"{\#(rest),"access_token":"other"}"#, #"{\#(rest),"access\u005ftoken":"other"}"#,
+      #"{"access_token":"\#(String(repeating: "a", count: 16385))","token_type":"Bearer"}"#,
+    ])
+  func refused(_ body: String) {
+    let error = #expect(throws: TokenError.self) { try TokenResponse(HTTPClient.Response(200, body)) }
+    #expect(error?.code == .invalidUpstreamResponse)
+  }
+
+  @Test("A token bound to a sender is refused, and so is a coding nobody asked for")
+  func boundOrCoded() {
+    let dpop = #expect(throws: TokenError.self) {
+      try TokenResponse(HTTPClient.Response(200, #"{"access_token":"a","token_type":"DPoP"}"#))
+    }
+    #expect(dpop?.code == .tokenValidationFailed)
+    let gzip = #expect(throws: TokenError.self) {
+      try TokenResponse(HTTPClient.Response(200, #"{\#(Self.rest)}"#, [("content-encoding", "gzip")]))
+    }
+    #expect(gzip?.code == .invalidUpstreamResponse)
+  }
+
+  @Test(
+    "Duplicate keys are found at the top level only, whatever surrounds them",
+    arguments: [
+      (#"{"a":1,"b":2}"#, false), (#"{"a":1,"a":2}"#, true), (#"{"a":{"b":1},"b":2}"#, false),
+      (#"{"a":"b","b":"a"}"#, false), (#"{"x":["a","a"],"a":1}"#, false), (#"{ "a" : 1 , "a" : 2 }"#, true),
+      (#"{"a\"":1,"a\"":2}"#, true), (#"{"a\\":1,"a":2}"#, false), (#"{"\u0061":1,"a":2}"#, true), ("{}", false),
+      (#"{"k":"{\"a\":1,\"a\":1}"}"#, false),
+    ])
+  func duplicates(_ json: String, _ expected: Bool) {
+    #expect(JSONKeys.hasDuplicates(in: Array(json.utf8)) == expected)
+  }
+}
