@@ -31,9 +31,10 @@ final class Acceptor: EventHandler {
       Connection.start(socket, binding: binding, tls: tls, server: server)
       return true
     } catch {
+      if error.isOfOneConnection { return true }
       // The waiting connection keeps the listener readable: without a pause the loop would spin on it.
-      if error.isExhaustion { pause() }
-      return !error.isExhaustion
+      pause()
+      return false
     }
   }
 

@@ -185,7 +185,8 @@ final class Connection: EventHandler {
   }
 
   private func reject(_ rejection: Rejection) {
-    let delivery = ResponseWriter.Delivery(keepAlive: false)
+    let delivery = ResponseWriter.Delivery(bodyless: pending?.delivery.bodyless ?? false, keepAlive: false)
+    server.writer.refresh(now: server.loop.now)
     server.writer.begin(requestID: pending?.requestID, delivery: delivery)
     server.writer.send(Problem(rejection))
     pending = nil

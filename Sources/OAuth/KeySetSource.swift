@@ -19,19 +19,30 @@ actor KeySetSource {
     self.http = http
   }
 
+  /// Returns at once, unless it is known that the key set cannot be had and none is held: a token minted now could not be
+  /// checked. Then it is asked for again.
+  func recover() async throws(Unavailable) {
+    guard cache.current == nil, cache.isFailing else { return }
+    await fetchIfWanted(isKnown: false)
+    if cache.current == nil { throw Unavailable(retryAt: cache.nextFetch ?? .now) }
+  }
+
   /// The keys that may have signed a token with this `kid` and algorithm; none if a current key set has none.
   func candidates(kid: String?, algorithm: JWK.Algorithm) async throws(Unavailable) -> [JWK] {
     if let fetching { await fetching.value }
     let known = cache.current?.candidates(kid: kid, algorithm: algorithm) ?? []
-    if cache.wantsFetch(isKnown: !known.isEmpty, now: .now) {
-      // Another caller may have begun while this one waited.
-      let task = fetching ?? Task { await fetch() }
-      fetching = task
-      await task.value
-    }
+    await fetchIfWanted(isKnown: !known.isEmpty)
     let candidates = cache.current?.candidates(kid: kid, algorithm: algorithm) ?? []
     if candidates.isEmpty, cache.isFailing { throw Unavailable(retryAt: cache.nextFetch ?? .now) }
     return candidates
+  }
+
+  private func fetchIfWanted(isKnown: Bool) async {
+    guard cache.wantsFetch(isKnown: isKnown, now: .now) else { return }
+    // Another caller may have begun meanwhile.
+    let task = fetching ?? Task { await fetch() }
+    fetching = task
+    await task.value
   }
 
   private func fetch() async {

@@ -1,5 +1,12 @@
-import Glibc
 import JWTKit
+
+/// How far a token is checked before it is vouched for.
+package enum Verification: Sendable {
+  /// As a JWT, against the tenant's key set.
+  case jwt
+  /// Not at all: for an API whose tokens are opaque or encrypted, of which only the API can make sense.
+  case opaque
+}
 
 /// Mints tokens for one client: asks its token endpoint, and vouches for what comes back.
 package final class TokenSource: Sendable {
@@ -20,17 +27,26 @@ package final class TokenSource: Sendable {
 
   /// A new, validated token for `grant`, by `deadline`. A token that does not pass has still been counted by the tenant.
   package func mint(
-    _ grant: Grant, deadline: ContinuousClock.Instant
+    _ grant: Grant, verify verification: Verification = .jwt, deadline: ContinuousClock.Instant
   ) async throws(TokenError) -> MintedToken {
+    if verification == .jwt {
+      try await withKeys(by: deadline) { () async throws(KeySetSource.Unavailable) in try await keys.recover() }
+    }
     let response = try await request(grant, deadline: deadline)
-    guard response.status == 200 else { throw Refusal(response).tokenError(now: time(nil)) }
+    guard response.status == 200 else { throw Refusal(response).tokenError(now: Int(WallClock.now)) }
     do throws(TokenError) {
       let answer = try TokenResponse(response)
-      let proof = try await verify(answer.accessToken, for: grant, deadline: deadline)
+      // `expires_in` counts from when the answer was made, which is not before it was asked for.
+      let stated = answer.expiresIn.map { response.requestedAt.advanced(by: .seconds($0)) }
+      let proof =
+        switch verification {
+        case .jwt: try await verify(answer.accessToken, for: grant, deadline: deadline)
+        case .opaque: try Proof(keyID: nil, expiresAt: stated)
+        }
       return MintedToken(
         accessToken: answer.accessToken, scope: answer.scope, keyID: proof.keyID, mintedAt: response.requestedAt,
-        expiresAt: Self.end(expiresIn: answer.expiresIn, proof, requestedAt: response.requestedAt),
-        quota: QuotaBucket.all(in: response), upstreamRequestID: response.upstreamRequestID)
+        expiresAt: min(proof.expiresAt, stated ?? proof.expiresAt), quota: QuotaBucket.all(in: response),
+        upstreamRequestID: response.upstreamRequestID)
     } catch {
       throw error.with(response)
     }
@@ -63,11 +79,20 @@ package final class TokenSource: Sendable {
 
   // MARK: Validation
 
-  /// What a token's own signature vouches for.
+  /// What is known of a token beside what the answer says.
   private struct Proof {
     let keyID: String?
     /// `exp` seen from now, in monotonic time: a step of the wall clock does not move it.
     let expiresAt: ContinuousClock.Instant
+
+    init(keyID: String?, expiresAt: ContinuousClock.Instant?) throws(TokenError) {
+      guard let expiresAt else {
+        throw TokenError(
+          code: .invalidUpstreamResponse, message: "the tenant's answer does not say how long its opaque token lives")
+      }
+      self.keyID = keyID
+      self.expiresAt = expiresAt
+    }
   }
 
   private func verify(
@@ -79,24 +104,29 @@ package final class TokenSource: Sendable {
     } catch {
       throw TokenError(error)
     }
-    let candidates = try await candidates(for: header, deadline: deadline)
+    let candidates = try await withKeys(by: deadline) { () async throws(KeySetSource.Unavailable) in
+      try await keys.candidates(kid: header.keyID, algorithm: header.algorithm)
+    }
+    // Read together, before any wait: an instant read later would make the token seem to live longer.
+    let (now, wallNow) = (ContinuousClock.now, WallClock.now)
+    let exp: Double
     do throws(ValidationError) {
-      let now = Double(time(nil))
-      let exp = try await validator.validate(token, header, audience: grant.audience, candidates: candidates, now: now)
-      let left = min(exp - now, Double(TokenResponse.maxLifetime))
-      return Proof(keyID: header.keyID, expiresAt: ContinuousClock.now.advanced(by: .seconds(left)))
+      exp = try await validator.validate(
+        token, header, audience: grant.audience, candidates: candidates, now: wallNow)
     } catch {
       throw TokenError(error)
     }
+    let left = min(exp - wallNow, Double(TokenResponse.maxLifetime))
+    return try Proof(keyID: header.keyID, expiresAt: now.advanced(by: .seconds(left)))
   }
 
-  /// While the key set cannot be had the token is held and the keys are asked for again; a new token would fare no better.
-  private func candidates(
-    for header: TokenValidator.Header, deadline: ContinuousClock.Instant
-  ) async throws(TokenError) -> [JWK] {
+  /// Tries `read` until it has its keys. Meanwhile a token that was minted is held: a new one would fare no better.
+  private func withKeys<Result: Sendable>(
+    by deadline: ContinuousClock.Instant, _ read: () async throws(KeySetSource.Unavailable) -> Result
+  ) async throws(TokenError) -> Result {
     while true {
       do throws(KeySetSource.Unavailable) {
-        return try await keys.candidates(kid: header.keyID, algorithm: header.algorithm)
+        return try await read()
       } catch {
         guard error.retryAt < deadline, (try? await Task.sleep(until: error.retryAt, clock: .continuous)) != nil else {
           throw TokenError(
@@ -106,14 +136,6 @@ package final class TokenSource: Sendable {
         }
       }
     }
-  }
-
-  /// `expires_in` counts from when the answer was made, which is not before it was asked for.
-  private static func end(
-    expiresIn: Int?, _ proof: Proof, requestedAt: ContinuousClock.Instant
-  ) -> ContinuousClock.Instant {
-    guard let expiresIn else { return proof.expiresAt }
-    return min(proof.expiresAt, requestedAt.advanced(by: .seconds(expiresIn)))
   }
 }
 

@@ -53,7 +53,9 @@ struct TokenValidator {
     let claims = try await verify(token, header, candidates)
     if hasAmbiguousClaims(token) { throw ValidationError("it makes a claim twice") }
     guard claims.iss.hasSameBytes(as: issuer) else { throw ValidationError("its issuer is not \(issuer)") }
-    guard claims.aud.values.contains(where: audience.hasSameBytes) else { throw ValidationError("it is not for the audience") }
+    guard claims.aud.values.contains(where: audience.hasSameBytes) else {
+      throw ValidationError("it is not for the audience")
+    }
     guard claims.exp > now else { throw ValidationError("it has expired") }
     if let issued = claims.iat, issued > now + Self.leeway { throw ValidationError("it was issued in the future") }
     if let start = claims.nbf, start > now + Self.leeway { throw ValidationError("it is not valid yet") }

@@ -10,16 +10,22 @@ import CCurl
   private var headBytes = 0
   private var body: [UInt8] = []
   private var isTooLarge = false
+  private var areOptionsSet = true
+  /// Where curl writes what went wrong in more words than its code has.
+  private let detail: UnsafeMutablePointer<CChar>
 
-  /// nil if curl has no memory for it.
+  /// nil if curl has no memory for it, or does not know one of the options: none of them is dispensable.
   init?(_ submission: HTTPClient.Submission, trust: HTTPClient.Trust, connectTimeout: Duration) {
     guard let easy = unsafe curl_easy_init() else { return nil }
     unsafe self.easy = easy
+    unsafe detail = .allocate(capacity: Int(CURL_ERROR_SIZE))
+    unsafe detail.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
     self.submission = submission
     let request = submission.request
     set(CURLOPT_URL, request.url)
     set(CURLOPT_PROTOCOLS_STR, "https,http")
     set(CURLOPT_FOLLOWLOCATION, 0)
+    // Signals are the process's affair. It must ignore SIGPIPE: OpenSSL writes to peers that may have gone.
     set(CURLOPT_NOSIGNAL, 1)
     set(CURLOPT_TIMEOUT_MS, request.timeout.milliseconds)
     set(CURLOPT_CONNECTTIMEOUT_MS, connectTimeout.milliseconds)
@@ -31,17 +37,24 @@ import CCurl
     setHeaders(request)
     setBody(request.body)
     setCallbacks()
+    unsafe set(CURLOPT_ERRORBUFFER, pointer: detail)
+    guard areOptionsSet else { return nil }
   }
 
   deinit {
     unsafe curl_easy_cleanup(easy)
+    unsafe detail.deallocate()
     unsafe curl_slist_free_all(headers)
   }
 
   // MARK: Setting up
 
-  private func set(_ option: CURLoption, _ value: Int) { _ = unsafe ccurl_set_long(easy, option, value) }
-  private func set(_ option: CURLoption, _ value: String) { _ = unsafe ccurl_set_string(easy, option, value) }
+  private func set(_ option: CURLoption, _ value: Int) { note(unsafe ccurl_set_long(easy, option, value)) }
+  private func set(_ option: CURLoption, _ value: String) { note(unsafe ccurl_set_string(easy, option, value)) }
+  private func set(_ option: CURLoption, pointer: UnsafeRawPointer?) {
+    note(unsafe ccurl_set_pointer(easy, option, pointer))
+  }
+  private func note(_ code: CURLcode) { areOptionsSet = areOptionsSet && code == CURLE_OK }
 
   private func setTLS(_ trust: HTTPClient.Trust) {
     set(CURLOPT_SSL_VERIFYPEER, 1)
@@ -58,12 +71,12 @@ import CCurl
     case .pem(let text):
       forgetSystemAuthorities()
       let bytes = Array(text.utf8)
-      _ = unsafe ccurl_set_blob(easy, CURLOPT_CAINFO_BLOB, bytes, bytes.count)
+      note(unsafe ccurl_set_blob(easy, CURLOPT_CAINFO_BLOB, bytes, bytes.count))
     }
   }
 
   /// The directory of authorities would be asked beside the ones that were given.
-  private func forgetSystemAuthorities() { _ = unsafe ccurl_set_pointer(easy, CURLOPT_CAPATH, nil) }
+  private func forgetSystemAuthorities() { unsafe set(CURLOPT_CAPATH, pointer: nil) }
 
   private func setHeaders(_ request: HTTPClient.Request) {
     for (name, value) in request.headers {
@@ -71,7 +84,7 @@ import CCurl
     }
     // curl would ask a server to say 100 Continue first, for a body of more than 1 MiB.
     unsafe headers = curl_slist_append(headers, "Expect:")
-    _ = unsafe ccurl_set_pointer(easy, CURLOPT_HTTPHEADER, headers)
+    unsafe set(CURLOPT_HTTPHEADER, pointer: headers)
   }
 
   private func setBody(_ body: Secret?) {
@@ -80,20 +93,22 @@ import CCurl
     set(CURLOPT_POSTFIELDSIZE, body.count)
     // Not copied by curl; the submission keeps the secret, which does not move, for as long as this transfer lives.
     body.withBytes { bytes in
-      unsafe bytes.withUnsafeBytes { unsafe _ = ccurl_set_pointer(easy, CURLOPT_POSTFIELDS, $0.baseAddress) }
+      unsafe bytes.withUnsafeBytes { unsafe set(CURLOPT_POSTFIELDS, pointer: $0.baseAddress) }
     }
   }
 
   private func setCallbacks() {
     let context = unsafe Unmanaged.passUnretained(self).toOpaque()
-    _ = unsafe ccurl_set_pointer(easy, CURLOPT_WRITEDATA, context)
-    _ = unsafe ccurl_set_pointer(easy, CURLOPT_HEADERDATA, context)
-    _ = unsafe ccurl_set_write(easy) { bytes, size, count, context in
+    unsafe set(CURLOPT_WRITEDATA, pointer: context)
+    unsafe set(CURLOPT_HEADERDATA, pointer: context)
+    let write = unsafe ccurl_set_write(easy) { bytes, size, count, context in
       unsafe Transfer.receive(bytes, size * count, context) { unsafe $0.append(body: $1) }
     }
-    _ = unsafe ccurl_set_header(easy) { bytes, size, count, context in
+    let head = unsafe ccurl_set_header(easy) { bytes, size, count, context in
       unsafe Transfer.receive(bytes, size * count, context) { unsafe $0.append(headerLine: $1) }
     }
+    note(write)
+    note(head)
   }
 
   /// Whether the URL's host is this machine.
@@ -161,7 +176,9 @@ import CCurl
         .tls
       default: .exchange
       }
-    return HTTPClient.Failure(kind: kind, message: unsafe String(cString: curl_easy_strerror(code)))
+    let words = unsafe detail.pointee == 0 ? curl_easy_strerror(code) : UnsafePointer(detail)
+    return HTTPClient.Failure(
+      kind: kind, message: Printable.text(unsafe words.map { unsafe String(cString: $0) } ?? ""))
   }
 }
 

@@ -21,6 +21,8 @@ import CCurl
     self.connectTimeout = connectTimeout
     _ = unsafe ccurl_multi_set_long(multi, CURLMOPT_PIPELINING, Int(CURLPIPE_MULTIPLEX))
     _ = unsafe ccurl_multi_set_long(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, Self.maxConnections)
+    // All of them are kept: by default curl would close most as soon as a burst is over.
+    _ = unsafe ccurl_multi_set_long(multi, CURLMOPT_MAXCONNECTS, Self.maxConnections)
   }
 
   deinit {
@@ -53,7 +55,7 @@ import CCurl
   /// Moves every transfer on as far as it goes, and ends those that are done.
   func advance() {
     var running: Int32 = 0
-    _ = unsafe curl_multi_perform(multi, &running)
+    guard unsafe curl_multi_perform(multi, &running) == CURLM_OK else { return abandon() }
     var left: Int32 = 0
     while let message = unsafe curl_multi_info_read(multi, &left) {
       guard unsafe message.pointee.msg == CURLMSG_DONE, let easy = unsafe message.pointee.easy_handle else { continue }
@@ -62,5 +64,14 @@ import CCurl
       _ = unsafe curl_multi_remove_handle(multi, easy)
       unsafe active.removeValue(forKey: easy)?.finish(code)
     }
+  }
+
+  /// Ends every transfer, after an error of which curl does not recover: whoever waits is answered.
+  private func abandon() {
+    for unsafe(_, transfer) in unsafe active {
+      _ = unsafe curl_multi_remove_handle(multi, transfer.easy)
+      transfer.finish(CURLE_FAILED_INIT)
+    }
+    unsafe active = [:]
   }
 }

@@ -37,8 +37,9 @@ package final class Listener: Sendable {
 }
 
 extension SystemError {
-  /// Out of descriptors or memory: the listener is fine, and trying again at once would spin.
-  package var isExhaustion: Bool {
-    code == EMFILE || code == ENFILE || code == ENOBUFS || code == ENOMEM
+  /// The connection that was to be accepted is gone; the next may be sound (accept(2), "Error handling").
+  /// All else, such as being out of descriptors, would fail again at once.
+  package var isOfOneConnection: Bool {
+    [ECONNABORTED, EPROTO, ENETDOWN, EHOSTDOWN, EHOSTUNREACH, ENETUNREACH, ENONET, ENOPROTOOPT].contains(code)
   }
 }

@@ -71,7 +71,7 @@ import Testing
     var waits: [Double] = []
     for _ in 0..<10 {
       cache.failed(now: at(now))
-      #expect(cache.current != nil)
+      #expect(cache.current != nil && cache.isFailing)
       let next = try #require(cache.nextFetch)
       #expect(!cache.wantsFetch(isKnown: true, now: next.advanced(by: .nanoseconds(-1))))
       #expect(cache.wantsFetch(isKnown: true, now: next))
@@ -83,6 +83,7 @@ import Testing
     }
     #expect(waits == [0.25, 0.5, 1, 2, 4, 8, 16, 30, 30, 30])
     cache.fetched(try set(rsa("a")), now: at(now))
+    #expect(!cache.isFailing)
     cache.failed(now: at(now + 300))
     #expect(cache.nextFetch == at(now + 300.25))
   }

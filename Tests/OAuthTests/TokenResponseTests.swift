@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @testable import OAuth
@@ -40,6 +41,18 @@ import Testing
   func refused(_ body: String) {
     let error = #expect(throws: TokenError.self) { try TokenResponse(HTTPClient.Response(200, body)) }
     #expect(error?.code == .invalidUpstreamResponse)
+  }
+
+  @Test("Only UTF-8 is read: a decoder would take more, and find no second access_token there")
+  func otherEncodings() throws {
+    let body = #"{\#(Self.rest),"access_token":"other"}"#
+    for encoding in [String.Encoding.utf16LittleEndian, .utf16BigEndian, .utf32LittleEndian, .utf16] {
+      let bytes = try #require(body.data(using: encoding))
+      let now = ContinuousClock.now
+      let answer = HTTPClient.Response(
+        status: 200, fields: [], body: Array(bytes), requestedAt: now, receivedAt: now)
+      #expect(throws: TokenError.self) { try TokenResponse(answer) }
+    }
   }
 
   @Test("A token bound to a sender is refused, and so is a coding nobody asked for")

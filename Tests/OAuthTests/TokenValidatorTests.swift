@@ -115,6 +115,33 @@ import Testing
     #expect(error?.reason.contains(reason) == true, "\(error?.reason ?? "")")
   }
 
+  @Test("Issuer and audience are compared by bytes, not as texts that mean the same")
+  func bytes() async throws {
+    let validator = TokenValidator(issuer: "https://caf\u{E9}/")
+    let keys = try published().candidates(kid: "a", algorithm: .es256)
+    for (issuer, audience, isAccepted) in [
+      ("https://caf\u{E9}/", "\u{E9}", true), ("https://cafe\u{301}/", "\u{E9}", false),
+      ("https://caf\u{E9}/", "e\u{301}", false),
+    ] {
+      let token = try await sign(Self.good.merging(["iss": .text(issuer), "aud": .text(audience)]) { $1 })
+      let header = try validator.header(of: token)
+      let exp = try? await validator.validate(token, header, audience: "\u{E9}", candidates: keys, now: Self.now)
+      #expect((exp != nil) == isAccepted)
+    }
+  }
+
+  @Test("A claim made twice is refused, though the signature is good")
+  func claimedTwice() async throws {
+    for (more, isAccepted) in [("", true), (#","aud":"https://other/""#, false), (#","\u0061ud":"x""#, false)] {
+      let claims = #"{"iss":"\#(Self.issuer)","aud":"\#(Self.audience)","exp":\#(Self.now + 600)\#(more)}"#
+      let input = "\(Self.encode(#"{"alg":"ES256","kid":"a"}"#)).\(Self.encode(claims))"
+      let signing = try P256.Signing.PrivateKey(pemRepresentation: key.pemRepresentation)
+      let signature = try signing.signature(for: Data(input.utf8)).rawRepresentation
+      let token = AccessToken("\(input).\(Self.url(signature.base64EncodedString()))")
+      #expect((try? await check(token, published())) == (isAccepted ? Self.now + 600 : nil))
+    }
+  }
+
   @Test("A claim that must be there is missed", arguments: ["iss", "aud", "exp"])
   func missing(_ name: String) async throws {
     let token = try await sign(Self.good.filter { $0.key != name })

@@ -18,7 +18,9 @@ struct CheckCommand: AsyncParsableCommand {
       try EnvironmentReader.configuration(environment, isTerminal: standardErrorIsTerminal)
     }
     print("ok      configuration: issuer \(configuration.client.issuer), client id \(configuration.client.clientID)")
-    let wanted = audiences.isEmpty ? (configuration.audiences ?? []).sorted() : audiences
+    let wanted =
+      audiences.isEmpty
+      ? (configuration.audiences ?? []).map { String(decoding: $0, as: UTF8.self) }.sorted() : audiences
     if wanted.isEmpty { print("        no audience to try: give --audience, or list them in BROKER_AUDIENCES") }
 
     let source = try TokenSource(client: configuration.client, http: HTTPClient(trust: configuration.trust))

@@ -10,8 +10,8 @@ struct Configuration: Sendable {
   var listen: [SocketAddress]
   /// nil: no admin listener.
   var adminListen: SocketAddress?
-  /// The only audiences served; nil: any.
-  var audiences: Set<String>?
+  /// The only audiences served, as bytes: equal strings need not be the same audience; nil: any.
+  var audiences: Set<[UInt8]>?
   var logging: LogSettings
   var workers: Int
   var requestTimeout = Duration.seconds(30)

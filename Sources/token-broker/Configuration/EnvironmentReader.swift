@@ -43,7 +43,7 @@ struct EnvironmentReader {
   struct Settings {
     var listen: [SocketAddress] = []
     var adminListen: SocketAddress?
-    var audiences: Set<String>?
+    var audiences: Set<[UInt8]>?
     var logging = LogSettings(level: .info, format: .json)
     var workers = 1
 
@@ -64,7 +64,7 @@ struct EnvironmentReader {
     for audience in audiences {
       if let problem = Audience.problem(with: audience) { fail("BROKER_AUDIENCES", problem) }
     }
-    settings.audiences = audiences.isEmpty ? nil : Set(audiences)
+    settings.audiences = audiences.isEmpty ? nil : Set(audiences.map { Array($0.utf8) })
     settings.logging = logging(isTerminal: isTerminal)
     settings.workers = workers()
     return settings

@@ -18,7 +18,7 @@ final class Router: RequestHandler {
     let health: Health
     let client: String
     /// The only audiences served; nil: any.
-    let audiences: Set<String>?
+    let audiences: Set<[UInt8]>?
     /// Bindings from this index on are the admin listener's.
     let firstAdminBinding: Int
     let log: Logger
@@ -41,7 +41,14 @@ final class Router: RequestHandler {
   // MARK: Routes
 
   func handle(_ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ response: ResponseWriter) {
-    if logsRequests { log(head, bytes, response) }
+    let line = logsRequests ? AccessLine(head, bytes, response, services.log) : nil
+    route(head, bytes, response, line)
+    if let line, let status = response.status { line.write(status: status) }
+  }
+
+  private func route(
+    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ response: ResponseWriter, _ line: AccessLine?
+  ) {
     let path = head.path
     let prefix: StaticString = "/token/"
     let audience = path.lowerBound + prefix.utf8CodeUnitCount
@@ -49,7 +56,7 @@ final class Router: RequestHandler {
       bytes.equals(prefix, at: path.lowerBound..<audience)
     {
       guard head.method == .get || head.method == .head else { return refuseMethod(response) }
-      token(audience..<path.upperBound, head, bytes, response)
+      token(audience..<path.upperBound, head, bytes, response, line)
     } else if bytes.equals("/healthz", at: path) {
       guard head.method == .get || head.method == .head else { return refuseMethod(response) }
       response.send(Self.status("ok", reasons: []))
@@ -80,7 +87,8 @@ final class Router: RequestHandler {
   // MARK: Tokens
 
   private func token(
-    _ audience: Range<Int>, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ response: ResponseWriter
+    _ audience: Range<Int>, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ response: ResponseWriter,
+    _ line: AccessLine?
   ) {
     if isPlain(head, bytes), PercentDecoder.decode(bytes, audience, into: &name),
       let hit = tokens.find(name)?.response(.json, now: loop.now)
@@ -88,7 +96,7 @@ final class Router: RequestHandler {
       return response.send(hit)
     }
     do throws(ProblemError) {
-      try look(TokenQuery(audience: audience, head, bytes), accept: head.text(of: "accept", in: bytes), response)
+      try look(TokenQuery(audience: audience, head, bytes), accept: head.text(of: "accept", in: bytes), response, line)
     } catch {
       response.send(error.problem)
     }
@@ -101,12 +109,14 @@ final class Router: RequestHandler {
     return bytes.equals("*/*", at: accept) || bytes.equals("application/json", at: accept)
   }
 
-  private func look(_ query: TokenQuery, accept: String?, _ response: ResponseWriter) throws(ProblemError) {
+  private func look(
+    _ query: TokenQuery, accept: String?, _ response: ResponseWriter, _ line: AccessLine?
+  ) throws(ProblemError) {
     let audience = query.grant.audience
     guard let representation = Representation.negotiate(accept) else {
       throw ProblemError(406, "invalid_request", "a token comes as application/json or text/plain")
     }
-    if let audiences = services.audiences, !audiences.contains(audience) {
+    if let audiences = services.audiences, !audiences.contains(Array(audience.utf8)) {
       throw ProblemError(
         404, "unknown_audience", "the broker's configuration does not list this audience", audience: audience)
     }
@@ -121,17 +131,37 @@ final class Router: RequestHandler {
       do throws(TokenError) {
         let token = try await broker.token(key, demand)
         exchange.send(RenderedToken.response(token, representation, now: .now))
+        line?.write(status: 200)
       } catch {
-        exchange.send(Problem(error, audience: audience))
+        let problem = Problem(error, audience: audience)
+        exchange.send(problem)
+        line?.write(status: problem.status)
       }
     }
   }
+}
 
-  private func log(_ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ response: ResponseWriter) {
-    services.log.debug(
+/// What the log says of a request, once it is answered.
+private struct AccessLine: Sendable {
+  private let log: Logger
+  private let method: String
+  private let path: String
+  private let requestID: String
+  private let start = ContinuousClock.now
+
+  init(_ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ response: ResponseWriter, _ log: Logger) {
+    self.log = log
+    method = "\(head.method)"
+    path = bytes.text(at: head.path)
+    requestID = response.requestID
+  }
+
+  func write(status: Int) {
+    log.debug(
       "request",
       metadata: [
-        "method": "\(head.method)", "path": "\(bytes.text(at: head.path))", "request_id": "\(response.requestID)",
+        "method": "\(method)", "path": "\(path)", "status": "\(status)", "request_id": "\(requestID)",
+        "duration_ms": "\(start.duration(to: .now).milliseconds)",
       ])
   }
 }

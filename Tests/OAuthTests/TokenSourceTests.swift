@@ -1,0 +1,164 @@
+import DevTenant
+import Foundation
+import Sockets
+import Testing
+
+@testable import OAuth
+
+/// The whole way from a grant to a validated token, against the development tenant, which counts what it costs.
+@Suite(.timeLimit(.minutes(1))) struct TokenSourceTests {
+  private let grant = Grant(audience: "https://api.example.com/")
+
+  private func withTenant(
+    secrets: [String]? = nil, _ body: (DevTenant, TokenSource) async throws -> Void
+  ) async throws {
+    var options = DevTenant.Options(address: try SocketAddress(parsing: "127.0.0.1:0"))
+    options.tls = false
+    let tenant = try DevTenant(options)
+    async let _ = tenant.run()
+    defer { tenant.stop() }
+    let client = OAuthClient.auth0(
+      baseURL: tenant.baseURL, clientID: tenant.clientID,
+      secrets: (secrets ?? tenant.secrets).map { Secret(($0 == "right" ? tenant.secrets[0] : $0).utf8) })
+    try await body(tenant, TokenSource(client: client, http: HTTPClient()))
+  }
+
+  private func inSeconds(_ seconds: Double) -> ContinuousClock.Instant { .now.advanced(by: .seconds(seconds)) }
+
+  /// The error that minting comes to.
+  private func refusal(
+    _ source: TokenSource, _ grant: Grant? = nil, verify: Verification = .jwt, within seconds: Double = 10
+  ) async throws -> TokenError {
+    let error = await #expect(throws: TokenError.self) {
+      try await source.mint(grant ?? self.grant, verify: verify, deadline: inSeconds(seconds))
+    }
+    return try #require(error)
+  }
+
+  @Test("A token is minted with one request, checked against a key set that is read once, and lives as long as it says")
+  func mint() async throws {
+    try await withTenant { tenant, source in
+      let before = ContinuousClock.now
+      let token = try await source.mint(grant, deadline: inSeconds(10))
+      #expect(token.accessToken.value.split(separator: ".").count == 3)
+      #expect(token.keyID != nil && token.upstreamRequestID != nil)
+      #expect(token.mintedAt >= before && token.mintedAt <= .now)
+      // By a tenant's clock of whole seconds, exp is up to one second before expires_in ends.
+      let life = token.mintedAt.duration(to: token.expiresAt)
+      #expect(life > .seconds(86398) && life <= .seconds(86400), "\(life)")
+      _ = try await source.mint(grant, deadline: inSeconds(10))
+      #expect(tenant.statistics.tokenRequests == 2 && tenant.statistics.keySetRequests == 1)
+    }
+  }
+
+  @Test("Life ends with exp where expires_in is missing, or says more", arguments: [Fault.noExpiresIn, .hugeExpiresIn])
+  func life(_ fault: Fault) async throws {
+    try await withTenant { _, source in
+      let before = ContinuousClock.now
+      let token = try await source.mint(Grant(audience: fault.audience), deadline: inSeconds(10))
+      // exp is in whole seconds, so up to one second early.
+      #expect(before.duration(to: token.expiresAt) > .seconds(86399))
+      #expect(ContinuousClock.now.duration(to: token.expiresAt) <= .seconds(86400))
+    }
+  }
+
+  @Test(
+    "Where the newest secret is refused the older one is tried, once, and no more",
+    arguments: [
+      (["wrong", "right"], 2, true), (["right", "wrong"], 1, true), (["wrong", "old"], 2, false), (["wrong"], 1, false),
+      ([], 0, false),
+    ])
+  func secrets(_ secrets: [String], _ requests: Int, _ isAccepted: Bool) async throws {
+    try await withTenant(secrets: secrets) { tenant, source in
+      if isAccepted {
+        _ = try await source.mint(grant, deadline: inSeconds(10))
+      } else {
+        #expect(try await refusal(source).code == .brokerMisconfigured)
+      }
+      #expect(tenant.statistics.tokenRequests == requests)
+      #expect(tenant.statistics.mints == (isAccepted ? 1 : 0))
+    }
+  }
+
+  @Test("An error says what the tenant said of it, and no more")
+  func facts() async throws {
+    try await withTenant { _, source in
+      let error = try await refusal(source, Grant(audience: Fault.rateLimitedSeconds.audience))
+      #expect(error.code == .upstreamRateLimited && error.upstreamStatus == 429 && error.retryAfter == .seconds(9))
+      let invalid = try await refusal(source, Grant(audience: Fault.wrongIssuer.audience))
+      #expect(invalid.code == .tokenValidationFailed && invalid.upstreamStatus == 200)
+      #expect(invalid.upstreamRequestID != nil && invalid.retryAfter == nil)
+    }
+  }
+
+  @Test("A deadline that has passed costs no request, and one that passes ends the wait", arguments: [-1, 2])
+  func deadline(_ seconds: Double) async throws {
+    try await withTenant { tenant, source in
+      let start = ContinuousClock.now
+      let error = try await refusal(source, Grant(audience: Fault.stall.audience), within: seconds)
+      #expect(error.code == .upstreamTimeout)
+      #expect(start.duration(to: .now) < .seconds(9))
+      #expect(tenant.statistics.tokenRequests <= (seconds < 0 ? 0 : 1))
+    }
+  }
+
+  // MARK: The key set
+
+  @Test("Many tokens at once need one reading of the key set")
+  func singleFlight() async throws {
+    try await withTenant { tenant, source in
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        for _ in 0..<20 {
+          group.addTask { _ = try await source.mint(grant, deadline: inSeconds(10)) }
+        }
+        try await group.waitForAll()
+      }
+      #expect(tenant.statistics.mints == 20 && tenant.statistics.keySetRequests == 1)
+    }
+  }
+
+  @Test("While the key set cannot be read a minted token is held, and passes once it can")
+  func held() async throws {
+    try await withTenant { tenant, source in
+      tenant.setKeySet(.failing)
+      async let token = source.mint(grant, deadline: inSeconds(20))
+      for await statistics in tenant.updates where statistics.keySetRequests == 2 { break }
+      tenant.setKeySet(.normal)
+      let keyID = try await token.keyID
+      #expect(keyID != nil)
+      #expect(tenant.statistics.mints == 1)
+    }
+  }
+
+  @Test("A key set that stays unreadable costs one mint, however often a token is asked for")
+  func unreadable() async throws {
+    try await withTenant { tenant, source in
+      tenant.setKeySet(.failing)
+      for seconds in [3, 0.1, 0.1] {
+        let error = try await refusal(source, within: seconds)
+        #expect(error.code == .upstreamUnavailable && error.retryAfter != nil)
+      }
+      #expect(tenant.statistics.mints == 1)
+      tenant.setKeySet(.normal)
+      #expect(try await source.mint(grant, deadline: inSeconds(20)).keyID != nil)
+    }
+  }
+
+  // MARK: Opaque tokens
+
+  @Test("A token that cannot be checked is taken where that is wanted, for as long as expires_in says")
+  func opaque() async throws {
+    try await withTenant { tenant, source in
+      for fault in [Fault.opaque, .jwe] {
+        let grant = Grant(audience: fault.audience)
+        #expect(try await refusal(source, grant).code == .tokenValidationFailed)
+        let token = try await source.mint(grant, verify: .opaque, deadline: inSeconds(10))
+        #expect(token.keyID == nil)
+        #expect(token.mintedAt.duration(to: token.expiresAt) == .seconds(86400))
+      }
+      #expect(tenant.statistics.keySetRequests == 0)
+      let endless = try await refusal(source, Grant(audience: Fault.noExpiresIn.audience), verify: .opaque)
+      #expect(endless.code == .invalidUpstreamResponse)
+    }
+  }
+}
