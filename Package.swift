@@ -53,6 +53,9 @@ let package = Package(
       ],
       swiftSettings: settings),
 
+    .testTarget(name: "ConformanceTests", dependencies: ["HTTPServer"], swiftSettings: settings),
+    .testTarget(
+      name: "DevTenantTests", dependencies: ["DevTenant", "Sockets", "TestSupport"], swiftSettings: settings),
     .testTarget(name: "SocketsTests", dependencies: ["Sockets"], swiftSettings: settings),
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
     .testTarget(

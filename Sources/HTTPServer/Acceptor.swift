@@ -7,6 +7,8 @@ final class Acceptor: EventHandler {
   private let tls: TLSContext?
   private unowned let server: ServerLoop
   private var registration: EventLoop.Registration?
+  /// Given up for a moment when there are no descriptors left, to tell a client so instead of leaving it waiting.
+  private var spare = try? Descriptor.spare()
 
   /// Connections taken in one turn, so that those already open get theirs.
   private static let batch = 64
@@ -31,11 +33,35 @@ final class Acceptor: EventHandler {
       Connection.start(socket, binding: binding, tls: tls, server: server)
       return true
     } catch {
-      if error.isOfOneConnection { return true }
+      if error.isOfOneConnection || error.isOutOfDescriptors && refuseOne() { return true }
       // The waiting connection keeps the listener readable: without a pause the loop would spin on it.
       pause()
       return false
     }
+  }
+
+  /// Closes a connection for which there is no descriptor; false if not even that can be done.
+  private func refuseOne() -> Bool {
+    guard spare != nil else { return false }
+    spare = nil
+    defer { spare = try? Descriptor.spare() }
+    do throws(SystemError) {
+      guard let socket = try listener.accept() else { return false }
+      // Nothing of TLS can be said with so little; the end of the connection says enough.
+      if tls == nil { Self.refuse(socket) }
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  private static func refuse(_ socket: consuming Descriptor) {
+    guard let stream = try? Stream(socket, tls: nil) else { return }
+    let answer = PreparedResponse(
+      Response(503, fields: [("Retry-After", "1"), ("Cache-Control", "no-store"), ("Connection", "close")]))
+    let bytes = answer.head + Array("\r\n".utf8)
+    _ = unsafe bytes.withUnsafeBytes { unsafe stream.send($0) }
+    stream.endOutput()
   }
 
   private func pause() {

@@ -5,6 +5,7 @@ final class Connection: EventHandler {
   private let server: ServerLoop
   private let stream: Stream
   private let binding: Int
+  private let admission: ServerLoop.Admission
   private var machine: HTTP1Connection
   private var registration: EventLoop.Registration?
   /// Received and not yet consumed; empty, and without memory, between requests.
@@ -29,19 +30,20 @@ final class Connection: EventHandler {
   /// Pipelined responses are written once they come to this much.
   private static let outputLimit = 64 * 1024
 
-  private init(_ stream: consuming Stream, binding: Int, server: ServerLoop) {
+  private init(_ stream: consuming Stream, binding: Int, admission: ServerLoop.Admission, server: ServerLoop) {
     self.stream = stream
     self.binding = binding
+    self.admission = admission
     self.server = server
     machine = HTTP1Connection(limits: server.limits, now: server.loop.now)
   }
 
   static func start(_ socket: consuming Descriptor, binding: Int, tls: TLSContext?, server: ServerLoop) {
-    guard server.opened() else { return }
-    guard let stream = try? Stream(socket, tls: tls) else { return server.closed() }
-    let connection = Connection(stream, binding: binding, server: server)
+    guard let admission = server.admit() else { return }
+    guard let stream = try? Stream(socket, tls: tls) else { return server.closed(admission) }
+    let connection = Connection(stream, binding: binding, admission: admission, server: server)
     guard let registration = try? server.loop.add(connection.stream.number, for: .readable, connection) else {
-      return server.closed()
+      return server.closed(admission)
     }
     connection.registration = registration
     connection.setDeadline()
@@ -170,13 +172,18 @@ final class Connection: EventHandler {
   private func handle(_ head: borrowing RequestHead, _ bytes: Span<UInt8>) {
     guard let registration else { return }
     serial &+= 1
-    let keepAlive = head.keepAlive && !server.isDraining && !peerHasEnded
+    let isRegular = admission == .regular
+    let keepAlive = head.keepAlive && isRegular && !server.isDraining && !peerHasEnded
     let delivery = ResponseWriter.Delivery(
       bodyless: head.method == .head, keepAlive: keepAlive, announceKeepAlive: head.minorVersion == 0)
     let writer = server.writer
     let asker = ResponseWriter.Asker(connection: registration, serial: serial, binding: binding)
     writer.begin(head, bytes, delivery: delivery, asker: asker)
-    server.handler.handle(head, bytes, writer)
+    if isRegular || server.handler.isProbe(head, bytes) {
+      server.handler.handle(head, bytes, writer)
+    } else {
+      writer.send(Problem(503, "overloaded", "the limit on connections is reached", retryAfter: 1))
+    }
     switch writer.state {
     case .answered: machine.answered(keepAlive: keepAlive, now: server.loop.now)
     case .deferred: pending = Pending(requestID: writer.requestID, delivery: delivery)
@@ -315,6 +322,6 @@ final class Connection: EventHandler {
     pending = nil
     // The loop and the server let go of this object here; it lives until the caller returns.
     server.loop.remove(registration)
-    server.closed()
+    server.closed(admission)
   }
 }

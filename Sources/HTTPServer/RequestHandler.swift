@@ -4,4 +4,11 @@ package protocol RequestHandler: AnyObject {
   ///
   /// `head`'s ranges lie in `bytes`, which are valid during the call.
   func handle(_ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ response: ResponseWriter)
+
+  /// Whether the request is answered even beyond the limit on connections, from what is kept in reserve.
+  func isProbe(_ head: borrowing RequestHead, _ bytes: Span<UInt8>) -> Bool
+}
+
+extension RequestHandler {
+  package func isProbe(_ head: borrowing RequestHead, _ bytes: Span<UInt8>) -> Bool { false }
 }

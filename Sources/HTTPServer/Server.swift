@@ -74,7 +74,9 @@ package final class Server: Sendable {
       EventLoop.start(label: "\(label).\(index)") { [self] loop in
         let server = try ServerLoop(
           loop: loop, mailbox: mailboxes[index], limits: limits,
-          connectionLimit: max(1, limits.connections / mailboxes.count), handler: makeHandler(index, loop))
+          capacity: ServerLoop.Capacity(
+            regular: max(1, limits.connections / mailboxes.count), reserve: max(1, limits.reserve / mailboxes.count)),
+          handler: makeHandler(index, loop))
         for (binding, listener) in takeListeners(of: index).enumerated() {
           try server.listen(on: listener, binding: binding, tls: bindings[binding].tls)
         }

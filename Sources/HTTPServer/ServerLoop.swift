@@ -19,18 +19,18 @@ package final class ServerLoop {
   /// Where a connection that holds no bytes reads.
   var scratch = ByteBuffer()
   private var acceptors: [Acceptor] = []
-  private var connections = 0
-  private let connectionLimit: Int
+  private var open = Capacity(regular: 0, reserve: 0)
+  private let capacity: Capacity
   private(set) var isDraining = false
 
   init(
-    loop: EventLoop, mailbox: Mailbox<Command>, limits: Limits, connectionLimit: Int, handler: any RequestHandler
+    loop: EventLoop, mailbox: Mailbox<Command>, limits: Limits, capacity: Capacity, handler: any RequestHandler
   ) throws {
     self.loop = loop
     self.mailbox = mailbox
     writer = ResponseWriter(mailbox: mailbox)
     self.limits = limits
-    self.connectionLimit = connectionLimit
+    self.capacity = capacity
     self.handler = handler
     try mailbox.attach(to: loop) { [unowned self] in receive($0) }
   }
@@ -39,14 +39,34 @@ package final class ServerLoop {
     acceptors.append(try Acceptor(listener, binding: binding, tls: tls, server: self))
   }
 
-  func opened() -> Bool {
-    if connections == connectionLimit { return false }
-    connections += 1
-    return true
+  /// How many connections one loop may have.
+  struct Capacity {
+    var regular: Int
+    var reserve: Int
   }
 
-  func closed() {
-    connections -= 1
+  enum Admission {
+    case regular
+    /// Beyond the limit: probes are answered, all else is told so.
+    case reserve
+  }
+
+  /// Counts a new connection; nil when there is no room at all.
+  func admit() -> Admission? {
+    if open.regular < capacity.regular {
+      open.regular += 1
+      return .regular
+    }
+    guard open.reserve < capacity.reserve else { return nil }
+    open.reserve += 1
+    return .reserve
+  }
+
+  func closed(_ admission: Admission) {
+    switch admission {
+    case .regular: open.regular -= 1
+    case .reserve: open.reserve -= 1
+    }
     endIfDrained()
   }
 
@@ -68,6 +88,6 @@ package final class ServerLoop {
   }
 
   private func endIfDrained() {
-    if isDraining && connections == 0 { loop.stop() }
+    if isDraining && open.regular + open.reserve == 0 { loop.stop() }
   }
 }

@@ -6,7 +6,7 @@ import Testing
 
 /// The whole server over real sockets.
 @Suite(.timeLimit(.minutes(1))) struct ServerTests {
-  /// Answers with what was asked; `/later` from another thread, `/never` not at all, `/large` with 4 MB.
+  /// `/probe` is answered beyond the limits. Answers with what was asked; `/later` from another thread, `/never` not at all, `/large` with 4 MB.
   private final class Echo: RequestHandler {
     func handle(_ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ response: ResponseWriter) {
       let path = bytes.text(at: head.path)
@@ -23,6 +23,8 @@ import Testing
         response.send(answer)
       }
     }
+
+    func isProbe(_ head: borrowing RequestHead, _ bytes: Span<UInt8>) -> Bool { bytes.equals("/probe", at: head.path) }
   }
 
   /// Runs a server around `body`, then drains it and waits for its end.
@@ -147,6 +149,40 @@ import Testing
       _ = try await idle.readResponse()
       #expect(try await idle.readToEnd() == "")
     }
+  }
+
+  @Test("Beyond the limit connections are told 503, probes are answered, and room that is freed is used")
+  func connectionLimit() async throws {
+    var limits = Limits()
+    limits.connections = 2
+    limits.reserve = 4
+    let server = try Server(
+      label: "test", [Server.Binding(SocketAddress(parsing: "127.0.0.1:0"))], loops: 1, limits: limits)
+    async let running: Void = server.run { _, _ in Echo() }
+    let port = server.addresses[0].port
+    var regular = try (0..<2).map { _ in try RawClient(port: port) }
+    for client in regular {
+      try client.send(get("/x"))
+      _ = try await client.readResponse()
+    }
+    let refused = try RawClient(port: port)
+    try refused.send(get("/x"))
+    let answer = try await refused.readToEnd()
+    #expect(answer.hasPrefix("HTTP/1.1 503 ") && answer.contains("\"error\":\"overloaded\""))
+    #expect(answer.contains("\r\nRetry-After: 1") && answer.contains("\r\nConnection: close"))
+    let probe = try RawClient(port: port)
+    try probe.send(get("/probe"))
+    #expect(try await probe.readToEnd().hasPrefix("HTTP/1.1 200 "))
+    regular.removeLast()
+    var isServed = false
+    for _ in 0..<1000 where !isServed {
+      let next = try RawClient(port: port)
+      try next.send(get("/x", "Connection: close\r\n"))
+      isServed = try await next.readToEnd().hasPrefix("HTTP/1.1 200 ")
+    }
+    #expect(isServed)
+    server.stop()
+    try await running
   }
 
   @Test("Every response carries an X-Request-Id: the caller's own, or a new one")

@@ -6,7 +6,8 @@ import Testing
 @testable import OAuth
 
 /// The whole way from a grant to a validated token, against the development tenant, which counts what it costs.
-@Suite(.timeLimit(.minutes(1))) struct TokenSourceTests {
+/// One at a time: each tenant makes an RSA key, which in a debug build keeps a core busy for long.
+@Suite(.serialized, .timeLimit(.minutes(1))) struct TokenSourceTests {
   private let grant = Grant(audience: "https://api.example.com/")
 
   private func withTenant(

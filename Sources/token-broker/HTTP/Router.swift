@@ -70,6 +70,10 @@ final class Router: RequestHandler {
     }
   }
 
+  func isProbe(_ head: borrowing RequestHead, _ bytes: Span<UInt8>) -> Bool {
+    bytes.equals("/healthz", at: head.path) || bytes.equals("/readyz", at: head.path)
+  }
+
   private func refuseMethod(_ response: ResponseWriter) {
     var problem = Problem(405, "method_not_allowed", "the methods here are GET and HEAD")
     problem.fields = [("Allow", "GET, HEAD")]
