@@ -7,7 +7,7 @@ SHELL := /bin/bash
 packages := $(shell sed '/^\#/d' deploy/packages.txt)
 sudo := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help run test check format packages
+.PHONY: help run test check bench format packages
 
 help: ## List these
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -24,6 +24,10 @@ check: ## Format and lint, warnings as errors (the build itself refuses warnings
 	swift format lint --strict --recursive --parallel Package.swift Sources Tests
 	@! git grep -nE '^(public |package |internal |@preconcurrency )*import Foundation$$' -- 'Sources/*.swift' \
 	  || { echo 'Sources import FoundationEssentials, never Foundation: it adds 48 MB of ICU'; exit 1; }
+
+bench: packages ## Compare a cached answer with nginx's `return 200` of the same bytes
+	swift build -c release --product token-broker
+	python3 Benchmarks/bench.py "$$(swift build -c release --show-bin-path)/token-broker" $(ROUNDS)
 
 format: ## Rewrite the sources in the project's format
 	swift format --in-place --recursive --parallel Package.swift Sources Tests

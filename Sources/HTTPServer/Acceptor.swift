@@ -12,6 +12,8 @@ final class Acceptor: EventHandler {
 
   /// Connections taken in one turn, so that those already open get theirs.
   private static let batch = 64
+  /// More than this do not wait in the kernel.
+  private static let backlog = 4096
   private static let pause = Duration.milliseconds(100)
 
   init(_ listener: Listener, binding: Int, tls: TLSContext?, server: ServerLoop) throws {
@@ -62,6 +64,12 @@ final class Acceptor: EventHandler {
     let bytes = answer.head + Array("\r\n".utf8)
     _ = unsafe bytes.withUnsafeBytes { unsafe stream.send($0) }
     stream.endOutput()
+    // What has been read does not reset the answer away when the socket is closed.
+    var request = ByteBuffer()
+    _ = unsafe request.append(upTo: 16 * 1024) { room in
+      _ = unsafe stream.receive(into: room)
+      return 0
+    }
   }
 
   private func pause() {
@@ -72,6 +80,7 @@ final class Acceptor: EventHandler {
 
   func deadlinePassed() {
     guard let registration else { return }
+    if spare == nil { spare = try? Descriptor.spare() }
     try? server.loop.modify(registration, for: .readable)
   }
 
@@ -79,7 +88,7 @@ final class Acceptor: EventHandler {
   func finish() {
     guard let registration else { return }
     // Closing resets what is still in the listener's queue, though the client has long been told it is connected.
-    while acceptOne() {}
+    for _ in 0..<Self.backlog where !acceptOne() { break }
     server.loop.remove(registration)
     self.registration = nil
   }

@@ -8,9 +8,22 @@ struct ChunkedDecoder: Equatable {
     case data(remaining: Int)
     case dataEnd
     case dataEndLF
-    case trailer(lineLength: Int)
-    case trailerLF(lineLength: Int)
+    case trailer(Trailer)
+    case trailerLF(Trailer)
     case done
+  }
+
+  /// Where in a trailer line the decoder is.
+  private enum Trailer: Equatable {
+    case start, name, value
+
+    func next(_ byte: UInt8) throws(Rejection) -> Trailer {
+      switch self {
+      case .start where Octet.isToken(byte), .name where Octet.isToken(byte): return .name
+      case .name where byte == UInt8(ascii: ":"), .value where Octet.isFieldValue(byte): return .value
+      default: throw .malformed("a trailer line is no field")
+      }
+    }
   }
 
   private var state = State.size(digits: 0)
@@ -61,7 +74,7 @@ struct ChunkedDecoder: Equatable {
       if size > limit - body.count { throw .bodyTooLarge }
       // Tiny chunks must not make the buffer grow far beyond what they carry.
       if position - body.lowerBound > 2 * limit + 1024 { throw .bodyTooLarge }
-      state = size == 0 ? .trailer(lineLength: 0) : .data(remaining: size)
+      state = size == 0 ? .trailer(.start) : .data(remaining: size)
       size = 0
     case .dataEnd:
       guard byte == Octet.carriageReturn else { throw .malformed("chunk data is not followed by CR LF") }
@@ -69,20 +82,13 @@ struct ChunkedDecoder: Equatable {
     case .dataEndLF:
       guard byte == Octet.lineFeed else { throw .malformed("chunk data is not followed by CR LF") }
       state = .size(digits: 0)
-    case .trailer(let length):
+    case .trailer(let part):
       trailerBytes += 1
       if trailerBytes > Self.trailerLimit { throw .headTooLarge }
-      if byte == Octet.carriageReturn {
-        state = .trailerLF(lineLength: length)
-      } else {
-        guard length == 0 ? Octet.isToken(byte) : Octet.isFieldValue(byte) else {
-          throw .malformed("a trailer line is no field")
-        }
-        state = .trailer(lineLength: length + 1)
-      }
-    case .trailerLF(let length):
-      guard byte == Octet.lineFeed else { throw .malformed("a CR without LF") }
-      state = length == 0 ? .done : .trailer(lineLength: 0)
+      state = byte == Octet.carriageReturn ? .trailerLF(part) : .trailer(try part.next(byte))
+    case .trailerLF(let part):
+      guard byte == Octet.lineFeed, part != .name else { throw .malformed("a trailer line is no field") }
+      state = part == .start ? .done : .trailer(.start)
     case .data, .done:
       preconditionFailure("handled by decode")
     }

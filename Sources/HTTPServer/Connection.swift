@@ -13,8 +13,9 @@ final class Connection: EventHandler {
   /// What the socket did not take at once.
   private var unsent = ByteBuffer()
   private var interest: Readiness = .readable
-  /// TLS cannot go on reading before it has written.
-  private var readNeedsWritable = false
+  /// What reading and writing wait for: with TLS, either may have to wait for the other.
+  private var readWaitsFor = Readiness.readable
+  private var writeWaitsFor = Readiness.writable
   private var peerHasEnded = false
   /// Counts requests, so that a late answer to one cannot become the answer to the next.
   private var serial: UInt32 = 0
@@ -35,15 +36,18 @@ final class Connection: EventHandler {
     self.binding = binding
     self.admission = admission
     self.server = server
-    machine = HTTP1Connection(limits: server.limits, now: server.loop.now)
+    var limits = server.limits
+    // Room in reserve is small, so nobody may sit in it.
+    if admission == .reserve { limits.headTimeout = min(limits.headTimeout, .seconds(1)) }
+    machine = HTTP1Connection(limits: limits, now: server.loop.now)
   }
 
   static func start(_ socket: consuming Descriptor, binding: Int, tls: TLSContext?, server: ServerLoop) {
-    guard let admission = server.admit() else { return }
-    guard let stream = try? Stream(socket, tls: tls) else { return server.closed(admission) }
+    guard let admission = server.admit(binding) else { return }
+    guard let stream = try? Stream(socket, tls: tls) else { return server.closed(binding, admission) }
     let connection = Connection(stream, binding: binding, admission: admission, server: server)
     guard let registration = try? server.loop.add(connection.stream.number, for: .readable, connection) else {
-      return server.closed(admission)
+      return server.closed(binding, admission)
     }
     connection.registration = registration
     connection.setDeadline()
@@ -52,16 +56,11 @@ final class Connection: EventHandler {
   // MARK: Events
 
   func ready(_ readiness: Readiness) {
-    if readiness.contains(.writable) {
-      if readNeedsWritable {
-        readNeedsWritable = false
-        read()
-      } else {
-        flush()
-        if unsent.isEmpty { proceed() }
-      }
+    if !unsent.isEmpty && !readiness.isDisjoint(with: writeWaitsFor) {
+      flush()
+      if unsent.isEmpty { proceed() }
     }
-    if readiness.contains(.readable) { read() }
+    if !readiness.isDisjoint(with: readWaitsFor) { read() }
     // Both directions are gone, so nobody is left to answer. Not before reading: a reset may hide behind data.
     if !readiness.isDisjoint(with: .broken) && !readiness.contains(.readable) { close() }
     settle()
@@ -82,8 +81,13 @@ final class Connection: EventHandler {
 
   /// Ends now if no request is under way; otherwise its response will be the last.
   func drain() {
-    if machine.isIdle && input.isEmpty && unsent.isEmpty && serial > 0 { close() }
+    if isDone && serial > 0 { return close() }
+    machine.drain(now: server.loop.now)
+    setDeadline()
   }
+
+  /// Between requests, with nothing received or left to send.
+  private var isDone: Bool { machine.isIdle && input.isEmpty && unsent.isEmpty }
 
   // MARK: Reading
 
@@ -103,7 +107,7 @@ final class Connection: EventHandler {
       }
       switch result {
       case .bytes: process()
-      case .blocked(let readiness): readNeedsWritable = readiness == .writable
+      case .blocked(let readiness): readWaitsFor = readiness
       case .ended: end()
       case .failed: close()
       }
@@ -119,7 +123,7 @@ final class Connection: EventHandler {
     }
   }
 
-  /// The peer will send no more. It may still wait for its answer.
+  /// The peer will send no more. It may still wait for an answer.
   private func end() {
     peerHasEnded = true
     if !machine.isAnswering && unsent.isEmpty { close() }
@@ -134,8 +138,9 @@ final class Connection: EventHandler {
     }
     switch result {
     case .bytes: break
-    case .blocked(let readiness): readNeedsWritable = readiness == .writable
-    case .ended, .failed: close()
+    case .blocked(let readiness): readWaitsFor = readiness
+    case .ended: end()
+    case .failed: close()
     }
   }
 
@@ -252,7 +257,7 @@ final class Connection: EventHandler {
   private func flush() {
     if registration == nil { return server.writer.output.removeAll() }
     if unsent.isEmpty {
-      Self.write(&server.writer.output, to: stream) { close() }
+      write(&server.writer.output)
       if !server.writer.output.isEmpty {
         server.writer.output.withBytes { unsent.append($0) }
         server.writer.output.removeAll()
@@ -264,26 +269,27 @@ final class Connection: EventHandler {
     }
     server.writer.output.withBytes { unsent.append($0) }
     server.writer.output.removeAll()
-    Self.write(&unsent, to: stream) { close() }
+    write(&unsent)
     if unsent.isEmpty {
       unsent.releaseIfEmpty()
       machine.writeResumed(now: server.loop.now)
       if machine.isEnding { finish() }
+      if server.isDraining && isDone { close() }
     }
   }
 
   /// Writes as much as the stream takes.
-  private static func write(_ bytes: inout ByteBuffer, to stream: borrowing Stream, failed: () -> Void) {
+  private func write(_ bytes: inout ByteBuffer) {
     while !bytes.isEmpty {
       let result = bytes.withBytes { span in
         unsafe span.withUnsafeBytes { unsafe stream.send($0) }
       }
       switch result {
       case .bytes(let count): bytes.consume(count)
-      case .blocked: return
+      case .blocked(let readiness): return writeWaitsFor = readiness
       case .ended, .failed:
         bytes.removeAll()
-        return failed()
+        return close()
       }
     }
   }
@@ -302,8 +308,8 @@ final class Connection: EventHandler {
     var wanted: Readiness = []
     // While one request is answered the next waits in the socket, where it costs this process nothing.
     let reads = !peerHasEnded && (machine.isEnding || !machine.isAnswering && unsent.isEmpty)
-    if reads { wanted.insert(.readable) }
-    if !unsent.isEmpty || readNeedsWritable { wanted.insert(.writable) }
+    if reads { wanted.formUnion(readWaitsFor) }
+    if !unsent.isEmpty { wanted.formUnion(writeWaitsFor) }
     if wanted != interest {
       interest = wanted
       guard (try? server.loop.modify(registration, for: wanted)) != nil else { return close() }
@@ -322,6 +328,6 @@ final class Connection: EventHandler {
     pending = nil
     // The loop and the server let go of this object here; it lives until the caller returns.
     server.loop.remove(registration)
-    server.closed(admission)
+    server.closed(binding, admission)
   }
 }

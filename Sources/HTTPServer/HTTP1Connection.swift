@@ -29,13 +29,19 @@ struct HTTP1Connection {
 
   private var phase = Phase.idle
   private let limits: Limits
-  /// When the connection has used up the time for what it is doing.
-  private(set) var deadline: ContinuousClock.Instant
+  /// Nothing has been asked yet: the time for the first header runs from the connection's start.
+  private var isFresh = true
+  private var phaseDeadline: ContinuousClock.Instant
+  /// Set while the peer does not take what is written.
+  private var writeDeadline: ContinuousClock.Instant?
 
   init(limits: Limits, now: ContinuousClock.Instant) {
     self.limits = limits
-    deadline = now.advanced(by: limits.headTimeout)
+    phaseDeadline = now.advanced(by: limits.headTimeout)
   }
+
+  /// When the connection has used up the time for what it is doing.
+  var deadline: ContinuousClock.Instant { writeDeadline ?? phaseDeadline }
 
   /// A request is being answered.
   var isAnswering: Bool { if case .answering = phase { true } else { false } }
@@ -66,7 +72,8 @@ struct HTTP1Connection {
       return try finish(body, &bytes, parser: &parser, now: now)
     case .idle:
       if bytes.isEmpty { return .wait }
-      deadline = now.advanced(by: limits.headTimeout)
+      if !isFresh { phaseDeadline = now.advanced(by: limits.headTimeout) }
+      isFresh = false
       return try scan(HeadScanner(), &bytes, parser: &parser, now: now)
     case .head(let scanner):
       return try scan(scanner, &bytes, parser: &parser, now: now)
@@ -99,7 +106,7 @@ struct HTTP1Connection {
   private mutating func expect(
     _ body: Body, _ bytes: inout MutableSpan<UInt8>, parser: inout RequestParser, now: ContinuousClock.Instant
   ) throws(Rejection) -> Step {
-    deadline = now.advanced(by: limits.bodyTimeout)
+    phaseDeadline = now.advanced(by: limits.bodyTimeout)
     let awaited = parser.head.expectsContinue && bytes.count == body.headLength
     let step = try finish(body, &bytes, parser: &parser, now: now)
     return step == .wait && awaited ? .sendContinue : step
@@ -135,30 +142,36 @@ struct HTTP1Connection {
   ) -> Step {
     parser.place(body: body)
     phase = .answering
-    deadline = now.advanced(by: limits.requestTimeout)
+    phaseDeadline = now.advanced(by: limits.requestTimeout)
     return .request(consumed: consumed)
   }
 
   /// The response has been given to the connection; the next request may be read, or none.
   mutating func answered(keepAlive: Bool, now: ContinuousClock.Instant) {
     phase = keepAlive ? .idle : .ending
-    deadline = now.advanced(by: keepAlive ? limits.idleTimeout : limits.lingerTimeout)
+    phaseDeadline = now.advanced(by: keepAlive ? limits.idleTimeout : limits.lingerTimeout)
   }
 
-  /// The peer does not take what is written; it has so long from now.
+  /// The server is shutting down: a connection that has asked nothing may still do so, but soon.
+  mutating func drain(now: ContinuousClock.Instant) {
+    if isFresh { phaseDeadline = min(phaseDeadline, now.advanced(by: .milliseconds(500))) }
+  }
+
+  /// The peer does not take what is written; the time for that runs from the first that it does not take.
   mutating func writeBlocked(now: ContinuousClock.Instant) {
-    deadline = now.advanced(by: limits.writeTimeout)
+    if writeDeadline == nil { writeDeadline = now.advanced(by: limits.writeTimeout) }
   }
 
   /// The peer has taken all that was written.
   mutating func writeResumed(now: ContinuousClock.Instant) {
+    writeDeadline = nil
     switch phase {
-    case .idle: deadline = now.advanced(by: limits.idleTimeout)
-    case .answering: deadline = now.advanced(by: limits.requestTimeout)
-    case .ending: deadline = now.advanced(by: limits.lingerTimeout)
-    // Writing is the only thing done while it blocks, so a half-read request cannot gain time here.
-    case .head: deadline = now.advanced(by: limits.headTimeout)
-    case .body: deadline = now.advanced(by: limits.bodyTimeout)
+    case .idle: phaseDeadline = now.advanced(by: limits.idleTimeout)
+    case .ending: phaseDeadline = now.advanced(by: limits.lingerTimeout)
+    // Nothing is read while writing blocks, so a request half read has lost that time; it is given back, once.
+    case .head: phaseDeadline = now.advanced(by: limits.headTimeout)
+    case .body: phaseDeadline = now.advanced(by: limits.bodyTimeout)
+    case .answering: break
     }
   }
 

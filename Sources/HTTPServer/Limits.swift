@@ -1,8 +1,8 @@
 /// What one peer may cost: sizes in bytes, deadlines absolute from their start, never extended by a trickle.
 package struct Limits: Sendable {
-  /// Connections at once, over all loops. Those beyond are told 503 `overloaded`, but for probes.
+  /// Connections at once to each address, over all loops. Those beyond are told 503 `overloaded`, but for probes.
   package var connections = 10_000
-  /// Connections beyond the limit, over all loops, that are still told so; any more are closed at once.
+  /// Connections beyond the limit, likewise, that are still told so; any more are closed at once.
   package var reserve = 128
   package var requestLineBytes = 8 * 1024
   /// Request line and header fields together.

@@ -27,9 +27,9 @@ enum Octet {
   @inline(__always)
   static func isSpace(_ byte: UInt8) -> Bool { byte == space || byte == tab }
 
-  /// What can stand in `uri-host [":" port]` (RFC 3986 §3.2): unreserved, sub-delims, `%`, `:` and brackets.
-  static func isHost(_ byte: UInt8) -> Bool {
-    let set: UInt64 = byte < 64 ? 0x2fff_7ff2_0000_0000 : 0x47ff_fffe_afff_fffe
+  /// What a host's name is made of in practice: letters, digits, and `-`, `.`, `_`, `~` (RFC 3986 §3.2.2, unreserved).
+  static func isName(_ byte: UInt8) -> Bool {
+    let set: UInt64 = byte < 64 ? 0x03ff_6000_0000_0000 : 0x47ff_fffe_87ff_fffe
     return byte < 128 && set & (1 << UInt64(byte & 63)) != 0
   }
 

@@ -50,14 +50,11 @@ package struct RequestHead {
     fields.first { bytes.matches(name, at: $0.name) }?.value
   }
 
-  /// How many fields are called `name` (lower case).
-  package func count(of name: StaticString, in bytes: Span<UInt8>) -> Int {
-    fields.count { bytes.matches(name, at: $0.name) }
-  }
-
-  /// The text of the first field called `name` (lower case); bytes that are no UTF-8 are replaced.
+  /// The text of the fields called `name` (lower case), several joined as one list (RFC 9110 §5.3); bytes that are no
+  /// UTF-8 are replaced.
   package func text(of name: StaticString, in bytes: Span<UInt8>) -> String? {
-    value(of: name, in: bytes).map { bytes.text(at: $0) }
+    let values = fields.filter { bytes.matches(name, at: $0.name) }.map { bytes.text(at: $0.value) }
+    return values.isEmpty ? nil : values.joined(separator: ", ")
   }
 }
 

@@ -5,13 +5,14 @@ struct RequestParser {
   private var hosts = 0
   private var lengths = 0
   private var codings = 0
+  private var closes = false
 
   mutating func place(body: Range<Int>) { head.body = body }
 
   /// `bytes` begins with the header; `end` is behind its closing empty line.
   mutating func parse(_ bytes: Span<UInt8>, end: Int, limits: Limits) throws(Rejection) {
     head.reset()
-    (hosts, lengths, codings) = (0, 0, 0)
+    (hosts, lengths, codings, closes) = (0, 0, 0, false)
     var line = try parseRequestLine(bytes)
     while line < end - 2 {
       if head.fields.count == limits.fields { throw .headTooLarge }
@@ -80,12 +81,9 @@ struct RequestParser {
     for scheme: StaticString in ["http://", "https://"] {
       let authority = target.lowerBound + scheme.utf8CodeUnitCount
       guard authority < target.upperBound, bytes.matches(scheme, at: target.lowerBound..<authority) else { continue }
-      var start = authority
-      while start < target.upperBound, bytes[start] != UInt8(ascii: "/") {
-        guard Octet.isHost(bytes[start]) else { throw .malformed("the authority of the request target is invalid") }
-        start += 1
-      }
-      if start > authority { return start..<target.upperBound }
+      let start = (authority..<target.upperBound).first { bytes[$0] == UInt8(ascii: "/") } ?? target.upperBound
+      guard isHost(bytes, authority..<start) else { throw .malformed("the authority of the request target is invalid") }
+      return start..<target.upperBound
     }
     throw .malformed("the request target is neither a path nor an http URL")
   }
@@ -114,7 +112,7 @@ struct RequestParser {
     switch field.name.count {
     case 4 where bytes.matches("host", at: field.name):
       hosts += 1
-      guard !field.value.isEmpty, field.value.allSatisfy({ Octet.isHost(bytes[$0]) }) else {
+      guard isHost(bytes, field.value) else {
         throw .malformed("the Host field is empty or no host")
       }
     case 6 where bytes.matches("expect", at: field.name):
@@ -132,6 +130,26 @@ struct RequestParser {
     }
   }
 
+  /// `uri-host [":" port]` (RFC 9110 §7.2): a name or an address, or an address in brackets.
+  private func isHost(_ bytes: Span<UInt8>, _ value: Range<Int>) -> Bool {
+    var end = value.lowerBound
+    if !value.isEmpty, bytes[end] == UInt8(ascii: "[") {
+      end += 1
+      while end < value.upperBound,
+        Octet.hexValue(bytes[end]) != nil || bytes[end] == UInt8(ascii: ":") || bytes[end] == UInt8(ascii: ".")
+      {
+        end += 1
+      }
+      guard end < value.upperBound, bytes[end] == UInt8(ascii: "]") else { return false }
+      end += 1
+    } else {
+      while end < value.upperBound, Octet.isName(bytes[end]) { end += 1 }
+    }
+    guard end > value.lowerBound else { return false }
+    if end == value.upperBound { return true }
+    return bytes[end] == UInt8(ascii: ":") && (end + 1..<value.upperBound).allSatisfy { Octet.isDigit(bytes[$0]) }
+  }
+
   private mutating func interpretConnection(_ value: Range<Int>, _ bytes: Span<UInt8>) {
     var start = value.lowerBound
     while start < value.upperBound {
@@ -139,11 +157,7 @@ struct RequestParser {
       var option = start..<end
       while let first = option.first, Octet.isSpace(bytes[first]) { option.removeFirst() }
       while let last = option.last, Octet.isSpace(bytes[last]) { option.removeLast() }
-      if bytes.matches("close", at: option) {
-        head.keepAlive = false
-        // `close` beside `keep-alive` is close, whichever comes first.
-        return
-      }
+      if bytes.matches("close", at: option) { closes = true }
       if bytes.matches("keep-alive", at: option) { head.keepAlive = true }
       start = end + 1
     }
@@ -159,6 +173,8 @@ struct RequestParser {
 
   /// What only the whole header tells: RFC 9112 §3.2 on Host, §6.3 on framing.
   private mutating func settle() throws(Rejection) {
+    // `close` beside `keep-alive` is close, whichever comes first.
+    if closes { head.keepAlive = false }
     if hosts > 1 || hosts == 0 && head.minorVersion == 1 {
       throw .malformed("there is not exactly one Host field")
     }

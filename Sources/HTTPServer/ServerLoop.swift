@@ -19,7 +19,8 @@ package final class ServerLoop {
   /// Where a connection that holds no bytes reads.
   var scratch = ByteBuffer()
   private var acceptors: [Acceptor] = []
-  private var open = Capacity(regular: 0, reserve: 0)
+  /// Of each binding: what crowds one does not crowd the others.
+  private var open: [Capacity] = []
   private let capacity: Capacity
   private(set) var isDraining = false
 
@@ -36,6 +37,7 @@ package final class ServerLoop {
   }
 
   func listen(on listener: Listener, binding: Int, tls: TLSContext?) throws {
+    open.append(Capacity(regular: 0, reserve: 0))
     acceptors.append(try Acceptor(listener, binding: binding, tls: tls, server: self))
   }
 
@@ -52,20 +54,20 @@ package final class ServerLoop {
   }
 
   /// Counts a new connection; nil when there is no room at all.
-  func admit() -> Admission? {
-    if open.regular < capacity.regular {
-      open.regular += 1
+  func admit(_ binding: Int) -> Admission? {
+    if open[binding].regular < capacity.regular {
+      open[binding].regular += 1
       return .regular
     }
-    guard open.reserve < capacity.reserve else { return nil }
-    open.reserve += 1
+    guard open[binding].reserve < capacity.reserve else { return nil }
+    open[binding].reserve += 1
     return .reserve
   }
 
-  func closed(_ admission: Admission) {
+  func closed(_ binding: Int, _ admission: Admission) {
     switch admission {
-    case .regular: open.regular -= 1
-    case .reserve: open.reserve -= 1
+    case .regular: open[binding].regular -= 1
+    case .reserve: open[binding].reserve -= 1
     }
     endIfDrained()
   }
@@ -88,6 +90,6 @@ package final class ServerLoop {
   }
 
   private func endIfDrained() {
-    if isDraining && open.regular + open.reserve == 0 { loop.stop() }
+    if isDraining && open.allSatisfy({ $0.regular + $0.reserve == 0 }) { loop.stop() }
   }
 }

@@ -115,9 +115,8 @@ import CCurl
   static func isLoopback(_ url: String) -> Bool {
     guard let scheme = url.firstRange(of: "://") else { return false }
     let authority = url[scheme.upperBound...].prefix { $0 != "/" }
-    if authority.hasPrefix("[") { return authority.hasPrefix("[::1]") }
-    let host = authority.prefix { $0 != ":" }
-    return host == "localhost" || host.hasPrefix("127.") && host.allSatisfy { $0.isNumber || $0 == "." }
+    guard authority.first == "[" else { return Loopback.contains(authority.prefix { $0 != ":" }) }
+    return Loopback.contains(authority.prefix { $0 != "]" } + "]")
   }
 
   // MARK: Receiving

@@ -89,7 +89,7 @@ package actor Broker {
       facts["upstream_request_id"] = minted.upstreamRequestID.map { "\($0)" }
       log.info("token minted", metadata: facts)
     case .failure(let error):
-      if error.code == .brokerMisconfigured { health.refused(client: key.client, reason: error.message) }
+      if error.code == .brokerMisconfigured { health.refused(client: key.client, reason: error.message, now: .now) }
       facts["error"] = "\(error.code.rawValue)"
       facts["reason"] = "\(error.message)"
       facts["upstream_status"] = error.upstreamStatus.map { "\($0)" }

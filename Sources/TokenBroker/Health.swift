@@ -4,8 +4,16 @@ import Synchronization
 package final class Health: Sendable {
   private struct State {
     var draining = false
-    var refused: [String: String] = [:]
+    var refused: [String: Refusal] = [:]
   }
+
+  private struct Refusal {
+    let reason: String
+    let until: ContinuousClock.Instant
+  }
+
+  /// What is known of a refusal grows old: a broker that is never asked again, because it is unready, must become ready.
+  private static let memory = Duration.seconds(60)
 
   private let state = Mutex(State())
 
@@ -14,14 +22,17 @@ package final class Health: Sendable {
   package func drain() { state.withLock { $0.draining = true } }
 
   /// Upstream has refused this client's own credentials.
-  func refused(client: String, reason: String) { state.withLock { $0.refused[client] = reason } }
+  func refused(client: String, reason: String, now: ContinuousClock.Instant) {
+    state.withLock { $0.refused[client] = Refusal(reason: reason, until: now.advanced(by: Self.memory)) }
+  }
 
   func accepted(client: String) { _ = state.withLock { $0.refused.removeValue(forKey: client) } }
 
   /// Why token requests cannot be answered, a sentence each; empty when they can.
-  package var reasonsNotReady: [String] {
+  package func reasonsNotReady(at now: ContinuousClock.Instant) -> [String] {
     state.withLock { state in
-      let refusals = state.refused.sorted { $0.key < $1.key }.map { "client '\($0.key)': \($0.value)" }
+      let refusals = state.refused.filter { now < $0.value.until }.sorted { $0.key < $1.key }
+        .map { "client '\($0.key)': \($0.value.reason)" }
       return (state.draining ? ["draining: the process is shutting down"] : []) + refusals
     }
   }

@@ -37,6 +37,7 @@ package struct TokenCache {
 
   private struct Waiter {
     let id: WaiterID
+    let minTTL: Duration
     let deadline: Instant
   }
 
@@ -65,7 +66,7 @@ package struct TokenCache {
       return [.answer(waiter, .failure(.overloaded))]
     }
     waiterCount += 1
-    entry.waiters.append(Waiter(id: waiter, deadline: deadline))
+    entry.waiters.append(Waiter(id: waiter, minTTL: demand.minTTL, deadline: deadline))
     let starts = !entry.isFetching
     entry.isFetching = true
     entries[key] = entry
@@ -92,8 +93,18 @@ package struct TokenCache {
       actions.append(.publish(token))
     }
     entries[key] = entry.token == nil ? nil : entry
-    actions += waiters.map { .answer($0.id, outcome) }
+    actions += waiters.map { .answer($0.id, Self.answer(to: $0, outcome, current: entry.token, now: now)) }
     return actions + evict()
+  }
+
+  /// A passing fault upstream is kept from a caller who wanted a newer token, as long as the current one will do.
+  private static func answer(
+    to waiter: Waiter, _ outcome: Result<CachedToken, TokenError>, current: CachedToken?, now: Instant
+  ) -> Result<CachedToken, TokenError> {
+    guard case .failure(let error) = outcome, error.code.isPassing, let current, current.isServable(at: now),
+      now.duration(to: current.minted.expiresAt) >= waiter.minTTL
+    else { return outcome }
+    return .success(current)
   }
 
   /// Answers the waiters whose deadline has passed. Their fetch goes on, for the others and for the next.

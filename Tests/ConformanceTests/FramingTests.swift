@@ -80,6 +80,7 @@ import Testing
     .refused("9110 §15.5.14", post(chunked, body: "FFFFFFFF\r\n"), 413),
     .refused("9112 §7.1.2 a trailer is a field", post(chunked, body: "0\r\n x: y\r\n\r\n")),
     .refused("9112 §7.1.2 a trailer is a field", post(chunked, body: "0\r\n: y\r\n\r\n")),
+    .refused("9112 §7.1.2 a trailer has a colon", post(chunked, body: "0\r\nnocolonhere\r\n\r\n")),
     .refused("9112 §7.1.2 CR LF", post(chunked, body: "0\r\nX: y\n\r\n")),
     .refused("9112 §7.1 the last CR LF", post(chunked, body: "0\r\n\rX")),
   ]

@@ -18,10 +18,15 @@ struct BrokerProcess {
 
   static let loopback = ["BROKER_LISTEN": "127.0.0.1:0", "BROKER_ADMIN_LISTEN": "127.0.0.1:0"]
 
-  /// Starts it and waits until it serves.
-  init(_ arguments: [String] = [], environment: [String: String]) async throws {
-    child = try ChildProcess(
-      Self.executable, arguments, environment: Self.loopback.merging(environment) { $1 })
+  /// Starts it, with at most `descriptors` if that is given, and waits until it serves.
+  init(_ arguments: [String] = [], environment: [String: String], descriptors: Int? = nil) async throws {
+    let environment = Self.loopback.merging(environment) { $1 }
+    if let descriptors {
+      let script = "ulimit -n \(descriptors) && exec \"$0\" \"$@\""
+      child = try ChildProcess("sh", ["-c", script, Self.executable] + arguments, environment: environment)
+    } else {
+      child = try ChildProcess(Self.executable, arguments, environment: environment)
+    }
     (port, adminPort) = try await child.wait(for: "serving line") { child in
       guard let line = child.errors.split(separator: "\n").first(where: { $0.contains("\"message\":\"serving\"") }),
         let port = line.firstMatch(of: /"addresses":"127\.0\.0\.1:(\d+)/)?.1,
@@ -33,6 +38,12 @@ struct BrokerProcess {
 
   var url: String { "http://127.0.0.1:\(port)" }
   var adminURL: String { "http://127.0.0.1:\(adminPort)" }
+
+  /// What it holds in memory, in KiB.
+  var residentKiB: Int {
+    let status = (try? String(contentsOfFile: "/proc/\(child.identifier)/status", encoding: .utf8)) ?? ""
+    return status.firstMatch(of: /VmRSS:\s+(\d+)/).flatMap { Int($0.1) } ?? 0
+  }
 
   /// Asks for a token with the real curl; `path` is what follows `/token/`.
   func token(_ path: String, _ arguments: String...) async throws -> Answer {

@@ -25,6 +25,10 @@ extension IntegrationTests {
         (sound.merging(["AUTH0_DOMAIN": "http://127.evil.example.com"]) { $1 }, ["AUTH0_DOMAIN"]),
         (sound.merging(["AUTH0_DOMAIN": "https://acme/path"]) { $1 }, ["AUTH0_DOMAIN"]),
         (sound.merging(["AUTH0_DOMAIN": "https://u:p@acme"]) { $1 }, ["AUTH0_DOMAIN"]),
+        (sound.merging(["AUTH0_DOMAIN": "http://127.0.0.1.5"]) { $1 }, ["AUTH0_DOMAIN"]),
+        (sound.merging(["AUTH0_DOMAIN": "[::1"]) { $1 }, ["AUTH0_DOMAIN"]),
+        (sound.merging(["AUTH0_DOMAIN": "acme:0"]) { $1 }, ["AUTH0_DOMAIN"]),
+        (sound.merging(["BROKER_LISTEN": ","]) { $1 }, ["BROKER_LISTEN"]),
         (sound.merging(["AUTH0_CLIENT_SECRET_FILE": "/dev/null"]) { $1 }, ["AUTH0_CLIENT_SECRET"]),
         (
           sound.merging(["AUTH0_CLIENT_SECRET": "", "AUTH0_CLIENT_SECRET_FILE": "/dev/null"]) { $1 },

@@ -16,7 +16,8 @@ extension IntegrationTests {
         ("a?nope=1", 400, "invalid_request"), ("a?scope=x&scope=y", 400, "invalid_request"),
         ("a?scope=", 400, "invalid_request"), ("a?scope=%22", 400, "invalid_scope"),
         ("a?scope=+", 400, "invalid_scope"),
-        ("a?min_ttl=-1", 400, "invalid_request"), ("a?min_ttl=1.5", 400, "invalid_request"),
+        ("a?min_ttl=%2B5", 400, "invalid_request"), ("a?min_ttl=-1", 400, "invalid_request"),
+        ("a?min_ttl=1.5", 400, "invalid_request"),
         ("a?min_ttl=99999999999", 400, "invalid_request"), ("a?organization=%", 400, "invalid_request"),
       ]
       try await withBroker { tenant, broker in
@@ -40,6 +41,33 @@ extension IntegrationTests {
         let audience = path == "%3F" ? "?" : path == "a?" ? "a" : path.replacingOccurrences(of: "%25", with: "%")
         #expect(answer.status == 404 && answer.error == "unknown_audience")
         #expect(answer.json["audience"] as? String == audience)
+      }
+    }
+
+    @Test("A scoped token is not to be had by naming its scope inside the audience")
+    func scopeInAudience() async throws {
+      try await withBroker { _, broker in
+        let scoped = try await broker.token("https://api.example.com/?scope=read:a&organization=org_1")
+        #expect(scoped.status == 200)
+        for byte in ["%00", "%01", "%02", "%FF"] {
+          for rest in ["read:a", "org_1", "read:a\(byte)org_1"] {
+            let answer = try await broker.token("https://api.example.com/\(byte)\(rest)")
+            #expect(answer.status == 400 && answer.error == "invalid_audience")
+          }
+        }
+      }
+    }
+
+    @Test("Every field of a list is read, and an empty Accept asks for nothing")
+    func lists() async throws {
+      try await withBroker { _, broker in
+        let api = "https://api.example.com/"
+        let both = try await broker.token(api, "-H", "Accept: image/png", "-H", "Accept: text/plain")
+        #expect(both.field("content-type")?.hasPrefix("text/plain") == true)
+        let empty = try await broker.token(api, "-H", "Accept;")
+        #expect(empty.status == 200 && empty.token != nil)
+        let odd = try await broker.token(api, "-H", "Accept: application/json;q=nan")
+        #expect(odd.status == 406)
       }
     }
 

@@ -43,9 +43,9 @@ import Testing
     #expect(error?.code == .invalidUpstreamResponse)
   }
 
-  @Test("Only UTF-8 is read: a decoder would take more, and find no second access_token there")
+  @Test("Only UTF-8 is read, though a decoder would take more")
   func otherEncodings() throws {
-    let body = #"{\#(Self.rest),"access_token":"other"}"#
+    let body = "{\(Self.rest)}"
     for encoding in [String.Encoding.utf16LittleEndian, .utf16BigEndian, .utf32LittleEndian, .utf16] {
       let bytes = try #require(body.data(using: encoding))
       let now = ContinuousClock.now

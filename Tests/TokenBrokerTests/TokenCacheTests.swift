@@ -135,6 +135,19 @@ import Testing
     #expect(ask(&cache, 5, rejected, at: 90) == ["5=new"])
   }
 
+  @Test("A passing fault is kept from who asked for a newer token; a refusal, or too little life, is not")
+  func failedRefresh() {
+    let refused = TokenError(code: .audienceNotGranted, message: "no grant")
+    for (error, answer) in [(unavailable, "2=t"), (refused, "2=audience_not_granted")] {
+      var cache = TokenCache()
+      _ = ask(&cache, 1, at: 0)
+      _ = self.answer(&cache, .success(minted("t", lifetime: 1000)), at: 0)
+      #expect(ask(&cache, 2, Demand(freshness: .new), at: 40) == ["fetch"])
+      #expect(ask(&cache, 3, Demand(minTTL: .seconds(970)), at: 40).isEmpty)
+      #expect(self.answer(&cache, .failure(error), at: 41) == [answer, "3=\(error.code.rawValue)"])
+    }
+  }
+
   @Test("Over the limit the tokens used longest ago go, and those being fetched stay")
   func eviction() {
     var rules = TokenCache.Rules()

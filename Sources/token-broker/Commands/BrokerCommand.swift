@@ -57,7 +57,7 @@ func configured(_ read: () throws(ConfigurationErrors) -> Configuration) throws 
 /// The terminal question behind the default log format.
 var standardErrorIsTerminal: Bool { isatty(STDERR_FILENO) == 1 }
 
-/// What every long-lived command sets up first.
+/// What every command that goes on the network sets up first.
 func prepareProcess() {
   ThisProcess.ignoreBrokenPipes()
   ThisProcess.forbidCoreDumps()

@@ -12,6 +12,7 @@ struct HealthCommand: AsyncParsableCommand {
   var ready = false
 
   func run() async throws {
+    prepareProcess()
     let answer = try await broker.get(ready ? "/readyz" : "/healthz")
     if answer.status == 200 { return }
     complain("\(broker.base): not \(ready ? "ready" : "healthy") (status \(answer.status))")

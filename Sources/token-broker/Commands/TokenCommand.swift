@@ -18,6 +18,7 @@ struct TokenCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
+    prepareProcess()
     let answer = try await broker.get("/token/\(PercentEncoder.encode(audience))", accept: "text/plain")
     let text = String(decoding: answer.body, as: UTF8.self)
     guard answer.status == 200 else {

@@ -57,7 +57,9 @@ struct EnvironmentReader {
   mutating func settings(isTerminal: Bool) -> Settings {
     refuseWhatIsNotHereYet()
     var settings = Settings()
-    settings.listen = words(of: "BROKER_LISTEN", or: "127.0.0.1:8080").compactMap { address($0, "BROKER_LISTEN") }
+    let addresses = words(of: "BROKER_LISTEN", or: "127.0.0.1:8080")
+    if addresses.isEmpty { fail("BROKER_LISTEN", "no address in it; expected host:port") }
+    settings.listen = addresses.compactMap { address($0, "BROKER_LISTEN") }
     let admin = environment["BROKER_ADMIN_LISTEN"] ?? "127.0.0.1:8081"
     if admin != "off" { settings.adminListen = address(admin, "BROKER_ADMIN_LISTEN") }
     let audiences = words(of: "BROKER_AUDIENCES", or: "")
@@ -80,26 +82,26 @@ struct EnvironmentReader {
     return OAuthClient.auth0(baseURL: base, clientID: id, secrets: secrets)
   }
 
-  /// `https://host[:port]`, without a slash at the end.
+  /// `https://host[:port]`, without a slash at the end, nor the port that goes without saying: the issuer has neither.
   private mutating func tenantURL(_ domain: String) -> String? {
-    let expectation =
-      "expected a domain such as acme.eu.auth0.com, or an https:// URL without a path; http:// only for 127.0.0.1, [::1] or localhost"
     let parts = domain.split(separator: "://", maxSplits: 1, omittingEmptySubsequences: false)
     let scheme = parts.count == 2 ? parts[0].lowercased() : "https"
-    var authority = parts.last ?? ""
+    var authority = (parts.last ?? "").lowercased()
     if authority.last == "/" { authority.removeLast() }
-    let host = authority.first == "[" ? authority.prefix { $0 != "]" } + "]" : authority.prefix { $0 != ":" }
-    let port = authority.dropFirst(host.count)
-    let isLoopback = host == "localhost" || host == "[::1]" || host.starts(with: "127.") && host.allSatisfy(\.isIPv4)
-    let allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.[]:_"
-    guard !host.isEmpty, authority.allSatisfy(allowed.contains),
-      port.isEmpty || port.first == ":" && UInt16(port.dropFirst()) != nil,
-      scheme == "https" || scheme == "http" && isLoopback
+    guard
+      let match = authority.wholeMatch(of: /(?<host>[a-z0-9_][a-z0-9._\-]*|\[[0-9a-f:.]+\])(?::(?<port>[0-9]{1,5}))?/),
+      match.port.map({ UInt16($0) ?? 0 > 0 }) ?? true,
+      scheme == "https" || scheme == "http" && Loopback.contains(match.host)
     else {
-      fail("AUTH0_DOMAIN", "\(expectation); found '\(domain)'")
+      // Without what was found: a URL may hold a password.
+      fail(
+        "AUTH0_DOMAIN",
+        "expected a domain such as acme.eu.auth0.com, or an https:// URL of only a host and perhaps a port; "
+          + "http:// is for 127.0.0.1, [::1] and localhost")
       return nil
     }
-    return "\(scheme)://\(authority.lowercased())"
+    let isDefault = match.port == (scheme == "https" ? "443" : "80")
+    return "\(scheme)://\(match.host)" + (isDefault ? "" : match.port.map { ":\($0)" } ?? "")
   }
 
   private mutating func secrets() -> [Secret]? {
@@ -212,8 +214,4 @@ struct EnvironmentReader {
   private mutating func fail(_ key: String, _ expectation: String) {
     errors.append(ConfigurationError(key: key, source: "environment", expectation: expectation))
   }
-}
-
-extension Character {
-  fileprivate var isIPv4: Bool { isASCII && isNumber || self == "." }
 }

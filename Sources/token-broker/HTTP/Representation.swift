@@ -7,7 +7,7 @@ enum Representation {
   /// What an `Accept` field wants (RFC 9110 §12.5.1): the higher quality, JSON where both are equal; nil for neither.
   /// The most specific range that matches a type gives its quality.
   static func negotiate(_ accept: String?) -> Representation? {
-    guard let accept else { return .json }
+    guard let accept, !accept.isEmpty else { return .json }
     let ranges = accept.split(separator: ",").map(MediaRange.init)
     let json = quality(of: "application", "json", in: ranges)
     let text = quality(of: "text", "plain", in: ranges)
@@ -31,7 +31,9 @@ enum Representation {
       let parts = text.split(separator: ";").map(\.trimmingSpaces)
       name = parts.first?.lowercased() ?? ""
       for part in parts.dropFirst() where part.lowercased().starts(with: "q=") {
-        quality = Double(part.dropFirst(2)).map { min(max($0, 0), 1) } ?? 0
+        let text = part.dropFirst(2)
+        let isPlain = text.utf8.allSatisfy { (0x30...0x39).contains($0) || $0 == UInt8(ascii: ".") }
+        quality = isPlain ? min(Double(text) ?? 0, 1) : 0
       }
     }
   }

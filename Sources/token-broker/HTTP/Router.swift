@@ -62,7 +62,7 @@ final class Router: RequestHandler {
       response.send(Self.status("ok", reasons: []))
     } else if bytes.equals("/readyz", at: path) {
       guard head.method == .get || head.method == .head else { return refuseMethod(response) }
-      let reasons = services.health.reasonsNotReady
+      let reasons = services.health.reasonsNotReady(at: loop.now)
       let status = reasons.isEmpty ? "ok" : services.health.isDraining ? "draining" : "not_ready"
       response.send(Self.status(status, reasons: reasons))
     } else {
@@ -125,7 +125,7 @@ final class Router: RequestHandler {
         404, "unknown_audience", "the broker's configuration does not list this audience", audience: audience)
     }
     if query.demand.isPlain,
-      let hit = tokens.find(TokenTable.name(of: query.grant))?.response(representation, now: loop.now)
+      let hit = tokens.find(query.grant)?.response(representation, now: loop.now)
     {
       return response.send(hit)
     }

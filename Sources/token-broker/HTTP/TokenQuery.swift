@@ -20,7 +20,7 @@ struct TokenQuery {
     if let text = parameters["scope"] { scope = try Self.canonical(scope: text) }
     grant = Grant(audience: audience, scope: scope, organization: parameters["organization"])
     if let text = parameters["min_ttl"] {
-      guard let seconds = UInt32(text) else {
+      guard text.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let seconds = UInt32(text) else {
         throw ProblemError(400, "invalid_request", "min_ttl is no whole number of seconds")
       }
       demand.minTTL = .seconds(seconds)
