@@ -4,19 +4,18 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
-packages := $(shell sed '/^\#/d' deploy/packages.txt)
 sudo := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help run test check bench format packages
+.PHONY: help run test check bench format
 
 help: ## List these
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
-run: packages ## Build, then start the broker with its embedded development tenant
+run: packages-build ## Build, then start the broker with its embedded development tenant
 	swift build --product token-broker
 	@exec "$$(swift build --show-bin-path)/token-broker" dev
 
-test: packages ## Build and run every test
+test: packages-build packages-test ## Build and run every test
 	swift build --build-tests
 	swift test --skip-build
 
@@ -25,15 +24,16 @@ check: ## Format and lint, warnings as errors (the build itself refuses warnings
 	@! git grep -nE '^(public |package |internal |@preconcurrency )*import Foundation$$' -- 'Sources/*.swift' \
 	  || { echo 'Sources import FoundationEssentials, never Foundation: it adds 48 MB of ICU'; exit 1; }
 
-bench: packages ## Compare a cached answer with nginx's `return 200` of the same bytes
+bench: packages-build packages-bench ## Compare a cached answer with nginx's `return 200` of the same bytes
 	swift build -c release --product token-broker
 	python3 Benchmarks/bench.py "$$(swift build -c release --show-bin-path)/token-broker" $(ROUNDS)
 
 format: ## Rewrite the sources in the project's format
 	swift format --in-place --recursive --parallel Package.swift Sources Tests
 
-packages: ## Install the Debian packages of deploy/packages.txt that are missing
-	@missing=; for package in $(packages); do \
+# Installs what is missing of one group of deploy/packages.txt, the only list of Debian packages.
+packages-%:
+	@missing=; for package in $$(awk '/^#/ { on = $$2 == "$*:" } !/^#/ && on' deploy/packages.txt); do \
 	  dpkg-query --show --showformat '$${db:Status-Status}' "$$package" 2>/dev/null | grep -qx installed \
 	    || missing="$$missing $$package"; \
 	done; \
