@@ -24,9 +24,18 @@ check: ## Format and lint, warnings as errors (the build itself refuses warnings
 	@! git grep -nE '^(public |package |internal |@preconcurrency )*import Foundation$$' -- 'Sources/*.swift' \
 	  || { echo 'Sources import FoundationEssentials, never Foundation: it adds 48 MB of ICU'; exit 1; }
 
-bench: packages-build packages-bench ## Compare a cached answer with nginx's `return 200` of the same bytes
-	swift build -c release --product token-broker
-	python3 Benchmarks/bench.py "$$(swift build -c release --show-bin-path)/token-broker" $(ROUNDS)
+# As it is shipped: optimised, with the Swift runtime inside.
+release := swift build -c release --static-swift-stdlib
+
+bench: packages-build packages-bench ## Compare with nginx and a Go broker; BENCH="--rounds 3 load" for a part
+	$(release) --product token-broker
+	$(release) --product bench-tenant
+	@peers="$$($(release) --show-bin-path)/bench-peers"; mkdir -p "$$peers"; \
+	cd Benchmarks/Peers; \
+	GO111MODULE=off GOPATH=/usr/share/gocode GOCACHE="$$peers/go-cache" go build -o "$$peers/go-broker" ./go-broker; \
+	clang -O2 -shared -fPIC -o "$$peers/count-allocations.so" count_allocations.c; \
+	python3 ../bench.py "$$peers/../token-broker" "$$peers/../bench-tenant" \
+	  "$$peers/go-broker" "$$peers/count-allocations.so" $(BENCH)
 
 format: ## Rewrite the sources in the project's format
 	swift format --in-place --recursive --parallel Package.swift Sources Tests

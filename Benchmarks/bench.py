@@ -1,161 +1,161 @@
-"""Compares the broker's cached answer with nginx's `return 200` of the same bytes.
+"""Compares the broker with what a team would use instead, side by side on this machine.
 
-Both run on loopback with as many workers as there are cores, in interleaved rounds, under wrk with 1, 64 and 512
-connections. What is printed are medians, and ratios of the broker to nginx: absolute figures say more about the machine.
-Usage: bench.py BROKER [ROUNDS]
+Usage: bench.py BROKER TENANT GO_BROKER ALLOCATION_COUNTER [--rounds N] [--audiences N] [SECTION …]
+Sections: load, memory, start, audiences, allocations, attack; all without any.
+Figures are medians of interleaved rounds, and ratios of the broker to a peer: absolute ones say more about the machine.
 """
 
-import os
+import argparse
 import pathlib
 import re
-import socket
+import signal
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-import urllib.request
 
-AUDIENCE = "https%3A%2F%2Fapi.example.com%2F"
-TICK = os.sysconf("SC_CLK_TCK")
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+import load
+import peers
 
 
-def wait_for(url):
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            with urllib.request.urlopen(url, timeout=5) as answer:
-                return answer.read(), answer.headers
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
+def heading(text):
+    print(f"\n{text}", flush=True)
 
 
-class Peer:
-    """A server under test: its processes and where it answers."""
-
-    def __init__(self, name, url, process):
-        self.name, self.url, self.process = name, url, process
-
-    def pids(self):
-        children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
-        return [self.process.pid, *map(int, children.split())]
-
-    def cpu_seconds(self):
-        """User and system time of all its processes."""
-        total = 0
-        for pid in self.pids():
-            fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-            total += int(fields[11]) + int(fields[12])
-        return total / TICK
-
-    def resident_kib(self):
-        total = 0
-        for pid in self.pids():
-            total += int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text()).group(1))
-        return total
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait(20)
+def reached(figure, bound, at_most):
+    return "reached" if (figure <= bound if at_most else figure >= bound) else "MISSED"
 
 
-def start_broker(executable):
-    port = free_port()
-    environment = {
-        "PATH": os.environ["PATH"],
-        "BROKER_LISTEN": f"127.0.0.1:{port}",
-        "BROKER_ADMIN_LISTEN": "off",
-        "BROKER_LOG_LEVEL": "error",
-    }
-    started = time.monotonic()
-    process = subprocess.Popen([executable, "dev"], env=environment, stdout=subprocess.DEVNULL)
-    wait_for(f"http://127.0.0.1:{port}/healthz")
-    print(f"start to first answer, with the tenant's keys to make: {1000 * (time.monotonic() - started):.0f} ms")
-    return Peer("broker", f"http://127.0.0.1:{port}/token/{AUDIENCE}", process)
+def measure_load(options, directory, tenant):
+    path = peers.token_path()
+    with peers.broker(options.broker, tenant) as broker, peers.go_broker(options.go_broker, tenant) as go:
+        _, body = broker.get(path)
+        go.get(path)
+        with (
+            peers.nginx("nginx return", body.decode(), directory, caching=False) as plain,
+            peers.nginx("nginx cache", body.decode(), directory, caching=True) as caching,
+        ):
+            caching.get(path)
+            others = [plain, caching, go]
+            heading(f"Cached answers, broker / peer (medians of {options.rounds} interleaved rounds of 2 s)")
+            print(f"{'connections':>11}  {'figure':<12}" + "".join(f"{peer.name:>14}" for peer in others))
+            for connections in (1, 64, 512):
+                runs = {
+                    peer.name: lambda peer=peer: load.wrk(peer, connections, path) for peer in [broker, *others]
+                }
+                medians = load.interleaved(options.rounds, runs)
+                for figure, own in medians["broker"].items():
+                    ratios = "".join(f"{own / medians[peer.name][figure]:>14.2f}" for peer in others)
+                    print(f"{connections:>11}  {figure:<12}{ratios}", flush=True)
+            heading("Resident after that load, MB")
+            for peer in [broker, *others]:
+                print(f"  {peer.name:<14}{peer.kib() / 1000:.1f}")
 
 
-def start_nginx(body, directory):
-    port = free_port()
-    configuration = directory / "nginx.conf"
-    # The same fields and bytes as the broker's answer.
-    configuration.write_text(
-        f"""
-        daemon off; pid {directory}/nginx.pid; error_log /dev/null; worker_processes auto;
-        events {{ worker_connections 4096; }}
-        http {{
-          access_log off; keepalive_requests 1000000000; default_type application/json;
-          server {{
-            listen 127.0.0.1:{port} reuseport;
-            location / {{
-              add_header Cache-Control no-store; add_header Pragma no-cache; add_header X-Request-Id $request_id;
-              return 200 '{body}';
-            }}
-          }}
-        }}
-        """
-    )
-    process = subprocess.Popen(["nginx", "-c", str(configuration)], stderr=subprocess.DEVNULL)
-    wait_for(f"http://127.0.0.1:{port}/")
-    return Peer("nginx", f"http://127.0.0.1:{port}/token/{AUDIENCE}", process)
+def measure_start(options, directory, tenant):
+    times = []
+    for _ in range(2 * options.rounds + 1):
+        with peers.broker(options.broker, tenant) as broker:
+            times.append(1000 * broker.seconds_to_first_answer)
+    figure = statistics.median(times)
+    heading(f"Start to the first /healthz: {figure:.0f} ms ({reached(figure, 50, True)}: at most 50)")
 
 
-UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1}
+def measure_memory(options, directory, tenant):
+    path, count = peers.token_path(), 10_000
+    with peers.broker(options.broker, tenant) as broker:
+        figure = broker.kib() / 1000
+        heading(f"Resident at rest: {figure:.1f} MB ({reached(figure, 24, True)}: at most 24)")
+        broker.get(path)
+        load.wrk(broker, 64, path)
+        before = broker.kib("RssAnon")
+        clients = load.idle(broker, count, path)
+        each = (broker.kib("RssAnon") - before) * 1024 / count
+        print(f"User memory of each of {count} idle connections: {each:.0f} B ({reached(each, 2048, True)}: at most 2048)")
+        for client in clients:
+            client.close()
 
 
-def load(peer, connections, seconds):
-    before = peer.cpu_seconds()
-    output = subprocess.run(
-        ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", peer.url],
-        capture_output=True, text=True, check=True, timeout=60,
-    ).stdout
-    if "Non-2xx" in output or "Socket errors" in output:
-        sys.exit(f"{peer.name}: {output}")
-    requests = int(re.search(r"(\d+) requests in", output).group(1))
-    rate = float(re.search(r"Requests/sec:\s+([\d.]+)", output).group(1))
-    quantiles = {
-        name: float(number) * UNITS[unit]
-        for name, number, unit in re.findall(r"(50|99)%\s+([\d.]+)(us|ms|s)", output)
-    }
-    return {
-        "requests/s": rate,
-        "CPU/request": (peer.cpu_seconds() - before) / requests,
-        "p50": quantiles["50"],
-        "p99": quantiles["99"],
-    }
+def measure_audiences(options, directory, tenant):
+    counts = sorted({1, min(1000, options.audiences), options.audiences})
+    with peers.broker(options.broker, tenant) as broker:
+        load.fetch_all(broker, [peers.token_path(number) for number in range(options.audiences)])
+        runs = {}
+        for count in counts:
+            script = directory / f"{count}.lua"
+            script.write_text(load.ROTATING.format(count=count))
+            runs[count] = lambda script=script: load.wrk(broker, 64, "/", script=script)
+        medians = load.interleaved(options.rounds, runs)
+        heading(f"Warm audiences, all held at once, to 1 alone; resident {broker.kib() / 1000:.0f} MB")
+        for count in counts[1:]:
+            rate = medians[count]["requests/s"] / medians[1]["requests/s"]
+            cpu = medians[count]["CPU/request"] / medians[1]["CPU/request"]
+            print(f"  {count}: requests/s {rate:.2f} ({reached(rate, 0.9, False)}: at least 0.9), CPU/request {cpu:.2f}")
+
+
+def measure_allocations(options, directory, tenant):
+    log = directory / "allocations"
+    path, count = peers.token_path(), 20_000
+    with log.open("w") as stderr, peers.broker(options.broker, tenant, options.counter, stderr) as broker:
+
+        def counted(number):
+            load.fetch_all(broker, [path] * number, connections=1)
+            lines = len(log.read_text().splitlines())
+            broker.process.send_signal(signal.SIGUSR1)
+            deadline = time.monotonic() + 10
+            while len(log.read_text().splitlines()) == lines and time.monotonic() < deadline:
+                time.sleep(0.01)
+            return int(re.findall(r"allocations (\d+)", log.read_text())[-1])
+
+        before = counted(1000)
+        figure = (counted(count) - before) / count
+    heading(f"Allocations per cached request, over {count}: {figure:.2f} ({reached(figure, 0.01, True)}: 0; the Date field is made anew once a second)")
+
+
+def measure_attack(options, directory, tenant):
+    path = peers.token_path()
+    calm, attacked, probes = [], [], []
+    with peers.broker(options.broker, tenant) as broker:
+        broker.get(path)
+        for _ in range(options.rounds):
+            calm.append(load.wrk(broker, 8, path)["p99"])
+            attack = load.Attack(broker.port, path)
+            attacked.append(load.wrk(broker, 8, path, seconds=4)["p99"])
+            probes.append(load.slowest(broker, "/healthz", 50))
+            attack.stop()
+        resident = broker.kib() / 1000
+    ratio = statistics.median(attacked) / statistics.median(calm)
+    slowest = 1000 * statistics.median(probes)
+    heading("Under attack: 2,000 drip headers, 5,000 idle, 200 never read")
+    print(f"  p99 of 8 healthy callers to calm: {ratio:.2f} ({reached(ratio, 3, True)}: at most 3)")
+    print(f"  slowest of 50 /healthz: {slowest:.0f} ms ({reached(slowest, 100, True)}: at most 100)")
+    print(f"  resident afterwards: {resident:.1f} MB")
+
+
+SECTIONS = {
+    "start": measure_start,
+    "memory": measure_memory,
+    "allocations": measure_allocations,
+    "load": measure_load,
+    "attack": measure_attack,
+    "audiences": measure_audiences,
+}
 
 
 def main():
-    executable, rounds = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 7
-    peers = []
-    with tempfile.TemporaryDirectory() as directory:
-        try:
-            broker = start_broker(executable)
-            peers.append(broker)
-            body, _ = wait_for(broker.url)
-            nginx = start_nginx(body.decode(), pathlib.Path(directory))
-            peers.append(nginx)
-            print(f"resident at rest, the tenant in it: broker {broker.resident_kib()} KiB, nginx {nginx.resident_kib()} KiB")
-            print(f"{'connections':>11}  {'figure':<12} {'broker / nginx':>14}  (medians of {rounds} interleaved rounds)")
-            for connections in (1, 64, 512):
-                results = {peer.name: [] for peer in peers}
-                for _ in range(rounds):
-                    for peer in peers:
-                        results[peer.name].append(load(peer, connections, 2))
-                for figure in results["broker"][0]:
-                    medians = {name: statistics.median(r[figure] for r in rows) for name, rows in results.items()}
-                    print(f"{connections:>11}  {figure:<12} {medians['broker'] / medians['nginx']:>14.2f}")
-            print(f"resident after load: broker {broker.resident_kib()} KiB, nginx {nginx.resident_kib()} KiB")
-        finally:
-            for peer in peers:
-                peer.stop()
+    parser = argparse.ArgumentParser()
+    for name in ("broker", "tenant", "go_broker", "counter"):
+        parser.add_argument(name, type=pathlib.Path)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--audiences", type=int, default=100_000)
+    parser.add_argument("sections", nargs="*", metavar="section", help=", ".join(SECTIONS))
+    options = parser.parse_intermixed_args()
+    peers.raise_descriptor_limit()
+    for name in options.sections or SECTIONS:
+        with tempfile.TemporaryDirectory() as directory:
+            directory = pathlib.Path(directory)
+            audiences = options.audiences if name == "audiences" else 1
+            with peers.Tenant(options.tenant, audiences, directory) as tenant:
+                SECTIONS[name](options, directory, tenant)
 
 
 if __name__ == "__main__":

@@ -1,3 +1,4 @@
+import Clocks
 import Sockets
 
 /// Takes connections from a listener and starts them on its loop.
@@ -59,9 +60,10 @@ final class Acceptor: EventHandler {
 
   private static func refuse(_ socket: consuming Descriptor) {
     guard let stream = try? Stream(socket, tls: nil) else { return }
-    let answer = PreparedResponse(
-      Response(503, fields: [("Retry-After", "1"), ("Cache-Control", "no-store"), ("Connection", "close")]))
-    let bytes = answer.head + Array("\r\n".utf8)
+    let fields = [
+      ("Retry-After", "1"), ("Cache-Control", "no-store"), ("Content-Length", "0"), ("Connection", "close"),
+    ]
+    let bytes = PreparedHead(503, fields).bytes + Array("\r\n".utf8)
     _ = unsafe bytes.withUnsafeBytes { unsafe stream.send($0) }
     stream.endOutput()
     // What has been read does not reset the answer away when the socket is closed.
@@ -74,7 +76,7 @@ final class Acceptor: EventHandler {
 
   private func pause() {
     guard let registration else { return }
-    try? server.loop.modify(registration, for: [])
+    try? server.loop.modify(registration, for: .nothing)
     server.loop.setDeadline(server.loop.now.advanced(by: Self.pause), for: registration)
   }
 

@@ -1,3 +1,4 @@
+import Clocks
 import Sockets
 
 /// One client's connection: moves bytes between its socket, `HTTP1Connection` and the handler.
@@ -5,7 +6,7 @@ final class Connection: EventHandler {
   private let server: ServerLoop
   private let stream: Stream
   private let binding: Int
-  private let admission: ServerLoop.Admission
+  private let admission: ConnectionCount.Admission
   private var machine: HTTP1Connection
   private var registration: EventLoop.Registration?
   /// Received and not yet consumed; empty, and without memory, between requests.
@@ -20,6 +21,8 @@ final class Connection: EventHandler {
   /// Counts requests, so that a late answer to one cannot become the answer to the next.
   private var serial: UInt32 = 0
   private var pending: Pending?
+  /// When the loop will look at the deadline: never after it.
+  private var alarm = Instant.distantFuture
 
   /// The request that waits for its answer.
   private struct Pending {
@@ -31,15 +34,12 @@ final class Connection: EventHandler {
   /// Pipelined responses are written once they come to this much.
   private static let outputLimit = 64 * 1024
 
-  private init(_ stream: consuming Stream, binding: Int, admission: ServerLoop.Admission, server: ServerLoop) {
+  private init(_ stream: consuming Stream, binding: Int, admission: ConnectionCount.Admission, server: ServerLoop) {
     self.stream = stream
     self.binding = binding
     self.admission = admission
     self.server = server
-    var limits = server.limits
-    // Room in reserve is small, so nobody may sit in it.
-    if admission == .reserve { limits.headTimeout = min(limits.headTimeout, .seconds(1)) }
-    machine = HTTP1Connection(limits: limits, now: server.loop.now)
+    machine = HTTP1Connection(limits: server.limits(of: admission), now: server.loop.now)
   }
 
   static func start(_ socket: consuming Descriptor, binding: Int, tls: TLSContext?, server: ServerLoop) {
@@ -68,7 +68,7 @@ final class Connection: EventHandler {
 
   func deadlinePassed() {
     if registration == nil { return }
-    // A wheel keeps the deadline it was last given, which may have moved on since.
+    alarm = .distantFuture
     if server.loop.now < machine.deadline { return setDeadline() }
     if unsent.isEmpty, let rejection = machine.timeoutRejection {
       reject(rejection)
@@ -178,7 +178,8 @@ final class Connection: EventHandler {
     guard let registration else { return }
     serial &+= 1
     let isRegular = admission == .regular
-    let keepAlive = head.keepAlive && isRegular && !server.isDraining && !peerHasEnded
+    let keepAlive =
+      head.keepAlive && isRegular && !machine.isLastRequest && !server.isDraining && !peerHasEnded
     let delivery = ResponseWriter.Delivery(
       bodyless: head.method == .head, keepAlive: keepAlive, announceKeepAlive: head.minorVersion == 0)
     let writer = server.writer
@@ -305,10 +306,9 @@ final class Connection: EventHandler {
   /// Brings the loop's view up to date after anything has happened.
   private func settle() {
     guard let registration else { return }
-    var wanted: Readiness = []
     // While one request is answered the next waits in the socket, where it costs this process nothing.
     let reads = !peerHasEnded && (machine.isEnding || !machine.isAnswering && unsent.isEmpty)
-    if reads { wanted.formUnion(readWaitsFor) }
+    var wanted = reads ? readWaitsFor : .nothing
     if !unsent.isEmpty { wanted.formUnion(writeWaitsFor) }
     if wanted != interest {
       interest = wanted
@@ -318,8 +318,11 @@ final class Connection: EventHandler {
   }
 
   private func setDeadline() {
-    guard let registration else { return }
-    server.loop.setDeadline(machine.deadline, for: registration)
+    let deadline = machine.deadline
+    // Each request moves the deadline on. That can wait until the alarm, and then is done once.
+    guard let registration, deadline < alarm else { return }
+    alarm = deadline
+    server.loop.setDeadline(deadline, for: registration)
   }
 
   private func close() {

@@ -1,12 +1,13 @@
+import Clocks
 import Glibc
 
 /// A `Date` field line (RFC 9110 §6.6.1), rendered once a second.
 struct DateLine {
   private(set) var bytes: [UInt8] = []
-  private var validUntil: ContinuousClock.Instant?
+  private var validUntil = Instant(nanoseconds: .min)
 
-  mutating func refresh(now: ContinuousClock.Instant) {
-    if let validUntil, now < validUntil { return }
+  mutating func refresh(now: Instant) {
+    if now < validUntil { return }
     validUntil = now.advanced(by: .seconds(1))
     var seconds = time(nil)
     var parts = unsafe tm()

@@ -1,3 +1,5 @@
+import Clocks
+
 /// What one peer may cost: sizes in bytes, deadlines absolute from their start, never extended by a trickle.
 package struct Limits: Sendable {
   /// Connections at once to each address, over all loops. Those beyond are told 503 `overloaded`, but for probes.
@@ -5,6 +7,8 @@ package struct Limits: Sendable {
   /// Connections beyond the limit, likewise, that are still told so; any more are closed at once.
   package var reserve = 128
   package var requestLineBytes = 8 * 1024
+  /// Then the connection is closed behind its answer, so that callers spread over the replicas again.
+  package var requestsPerConnection = 100_000
   /// Request line and header fields together.
   package var headBytes = 16 * 1024
   package var fields = 100
@@ -22,4 +26,20 @@ package struct Limits: Sendable {
   package var lingerTimeout = Duration.seconds(2)
 
   package init() {}
+}
+
+/// `Limits` as a connection keeps to them: one for all that share them, with times in nanoseconds.
+final class ConnectionLimits: Sendable {
+  let sizes: Limits
+  let headTime, bodyTime, requestTime, writeTime, idleTime, lingerTime: Int64
+
+  init(_ limits: Limits) {
+    sizes = limits
+    headTime = limits.headTimeout.nanoseconds
+    bodyTime = limits.bodyTimeout.nanoseconds
+    requestTime = limits.requestTimeout.nanoseconds
+    writeTime = limits.writeTimeout.nanoseconds
+    idleTime = limits.idleTimeout.nanoseconds
+    lingerTime = limits.lingerTimeout.nanoseconds
+  }
 }

@@ -10,15 +10,6 @@ package struct Response: Sendable {
     self.body = body
   }
 
-  /// The header up to, and without, the fields that are added where it is written.
-  var head: [UInt8] {
-    var head = Array("HTTP/1.1 \(status) \(Self.reason(for: status))\r\n".utf8)
-    for (name, value) in fields { head += Array("\(name): \(value)\r\n".utf8) }
-    // A 204 has no body, and so no length (RFC 9110 §8.6).
-    if status != 204 { head += Array("Content-Length: \(body.count)\r\n".utf8) }
-    return head
-  }
-
   package static func reason(for status: Int) -> String {
     switch status {
     case 200: "OK"
@@ -49,15 +40,14 @@ package struct Response: Sendable {
   }
 }
 
-/// A response rendered once and written many times.
-package struct PreparedResponse: Sendable {
+/// A status line and fields rendered once, for many responses. What `ResponseWriter` adds is not in it.
+package struct PreparedHead: Sendable {
   let status: Int
-  let head: [UInt8]
-  let body: [UInt8]
+  let bytes: [UInt8]
 
-  package init(_ response: Response) {
-    status = response.status
-    head = response.head
-    body = response.body
+  package init(_ status: Int, _ fields: [(name: String, value: String)]) {
+    self.status = status
+    let lines = fields.map { "\($0.name): \($0.value)\r\n" }.joined()
+    bytes = Array("HTTP/1.1 \(status) \(Response.reason(for: status))\r\n\(lines)".utf8)
   }
 }

@@ -1,4 +1,5 @@
-import Sockets
+import Clocks
+package import Sockets
 
 /// Where a handler puts the answer to the request at hand. One a loop, used again for each request.
 package final class ResponseWriter {
@@ -40,7 +41,7 @@ package final class ResponseWriter {
     self.mailbox = mailbox
   }
 
-  func refresh(now: ContinuousClock.Instant) { date.refresh(now: now) }
+  func refresh(now: Instant) { date.refresh(now: now) }
 
   func begin(
     _ head: borrowing RequestHead, _ bytes: Span<UInt8>, delivery: Delivery, asker: Asker
@@ -74,12 +75,7 @@ package final class ResponseWriter {
 
   /// Answers now.
   package func send(_ response: Response) {
-    write(response.status, head: response.head, body: response.body)
-  }
-
-  /// Answers now, with what was rendered before.
-  package func send(_ response: PreparedResponse) {
-    write(response.status, head: response.head, body: response.body)
+    send(PreparedHead(response.status, response.fields), length: response.body.count) { $0.append(response.body) }
   }
 
   package func send(_ problem: Problem) {
@@ -93,11 +89,18 @@ package final class ResponseWriter {
     return Exchange(requestID: requestID, mailbox: mailbox, connection: asker.connection, serial: asker.serial)
   }
 
-  private func write(_ status: Int, head: [UInt8], body: [UInt8]) {
+  /// Answers now, with a body of `length` bytes, which `append` writes.
+  package func send(_ head: PreparedHead, length: Int, _ append: (inout ByteBuffer) -> Void) {
     guard state == .unanswered else { return }
     state = .answered
-    self.status = status
-    output.append(head)
+    status = head.status
+    output.append(head.bytes)
+    // A 204 has no body, and so no length (RFC 9110 §8.6).
+    if head.status != 204 {
+      output.append("Content-Length: ")
+      output.append(decimal: UInt64(length))
+      output.append("\r\n")
+    }
     output.append(date.bytes)
     output.append("X-Request-Id: ")
     output.append(callersID.isEmpty ? ids.bytes : callersID)
@@ -107,6 +110,6 @@ package final class ResponseWriter {
       output.append("\r\nConnection: keep-alive")
     }
     output.append("\r\n\r\n")
-    if !delivery.bodyless { output.append(body) }
+    if !delivery.bodyless { append(&output) }
   }
 }

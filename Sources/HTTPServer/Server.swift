@@ -25,6 +25,8 @@ package final class Server: Sendable {
   package let addresses: [SocketAddress]
   private let bindings: [Binding]
   private let limits: Limits
+  /// Of each binding.
+  private let counts: [ConnectionCount]
   private let label: String
   private let mailboxes: [Mailbox<ServerLoop.Command>]
   /// The listeners of each loop, until the loop takes them: then they close with it.
@@ -45,6 +47,7 @@ package final class Server: Sendable {
     addresses = first.map(\.address)
     self.bindings = bindings
     self.limits = limits
+    counts = bindings.map { _ in ConnectionCount(limits) }
     self.label = label
   }
 
@@ -73,10 +76,7 @@ package final class Server: Sendable {
     try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
       EventLoop.start(label: "\(label).\(index)") { [self] loop in
         let server = try ServerLoop(
-          loop: loop, mailbox: mailboxes[index], limits: limits,
-          capacity: ServerLoop.Capacity(
-            regular: max(1, limits.connections / mailboxes.count), reserve: max(1, limits.reserve / mailboxes.count)),
-          handler: makeHandler(index, loop))
+          loop: loop, mailbox: mailboxes[index], limits: limits, counts: counts, handler: makeHandler(index, loop))
         for (binding, listener) in takeListeners(of: index).enumerated() {
           try server.listen(on: listener, binding: binding, tls: bindings[binding].tls)
         }

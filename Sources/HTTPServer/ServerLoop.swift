@@ -12,7 +12,8 @@ package final class ServerLoop {
 
   let loop: EventLoop
   let mailbox: Mailbox<Command>
-  let limits: Limits
+  private let regularLimits: ConnectionLimits
+  private let reserveLimits: ConnectionLimits
   let handler: any RequestHandler
   let writer: ResponseWriter
   var parser = RequestParser()
@@ -20,55 +21,46 @@ package final class ServerLoop {
   var scratch = ByteBuffer()
   private var acceptors: [Acceptor] = []
   /// Of each binding: what crowds one does not crowd the others.
-  private var open: [Capacity] = []
-  private let capacity: Capacity
+  private let counts: [ConnectionCount]
+  /// On this loop.
+  private var open = 0
   private(set) var isDraining = false
 
   init(
-    loop: EventLoop, mailbox: Mailbox<Command>, limits: Limits, capacity: Capacity, handler: any RequestHandler
+    loop: EventLoop, mailbox: Mailbox<Command>, limits: Limits, counts: [ConnectionCount],
+    handler: any RequestHandler
   ) throws {
     self.loop = loop
     self.mailbox = mailbox
     writer = ResponseWriter(mailbox: mailbox)
-    self.limits = limits
-    self.capacity = capacity
+    regularLimits = ConnectionLimits(limits)
+    // Room in reserve is small, so nobody may sit in it.
+    var hasty = limits
+    hasty.headTimeout = min(limits.headTimeout, .seconds(1))
+    reserveLimits = ConnectionLimits(hasty)
+    self.counts = counts
     self.handler = handler
     try mailbox.attach(to: loop) { [unowned self] in receive($0) }
   }
 
   func listen(on listener: Listener, binding: Int, tls: TLSContext?) throws {
-    open.append(Capacity(regular: 0, reserve: 0))
     acceptors.append(try Acceptor(listener, binding: binding, tls: tls, server: self))
   }
 
-  /// How many connections one loop may have.
-  struct Capacity {
-    var regular: Int
-    var reserve: Int
-  }
-
-  enum Admission {
-    case regular
-    /// Beyond the limit: probes are answered, all else is told so.
-    case reserve
-  }
-
   /// Counts a new connection; nil when there is no room at all.
-  func admit(_ binding: Int) -> Admission? {
-    if open[binding].regular < capacity.regular {
-      open[binding].regular += 1
-      return .regular
-    }
-    guard open[binding].reserve < capacity.reserve else { return nil }
-    open[binding].reserve += 1
-    return .reserve
+  func admit(_ binding: Int) -> ConnectionCount.Admission? {
+    guard let admission = counts[binding].admit() else { return nil }
+    open += 1
+    return admission
   }
 
-  func closed(_ binding: Int, _ admission: Admission) {
-    switch admission {
-    case .regular: open[binding].regular -= 1
-    case .reserve: open[binding].reserve -= 1
-    }
+  func limits(of admission: ConnectionCount.Admission) -> ConnectionLimits {
+    admission == .regular ? regularLimits : reserveLimits
+  }
+
+  func closed(_ binding: Int, _ admission: ConnectionCount.Admission) {
+    counts[binding].closed(admission)
+    open -= 1
     endIfDrained()
   }
 
@@ -90,6 +82,6 @@ package final class ServerLoop {
   }
 
   private func endIfDrained() {
-    if isDraining && open.allSatisfy({ $0.regular + $0.reserve == 0 }) { loop.stop() }
+    if isDraining && open == 0 { loop.stop() }
   }
 }

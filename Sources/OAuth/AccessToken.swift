@@ -1,3 +1,4 @@
+package import Clocks
 import Crypto
 
 /// An access token. It prints as `<redacted>`; only `value` gives it away.
@@ -42,16 +43,16 @@ package struct MintedToken: Sendable {
   /// The `kid` it is signed with.
   package let keyID: String?
   /// When it was asked for.
-  package let mintedAt: ContinuousClock.Instant
+  package let mintedAt: Instant
   /// The earlier of `expires_in` after it was asked for and its `exp`.
-  package let expiresAt: ContinuousClock.Instant
+  package let expiresAt: Instant
   /// What the tenant said is left of its quotas.
   package let quota: [QuotaBucket]
   package let upstreamRequestID: String?
 
   package init(
-    accessToken: AccessToken, scope: String?, keyID: String?, mintedAt: ContinuousClock.Instant,
-    expiresAt: ContinuousClock.Instant, quota: [QuotaBucket], upstreamRequestID: String?
+    accessToken: AccessToken, scope: String?, keyID: String?, mintedAt: Instant,
+    expiresAt: Instant, quota: [QuotaBucket], upstreamRequestID: String?
   ) {
     self.accessToken = accessToken
     self.scope = scope

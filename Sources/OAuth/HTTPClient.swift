@@ -1,3 +1,4 @@
+package import Clocks
 import CCurl
 import Dispatch
 import Synchronization
@@ -39,8 +40,8 @@ package final class HTTPClient: Sendable {
     package let status: Int
     let fields: [(name: String, value: String)]
     package let body: [UInt8]
-    package let requestedAt: ContinuousClock.Instant
-    package let receivedAt: ContinuousClock.Instant
+    package let requestedAt: Instant
+    package let receivedAt: Instant
 
     /// The first value of a header field; `name` in lower case.
     package func field(_ name: String) -> String? { fields.first { $0.name == name }?.value }

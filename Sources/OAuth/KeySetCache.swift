@@ -1,8 +1,8 @@
+import Clocks
+
 /// When the key set is fetched, as a value that takes the time: kept for `freshness`, fetched anew for an unknown key but
 /// not within `cooldown`, and the old one held on to while the endpoint fails.
 struct KeySetCache {
-  typealias Instant = ContinuousClock.Instant
-
   static let freshness = Duration.seconds(300)
   static let cooldown = Duration.seconds(30)
   private static let firstBackoff = Duration.milliseconds(250)

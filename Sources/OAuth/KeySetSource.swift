@@ -1,10 +1,11 @@
+import Clocks
 import JWTKit
 
 /// The tenant's key set, fetched when needed and by one request at a time.
 actor KeySetSource {
   /// The key set, or one recent enough to settle the matter, cannot be had; trying again makes sense at `retryAt`.
   struct Unavailable: Error {
-    let retryAt: ContinuousClock.Instant
+    let retryAt: Instant
   }
 
   private let url: String

@@ -1,3 +1,4 @@
+package import Clocks
 import JWTKit
 
 /// How far a token is checked before it is vouched for.
@@ -27,7 +28,7 @@ package final class TokenSource: Sendable {
 
   /// A new, validated token for `grant`, by `deadline`. A token that does not pass has still been counted by the tenant.
   package func mint(
-    _ grant: Grant, verify verification: Verification = .jwt, deadline: ContinuousClock.Instant
+    _ grant: Grant, verify verification: Verification = .jwt, deadline: Instant
   ) async throws(TokenError) -> MintedToken {
     if verification == .jwt {
       try await withKeys(by: deadline) { () async throws(KeySetSource.Unavailable) in try await keys.recover() }
@@ -55,11 +56,11 @@ package final class TokenSource: Sendable {
   /// Asks with the newest secret and, where that is refused, with the older one: while a secret is rotated either may be
   /// the one accepted.
   private func request(
-    _ grant: Grant, deadline: ContinuousClock.Instant
+    _ grant: Grant, deadline: Instant
   ) async throws(TokenError) -> HTTPClient.Response {
     var refused: HTTPClient.Response?
     for secret in client.secrets {
-      let left = ContinuousClock.now.duration(to: deadline)
+      let left = Instant.now.duration(to: deadline)
       guard left > .zero else { throw .timedOut }
       let request = HTTPClient.Request(
         url: client.tokenURL,
@@ -83,9 +84,9 @@ package final class TokenSource: Sendable {
   private struct Proof {
     let keyID: String?
     /// `exp` seen from now, in monotonic time: a step of the wall clock does not move it.
-    let expiresAt: ContinuousClock.Instant
+    let expiresAt: Instant
 
-    init(keyID: String?, expiresAt: ContinuousClock.Instant?) throws(TokenError) {
+    init(keyID: String?, expiresAt: Instant?) throws(TokenError) {
       guard let expiresAt else {
         throw TokenError(
           code: .invalidUpstreamResponse, message: "the tenant's answer does not say how long its opaque token lives")
@@ -96,7 +97,7 @@ package final class TokenSource: Sendable {
   }
 
   private func verify(
-    _ token: AccessToken, for grant: Grant, deadline: ContinuousClock.Instant
+    _ token: AccessToken, for grant: Grant, deadline: Instant
   ) async throws(TokenError) -> Proof {
     let header: TokenValidator.Header
     do throws(ValidationError) {
@@ -108,7 +109,7 @@ package final class TokenSource: Sendable {
       try await keys.candidates(kid: header.keyID, algorithm: header.algorithm)
     }
     // Read together, before any wait: an instant read later would make the token seem to live longer.
-    let (now, wallNow) = (ContinuousClock.now, WallClock.now)
+    let (now, wallNow) = (Instant.now, WallClock.now)
     let exp: Double
     do throws(ValidationError) {
       exp = try await validator.validate(
@@ -122,13 +123,13 @@ package final class TokenSource: Sendable {
 
   /// Tries `read` until it has its keys. Meanwhile a token that was minted is held: a new one would fare no better.
   private func withKeys<Result: Sendable>(
-    by deadline: ContinuousClock.Instant, _ read: () async throws(KeySetSource.Unavailable) -> Result
+    by deadline: Instant, _ read: () async throws(KeySetSource.Unavailable) -> Result
   ) async throws(TokenError) -> Result {
     while true {
       do throws(KeySetSource.Unavailable) {
         return try await read()
       } catch {
-        guard error.retryAt < deadline, (try? await Task.sleep(until: error.retryAt, clock: .continuous)) != nil else {
+        guard error.retryAt < deadline, (try? await Task.sleep(until: error.retryAt)) != nil else {
           throw TokenError(
             code: .upstreamUnavailable,
             message: "the tenant's signing keys cannot be read, so its token cannot be checked",

@@ -1,10 +1,11 @@
+import Clocks
 import CCurl
 
 /// One request on its way through curl, and what has come of it so far.
 @safe final class Transfer {
   let easy: UnsafeMutableRawPointer
   private let submission: HTTPClient.Submission
-  private let requestedAt = ContinuousClock.now
+  private let requestedAt = Instant.now
   private var headers: UnsafeMutablePointer<curl_slist>?
   private var fields: [(name: String, value: String)] = []
   private var headBytes = 0

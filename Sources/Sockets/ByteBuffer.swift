@@ -1,8 +1,9 @@
 /// Bytes between a reader and a writer: appended at the end, consumed from the front. Holds no memory while unused.
 @safe package struct ByteBuffer: ~Copyable {
-  private var storage = unsafe UnsafeMutableRawBufferPointer(start: nil, count: 0)
-  private var start = 0
-  private var end = 0
+  // Usable from inline: the closures below are called for every request, and across modules only inlining specialises them.
+  @usableFromInline var storage = unsafe UnsafeMutableRawBufferPointer(start: nil, count: 0)
+  @usableFromInline var start = 0
+  @usableFromInline var end = 0
 
   package init() {}
 
@@ -11,8 +12,8 @@
   }
 
   private var capacity: Int { unsafe storage.count }
-  package var count: Int { end - start }
-  package var isEmpty: Bool { start == end }
+  @inlinable package var count: Int { end - start }
+  @inlinable package var isEmpty: Bool { start == end }
 
   package mutating func append(_ bytes: Span<UInt8>) {
     reserve(bytes.count)
@@ -30,6 +31,30 @@
     text.withUTF8Buffer { unsafe append($0.span) }
   }
 
+  /// Appends `number` in decimal digits.
+  package mutating func append(decimal number: UInt64) {
+    let count = Self.digits(of: number)
+    reserve(count)
+    var rest = number
+    for position in stride(from: end + count - 1, through: end, by: -1) {
+      unsafe storage[position] = UInt8(ascii: "0") + UInt8(rest % 10)
+      rest /= 10
+    }
+    end += count
+  }
+
+  /// How many decimal digits `number` has.
+  package static func digits(of number: UInt64) -> Int {
+    var (count, bound) = (1, UInt64(10))
+    while number >= bound {
+      count += 1
+      let (next, overflows) = bound.multipliedReportingOverflow(by: 10)
+      if overflows { break }
+      bound = next
+    }
+    return count
+  }
+
   package mutating func append(_ byte: UInt8) {
     reserve(1)
     unsafe storage[end] = byte
@@ -37,7 +62,7 @@
   }
 
   /// Appends up to `capacity` bytes that `body` writes; it returns how many.
-  package mutating func append<Failure: Error>(
+  @inlinable package mutating func append<Failure: Error>(
     upTo capacity: Int, _ body: (UnsafeMutableRawBufferPointer) throws(Failure) -> Int
   ) throws(Failure) -> Int {
     reserve(capacity)
@@ -65,20 +90,20 @@
     unsafe storage = UnsafeMutableRawBufferPointer(start: nil, count: 0)
   }
 
-  package func withBytes<Result, Failure: Error>(
+  @inlinable package func withBytes<Result, Failure: Error>(
     _ body: (Span<UInt8>) throws(Failure) -> Result
   ) throws(Failure) -> Result {
     let bytes = unsafe UnsafeRawBufferPointer(rebasing: storage[start..<end]).bindMemory(to: UInt8.self)
     return try unsafe body(bytes.span)
   }
 
-  package mutating func withMutableBytes<Result>(_ body: (inout MutableSpan<UInt8>) -> Result) -> Result {
+  @inlinable package mutating func withMutableBytes<Result>(_ body: (inout MutableSpan<UInt8>) -> Result) -> Result {
     let bytes = unsafe UnsafeMutableRawBufferPointer(rebasing: storage[start..<end]).bindMemory(to: UInt8.self)
     var span = unsafe bytes.mutableSpan
     return body(&span)
   }
 
-  private mutating func reserve(_ count: Int) {
+  @usableFromInline mutating func reserve(_ count: Int) {
     if capacity - end >= count { return }
     let held = self.count
     if capacity - held >= count && start >= held {

@@ -1,3 +1,4 @@
+package import Clocks
 import Dispatch
 
 /// Something with a descriptor on an event loop: a connection, a listener, a mailbox. Called on its loop only.
@@ -25,7 +26,7 @@ package final class EventLoop {
   }
 
   /// The time of this turn of the loop.
-  package private(set) var now: ContinuousClock.Instant
+  package private(set) var now: Instant
   private let epoll: Epoll
   private var sources: [Source] = []
   private var free: [UInt32] = []
@@ -79,9 +80,8 @@ package final class EventLoop {
 
   private func millisecondsToNextDeadline() -> Int32 {
     guard let next = wheel.next() else { return -1 }
-    let (seconds, attoseconds) = ContinuousClock.now.duration(to: next).components
     // Rounded up: waking a moment early would turn the loop for nothing.
-    return max(0, Int32(clamping: seconds * 1000 + attoseconds / 1_000_000_000_000_000 + 1))
+    return max(0, Int32(clamping: (next.nanoseconds - Instant.now.nanoseconds) / 1_000_000 + 1))
   }
 
   /// Watches `descriptor`, which the handler owns and keeps open until `remove`.
@@ -118,7 +118,7 @@ package final class EventLoop {
   }
 
   /// Sets, moves or (nil) clears the one deadline of a handler. It is kept to within 50 ms, never early.
-  package func setDeadline(_ deadline: ContinuousClock.Instant?, for registration: Registration) {
+  package func setDeadline(_ deadline: Instant?, for registration: Registration) {
     guard descriptor(of: registration) != nil else { return }
     wheel.set(Int(registration.slot), deadline)
   }

@@ -1,16 +1,19 @@
+package import Clocks
+
 /// At most one deadline for each slot of a table: set, moved and cleared in constant time, without allocating.
 ///
 /// A hashed wheel with intrusive lists. A deadline fires on the tick after it, so up to `tick` late and never early;
 /// one beyond the wheel's turn is looked at once a turn.
 package struct TimerWheel {
-  package typealias Instant = ContinuousClock.Instant
-
   private static let size = 1024
   private static let none: Int32 = -1
-  private let tick: Duration
+  /// In nanoseconds.
+  private let tick: Int64
   private let origin: Instant
   /// Ticks below this one have been looked at.
   private var current = 0
+  /// No list before this tick's holds anything.
+  private var earliest = 0
   private var armed = 0
 
   private var first = [Int32](repeating: none, count: size)
@@ -24,7 +27,7 @@ package struct TimerWheel {
   }
 
   package init(now: Instant, tick: Duration = .milliseconds(50)) {
-    self.tick = tick
+    self.tick = tick.nanoseconds
     origin = now
   }
 
@@ -40,12 +43,11 @@ package struct TimerWheel {
   }
 
   /// When `expire` is due next; nil when nothing is set.
-  package func next() -> Instant? {
+  package mutating func next() -> Instant? {
     if armed == 0 { return nil }
-    for ahead in 0..<Self.size where first[(current + ahead) % Self.size] != Self.none {
-      return origin.advanced(by: tick * (current + ahead))
-    }
-    return nil
+    earliest = max(earliest, current)
+    while first[earliest % Self.size] == Self.none { earliest += 1 }
+    return origin.advanced(byNanoseconds: tick * Int64(earliest))
   }
 
   /// Clears each deadline that has passed and appends its slot to `due`.
@@ -69,8 +71,7 @@ package struct TimerWheel {
   }
 
   private func ticks(until instant: Instant) -> Int {
-    let since = origin.duration(to: instant)
-    return since < .zero ? 0 : Int(since / tick)
+    max(0, Int((instant.nanoseconds - origin.nanoseconds) / tick))
   }
 
   private mutating func link(_ slot: Int, at tick: Int) {
@@ -81,6 +82,7 @@ package struct TimerWheel {
     slots[slot].previous = Self.none
     if head != Self.none { slots[Int(head)].previous = Int32(slot) }
     first[bucket] = Int32(slot)
+    earliest = min(earliest, tick)
     armed += 1
   }
 

@@ -1,3 +1,4 @@
+package import Clocks
 package import Logging
 package import OAuth
 
@@ -10,7 +11,7 @@ package actor Broker {
 
   /// Asks upstream and validates; returns or throws by the deadline.
   package typealias Mint =
-    @Sendable (TokenKey, _ deadline: ContinuousClock.Instant) async throws(TokenError) -> MintedToken
+    @Sendable (TokenKey, _ deadline: Instant) async throws(TokenError) -> MintedToken
 
   private var cache: TokenCache
   private let requestTimeout: Duration
@@ -41,7 +42,7 @@ package actor Broker {
   package func token(_ key: TokenKey, _ demand: Demand = Demand()) async throws(TokenError) -> CachedToken {
     lastWaiter += 1
     let id = lastWaiter
-    let now = ContinuousClock.now
+    let now = Instant.now
     let result = await withCheckedContinuation { continuation in
       waiting[id] = continuation
       perform(cache.request(key, demand, waiter: id, deadline: now.advanced(by: requestTimeout), now: now))
@@ -62,7 +63,7 @@ package actor Broker {
   }
 
   private func fetch(_ key: TokenKey) {
-    let started = ContinuousClock.now
+    let started = Instant.now
     Task {
       let result: Result<MintedToken, TokenError>
       do throws(TokenError) {
@@ -102,7 +103,7 @@ package actor Broker {
   private func scheduleExpiry() {
     guard timer == nil, let deadline = cache.nextDeadline else { return }
     timer = Task {
-      try? await Task.sleep(until: deadline, clock: .continuous)
+      try? await Task.sleep(until: deadline)
       timer = nil
       perform(cache.expireWaiters(now: .now))
     }

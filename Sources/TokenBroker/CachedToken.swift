@@ -1,20 +1,17 @@
+package import Clocks
 package import OAuth
 import Synchronization
 
 /// A validated token in the cache, shared by everyone who hands it out. Only its time of last use changes.
 package final class CachedToken: Sendable {
-  package typealias Instant = ContinuousClock.Instant
-
   package let key: TokenKey
   package let minted: MintedToken
   /// From here on the token is not served: too little of its life is left.
   package let servableUntil: Instant
   /// When asking again can bring a fresher token.
   package let refreshAt: Instant
-  /// Seconds since `epoch`. Relaxed, and at most a second behind: it only orders evictions.
+  /// In seconds. Relaxed: it only orders evictions.
   private let lastUse: Atomic<Int>
-
-  private static let epoch = Instant.now
 
   init(key: TokenKey, minted: MintedToken, rules: TokenCache.Rules, now: Instant) {
     self.key = key
@@ -28,9 +25,13 @@ package final class CachedToken: Sendable {
 
   package func isServable(at now: Instant) -> Bool { now < servableUntil }
 
-  package func markUsed(at now: Instant) { lastUse.store(Self.seconds(now), ordering: .relaxed) }
+  package func markUsed(at now: Instant) {
+    let seconds = Self.seconds(now)
+    // Written once a second only: a line written at each use would travel between the cores all the time.
+    if lastUse.load(ordering: .relaxed) != seconds { lastUse.store(seconds, ordering: .relaxed) }
+  }
 
   var lastUsed: Int { lastUse.load(ordering: .relaxed) }
 
-  private static func seconds(_ instant: Instant) -> Int { Int(epoch.duration(to: instant).components.seconds) }
+  private static func seconds(_ instant: Instant) -> Int { Int(instant.nanoseconds / 1_000_000_000) }
 }

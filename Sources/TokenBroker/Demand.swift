@@ -1,3 +1,4 @@
+import Clocks
 import OAuth
 
 /// What a request asks of the token beyond being servable.
@@ -26,7 +27,7 @@ package struct Demand: Sendable {
 
   /// Whether `token`, which is servable, will do. One younger than `minRefreshInterval` always does, so that
   /// no caller can make the broker mint on every call.
-  func accepts(_ token: CachedToken, minRefreshInterval: Duration, now: ContinuousClock.Instant) -> Bool {
+  func accepts(_ token: CachedToken, minRefreshInterval: Duration, now: Instant) -> Bool {
     if token.minted.mintedAt.duration(to: now) < minRefreshInterval { return true }
     if now.duration(to: token.minted.expiresAt) < minTTL { return false }
     switch freshness {

@@ -1,3 +1,4 @@
+package import Clocks
 import Synchronization
 
 /// What `/readyz` answers from: written on the slow path, read by probes at any time.
@@ -9,7 +10,7 @@ package final class Health: Sendable {
 
   private struct Refusal {
     let reason: String
-    let until: ContinuousClock.Instant
+    let until: Instant
   }
 
   /// What is known of a refusal grows old: a broker that is never asked again, because it is unready, must become ready.
@@ -22,14 +23,14 @@ package final class Health: Sendable {
   package func drain() { state.withLock { $0.draining = true } }
 
   /// Upstream has refused this client's own credentials.
-  func refused(client: String, reason: String, now: ContinuousClock.Instant) {
+  func refused(client: String, reason: String, now: Instant) {
     state.withLock { $0.refused[client] = Refusal(reason: reason, until: now.advanced(by: Self.memory)) }
   }
 
   func accepted(client: String) { _ = state.withLock { $0.refused.removeValue(forKey: client) } }
 
   /// Why token requests cannot be answered, a sentence each; empty when they can.
-  package func reasonsNotReady(at now: ContinuousClock.Instant) -> [String] {
+  package func reasonsNotReady(at now: Instant) -> [String] {
     state.withLock { state in
       let refusals = state.refused.filter { now < $0.value.until }.sorted { $0.key < $1.key }
         .map { "client '\($0.key)': \($0.value.reason)" }

@@ -1,9 +1,9 @@
+package import Clocks
 package import OAuth
 
 /// Which token is held for which key, who waits for it and what is being fetched: a value that takes the time and
 /// returns what to do. It knows no clock, no network and no task, so that a test can play any history through it.
 package struct TokenCache {
-  package typealias Instant = ContinuousClock.Instant
   package typealias WaiterID = UInt64
 
   package struct Rules: Sendable {

@@ -31,11 +31,14 @@ struct Service {
   func run() async throws {
     let source = try TokenSource(client: configuration.client, http: HTTPClient(trust: configuration.trust))
     let mailboxes = try (0..<configuration.workers).map { _ throws(SystemError) in
-      try Mailbox<Broker.Publication>()
+      try Mailbox<TokenTable.Change>()
     }
     let broker = Broker(
       requestTimeout: configuration.requestTimeout, health: health, log: log,
-      publish: { publication in for mailbox in mailboxes { mailbox.post(publication) } },
+      publish: { publication in
+        let change = TokenTable.Change(publication)
+        for mailbox in mailboxes { mailbox.post(change) }
+      },
       mint: { key, deadline throws(TokenError) in try await source.mint(key.grant, deadline: deadline) })
     let services = Router.Services(
       broker: broker, health: health, client: configuration.client.name, audiences: configuration.audiences,

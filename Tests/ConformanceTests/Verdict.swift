@@ -1,3 +1,4 @@
+import Clocks
 import Testing
 
 @testable import HTTPServer
@@ -12,8 +13,8 @@ struct Verdict: Equatable, CustomStringConvertible {
 
 /// Plays bytes into an `HTTP1Connection`, in the given pieces, answering each request as soon as it is whole.
 func play(_ pieces: [[UInt8]], limits: Limits = Limits()) -> Verdict {
-  let now = ContinuousClock.now
-  var connection = HTTP1Connection(limits: limits, now: now)
+  let now = Instant.now
+  var connection = HTTP1Connection(limits: ConnectionLimits(limits), now: now)
   var parser = RequestParser()
   var held: [UInt8] = []
   var verdict = Verdict()

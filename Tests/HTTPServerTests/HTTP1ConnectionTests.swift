@@ -1,3 +1,4 @@
+import Clocks
 import Testing
 
 @testable import HTTPServer
@@ -5,17 +6,17 @@ import Testing
 @Suite struct HTTP1ConnectionTests {
   @Test("100 Continue is asked for only while the body has not begun to arrive")
   func expectContinue() {
-    let now = ContinuousClock.now
+    let now = Instant.now
     let head = Array("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n".utf8)
     var parser = RequestParser()
-    var connection = HTTP1Connection(limits: Limits(), now: now)
+    var connection = HTTP1Connection(limits: ConnectionLimits(Limits()), now: now)
     var bytes = head
     var span = bytes.mutableSpan
     #expect(connection.step(&span, parser: &parser, now: now) == .sendContinue)
     span = bytes.mutableSpan
     #expect(connection.step(&span, parser: &parser, now: now) == .wait)
 
-    connection = HTTP1Connection(limits: Limits(), now: now)
+    connection = HTTP1Connection(limits: ConnectionLimits(Limits()), now: now)
     bytes = head + Array("a".utf8)
     span = bytes.mutableSpan
     #expect(connection.step(&span, parser: &parser, now: now) == .request(consumed: bytes.count))
@@ -23,10 +24,10 @@ import Testing
 
   @Test("A trickle of bytes does not move a deadline")
   func deadlines() {
-    let start = ContinuousClock.now
+    let start = Instant.now
     let limits = Limits()
     var parser = RequestParser()
-    var connection = HTTP1Connection(limits: limits, now: start)
+    var connection = HTTP1Connection(limits: ConnectionLimits(limits), now: start)
     #expect(connection.deadline == start.advanced(by: limits.headTimeout))
 
     var bytes = Array("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\na".utf8)

@@ -1,3 +1,4 @@
+import Clocks
 import Testing
 
 @testable import HTTPServer
@@ -53,7 +54,7 @@ import Testing
   @Test("The Date line is rendered again after a second, not before")
   func date() {
     var line = DateLine()
-    let now = ContinuousClock.now
+    let now = Instant.now
     line.refresh(now: now)
     let text = String(decoding: line.bytes, as: UTF8.self)
     #expect(

@@ -74,6 +74,19 @@ import Testing
     }
   }
 
+  @Test("A connection is closed behind its last request")
+  func requestsPerConnection() async throws {
+    var limits = Limits()
+    limits.requestsPerConnection = 2
+    try await withServer(limits) { _, port in
+      let client = try RawClient(port: port)
+      try client.send(get("/1") + get("/2") + get("/3"))
+      #expect(try await client.readResponse().head.contains("Connection: close") == false)
+      let rest = try await client.readToEnd()
+      #expect(rest.contains("\r\nConnection: close") && rest.hasSuffix("/2 "))
+    }
+  }
+
   @Test("HEAD gets the header of GET, length and all, and no body")
   func head() async throws {
     try await withServer { _, port in

@@ -1,3 +1,4 @@
+import Clocks
 import DevTenant
 import Foundation
 import Sockets
@@ -69,7 +70,7 @@ import Testing
       connection.send("HTTP/1.1 103 Early Hints\r\nX-One: early\r\n\r\n")
       connection.answer("418 I'm a teapot", "x-ONE: \t 1 \t\r\nX-One: 2\r\nX-Empty:\r\nX-Colon: a:b\r\n", body: "{é}")
     } _: { peer in
-      let before = ContinuousClock.now
+      let before = Instant.now
       let response = try await get(peer.url)
       #expect(response.status == 418)
       #expect(response.field("x-one") == "1")
@@ -132,7 +133,7 @@ import Testing
       if begins { connection.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\na") }
       connection.waitForEnd()
     } _: { peer in
-      let start = ContinuousClock.now
+      let start = Instant.now
       let failure = await #expect(throws: HTTPClient.Failure.self) {
         try await get(peer.url, timeout: .milliseconds(100))
       }

@@ -1,11 +1,12 @@
+import Clocks
 import JWTKit
 import Testing
 
 @testable import OAuth
 
 @Suite struct KeySetTests {
-  private let start = ContinuousClock.now
-  private func at(_ seconds: Double) -> ContinuousClock.Instant { start.advanced(by: .seconds(seconds)) }
+  private let start = Instant.now
+  private func at(_ seconds: Double) -> Instant { start.advanced(by: .seconds(seconds)) }
 
   private static let modulus = String(repeating: "A", count: 342)
   private func rsa(_ kid: String, _ more: String = "") -> String {

@@ -1,3 +1,4 @@
+import Clocks
 import Foundation
 import Testing
 
@@ -48,7 +49,7 @@ import Testing
     let body = "{\(Self.rest)}"
     for encoding in [String.Encoding.utf16LittleEndian, .utf16BigEndian, .utf32LittleEndian, .utf16] {
       let bytes = try #require(body.data(using: encoding))
-      let now = ContinuousClock.now
+      let now = Instant.now
       let answer = HTTPClient.Response(
         status: 200, fields: [], body: Array(bytes), requestedAt: now, receivedAt: now)
       #expect(throws: TokenError.self) { try TokenResponse(answer) }

@@ -1,3 +1,4 @@
+import Clocks
 import DevTenant
 import Foundation
 import Sockets
@@ -24,7 +25,7 @@ import Testing
     try await body(tenant, TokenSource(client: client, http: HTTPClient()))
   }
 
-  private func inSeconds(_ seconds: Double) -> ContinuousClock.Instant { .now.advanced(by: .seconds(seconds)) }
+  private func inSeconds(_ seconds: Double) -> Instant { .now.advanced(by: .seconds(seconds)) }
 
   /// The error that minting comes to.
   private func refusal(
@@ -39,7 +40,7 @@ import Testing
   @Test("A token is minted with one request, checked against a key set that is read once, and lives as long as it says")
   func mint() async throws {
     try await withTenant { tenant, source in
-      let before = ContinuousClock.now
+      let before = Instant.now
       let token = try await source.mint(grant, deadline: inSeconds(10))
       #expect(token.accessToken.value.split(separator: ".").count == 3)
       #expect(token.keyID != nil && token.upstreamRequestID != nil)
@@ -55,11 +56,11 @@ import Testing
   @Test("Life ends with exp where expires_in is missing, or says more", arguments: [Fault.noExpiresIn, .hugeExpiresIn])
   func life(_ fault: Fault) async throws {
     try await withTenant { _, source in
-      let before = ContinuousClock.now
+      let before = Instant.now
       let token = try await source.mint(Grant(audience: fault.audience), deadline: inSeconds(10))
       // exp is in whole seconds, so up to one second early.
       #expect(before.duration(to: token.expiresAt) > .seconds(86399))
-      #expect(ContinuousClock.now.duration(to: token.expiresAt) <= .seconds(86400))
+      #expect(Instant.now.duration(to: token.expiresAt) <= .seconds(86400))
     }
   }
 
@@ -95,7 +96,7 @@ import Testing
   @Test("A deadline that has passed costs no request, and one that passes ends the wait", arguments: [-1, 2])
   func deadline(_ seconds: Double) async throws {
     try await withTenant { tenant, source in
-      let start = ContinuousClock.now
+      let start = Instant.now
       let error = try await refusal(source, Grant(audience: Fault.stall.audience), within: seconds)
       #expect(error.code == .upstreamTimeout)
       #expect(start.duration(to: .now) < .seconds(9))

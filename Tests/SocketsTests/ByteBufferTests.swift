@@ -3,6 +3,16 @@ import Testing
 @testable import Sockets
 
 @Suite struct ByteBufferTests {
+  @Test("Numbers are written in decimal", arguments: [0, 9, 10, 99, 100, 86_399, UInt64.max])
+  func decimal(_ number: UInt64) {
+    var buffer = ByteBuffer()
+    buffer.append("=")
+    buffer.append(decimal: number)
+    let text = buffer.withBytes { bytes in String(decoding: bytes.indices.map { bytes[$0] }, as: UTF8.self) }
+    #expect(text == "=\(number)")
+    #expect(ByteBuffer.digits(of: number) == "\(number)".count)
+  }
+
   @Test("What is appended comes out in order, whatever the sizes")
   func order() {
     var buffer = ByteBuffer()

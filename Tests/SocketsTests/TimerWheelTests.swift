@@ -1,9 +1,10 @@
+import Clocks
 import Testing
 
 @testable import Sockets
 
 @Suite struct TimerWheelTests {
-  private let start = ContinuousClock.now
+  private let start = Instant.now
 
   private func expired(_ wheel: inout TimerWheel, at offset: Duration) -> [Int] {
     var due: [Int] = []

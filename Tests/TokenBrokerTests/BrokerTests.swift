@@ -1,3 +1,4 @@
+import Clocks
 import Logging
 import OAuth
 import Synchronization
@@ -9,7 +10,7 @@ import Testing
   private let key = TokenKey(client: "default", grant: Grant(audience: "https://api/"))
 
   private static func minted(_ name: String) -> MintedToken {
-    let now = ContinuousClock.now
+    let now = Instant.now
     return MintedToken(
       accessToken: AccessToken(name), scope: nil, keyID: nil, mintedAt: now,
       expiresAt: now.advanced(by: .seconds(3600)),

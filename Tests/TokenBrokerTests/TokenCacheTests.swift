@@ -1,14 +1,15 @@
+import Clocks
 import OAuth
 import Testing
 
 @testable import TokenBroker
 
 @Suite struct TokenCacheTests {
-  private let start = ContinuousClock.now
+  private let start = Instant.now
   private let key = TokenKey(client: "default", grant: Grant(audience: "https://api/"))
   private let unavailable = TokenError(code: .upstreamUnavailable, message: "down")
 
-  private func at(_ seconds: Double) -> ContinuousClock.Instant { start.advanced(by: .seconds(seconds)) }
+  private func at(_ seconds: Double) -> Instant { start.advanced(by: .seconds(seconds)) }
 
   private func minted(_ name: String, lifetime: Double, at seconds: Double = 0) -> MintedToken {
     MintedToken(

@@ -1,3 +1,4 @@
+import Clocks
 import ArgumentParser
 import OAuth
 
@@ -30,7 +31,7 @@ struct CheckCommand: AsyncParsableCommand {
         if let problem = Audience.problem(with: audience) {
           throw TokenError(code: .unknownAudience, message: problem)
         }
-        let deadline = ContinuousClock.now.advanced(by: configuration.requestTimeout)
+        let deadline = Instant.now.advanced(by: configuration.requestTimeout)
         let minted = try await source.mint(Grant(audience: audience), deadline: deadline)
         let seconds = minted.mintedAt.duration(to: minted.expiresAt).components.seconds
         print("ok      \(audience): a valid token, for \(seconds) s\(minted.scope.map { ", scope \($0)" } ?? "")")

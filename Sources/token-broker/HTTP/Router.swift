@@ -1,3 +1,4 @@
+import Clocks
 import HTTPServer
 import Logging
 import OAuth
@@ -31,12 +32,7 @@ final class Router: RequestHandler {
     name.reserveCapacity(Audience.maxBytes)
   }
 
-  func receive(_ publication: Broker.Publication) {
-    switch publication {
-    case .current(let token): tokens.insert(token)
-    case .withdrawn(let key): tokens.remove(key.grant)
-    }
-  }
+  func receive(_ change: TokenTable.Change) { tokens.apply(change) }
 
   // MARK: Routes
 
@@ -95,9 +91,9 @@ final class Router: RequestHandler {
     _ line: AccessLine?
   ) {
     if isPlain(head, bytes), PercentDecoder.decode(bytes, audience, into: &name),
-      let hit = tokens.find(name)?.response(.json, now: loop.now)
+      let hit = tokens.find(name), hit.send(.json, to: response, now: loop.now)
     {
-      return response.send(hit)
+      return
     }
     do throws(ProblemError) {
       try look(TokenQuery(audience: audience, head, bytes), accept: head.text(of: "accept", in: bytes), response, line)
@@ -124,17 +120,17 @@ final class Router: RequestHandler {
       throw ProblemError(
         404, "unknown_audience", "the broker's configuration does not list this audience", audience: audience)
     }
-    if query.demand.isPlain,
-      let hit = tokens.find(query.grant)?.response(representation, now: loop.now)
+    if query.demand.isPlain, let hit = tokens.find(query.grant),
+      hit.send(representation, to: response, now: loop.now)
     {
-      return response.send(hit)
+      return
     }
     guard let exchange = response.later() else { return }
     let key = TokenKey(client: services.client, grant: query.grant)
     Task { [broker = services.broker, demand = query.demand] in
       do throws(TokenError) {
         let token = try await broker.token(key, demand)
-        exchange.send(RenderedToken.response(token, representation, now: .now))
+        exchange.send(RenderedToken(token).response(representation, now: .now))
         line?.write(status: 200)
       } catch {
         let problem = Problem(error, audience: audience)
@@ -151,7 +147,7 @@ private struct AccessLine: Sendable {
   private let method: String
   private let path: String
   private let requestID: String
-  private let start = ContinuousClock.now
+  private let start = Instant.now
 
   init(_ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ response: ResponseWriter, _ log: Logger) {
     self.log = log

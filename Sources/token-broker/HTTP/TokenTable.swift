@@ -6,32 +6,41 @@ import TokenBroker
 /// Those asked for by audience alone are found with the bytes of a request, without making a key of them. Two audiences
 /// with the same hash share a place and drive each other out, which costs them a slower answer and nothing else.
 struct TokenTable {
-  private var plain: [Int: Entry] = [:]
-  private var others: [Grant: RenderedToken] = [:]
-
-  private struct Entry {
-    let audience: [UInt8]
-    let token: RenderedToken
+  enum Change: Sendable {
+    case insert(RenderedToken)
+    case remove(Grant)
   }
+
+  private var plain: [Int: RenderedToken] = [:]
+  private var others: [Grant: RenderedToken] = [:]
 
   /// The token for `audience`, with neither scope nor organization. The bytes need not be a valid audience.
   func find(_ audience: [UInt8]) -> RenderedToken? {
-    guard let entry = plain[Self.hash(audience)], entry.audience == audience else { return nil }
-    return entry.token
+    guard let token = plain[Self.hash(audience)], token.audience == audience else { return nil }
+    return token
   }
 
   func find(_ grant: Grant) -> RenderedToken? {
     grant.isPlain ? find(Array(grant.audience.utf8)) : others[grant]
   }
 
-  mutating func insert(_ token: CachedToken) {
-    let grant = token.key.grant
-    guard grant.isPlain else { return others[grant] = RenderedToken(token) }
-    let audience = Array(grant.audience.utf8)
-    plain[Self.hash(audience)] = Entry(audience: audience, token: RenderedToken(token))
+  mutating func apply(_ change: Change) {
+    switch change {
+    case .insert(let token): insert(token)
+    case .remove(let grant): remove(grant)
+    }
   }
 
-  mutating func remove(_ grant: Grant) {
+  private mutating func insert(_ token: RenderedToken) {
+    let grant = token.token.key.grant
+    if grant.isPlain {
+      plain[Self.hash(token.audience)] = token
+    } else {
+      others[grant] = token
+    }
+  }
+
+  private mutating func remove(_ grant: Grant) {
     guard grant.isPlain else { return others[grant] = nil }
     let audience = Array(grant.audience.utf8)
     let hash = Self.hash(audience)
@@ -43,6 +52,15 @@ struct TokenTable {
     var hasher = Hasher()
     unsafe audience.withUnsafeBytes { unsafe hasher.combine(bytes: $0) }
     return hasher.finalize()
+  }
+}
+
+extension TokenTable.Change {
+  init(_ publication: Broker.Publication) {
+    switch publication {
+    case .current(let token): self = .insert(RenderedToken(token))
+    case .withdrawn(let key): self = .remove(key.grant)
+    }
   }
 }
 

@@ -1,9 +1,9 @@
-import Glibc
+internal import Glibc
 
 /// The time of day, which tokens are dated in and which may be stepped: read only to relate a date to monotonic time.
-enum WallClock {
+package enum WallClock {
   /// Unix time in seconds, with their fraction.
-  static var now: Double {
+  package static var now: Double {
     var time = timespec()
     unsafe _ = clock_gettime(CLOCK_REALTIME, &time)
     return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9

@@ -1,0 +1,169 @@
+"""The servers that are compared: the broker, nginx twice, and a broker in Go. All on loopback, on ports of their own."""
+
+import http.client
+import json
+import os
+import pathlib
+import re
+import resource
+import socket
+import subprocess
+import time
+from urllib.parse import quote
+
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+def raise_descriptor_limit():
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def token_path(number=0):
+    """The path of an audience that the tenant knows."""
+    return "/token/" + quote(f"https://{number}.example.com/", safe="")
+
+
+class Peer:
+    """A server under test: its processes and where it answers."""
+
+    def __init__(self, name, command, port, environment=None, stderr=subprocess.DEVNULL):
+        self.name, self.port = name, port
+        started = time.monotonic()
+        self.process = subprocess.Popen(
+            command, env={"PATH": os.environ["PATH"], **(environment or {})}, stdout=subprocess.DEVNULL, stderr=stderr
+        )
+        deadline = started + 20
+        while True:
+            try:
+                self.get("/healthz")
+                break
+            except OSError:
+                if time.monotonic() > deadline or self.process.poll() is not None:
+                    raise SystemExit(f"{name} does not start")
+                time.sleep(0.0005)
+        self.seconds_to_first_answer = time.monotonic() - started
+
+    def get(self, path):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+    def url(self, path):
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    def pids(self):
+        children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        return [self.process.pid, *map(int, children.split())]
+
+    def cpu_seconds(self):
+        """User and system time of all its processes."""
+        total = 0
+        for pid in self.pids():
+            fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+            total += int(fields[11]) + int(fields[12])
+        return total / TICK
+
+    def kib(self, field="VmRSS"):
+        """Memory of all its processes; RssAnon leaves out what is mapped from files."""
+        status = (pathlib.Path(f"/proc/{pid}/status").read_text() for pid in self.pids())
+        return sum(int(re.search(rf"{field}:\s+(\d+)", text).group(1)) for text in status)
+
+    def stop(self):
+        self.process.terminate()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait(20)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+
+class Tenant:
+    """The development tenant, and the environment that makes a broker use it."""
+
+    def __init__(self, executable, audiences, directory):
+        self.process = subprocess.Popen([executable, str(audiences)], stdout=subprocess.PIPE, text=True)
+        facts = json.loads(self.process.stdout.readline())
+        certificate = directory / "tenant.pem"
+        certificate.write_text(facts.pop("certificate"))
+        self.environment = {**facts, "AUTH0_CA_FILE": str(certificate), "SSL_CERT_FILE": str(certificate)}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait(20)
+
+
+def broker(executable, tenant, preload=None, stderr=subprocess.DEVNULL):
+    port = free_port()
+    environment = {
+        **tenant.environment,
+        "BROKER_LISTEN": f"127.0.0.1:{port}",
+        "BROKER_ADMIN_LISTEN": "off",
+        "BROKER_LOG_LEVEL": "error",
+    }
+    if preload:
+        environment["LD_PRELOAD"] = str(preload)
+    return Peer("broker", [executable, "serve"], port, environment, stderr)
+
+
+def go_broker(executable, tenant):
+    port = free_port()
+    return Peer("Go", [str(executable)], port, {**tenant.environment, "BROKER_LISTEN": f"127.0.0.1:{port}"})
+
+
+# The same fields and bytes as the broker's answer, said outright or kept from an upstream that says it.
+NGINX = """
+{user}daemon off; pid {directory}/nginx.pid; error_log /dev/null; worker_processes auto;
+events {{ worker_connections 12000; }}
+http {{
+  access_log off; keepalive_requests 1000000000; default_type application/json;
+  client_body_temp_path {directory}/body; proxy_temp_path {directory}/proxy;
+  proxy_cache_path {directory}/cache keys_zone=tokens:10m;
+  server {{
+    listen 127.0.0.1:{port} reuseport;
+    add_header Cache-Control no-store; add_header Pragma no-cache; add_header X-Request-Id $request_id;
+    location / {{ {location} }}
+  }}
+  server {{
+    listen 127.0.0.1:{upstream};
+    location / {{ return 200 '{body}'; }}
+  }}
+}}
+"""
+
+
+def nginx(name, body, directory, caching):
+    port, upstream = free_port(), free_port()
+    location = f"return 200 '{body}';"
+    if caching:
+        location = f"proxy_pass http://127.0.0.1:{upstream}; proxy_cache tokens; proxy_cache_valid 200 1h;"
+    directory = directory / name.replace(" ", "-")
+    directory.mkdir()
+    configuration = directory / "nginx.conf"
+    configuration.write_text(
+        NGINX.format(
+            directory=directory, port=port, upstream=upstream, body=body, location=location,
+            # Started as root, its workers would be someone who may not enter the directory.
+            user="user root; " if os.geteuid() == 0 else "",
+        )
+    )
+    return Peer(name, ["nginx", "-e", "/dev/null", "-c", str(configuration)], port)

@@ -1,0 +1,39 @@
+import Synchronization
+
+/// The connections to one address, over all event loops, and whether one more is let in.
+final class ConnectionCount: Sendable {
+  enum Admission {
+    case regular
+    /// Beyond the limit: probes are answered, all else is told so.
+    case reserve
+  }
+
+  private let limit: Int
+  private let reserveLimit: Int
+  private let regular = Atomic(0)
+  private let reserve = Atomic(0)
+
+  init(_ limits: Limits) {
+    limit = limits.connections
+    reserveLimit = limits.reserve
+  }
+
+  /// Counts a new connection; nil when there is no room at all.
+  func admit() -> Admission? {
+    if Self.take(regular, limit) { return .regular }
+    return Self.take(reserve, reserveLimit) ? .reserve : nil
+  }
+
+  func closed(_ admission: Admission) {
+    switch admission {
+    case .regular: regular.subtract(1, ordering: .relaxed)
+    case .reserve: reserve.subtract(1, ordering: .relaxed)
+    }
+  }
+
+  private static func take(_ count: borrowing Atomic<Int>, _ limit: Int) -> Bool {
+    if count.add(1, ordering: .relaxed).newValue <= limit { return true }
+    count.subtract(1, ordering: .relaxed)
+    return false
+  }
+}
