@@ -33,7 +33,11 @@ final class Acceptor: EventHandler {
   private func acceptOne() -> Bool {
     do throws(SystemError) {
       guard let socket = try listener.accept() else { return false }
-      Connection.start(socket, binding: binding, tls: tls, server: server)
+      if let admission = server.admit(binding) {
+        Connection.start(socket, binding: binding, admission: admission, tls: tls, server: server)
+      } else {
+        refuse(socket)
+      }
       return true
     } catch {
       if error.isOfOneConnection || error.isOutOfDescriptors && refuseOne() { return true }
@@ -50,15 +54,16 @@ final class Acceptor: EventHandler {
     defer { spare = try? Descriptor.spare() }
     do throws(SystemError) {
       guard let socket = try listener.accept() else { return false }
-      // Nothing of TLS can be said with so little; the end of the connection says enough.
-      if tls == nil { Self.refuse(socket) }
+      refuse(socket)
       return true
     } catch {
       return false
     }
   }
 
-  private static func refuse(_ socket: consuming Descriptor) {
+  /// Says 503 without waiting for a request. With TLS that would take a handshake, so there the end says it.
+  private func refuse(_ socket: consuming Descriptor) {
+    if tls != nil { return }
     guard let stream = try? Stream(socket, tls: nil) else { return }
     let fields = [
       ("Retry-After", "1"), ("Cache-Control", "no-store"), ("Content-Length", "0"), ("Connection", "close"),

@@ -42,8 +42,10 @@ final class Connection: EventHandler {
     machine = HTTP1Connection(limits: server.limits(of: admission), now: server.loop.now)
   }
 
-  static func start(_ socket: consuming Descriptor, binding: Int, tls: TLSContext?, server: ServerLoop) {
-    guard let admission = server.admit(binding) else { return }
+  static func start(
+    _ socket: consuming Descriptor, binding: Int, admission: ConnectionCount.Admission, tls: TLSContext?,
+    server: ServerLoop
+  ) {
     guard let stream = try? Stream(socket, tls: tls) else { return server.closed(binding, admission) }
     let connection = Connection(stream, binding: binding, admission: admission, server: server)
     guard let registration = try? server.loop.add(connection.stream.number, for: .readable, connection) else {

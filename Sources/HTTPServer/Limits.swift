@@ -4,7 +4,7 @@ import Clocks
 package struct Limits: Sendable {
   /// Connections at once to each address, over all loops. Those beyond are told 503 `overloaded`, but for probes.
   package var connections = 10_000
-  /// Connections beyond the limit, likewise, that are still told so; any more are closed at once.
+  /// Connections beyond the limit, likewise, whose request is still read; any more get a bare 503 at once.
   package var reserve = 128
   package var requestLineBytes = 8 * 1024
   /// Then the connection is closed behind its answer, so that callers spread over the replicas again.
@@ -26,6 +26,14 @@ package struct Limits: Sendable {
   package var lingerTimeout = Duration.seconds(2)
 
   package init() {}
+
+  /// Lowers the limits on connections to what `descriptors` allow on so many addresses; half of them, and at most 1,024,
+  /// stay for all else: requests to the tenant, files, the listeners themselves.
+  package mutating func fit(descriptors: Int, addresses: Int) {
+    let room = max(8, (descriptors - min(descriptors / 2, 1024)) / max(1, addresses))
+    reserve = min(reserve, room / 4)
+    connections = min(connections, room - reserve)
+  }
 }
 
 /// `Limits` as a connection keeps to them: one for all that share them, with times in nanoseconds.

@@ -27,6 +27,10 @@
     append(bytes.span)
   }
 
+  package mutating func append(_ bytes: ArraySlice<UInt8>) {
+    append(bytes.span)
+  }
+
   package mutating func append(_ text: StaticString) {
     text.withUTF8Buffer { unsafe append($0.span) }
   }

@@ -21,6 +21,13 @@ package enum ThisProcess {
     _ = unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
   }
 
+  /// How many descriptors the process may have open.
+  package static var descriptorLimit: Int {
+    var limit = rlimit()
+    guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 1024 }
+    return Int(clamping: limit.rlim_cur)
+  }
+
   /// Cores this process may use: its CPU affinity, and not more than its cgroup's quota (version 2), rounded up.
   package static var usableCores: Int {
     let affinity = Int(clinux_affinity_cores())

@@ -20,6 +20,12 @@ struct Service {
     var limits = Limits()
     // The broker answers within the request's time; the server's own deadline only guards against its failing to.
     limits.requestTimeout = configuration.requestTimeout + .seconds(2)
+    limits.fit(descriptors: ThisProcess.descriptorLimit, addresses: bindings.count)
+    if limits.connections < Limits().connections {
+      log.warning(
+        "the limit on open files allows fewer connections than usual",
+        metadata: ["connections": "\(limits.connections)", "files": "\(ThisProcess.descriptorLimit)"])
+    }
     server = try Server(
       label: "http", bindings.map { Server.Binding($0) }, loops: configuration.workers, limits: limits)
   }

@@ -32,6 +32,85 @@ extension IntegrationTests {
       }
     }
 
+    @Test("Beyond the limit callers are told 503 or answered a probe; those connected stay; then there is room again")
+    func connectionFlood() async throws {
+      try await withTenant { tenant in
+        let broker = try await BrokerProcess(environment: tenant.environment, descriptors: 256)
+        #expect(broker.child.errors.contains("\"connections\":\"48\""), "\(broker.child.errors)")
+        let kept = try RawClient(port: broker.port)
+        try kept.send(Self.request)
+        _ = try await kept.readResponse()
+        var flood = try (0..<48).map { _ in try RawClient(port: broker.port) }
+        for path in ["/healthz", "/readyz"] {
+          let answer = try await Answer.curl([broker.url + path])
+          #expect(answer.status == 200)
+        }
+        let refused = try await broker.token(Self.api)
+        #expect(refused.status == 503)
+        #expect(refused.error == "overloaded")
+        #expect(refused.field("retry-after") == "1")
+
+        flood += try (0..<300).map { _ in try RawClient(port: broker.port) }
+        let last = try #require(flood.last)
+        #expect(try await last.readToEnd().hasPrefix("HTTP/1.1 503 "))
+        #expect(try await Answer.curl([broker.adminURL + "/healthz"]).status == 200)
+        try kept.send(Self.request)
+        #expect(try await kept.readResponse().head.hasPrefix("HTTP/1.1 200 "))
+
+        flood.removeAll()
+        let again = try await Answer.curl([
+          broker.url + "/token/\(Self.api)", "--retry", "50", "--retry-all-errors", "--retry-max-time", "20",
+        ])
+        #expect(again.status == 200)
+      }
+    }
+
+    @Test("Slow senders get 408 when their time is over, however they trickle; who never reads is reset; nothing spins")
+    func slowClients() async throws {
+      try await withBroker { _, broker in
+        #expect(try await broker.token(Self.api).status == 200)
+        let head = try RawClient(port: broker.port, timeout: 20)
+        let body = try RawClient(port: broker.port, timeout: 20)
+        let reader = try RawClient(port: broker.port, timeout: 1)
+        // Until nothing more is taken: from then on the broker waits for the reader, and requests wait for the broker.
+        do {
+          while true { try reader.send(String(repeating: Self.request, count: 100)) }
+        } catch is RawClient.Failure {}
+        let before = broker.processorTicks
+        try head.send("GET /token/\(Self.api) HTTP/1.1\r\nHost: a\r\nX-Slow: ")
+        try body.send("GET /token/\(Self.api) HTTP/1.1\r\nHost: a\r\nContent-Length: 10000\r\n\r\n")
+        async let slowHead = head.drip("a", pause: 100)
+        async let slowBody = body.drip("a", pause: 100)
+        async let isReset = reader.isReset(within: 30)
+        #expect(try await slowHead.hasPrefix("HTTP/1.1 408 "))
+        #expect(try await slowBody.hasPrefix("HTTP/1.1 408 "))
+        #expect(await isReset)
+        // Ten seconds of three stuck connections: a loop that turned on any of them would use up most of that.
+        #expect(broker.processorTicks - before < 200, "\(broker.processorTicks - before) ticks")
+        #expect(try await broker.token(Self.api).status == 200)
+      }
+    }
+
+    @Test("A storm of connections that leave at once leaves nothing behind, and no loop that spins")
+    func acceptStorm() async throws {
+      try await withBroker { _, broker in
+        #expect(try await broker.token(Self.api).status == 200)
+        let open = broker.openDescriptors
+        for number in 0..<6000 {
+          let client = try RawClient(port: broker.port)
+          if number % 3 == 0 { try client.send("GET /token/") }
+          if number % 2 == 0 { client.abandon() }
+        }
+        #expect(try await broker.token(Self.api).status == 200)
+        // A connection that says nothing is closed after the time for a header: a stretch with nothing else to do.
+        let silent = try RawClient(port: broker.port, timeout: 20)
+        let before = broker.processorTicks
+        #expect(try await silent.readToEnd() == "")
+        #expect(broker.processorTicks - before < 50, "\(broker.processorTicks - before) ticks")
+        #expect(broker.openDescriptors <= open)
+      }
+    }
+
     @Test("Idle connections and dripped headers by the thousand leave others served, at little memory each")
     func flood() async throws {
       try await withBroker { _, broker in

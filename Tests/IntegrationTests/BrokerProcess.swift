@@ -45,6 +45,18 @@ struct BrokerProcess {
     return status.firstMatch(of: /VmRSS:\s+(\d+)/).flatMap { Int($0.1) } ?? 0
   }
 
+  /// How many descriptors it has open.
+  var openDescriptors: Int {
+    (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(child.identifier)/fd").count) ?? 0
+  }
+
+  /// Processor time it has used, in clock ticks (proc(5)): a hundredth of a second each.
+  var processorTicks: Int {
+    let stat = (try? String(contentsOfFile: "/proc/\(child.identifier)/stat", encoding: .utf8)) ?? ""
+    let fields = stat[(stat.lastIndex(of: ")") ?? stat.startIndex)...].split(separator: " ")
+    return fields.count > 13 ? (Int(fields[12]) ?? 0) + (Int(fields[13]) ?? 0) : 0
+  }
+
   /// Asks for a token with the real curl; `path` is what follows `/token/`.
   func token(_ path: String, _ arguments: String...) async throws -> Answer {
     try await Answer.curl(["\(url)/token/\(path)"] + arguments)

@@ -56,6 +56,29 @@ public final class RawClient {
     }
   }
 
+  /// Sends `text` a byte at a time, the next one when `pause` milliseconds have brought nothing, again and again until
+  /// the peer answers or hangs up, at most 300 times; returns all it says until it closes.
+  public func drip(_ text: String, pause: Int32) async throws -> String {
+    let bytes = Array(text.utf8)
+    for sent in 0..<300 where await !isReady(for: POLLIN, within: pause) {
+      // What the peer says to it is what counts.
+      try? send([bytes[sent % bytes.count]])
+    }
+    return try await readToEnd()
+  }
+
+  /// Whether the peer resets the connection within so many seconds, though nothing is read from it.
+  public func isReset(within seconds: Int32) async -> Bool { await isReady(for: 0, within: seconds * 1000) }
+
+  private func isReady(for events: Int32, within milliseconds: Int32) async -> Bool {
+    await withCheckedContinuation { continuation in
+      queue.async { [descriptor] in
+        var entry = pollfd(fd: descriptor, events: Int16(events), revents: 0)
+        continuation.resume(returning: unsafe poll(&entry, 1, milliseconds) > 0)
+      }
+    }
+  }
+
   /// Ends the sending half.
   public func endOutput() { shutdown(descriptor, Int32(SHUT_WR)) }
 

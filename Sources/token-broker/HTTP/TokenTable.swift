@@ -16,7 +16,7 @@ struct TokenTable {
 
   /// The token for `audience`, with neither scope nor organization. The bytes need not be a valid audience.
   func find(_ audience: [UInt8]) -> RenderedToken? {
-    guard let token = plain[Self.hash(audience)], token.audience == audience else { return nil }
+    guard let token = plain[Self.hash(audience)], token.isFor(audience) else { return nil }
     return token
   }
 
@@ -44,7 +44,7 @@ struct TokenTable {
     guard grant.isPlain else { return others[grant] = nil }
     let audience = Array(grant.audience.utf8)
     let hash = Self.hash(audience)
-    if plain[hash]?.audience == audience { plain[hash] = nil }
+    if plain[hash]?.isFor(audience) == true { plain[hash] = nil }
   }
 
   /// Seeded anew in each process, so nobody can aim at a place.
