@@ -9,6 +9,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser.git", exact: "1.8.2"),
     .package(url: "https://github.com/apple/swift-asn1.git", exact: "1.7.4"),
     .package(url: "https://github.com/apple/swift-certificates.git", exact: "1.21.1"),
+    .package(url: "https://github.com/apple/swift-collections.git", exact: "1.6.0"),
     .package(url: "https://github.com/apple/swift-crypto.git", exact: "4.5.2"),
     .package(url: "https://github.com/apple/swift-log.git", exact: "1.16.2"),
     .package(url: "https://github.com/vapor/jwt-kit.git", exact: "5.7.1"),
@@ -20,7 +21,7 @@ let package = Package(
     .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
 
     // From the bottom up; no arrow points down this list.
-    .target(name: "Clocks", swiftSettings: settings),
+    .target(name: "Clocks", swiftSettings: simulatedSettings),
     .target(name: "Sockets", dependencies: ["Clocks", "CLinux", "COpenSSL"], swiftSettings: hotSettings),
     .target(name: "HTTPServer", dependencies: ["Clocks", "Sockets"], swiftSettings: hotSettings),
     .target(
@@ -33,8 +34,12 @@ let package = Package(
       swiftSettings: settings),
     .target(
       name: "TokenBroker",
-      dependencies: ["Clocks", "OAuth", .product(name: "Logging", package: "swift-log")],
-      swiftSettings: settings),
+      dependencies: [
+        "Clocks", "OAuth",
+        .product(name: "HeapModule", package: "swift-collections"),
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: simulatedSettings),
     .target(
       name: "DevTenant",
       dependencies: [
@@ -78,6 +83,13 @@ let package = Package(
       name: "TokenBrokerTests",
       dependencies: ["Clocks", "OAuth", "TokenBroker", .product(name: "Logging", package: "swift-log")],
       swiftSettings: settings),
+    // The simulator, as a test of a thousand seeds and as a program for more of them.
+    .target(
+      name: "Simulation",
+      dependencies: ["Clocks", "OAuth", "TokenBroker", .product(name: "HeapModule", package: "swift-collections")],
+      path: "Tests/Simulation", swiftSettings: simulatedSettings),
+    .testTarget(name: "SimulationTests", dependencies: ["Simulation"], swiftSettings: settings),
+    .executableTarget(name: "simulate", dependencies: ["Simulation"], path: "Tests/Simulate", swiftSettings: settings),
     .testTarget(
       name: "IntegrationTests", dependencies: ["Clocks", "DevTenant", "Sockets", "TestSupport", "token-broker"],
       swiftSettings: settings),
@@ -88,6 +100,11 @@ let package = Package(
 /// spend a tenth of its time on it, because loop-owned objects reach each other in ways the compiler cannot follow.
 var hotSettings: [SwiftSetting] {
   settings + [.unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))]
+}
+
+/// For what the simulator runs through: it plays a thousand histories in every test run, and unoptimised that takes minutes.
+var simulatedSettings: [SwiftSetting] {
+  settings + [.unsafeFlags(["-O"], .when(configuration: .debug))]
 }
 
 var settings: [SwiftSetting] {

@@ -50,6 +50,12 @@ package struct MintedToken: Sendable {
   package let quota: [QuotaBucket]
   package let upstreamRequestID: String?
 
+  /// `exp` in monotonic time, which no later step of the wall clock moves. `now` and `wallNow`, Unix time in seconds, are
+  /// the same moment.
+  package static func expiry(exp: Double, now: Instant, wallNow: Double) -> Instant {
+    now.advanced(by: .seconds(min(exp - wallNow, Double(TokenResponse.maxLifetime))))
+  }
+
   package init(
     accessToken: AccessToken, scope: String?, keyID: String?, mintedAt: Instant,
     expiresAt: Instant, quota: [QuotaBucket], upstreamRequestID: String?

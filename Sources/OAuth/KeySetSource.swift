@@ -10,7 +10,7 @@ actor KeySetSource {
 
   private let url: String
   private let http: HTTPClient
-  private var cache = KeySetCache()
+  private var cache = KeySetCache<KeySet>()
   private var fetching: Task<Void, Never>?
 
   private static let timeout = Duration.seconds(5)

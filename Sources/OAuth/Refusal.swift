@@ -39,7 +39,7 @@ struct Refusal {
     case 500...:
       return TokenError(
         code: .upstreamUnavailable, message: "the tenant failed with status \(response.status)",
-        retryAfter: RetryHint.wait(response, now: now) ?? .seconds(1))
+        retryAfter: RetryHint.wait(response, now: now))
     case 401: return misconfigured
     case 300..<400: return invalid("redirects, which is never followed")
     case 400, 403: return isJSON ? denied : blocked
@@ -84,8 +84,7 @@ struct Refusal {
   /// A 400 or 403 that no token endpoint wrote: something in front of it did.
   private var blocked: TokenError {
     TokenError(
-      code: .upstreamUnavailable, message: "something in front of the tenant answered with status \(response.status)",
-      retryAfter: .seconds(1))
+      code: .upstreamUnavailable, message: "something in front of the tenant answered with status \(response.status)")
   }
 
   private func invalid(_ what: String) -> TokenError {
@@ -93,8 +92,11 @@ struct Refusal {
   }
 
   private func rateLimited(now: Int) -> TokenError {
-    TokenError(
+    var error = TokenError(
       code: .upstreamRateLimited, message: "the tenant limits the rate of requests, or a quota is used up",
-      retryAfter: RetryHint.wait(response, now: now) ?? .seconds(1))
+      retryAfter: RetryHint.wait(response, now: now))
+    let exhausted = QuotaBucket.all(in: response).filter { $0.remaining == 0 }
+    error.isOfOrganization = !exhausted.isEmpty && exhausted.allSatisfy(\.isOfOrganization)
+    return error
   }
 }

@@ -38,13 +38,24 @@ package struct QuotaBucket: Sendable, Equatable {
   package let quota: Int
   package let remaining: Int
   package let resetsIn: Duration
+  /// Of the organization that was asked for; else of the client.
+  package let isOfOrganization: Bool
+
+  package init(name: String, quota: Int, remaining: Int, resetsIn: Duration, isOfOrganization: Bool = false) {
+    self.name = name
+    self.quota = quota
+    self.remaining = remaining
+    self.resetsIn = resetsIn
+    self.isOfOrganization = isOfOrganization
+  }
 
   static func all(in response: HTTPClient.Response) -> [QuotaBucket] {
-    ["auth0-client-quota-limit", "auth0-organization-quota-limit"].compactMap(response.field).flatMap(parse)
+    (response.field("auth0-client-quota-limit").map { parse($0) } ?? [])
+      + (response.field("auth0-organization-quota-limit").map { parse($0, isOfOrganization: true) } ?? [])
   }
 
   /// Reads `b=per_hour;q=10;r=7;t=3540,b=per_day;…`. A bucket that is not whole is passed over.
-  static func parse(_ text: String) -> [QuotaBucket] {
+  static func parse(_ text: String, isOfOrganization: Bool = false) -> [QuotaBucket] {
     text.filter { $0 != " " }.split(separator: ",").prefix(8).compactMap { bucket in
       var values: [Substring: Substring] = [:]
       for pair in bucket.split(separator: ";") {
@@ -55,7 +66,8 @@ package struct QuotaBucket: Sendable, Equatable {
         let seconds = number(values["t"])
       else { return nil }
       return QuotaBucket(
-        name: Printable.text(String(name), limit: 32), quota: quota, remaining: remaining, resetsIn: .seconds(seconds))
+        name: Printable.text(String(name), limit: 32), quota: quota, remaining: remaining, resetsIn: .seconds(seconds),
+        isOfOrganization: isOfOrganization)
     }
   }
 

@@ -28,8 +28,10 @@ package struct TokenError: Error, Sendable, Equatable {
 
   package var code: Code
   package var message: String
-  /// When asking again may help; nil where it would not.
+  /// When asking again may help, where that is known.
   package var retryAfter: Duration?
+  /// The limit is one of the organization, not of the whole client.
+  package var isOfOrganization = false
   /// The tenant's own status and request id, for the log.
   package var upstreamStatus: Int?
   package var upstreamRequestID: String?
@@ -55,8 +57,7 @@ package struct TokenError: Error, Sendable, Equatable {
       self.init(code: .invalidUpstreamResponse, message: "the tenant's answer is over the limit of 1 MiB")
     case .connect, .tls, .exchange:
       self.init(
-        code: .upstreamUnavailable, message: "the tenant cannot be reached: \(failure.message)", retryAfter: .seconds(1)
-      )
+        code: .upstreamUnavailable, message: "the tenant cannot be reached: \(failure.message)")
     }
   }
 

@@ -117,8 +117,7 @@ package final class TokenSource: Sendable {
     } catch {
       throw TokenError(error)
     }
-    let left = min(exp - wallNow, Double(TokenResponse.maxLifetime))
-    return try Proof(keyID: header.keyID, expiresAt: now.advanced(by: .seconds(left)))
+    return try Proof(keyID: header.keyID, expiresAt: MintedToken.expiry(exp: exp, now: now, wallNow: wallNow))
   }
 
   /// Tries `read` until it has its keys. Meanwhile a token that was minted is held: a new one would fare no better.
@@ -132,8 +131,7 @@ package final class TokenSource: Sendable {
         guard error.retryAt < deadline, (try? await Task.sleep(until: error.retryAt)) != nil else {
           throw TokenError(
             code: .upstreamUnavailable,
-            message: "the tenant's signing keys cannot be read, so its token cannot be checked",
-            retryAfter: .seconds(1))
+            message: "the tenant's signing keys cannot be read, so its token cannot be checked")
         }
       }
     }

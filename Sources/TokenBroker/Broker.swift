@@ -21,7 +21,8 @@ package actor Broker {
   private let log: Logger
   private var waiting: [TokenCache.WaiterID: CheckedContinuation<Result<CachedToken, TokenError>, Never>] = [:]
   private var lastWaiter: TokenCache.WaiterID = 0
-  private var timer: Task<Void, Never>?
+  /// Sleeps until the cache has something to do.
+  private var alarm: (at: Instant, task: Task<Void, Never>)?
 
   /// - Parameters:
   ///   - requestTimeout: how long a caller waits for a token at the most.
@@ -50,6 +51,20 @@ package actor Broker {
     return try result.get()
   }
 
+  /// A token is used though it is due to be replaced.
+  package func used(_ key: TokenKey) { perform(cache.used(key, now: .now)) }
+
+  /// The tenant publishes exactly these keys, as of `asked`.
+  package func keySetChanged(_ keyIDs: Set<String>, client: String, asked: Instant) {
+    perform(cache.keySetChanged(keyIDs, client: client, asked: asked, now: .now))
+  }
+
+  /// The client has other credentials now, so what was said of the old ones counts no more.
+  package func credentialsChanged(client: String) {
+    health.accepted(client: client)
+    perform(cache.credentialsChanged(client: client, now: .now))
+  }
+
   private func perform(_ actions: [TokenCache.Action]) {
     for action in actions {
       switch action {
@@ -59,7 +74,7 @@ package actor Broker {
       case .withdraw(let key): publish(.withdrawn(key))
       }
     }
-    scheduleExpiry()
+    setAlarm()
   }
 
   private func fetch(_ key: TokenKey) {
@@ -72,6 +87,7 @@ package actor Broker {
         result = .failure(error)
       }
       report(result, for: key, took: started.duration(to: .now))
+      cache.enter(month: WallClock.month)
       perform(cache.fetched(key, result, now: .now))
     }
   }
@@ -99,14 +115,17 @@ package actor Broker {
     }
   }
 
-  /// One sleeping task at a time, for the earliest deadline when it was started.
-  private func scheduleExpiry() {
-    guard timer == nil, let deadline = cache.nextDeadline else { return }
-    timer = Task {
-      try? await Task.sleep(until: deadline)
-      timer = nil
-      perform(cache.expireWaiters(now: .now))
+  /// One task sleeps, until the next event. Where that comes to be later, the task finds nothing to do, once.
+  private func setAlarm() {
+    guard let next = cache.nextEvent else { return }
+    if let alarm, alarm.at <= next { return }
+    alarm?.task.cancel()
+    let task = Task {
+      guard (try? await Task.sleep(until: next)) != nil else { return }
+      alarm = nil
+      perform(cache.advance(now: .now))
     }
+    alarm = (next, task)
   }
 }
 

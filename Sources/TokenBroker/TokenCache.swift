@@ -1,8 +1,10 @@
 package import Clocks
+import HeapModule
 package import OAuth
 
-/// Which token is held for which key, who waits for it and what is being fetched: a value that takes the time and
-/// returns what to do. It knows no clock, no network and no task, so that a test can play any history through it.
+/// Which token is held for which key, who waits for it, what is being fetched, and what is remembered of failures: a value
+/// that takes the time and returns what to do. It knows no clock, no network and no task, so that any history can be
+/// played through it.
 package struct TokenCache {
   package typealias WaiterID = UInt64
 
@@ -11,9 +13,12 @@ package struct TokenCache {
     package var minRemaining = Duration.seconds(30)
     /// A token younger than this is the freshest there is.
     package var minRefreshInterval = Duration.seconds(30)
+    /// How long before its end a token in use is replaced; nil: by its lifetime.
+    package var refreshBefore: Duration?
     package var maxEntries = 100_000
-    /// Requests waiting for fetches, over all keys.
+    /// Requests waiting for fetches, over all keys; half of them for keys that have never yielded a token.
     package var maxWaiters = 20_000
+    package var client = ClientGate.Rules()
 
     package init() {}
   }
@@ -24,116 +29,361 @@ package struct TokenCache {
     case answer(WaiterID, Result<CachedToken, TokenError>)
     /// The current token of its key, for everyone who hands tokens out.
     case publish(CachedToken)
-    /// The key's token was evicted.
+    /// The key's token is not held any more.
     case withdraw(TokenKey)
   }
 
   private struct Entry {
+    enum Fetch {
+      case none, queued, running
+    }
+
     var token: CachedToken?
-    var isFetching = false
+    var fetch = Fetch.none
     var waiters: [Waiter] = []
-    // What is remembered of failures will stand here: until then each request after one asks upstream again.
+    var failure: Failure?
+    /// It has never yielded a token.
+    var isStranger = true
+    var isRunningAsStranger = false
+    /// When `look` is due.
+    var lookAt = Instant.distantFuture
+
+    /// What is kept longer when room runs out.
+    var worth: (Int, Int64) { (token?.lastUsed ?? .min, failure?.until.nanoseconds ?? .min) }
   }
 
   private struct Waiter {
     let id: WaiterID
-    let minTTL: Duration
+    let demand: Demand
     let deadline: Instant
   }
 
-  private let rules: Rules
-  private var entries: [TokenKey: Entry] = [:]
-  private var waiterCount = 0
+  private struct Client {
+    var gate: ClientGate
+    var queue = FetchQueue()
+    var wakeAt = Instant.distantFuture
+  }
 
-  package init(rules: Rules = Rules()) {
+  private struct Look: Comparable {
+    let at: Instant
+    let key: TokenKey
+
+    static func < (left: Look, right: Look) -> Bool { left.at < right.at }
+  }
+
+  private let rules: Rules
+  private var random: SeededGenerator
+  private var entries: [TokenKey: Entry] = [:]
+  private var clients: [String: Client] = [:]
+  /// When which entry is to be looked at; those that do not say what the entry says are out of date.
+  private var looks = Heap<Look>()
+  private var waiterCount = 0
+  private var strangerWaiterCount = 0
+  private var actions: [Action] = []
+  private var month = 0
+
+  /// A refusal is remembered this long beyond its time, so that the next one counts as a repetition.
+  private static let grudge = Duration.seconds(600)
+
+  package init(rules: Rules = Rules(), seed: UInt64 = .random(in: .min ... .max)) {
     self.rules = rules
+    random = SeededGenerator(seed: seed)
   }
 
   package var count: Int { entries.count }
+
+  // MARK: What happens
 
   /// A request for a token, to be answered by `deadline`.
   package mutating func request(
     _ key: TokenKey, _ demand: Demand, waiter: WaiterID, deadline: Instant, now: Instant
   ) -> [Action] {
-    var entry = entries[key] ?? Entry()
-    if let token = entry.token, token.isServable(at: now),
-      demand.accepts(token, minRefreshInterval: rules.minRefreshInterval, now: now)
-    {
-      token.markUsed(at: now)
-      return [.answer(waiter, .success(token))]
-    }
-    guard waiterCount < rules.maxWaiters else {
-      return [.answer(waiter, .failure(.overloaded))]
-    }
-    waiterCount += 1
-    entry.waiters.append(Waiter(id: waiter, minTTL: demand.minTTL, deadline: deadline))
-    let starts = !entry.isFetching
-    entry.isFetching = true
-    entries[key] = entry
-    return starts ? [.fetch(key)] : []
+    changing(key.client, now) { cache in cache.ask(key, Waiter(id: waiter, demand: demand, deadline: deadline), now) }
   }
 
   /// What a fetch came to. A failure leaves the current token as it is.
   package mutating func fetched(
     _ key: TokenKey, _ result: Result<MintedToken, TokenError>, now: Instant
   ) -> [Action] {
-    guard var entry = entries[key], entry.isFetching else { return [] }
-    let waiters = entry.waiters
-    waiterCount -= waiters.count
-    entry.waiters = []
-    entry.isFetching = false
+    guard entries[key]?.fetch == .running else { return [] }
+    return changing(key.client, now) { cache in cache.finish(key, result, now) }
+  }
 
-    var actions: [Action] = []
-    let outcome = result.flatMap { minted in
-      let token = CachedToken(key: key, minted: minted, rules: rules, now: now)
-      return token.isServable(at: now) ? .success(token) : .failure(TokenError.expiredOnArrival)
+  /// A token is used though it is due to be replaced (`CachedToken.isFirstUseWhenDue`).
+  package mutating func used(_ key: TokenKey, now: Instant) -> [Action] {
+    changing(key.client, now) { cache in cache.look(key, now) }
+  }
+
+  /// The tenant publishes exactly these keys, as of `asked`: tokens signed before with any other are worth nothing.
+  package mutating func keySetChanged(_ keyIDs: Set<String>, client: String, asked: Instant, now: Instant) -> [Action] {
+    changing(client, now) { cache in
+      for (key, entry) in cache.entries where key.client == client {
+        guard let token = entry.token, token.minted.mintedAt < asked, let id = token.minted.keyID,
+          !keyIDs.contains(id)
+        else { continue }
+        cache.entries[key]?.token = nil
+        cache.actions.append(.withdraw(key))
+        cache.look(key, now)
+      }
     }
-    if case .success(let token) = outcome {
-      entry.token = token
-      actions.append(.publish(token))
+  }
+
+  /// The client has other credentials now.
+  package mutating func credentialsChanged(client: String, now: Instant) -> [Action] {
+    changing(client, now) { cache in
+      cache.clients[client]?.gate.credentialsChanged()
+      for (key, entry) in cache.entries
+      where key.client == client && entry.failure?.error.code == .brokerMisconfigured {
+        cache.entries[key]?.failure = nil
+      }
     }
-    entries[key] = entry.token == nil ? nil : entry
-    actions += waiters.map { .answer($0.id, Self.answer(to: $0, outcome, current: entry.token, now: now)) }
-    return actions + evict()
+  }
+
+  /// Months of allotments, told as any number that grows.
+  package mutating func enter(month: Int) {
+    self.month = month
+    for client in clients.keys { clients[client]?.gate.enter(month: month) }
+  }
+
+  /// What is due by `now`.
+  package mutating func advance(now: Instant) -> [Action] {
+    while let first = looks.min, first.at <= now {
+      looks.removeMin()
+      if entries[first.key]?.lookAt == first.at { look(first.key, now) }
+    }
+    for client in Array(clients.keys) { pump(client, now) }
+    return takeActions()
+  }
+
+  /// When `advance` is due; nil when nothing is.
+  package var nextEvent: Instant? {
+    let next = min(looks.min?.at ?? .distantFuture, clients.values.map(\.wakeAt).min() ?? .distantFuture)
+    return next == .distantFuture ? nil : next
+  }
+
+  private mutating func changing(_ client: String, _ now: Instant, _ change: (inout TokenCache) -> Void) -> [Action] {
+    if clients[client] == nil {
+      clients[client] = Client(gate: ClientGate(rules: rules.client, now: now))
+      clients[client]?.gate.enter(month: month)
+    }
+    change(&self)
+    pump(client, now)
+    evict()
+    return takeActions()
+  }
+
+  private mutating func takeActions() -> [Action] {
+    defer { actions = [] }
+    return actions
+  }
+
+  // MARK: Requests
+
+  private mutating func ask(_ key: TokenKey, _ waiter: Waiter, _ now: Instant) {
+    let token = entries[key]?.token.flatMap { $0.isServable(at: now) ? $0 : nil }
+    if let token, accepts(token, waiter.demand, now) {
+      token.markUsed(at: now)
+      actions.append(.answer(waiter.id, .success(token)))
+      return
+    }
+    if let error = remembered(key, now) {
+      actions.append(.answer(waiter.id, Self.answer(to: waiter, error, current: token, now: now)))
+      return
+    }
+    let isStranger = entries[key]?.isStranger ?? true
+    guard waiterCount < rules.maxWaiters, !isStranger || strangerWaiterCount < rules.maxWaiters / 2 else {
+      actions.append(.answer(waiter.id, .failure(.overloaded)))
+      return
+    }
+    entries[key, default: Entry()].waiters.append(waiter)
+    waiterCount += 1
+    if isStranger { strangerWaiterCount += 1 }
+    enqueue(key, .demanded, now)
+    if waiter.deadline < entries[key]?.lookAt ?? .distantFuture { schedule(key, at: waiter.deadline) }
+  }
+
+  private func accepts(_ token: CachedToken, _ demand: Demand, _ now: Instant) -> Bool {
+    if demand.accepts(token, minRefreshInterval: rules.minRefreshInterval, now: now) { return true }
+    // At the reserve of a month's allotment nobody gets a token just to have a newer one.
+    return clients[token.key.client]?.gate.isAtReserve == true
+  }
+
+  /// What is known to go wrong now; nil where asking is worth it, or under way.
+  private func remembered(_ key: TokenKey, _ now: Instant) -> TokenError? {
+    if entries[key]?.fetch == .running { return nil }
+    if let failure = entries[key]?.failure, now < failure.until { return failure.told(at: now) }
+    return clients[key.client]?.gate.refusal(for: key, now: now)
+  }
+
+  /// Takes out the entry's waiters that `isLeaving` names.
+  private mutating func release(_ key: TokenKey, where isLeaving: (Waiter) -> Bool = { _ in true }) -> [Waiter] {
+    guard let waiters = entries[key]?.waiters else { return [] }
+    let leaving = waiters.filter(isLeaving)
+    if leaving.isEmpty { return [] }
+    entries[key]?.waiters = waiters.filter { !isLeaving($0) }
+    waiterCount -= leaving.count
+    if entries[key]?.isStranger == true { strangerWaiterCount -= leaving.count }
+    return leaving
   }
 
   /// A passing fault upstream is kept from a caller who wanted a newer token, as long as the current one will do.
   private static func answer(
-    to waiter: Waiter, _ outcome: Result<CachedToken, TokenError>, current: CachedToken?, now: Instant
+    to waiter: Waiter, _ error: TokenError, current: CachedToken?, now: Instant
   ) -> Result<CachedToken, TokenError> {
-    guard case .failure(let error) = outcome, error.code.isPassing, let current, current.isServable(at: now),
-      now.duration(to: current.minted.expiresAt) >= waiter.minTTL
-    else { return outcome }
+    let isPlain = waiter.demand.isPlain
+    guard isPlain || error.code.isPassing, let current, current.isServable(at: now),
+      now.duration(to: current.minted.expiresAt) >= waiter.demand.minTTL
+    else { return .failure(error) }
     return .success(current)
   }
 
-  /// Answers the waiters whose deadline has passed. Their fetch goes on, for the others and for the next.
-  package mutating func expireWaiters(now: Instant) -> [Action] {
-    var actions: [Action] = []
-    for key in entries.keys {
-      guard let waiters = entries[key]?.waiters, waiters.contains(where: { $0.deadline <= now }) else { continue }
-      let late = waiters.filter { $0.deadline <= now }
-      entries[key]?.waiters = waiters.filter { $0.deadline > now }
-      waiterCount -= late.count
-      actions += late.map { .answer($0.id, .failure(.timedOut)) }
+  // MARK: Fetching
+
+  private mutating func enqueue(_ key: TokenKey, _ rank: FetchQueue.Rank, _ now: Instant) {
+    guard let fetch = entries[key]?.fetch, fetch != .running else { return }
+    // What is queued for somebody stays so.
+    if fetch == .queued, rank == .ahead || entries[key]?.waiters.count != 1 { return }
+    entries[key]?.fetch = .queued
+    let urgency = entries[key]?.token?.servableUntil ?? now
+    clients[key.client]?.queue.insert(key, rank, urgency: urgency, isStranger: entries[key]?.isStranger ?? true)
+  }
+
+  /// Starts as many of the client's fetches as may go out now.
+  private mutating func pump(_ client: String, _ now: Instant) {
+    // Taken out while it changes: a copy of the queue would be made otherwise.
+    guard var state = clients.removeValue(forKey: client) else { return }
+    var gate = state.gate
+    while let key = state.queue.next({ gate.admit(isStranger: $0, now: now) }) {
+      let isStranger = entries[key]?.isStranger == true
+      entries[key]?.fetch = .running
+      entries[key]?.isRunningAsStranger = isStranger
+      actions.append(.fetch(key))
     }
-    return actions
+    state.gate = gate
+    state.wakeAt = state.queue.isEmpty ? .distantFuture : gate.nextChange(now: now) ?? .distantFuture
+    clients[client] = state
   }
 
-  /// When `expireWaiters` is due; nil when nobody waits.
-  package var nextDeadline: Instant? {
-    waiterCount == 0 ? nil : entries.values.lazy.flatMap(\.waiters).map(\.deadline).min()
+  private mutating func finish(_ key: TokenKey, _ result: Result<MintedToken, TokenError>, _ now: Instant) {
+    guard let entry = entries[key] else { return }
+    entries[key]?.fetch = .none
+    let isOfClient =
+      clients[key.client]?.gate.finished(
+        key, isStranger: entry.isRunningAsStranger, result, now: now, random: &random) ?? false
+    let waiters = release(key)
+    let outcome = result.flatMap { minted in
+      let predecessor = waiters.isEmpty ? entry.token : nil
+      let token = CachedToken(key: key, minted: minted, rules: rules, inPlaceOf: predecessor, now: now)
+      return token.isServable(at: now) ? .success(token) : .failure(TokenError.expiredOnArrival)
+    }
+    switch outcome {
+    case .success(let token):
+      entries[key]?.token = token
+      entries[key]?.failure = nil
+      entries[key]?.isStranger = false
+      actions.append(.publish(token))
+      for waiter in waiters { actions.append(.answer(waiter.id, .success(token))) }
+    case .failure(let error):
+      let failure = Failure(error, after: entry.failure, now: now, random: &random)
+      if !isOfClient { entries[key]?.failure = failure }
+      let told = remembered(key, now) ?? error
+      for waiter in waiters {
+        actions.append(.answer(waiter.id, Self.answer(to: waiter, told, current: entry.token, now: now)))
+      }
+    }
+    look(key, now)
+    if clients[key.client]?.gate.isShut(now: now) == true { refuseWaiting(key.client, now) }
   }
 
-  /// Over the limit, the sixteenth part that was used longest ago goes: one at a time would mean a search each time.
-  private mutating func evict() -> [Action] {
-    guard entries.count > rules.maxEntries else { return [] }
-    let idle = entries.filter { !$0.value.isFetching }
-    let oldest = idle.sorted { ($0.value.token?.lastUsed ?? 0) < ($1.value.token?.lastUsed ?? 0) }
+  /// The client is shut out for a while: those who wait for their turn are told at once.
+  private mutating func refuseWaiting(_ client: String, _ now: Instant) {
+    for key in clients[client]?.queue.keys ?? [] where entries[key]?.waiters.isEmpty == false {
+      guard let error = remembered(key, now) else { continue }
+      for waiter in release(key) {
+        let answer = Self.answer(to: waiter, error, current: entries[key]?.token, now: now)
+        actions.append(.answer(waiter.id, answer))
+      }
+      clients[client]?.queue.remove(key)
+      entries[key]?.fetch = .none
+      look(key, now)
+    }
+  }
+
+  // MARK: Time
+
+  /// Does what is due for an entry, and settles when to look again.
+  private mutating func look(_ key: TokenKey, _ now: Instant) {
+    for waiter in release(key, where: { $0.deadline <= now }) {
+      actions.append(.answer(waiter.id, .failure(.timedOut)))
+    }
+    if let token = entries[key]?.token, !token.isServable(at: now) {
+      entries[key]?.token = nil
+      actions.append(.withdraw(key))
+    }
+    if isRefreshDue(key, now) { enqueue(key, .ahead, now) }
+    abandonIfUnwanted(key)
+    guard let entry = entries[key] else { return }
+    if let next = nextLook(entry, now) { schedule(key, at: next) } else { entries[key] = nil }
+  }
+
+  private func isRefreshDue(_ key: TokenKey, _ now: Instant) -> Bool {
+    guard let entry = entries[key], entry.fetch == .none, let token = entry.token, now >= token.refreshAt, token.isInUse
+    else { return false }
+    return now >= nextRefresh(entry, token, now)
+  }
+
+  /// When the token is to be replaced, as failures, limits and a scarce quota allow.
+  private func nextRefresh(_ entry: Entry, _ token: CachedToken, _ now: Instant) -> Instant {
+    var next = token.refreshAt
+    if let failure = entry.failure { next = max(next, failure.until) }
+    guard let gate = clients[token.key.client]?.gate else { return next }
+    if token.servableUntil > gate.scarceUntil { next = max(next, gate.scarceUntil) }
+    return next
+  }
+
+  /// Nobody waits any more for a token that was not yet asked for, and no token is to be replaced.
+  private mutating func abandonIfUnwanted(_ key: TokenKey) {
+    guard let entry = entries[key], entry.fetch == .queued, entry.waiters.isEmpty, entry.token == nil else { return }
+    clients[key.client]?.queue.remove(key)
+    entries[key]?.fetch = .none
+  }
+
+  /// nil: there is nothing left to remember.
+  private func nextLook(_ entry: Entry, _ now: Instant) -> Instant? {
+    var next = entry.waiters.map(\.deadline).min()
+    func consider(_ instant: Instant) { next = min(next ?? instant, instant) }
+    if let token = entry.token {
+      consider(token.servableUntil)
+      let refresh = nextRefresh(entry, token, now)
+      if entry.fetch == .none, refresh > now { consider(refresh) }
+    } else if let failure = entry.failure {
+      consider(max(failure.until.advanced(by: Self.grudge), now.advanced(by: .seconds(1))))
+      if now >= failure.until.advanced(by: Self.grudge), entry.fetch == .none, entry.waiters.isEmpty { return nil }
+    } else if entry.fetch != .none {
+      consider(.distantFuture)
+    }
+    return next
+  }
+
+  private mutating func schedule(_ key: TokenKey, at instant: Instant) {
+    if entries[key]?.lookAt == instant { return }
+    entries[key]?.lookAt = instant
+    if instant != .distantFuture { looks.insert(Look(at: instant, key: key)) }
+    if looks.count > 2 * entries.count + 1024 {
+      looks = Heap(looks.unordered.filter { entries[$0.key]?.lookAt == $0.at })
+    }
+  }
+
+  /// Over the limit the sixteenth part goes: what holds no token first, the oldest failures, then the tokens used longest
+  /// ago. One at a time would mean a search each time.
+  private mutating func evict() {
+    guard entries.count > rules.maxEntries else { return }
+    let idle = entries.filter { $0.value.fetch == .none && $0.value.waiters.isEmpty }
+    let oldest = idle.sorted { $0.value.worth < $1.value.worth }
     let excess = entries.count - rules.maxEntries
-    return oldest.prefix(max(excess, rules.maxEntries / 16)).map { key, _ in
+    for (key, entry) in oldest.prefix(max(excess, rules.maxEntries / 16)) {
       entries[key] = nil
-      return .withdraw(key)
+      if entry.token != nil { actions.append(.withdraw(key)) }
     }
   }
 }

@@ -55,7 +55,7 @@ import Testing
 
   @Test("A set is kept for five minutes, and an unknown key refetches it once in thirty seconds")
   func freshness() throws {
-    var cache = KeySetCache()
+    var cache = KeySetCache<KeySet>()
     #expect(cache.wantsFetch(isKnown: false, now: at(0)))
     cache.fetched(try set(), now: at(0))
     #expect(!cache.wantsFetch(isKnown: false, now: at(29.9)), "even when the set is empty")
@@ -66,7 +66,7 @@ import Testing
 
   @Test("While the endpoint fails the old set is kept, and it is asked ever more rarely")
   func failures() throws {
-    var cache = KeySetCache()
+    var cache = KeySetCache<KeySet>()
     cache.fetched(try set(rsa("a")), now: at(0))
     var now = 300.0
     var waits: [Double] = []

@@ -77,6 +77,7 @@ import Testing
     #expect(health.reasonsNotReady(at: .now) == ["client 'default': Auth0 refuses the client"])
     #expect(health.reasonsNotReady(at: .now.advanced(by: .seconds(61))).isEmpty, "what is known grows old")
     accepted.store(true, ordering: .relaxed)
+    await broker.credentialsChanged(client: "default")
     _ = try await broker.token(key)
     #expect(health.reasonsNotReady(at: .now).isEmpty)
     health.drain()

@@ -45,6 +45,9 @@ final class RenderedToken: Sendable {
     audience.count == audienceEnd && bytes.prefix(audienceEnd).elementsEqual(audience)
   }
 
+  /// True for the first request that comes when the token is due to be replaced.
+  func isFirstUseWhenDue(_ now: Instant) -> Bool { now >= refreshAt && token.isFirstUseWhenDue() }
+
   /// Answers with the token; false when it may not be served any more.
   func send(_ representation: Representation, to response: ResponseWriter, now: Instant) -> Bool {
     guard now < servableUntil else { return false }

@@ -91,7 +91,7 @@ final class Router: RequestHandler {
     _ line: AccessLine?
   ) {
     if isPlain(head, bytes), PercentDecoder.decode(bytes, audience, into: &name),
-      let hit = tokens.find(name), hit.send(.json, to: response, now: loop.now)
+      let hit = tokens.find(name), serve(hit, .json, response)
     {
       return
     }
@@ -109,6 +109,15 @@ final class Router: RequestHandler {
     return bytes.equals("*/*", at: accept) || bytes.equals("application/json", at: accept)
   }
 
+  /// Answers with a token that is held; false if it may not be served any more.
+  private func serve(_ token: RenderedToken, _ representation: Representation, _ response: ResponseWriter) -> Bool {
+    guard token.send(representation, to: response, now: loop.now) else { return false }
+    if token.isFirstUseWhenDue(loop.now) {
+      Task { [broker = services.broker, key = token.token.key] in await broker.used(key) }
+    }
+    return true
+  }
+
   private func look(
     _ query: TokenQuery, accept: String?, _ response: ResponseWriter, _ line: AccessLine?
   ) throws(ProblemError) {
@@ -120,11 +129,7 @@ final class Router: RequestHandler {
       throw ProblemError(
         404, "unknown_audience", "the broker's configuration does not list this audience", audience: audience)
     }
-    if query.demand.isPlain, let hit = tokens.find(query.grant),
-      hit.send(representation, to: response, now: loop.now)
-    {
-      return
-    }
+    if query.demand.isPlain, let hit = tokens.find(query.grant), serve(hit, representation, response) { return }
     guard let exchange = response.later() else { return }
     let key = TokenKey(client: services.client, grant: query.grant)
     Task { [broker = services.broker, demand = query.demand] in
@@ -171,6 +176,6 @@ extension Problem {
   init(_ error: TokenError, audience: String) {
     self.init(
       error.code.status, error.code.rawValue, error.message, audience: audience,
-      retryAfter: error.retryAfter.map { max(1, $0.wholeSecondsUp) })
+      retryAfter: error.code.status == 503 ? max(1, error.retryAfter?.wholeSecondsUp ?? 1) : nil)
   }
 }

@@ -1,0 +1,148 @@
+package import TokenBroker
+
+/// One history to be played: what the keys are like, and what happens when. All of it follows from the seed.
+package struct Scenario: Sendable {
+  /// Seconds of virtual time since the start.
+  package typealias Seconds = Double
+
+  package enum Step: Sendable {
+    /// So many callers ask for a key at once; each waits at most `patience`.
+    case call(key: Int, callers: Int, ask: Ask, patience: Seconds)
+    /// Callers on loops that find a token in their table.
+    case fault(Fault, lasting: Seconds)
+    /// The tenant signs with a new key; the old one is withdrawn from the key set, or published on.
+    case rotateKey(revoking: Bool)
+    /// The broker looks at the key set, as it does from time to time.
+    case pollKeySet
+    /// The broker's wall clock is set, forward or back.
+    case stepWallClock(Seconds)
+    /// The broker's process starts anew, with nothing in memory.
+    case restart
+    /// The broker is given other credentials.
+    case changeCredentials
+    /// Many audiences that the tenant does not know are asked for.
+    case flood(strangers: Int)
+  }
+
+  package enum Ask: Sendable {
+    case any, fresh
+    case lasting(Seconds)
+  }
+
+  package enum Fault: Sendable {
+    /// Every request fails after a while.
+    case outage
+    /// Requests fail now and then.
+    case flaky
+    /// More requests than so many a minute are refused, and told when to come back, or not.
+    case limit(perMinute: Int, isAnnounced: Bool)
+    case refusesCredentials
+    /// The key set cannot be read.
+    case noKeySet
+    /// Tokens are signed with keys that nobody publishes.
+    case foreignKeys
+    /// A key's grant is withdrawn.
+    case denies(key: Int)
+    case slow
+  }
+
+  package struct Event: Sendable {
+    package let at: Seconds
+    package let step: Step
+  }
+
+  package let seed: UInt64
+  /// The lifetimes of the keys' tokens.
+  package let lifetimes: [Seconds]
+  package let quotaPerHour: Int?
+  package let rules: TokenCache.Rules
+  /// Nothing goes wrong any more from here on.
+  package let calmFrom: Seconds
+  package let end: Seconds
+  package var events: [Event]
+
+  package init(seed: UInt64) {
+    var random = SeededGenerator(seed: seed)
+    self.seed = seed
+    let count = Int.random(in: 1...12, using: &random)
+    lifetimes = (0..<count).map { _ in [10, 60, 300, 3600, 36_000, 86_400, 2_592_000].randomElement(using: &random)! }
+    let longest = lifetimes.max()!
+    calmFrom = longest * Double.random(in: 0.5...4, using: &random)
+    end = calmFrom + 4000 + longest / 2
+    quotaPerHour = Int.random(in: 0..<4, using: &random) == 0 ? Int.random(in: 2...40, using: &random) : nil
+    var rules = TokenCache.Rules()
+    rules.maxEntries = 256
+    rules.maxWaiters = 400
+    rules.client.maxConcurrent = 4
+    rules.client.mintsPerMinute = 120
+    if Int.random(in: 0..<4, using: &random) == 0 { rules.refreshBefore = .seconds(Int.random(in: 1...7200, using: &random)) }
+    self.rules = rules
+
+    var events: [Event] = []
+    for _ in 0..<Int.random(in: 30...160, using: &random) {
+      events.append(Self.call(at: .random(in: 0..<end, using: &random), keys: count, &random))
+    }
+    // Stretches of steady use, in which nothing may be noticed.
+    for _ in 0..<Int.random(in: 0...3, using: &random) {
+      let key = Int.random(in: 0..<count, using: &random)
+      let start = Double.random(in: 0..<calmFrom, using: &random)
+      let pause = lifetimes[key] / 40
+      for index in 0..<60 {
+        events.append(
+          Event(
+            at: start + Double(index) * pause * .random(in: 0.5...1.5, using: &random),
+            step: .call(key: key, callers: 1, ask: .any, patience: 30)))
+      }
+    }
+    for _ in 0..<Int.random(in: 0...8, using: &random) {
+      let at = Double.random(in: 0..<calmFrom, using: &random)
+      events.append(Event(at: at, step: Self.trouble(keys: count, before: calmFrom - at, &random)))
+    }
+    for key in 0..<count {
+      // After the time in which all must be whole again.
+      events.append(
+        Event(at: end - 1 - Double(key) / 100, step: .call(key: key, callers: 1, ask: .any, patience: 30)))
+    }
+    self.events = events.sorted { $0.at < $1.at }
+  }
+
+  private static func call(at: Seconds, keys: Int, _ random: inout SeededGenerator) -> Event {
+    let ask: Ask =
+      switch Int.random(in: 0..<10, using: &random) {
+      case 0: .fresh
+      case 1: .lasting(.random(in: 1...100_000, using: &random))
+      default: .any
+      }
+    let callers = Int.random(in: 0..<5, using: &random) == 0 ? Int.random(in: 2...40, using: &random) : 1
+    let patience = [0.2, 5, 30].randomElement(using: &random)!
+    return Event(
+      at: at, step: .call(key: .random(in: 0..<keys, using: &random), callers: callers, ask: ask, patience: patience))
+  }
+
+  private static func trouble(keys: Int, before left: Seconds, _ random: inout SeededGenerator) -> Step {
+    let lasting = min(left, pow10(.random(in: 0...5, using: &random)))
+    switch Int.random(in: 0..<14, using: &random) {
+    case 0, 1: return .fault(.outage, lasting: lasting)
+    case 2: return .fault(.flaky, lasting: lasting)
+    case 3:
+      return .fault(
+        .limit(perMinute: .random(in: 0...5, using: &random), isAnnounced: .random(using: &random)), lasting: lasting)
+    case 4: return .fault(.refusesCredentials, lasting: lasting)
+    case 5: return .fault(.noKeySet, lasting: lasting)
+    case 6: return .fault(.foreignKeys, lasting: lasting)
+    case 7: return .fault(.denies(key: .random(in: 0..<keys, using: &random)), lasting: lasting)
+    case 8: return .fault(.slow, lasting: lasting)
+    case 9: return .rotateKey(revoking: .random(using: &random))
+    case 10: return .stepWallClock(.random(in: -7200...7200, using: &random))
+    case 11: return .restart
+    case 12: return .changeCredentials
+    default: return .flood(strangers: [5, 50, 1000].randomElement(using: &random)!)
+    }
+  }
+
+  private static func pow10(_ exponent: Double) -> Double {
+    var power = 1.0
+    for _ in 0..<Int(exponent) { power *= 10 }
+    return power * (1 + (exponent - Double(Int(exponent))) * 9)
+  }
+}

@@ -1,0 +1,108 @@
+import Clocks
+import OAuth
+import TokenBroker
+
+/// What the authorization server does, and the truth about every token it made.
+struct SimulatedTenant {
+  /// A token as the tenant knows it.
+  struct Token {
+    let name: String
+    let kid: String
+    /// The last moment at which APIs accept it.
+    let expiresAt: Instant
+    let expiresIn: Int
+  }
+
+  enum Answer {
+    case token(Token, [QuotaBucket])
+    case refused(TokenError)
+  }
+
+  private(set) var publishedKeys: Set<String> = ["key-0"]
+  private var signingKey = "key-0"
+  private var keyCount = 0
+  private var tokenCount = 0
+  private var faults: [(fault: Scenario.Fault, until: Instant)] = []
+  private var recent: [Instant] = []
+  private var hour: [Instant] = []
+  private let quotaPerHour: Int?
+  /// No request should come before: it was said so in a refusal.
+  private(set) var shutUntil: Instant?
+
+  init(quotaPerHour: Int?) {
+    self.quotaPerHour = quotaPerHour
+  }
+
+  mutating func begin(_ fault: Scenario.Fault, until: Instant) { faults.append((fault, until)) }
+
+  mutating func rotateKey(revoking: Bool) {
+    keyCount += 1
+    if revoking { publishedKeys = [] }
+    signingKey = "key-\(keyCount)"
+    publishedKeys.insert(signingKey)
+  }
+
+  private func has(_ now: Instant, _ matches: (Scenario.Fault) -> Bool) -> Bool {
+    faults.contains { now < $0.until && matches($0.fault) }
+  }
+
+  func isDown(_ now: Instant) -> Bool { has(now) { if case .outage = $0 { true } else { false } } }
+  func isSlow(_ now: Instant) -> Bool { has(now) { if case .slow = $0 { true } else { false } } }
+  func hidesKeySet(_ now: Instant) -> Bool { isDown(now) || has(now) { if case .noKeySet = $0 { true } else { false } } }
+  func refusesCredentials(_ now: Instant) -> Bool {
+    has(now) { if case .refusesCredentials = $0 { true } else { false } }
+  }
+
+  mutating func answer(_ key: Int?, lifetime: Double, now: Instant, random: inout SeededGenerator) -> Answer {
+    if isDown(now) || has(now, { if case .flaky = $0 { true } else { false } }) && Bool.random(using: &random) {
+      return .refused(TokenError(code: .upstreamUnavailable, message: "down"))
+    }
+    if refusesCredentials(now) { return .refused(TokenError(code: .brokerMisconfigured, message: "401")) }
+    if let wait = overLimit(now) {
+      return .refused(TokenError(code: .upstreamRateLimited, message: "429", retryAfter: wait))
+    }
+    guard let key else { return .refused(TokenError(code: .unknownAudience, message: "unknown")) }
+    if has(now, { if case .denies(let denied) = $0 { denied == key } else { false } }) {
+      return .refused(TokenError(code: .audienceNotGranted, message: "no grant"))
+    }
+    tokenCount += 1
+    let isForeign = has(now) { if case .foreignKeys = $0 { true } else { false } }
+    let kid = isForeign ? "foreign-\(tokenCount)" : signingKey
+    // Some servers round up what they say.
+    let stated = Int(lifetime) + (tokenCount % 7 == 0 ? 30 : 0)
+    let token = Token(
+      name: "token-\(tokenCount)", kid: kid, expiresAt: now.advanced(by: .seconds(lifetime)), expiresIn: stated)
+    return .token(token, quota(now))
+  }
+
+  /// nil: within the limit; else the wait that is told, `.some(nil)`: none is.
+  private mutating func overLimit(_ now: Instant) -> Duration?? {
+    for (fault, until) in faults where now < until {
+      guard case .limit(let perMinute, let isAnnounced) = fault else { continue }
+      recent = recent.filter { $0.duration(to: now) < .seconds(60) }
+      if recent.count >= perMinute {
+        if isAnnounced { shutUntil = now.advanced(by: .seconds(60)) }
+        return .some(isAnnounced ? .seconds(60) : nil)
+      }
+      recent.append(now)
+    }
+    if let quotaPerHour {
+      hour = hour.filter { $0.duration(to: now) < .seconds(3600) }
+      if hour.count >= quotaPerHour {
+        let wait = now.duration(to: hour[0].advanced(by: .seconds(3600)))
+        shutUntil = now.advanced(by: wait)
+        return .some(wait)
+      }
+      hour.append(now)
+    }
+    return nil
+  }
+
+  private func quota(_ now: Instant) -> [QuotaBucket] {
+    guard let quotaPerHour, let first = hour.first else { return [] }
+    let left = now.duration(to: first.advanced(by: .seconds(3600)))
+    return [
+      QuotaBucket(name: "per_hour", quota: quotaPerHour, remaining: quotaPerHour - hour.count, resetsIn: left)
+    ]
+  }
+}
