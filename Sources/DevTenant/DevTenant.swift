@@ -50,6 +50,7 @@ package final class DevTenant: Sendable {
     var keys: [SigningKey]
     var keySetMode = KeySetMode.normal
     var latency = Duration.zero
+    var failureShare = 0.0
     var scripts: [String: [Fault]] = [:]
     var statistics = Statistics() {
       didSet { for watcher in watchers { watcher.yield(statistics) } }
@@ -109,6 +110,8 @@ package final class DevTenant: Sendable {
   package func accept(secrets: [String]) { state.withLock { $0.secrets = secrets } }
   package func setLifetime(seconds: Int) { state.withLock { $0.lifetime = seconds } }
   package func setLatency(_ latency: Duration) { state.withLock { $0.latency = latency } }
+  /// Fails that share of the requests for tokens, from 0 to 1, at random.
+  package func setFailing(share: Double) { state.withLock { $0.failureShare = share } }
   package func setKeySet(_ mode: KeySetMode) { state.withLock { $0.keySetMode = mode } }
 
   /// Plays one of `faults` at each of the coming requests for `audience`, in order; then all is well again.

@@ -80,6 +80,7 @@ final class TenantHandler: RequestHandler {
       state.scripts[audience] = script.count > 1 ? Array(script.dropFirst()) : nil
       return fault
     }
+    if state.failureShare > 0, Double.random(in: 0..<1) < state.failureShare { return .serverErrorHTML }
     return Fault(audience: audience)
   }
 

@@ -23,6 +23,12 @@ struct KeySet: Sendable {
     }
   }
 
+  /// The names of the keys; nil where they do not tell which tokens can still be checked: no keys, or one without a name.
+  var ids: Set<String>? {
+    let ids = keys.compactMap(\.id)
+    return ids.isEmpty || ids.count < keys.count ? nil : Set(ids)
+  }
+
   /// The keys that may have signed a token with this header: by `kid` where it names one, of the family that `algorithm`
   /// belongs to, and for no other algorithm.
   func candidates(kid: String?, algorithm: JWK.Algorithm) -> [JWK] {

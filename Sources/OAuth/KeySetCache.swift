@@ -18,6 +18,23 @@ package struct KeySetCache<Keys: Sendable>: Sendable {
   /// Whether the last fetch failed: `current` may then lack a key that is published.
   package var isFailing: Bool { failures > 0 }
 
+  package enum Step: Equatable {
+    case fetch
+    /// The set, or one that is newer than the token, cannot be had before.
+    case wait(until: Instant)
+    /// What is held decides.
+    case settled
+  }
+
+  /// What to do before a token is checked. `isKnown` says whether `current` holds a key for it, `asked` when the token was
+  /// asked for: a set read before that may lack a key that has just come into use.
+  package func step(isKnown: Bool, asked: Instant, now: Instant) -> Step {
+    if wantsFetch(isKnown: isKnown, now: now) { return .fetch }
+    if isKnown { return .settled }
+    if !isFailing, let fetchedAt, fetchedAt >= asked { return .settled }
+    return .wait(until: nextFetch ?? now)
+  }
+
   /// Whether to fetch before a token is checked; `isKnown` says whether `current` holds a key for it.
   package func wantsFetch(isKnown: Bool, now: Instant) -> Bool {
     if let nextFetch, now < nextFetch { return false }

@@ -1,5 +1,12 @@
-import Clocks
+package import Clocks
 import JWTKit
+
+/// The names of all keys that a tenant publishes.
+package struct KeySetChange: Sendable {
+  package let keyIDs: Set<String>
+  /// When it was asked for them.
+  package let asked: Instant
+}
 
 /// The tenant's key set, fetched when needed and by one request at a time.
 actor KeySetSource {
@@ -15,9 +22,17 @@ actor KeySetSource {
 
   private static let timeout = Duration.seconds(5)
 
-  init(url: String, http: HTTPClient) {
+  private let fetched: @Sendable (KeySetChange) -> Void
+
+  init(url: String, http: HTTPClient, fetched: @escaping @Sendable (KeySetChange) -> Void) {
     self.url = url
     self.http = http
+    self.fetched = fetched
+  }
+
+  /// Fetches the set again if one is held and it is no longer fresh.
+  func poll() async {
+    if cache.current != nil { await fetchIfWanted(isKnown: true) }
   }
 
   /// Returns at once, unless it is known that the key set cannot be had and none is held: a token minted now could not be
@@ -28,13 +43,16 @@ actor KeySetSource {
     if cache.current == nil { throw Unavailable(retryAt: cache.nextFetch ?? .now) }
   }
 
-  /// The keys that may have signed a token with this `kid` and algorithm; none if a current key set has none.
-  func candidates(kid: String?, algorithm: JWK.Algorithm) async throws(Unavailable) -> [JWK] {
+  /// The keys that may have signed a token with this `kid` and algorithm, which was asked for at `asked`; none if a key set
+  /// read since then has none.
+  func candidates(kid: String?, algorithm: JWK.Algorithm, asked: Instant) async throws(Unavailable) -> [JWK] {
     if let fetching { await fetching.value }
     let known = cache.current?.candidates(kid: kid, algorithm: algorithm) ?? []
     await fetchIfWanted(isKnown: !known.isEmpty)
     let candidates = cache.current?.candidates(kid: kid, algorithm: algorithm) ?? []
-    if candidates.isEmpty, cache.isFailing { throw Unavailable(retryAt: cache.nextFetch ?? .now) }
+    if case .wait(let instant) = cache.step(isKnown: !candidates.isEmpty, asked: asked, now: .now) {
+      throw Unavailable(retryAt: instant)
+    }
     return candidates
   }
 
@@ -52,7 +70,9 @@ actor KeySetSource {
       let response = try await http.send(
         HTTPClient.Request(url: url, headers: [("Accept", "application/json")], timeout: Self.timeout))
       guard response.status == 200 else { return cache.failed(now: .now) }
-      cache.fetched(try KeySet(json: response.body), now: .now)
+      let keys = try KeySet(json: response.body)
+      cache.fetched(keys, now: .now)
+      if let keyIDs = keys.ids { fetched(KeySetChange(keyIDs: keyIDs, asked: response.requestedAt)) }
     } catch {
       cache.failed(now: .now)
     }

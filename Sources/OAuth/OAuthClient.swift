@@ -7,15 +7,14 @@ package struct OAuthClient: Sendable {
   /// What `iss` must be, byte for byte.
   package let issuer: String
   package let clientID: String
-  /// The newest first; while a secret is rotated either may be the one accepted.
-  package let secrets: [Secret]
+  package let secrets: ClientSecrets
 
-  /// An Auth0 application. `baseURL` is `https://host[:port]`, without a slash at the end.
+  /// An Auth0 application with its secrets, the newest first. `baseURL` is `https://host[:port]`, without a slash at the end.
   package static func auth0(
     name: String = "default", baseURL: String, clientID: String, secrets: [Secret]
   ) -> OAuthClient {
     OAuthClient(
       name: name, tokenURL: "\(baseURL)/oauth/token", jwksURL: "\(baseURL)/.well-known/jwks.json",
-      issuer: "\(baseURL)/", clientID: clientID, secrets: secrets)
+      issuer: "\(baseURL)/", clientID: clientID, secrets: ClientSecrets(secrets))
   }
 }

@@ -15,6 +15,8 @@ package final class TokenSource: Sendable {
   private let http: HTTPClient
   private let keys: KeySetSource
   private let validator: TokenValidator
+  /// What the tenant publishes, each time it has been read; for one reader.
+  package let keySetChanges: AsyncStream<KeySetChange>
 
   /// For one request to the token endpoint.
   private static let timeout = Duration.seconds(10)
@@ -22,9 +24,14 @@ package final class TokenSource: Sendable {
   package init(client: OAuthClient, http: HTTPClient) {
     self.client = client
     self.http = http
-    keys = KeySetSource(url: client.jwksURL, http: http)
+    let (changes, continuation) = AsyncStream<KeySetChange>.makeStream(bufferingPolicy: .bufferingNewest(1))
+    keySetChanges = changes
+    keys = KeySetSource(url: client.jwksURL, http: http) { continuation.yield($0) }
     validator = TokenValidator(issuer: client.issuer)
   }
+
+  /// Reads the key set again if it is no longer fresh, so that a revoked key is noticed.
+  package func pollKeySet() async { await keys.poll() }
 
   /// A new, validated token for `grant`, by `deadline`. A token that does not pass has still been counted by the tenant.
   package func mint(
@@ -41,7 +48,7 @@ package final class TokenSource: Sendable {
       let stated = answer.expiresIn.map { response.requestedAt.advanced(by: .seconds($0)) }
       let proof =
         switch verification {
-        case .jwt: try await verify(answer.accessToken, for: grant, deadline: deadline)
+        case .jwt: try await verify(answer.accessToken, for: grant, asked: response.requestedAt, deadline: deadline)
         case .opaque: try Proof(keyID: nil, expiresAt: stated)
         }
       return MintedToken(
@@ -59,7 +66,7 @@ package final class TokenSource: Sendable {
     _ grant: Grant, deadline: Instant
   ) async throws(TokenError) -> HTTPClient.Response {
     var refused: HTTPClient.Response?
-    for secret in client.secrets {
+    for secret in client.secrets.candidates {
       let left = Instant.now.duration(to: deadline)
       guard left > .zero else { throw .timedOut }
       let request = HTTPClient.Request(
@@ -68,6 +75,7 @@ package final class TokenSource: Sendable {
         body: grant.body(clientID: client.clientID, secret: secret), timeout: min(left, Self.timeout))
       do throws(HTTPClient.Failure) {
         let response = try await http.send(request)
+        if response.status == 200 { client.secrets.accepted(secret) }
         if response.status != 401 { return response }
         refused = response
       } catch {
@@ -97,7 +105,7 @@ package final class TokenSource: Sendable {
   }
 
   private func verify(
-    _ token: AccessToken, for grant: Grant, deadline: Instant
+    _ token: AccessToken, for grant: Grant, asked: Instant, deadline: Instant
   ) async throws(TokenError) -> Proof {
     let header: TokenValidator.Header
     do throws(ValidationError) {
@@ -106,7 +114,7 @@ package final class TokenSource: Sendable {
       throw TokenError(error)
     }
     let candidates = try await withKeys(by: deadline) { () async throws(KeySetSource.Unavailable) in
-      try await keys.candidates(kid: header.keyID, algorithm: header.algorithm)
+      try await keys.candidates(kid: header.keyID, algorithm: header.algorithm, asked: asked)
     }
     // Read together, before any wait: an instant read later would make the token seem to live longer.
     let (now, wallNow) = (Instant.now, WallClock.now)

@@ -16,11 +16,15 @@ struct Failure {
     return error
   }
 
-  /// The failure that follows `previous`.
-  init(_ error: TokenError, after previous: Failure?, now: Instant, random: inout SeededGenerator) {
+  /// The failure that follows `previous`. `left` is how long the current token can still be served.
+  init(
+    _ error: TokenError, after previous: Failure?, left: Duration? = nil, now: Instant, random: inout SeededGenerator
+  ) {
     self.error = error
     streak = (previous?.streak ?? 0) + 1
-    let wait = error.code.isPassing ? Backoff.passing(streak, &random) : Backoff.definite(streak)
+    var wait = error.code.isPassing ? Backoff.passing(streak, &random) : Backoff.definite(streak)
+    // Near the end of a token's life there is no time for patience: some more tries must fit in.
+    if let left, left > .zero, error.code.isPassing { wait = min(wait, max(left / 4, .milliseconds(50))) }
     until = now.advanced(by: max(wait, error.retryAfter ?? .zero))
   }
 }

@@ -284,7 +284,8 @@ package struct TokenCache {
       actions.append(.publish(token))
       for waiter in waiters { actions.append(.answer(waiter.id, .success(token))) }
     case .failure(let error):
-      let failure = Failure(error, after: entry.failure, now: now, random: &random)
+      let left = entry.token.map { now.duration(to: $0.servableUntil) }
+      let failure = Failure(error, after: entry.failure, left: left, now: now, random: &random)
       if !isOfClient { entries[key]?.failure = failure }
       let told = remembered(key, now) ?? error
       for waiter in waiters {

@@ -39,8 +39,12 @@ struct Service {
     let mailboxes = try (0..<configuration.workers).map { _ throws(SystemError) in
       try Mailbox<TokenTable.Change>()
     }
+    var rules = TokenCache.Rules()
+    rules.client.mintsPerMinute = configuration.mintsPerMinute
+    rules.client.monthlyMints = configuration.monthlyMints
+    rules.client.monthlyReserve = configuration.monthlyReserve
     let broker = Broker(
-      requestTimeout: configuration.requestTimeout, health: health, log: log,
+      rules: rules, requestTimeout: configuration.requestTimeout, health: health, log: log,
       publish: { publication in
         let change = TokenTable.Change(publication)
         for mailbox in mailboxes { mailbox.post(change) }
@@ -50,11 +54,17 @@ struct Service {
       broker: broker, health: health, client: configuration.client.name, audiences: configuration.audiences,
       firstAdminBinding: configuration.listen.count, log: log)
 
+    let secretFile = try configuration.secretFile.map { path in
+      try FileWatcher(path) { readSecrets(path, broker) }
+    }
     let signals = Signals()
-    let shutdown = Task { [stream = signals.stream] in await shutDown(on: stream) }
+    let chores = [
+      Task { [stream = signals.stream] in await shutDown(on: stream, broker) },
+      Task { await followKeySet(of: source, broker) }, Task { await pollKeySet(of: source) },
+    ]
     defer {
-      shutdown.cancel()
-      withExtendedLifetime(signals) {}
+      for chore in chores { chore.cancel() }
+      withExtendedLifetime((signals, secretFile)) {}
     }
     announce()
     try await server.run { index, loop in
@@ -81,11 +91,35 @@ struct Service {
     }
   }
 
+  /// Takes over what the secret file says now; a file that makes no sense changes nothing.
+  private func readSecrets(_ path: String, _ broker: Broker) {
+    do throws(FileError) {
+      let secrets = try EnvironmentReader.secrets(in: File.read(path))
+      guard configuration.client.secrets.replace(with: secrets) else { return }
+      log.info("the client secret has changed", metadata: ["file": "\(path)"])
+      Task { await broker.credentialsChanged(client: configuration.client.name) }
+    } catch {
+      log.warning("the client secret stays as it was", metadata: ["file": "\(path)", "reason": "\(error.reason)"])
+    }
+  }
+
+  private func followKeySet(of source: TokenSource, _ broker: Broker) async {
+    for await change in source.keySetChanges {
+      await broker.keySetChanged(change.keyIDs, client: configuration.client.name, asked: change.asked)
+    }
+  }
+
+  /// A token signed with a key that has been revoked is noticed within this time, though nothing is minted.
+  private func pollKeySet(of source: TokenSource) async {
+    while (try? await Task.sleep(for: .seconds(600))) != nil { await source.pollKeySet() }
+  }
+
   /// The first signal drains, the second ends at once.
-  private func shutDown(on signals: AsyncStream<Int32>) async {
+  private func shutDown(on signals: AsyncStream<Int32>, _ broker: Broker) async {
     for await signal in signals {
       if signal == SIGHUP {
-        log.warning("SIGHUP: reloading is not supported yet; the configuration stays as it is")
+        if let path = configuration.secretFile { readSecrets(path, broker) }
+        log.info("SIGHUP: the secret file was read again; all else is in the environment, which cannot change")
         continue
       }
       if health.isDraining {

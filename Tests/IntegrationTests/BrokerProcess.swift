@@ -45,6 +45,11 @@ struct BrokerProcess {
     return status.firstMatch(of: /VmRSS:\s+(\d+)/).flatMap { Int($0.1) } ?? 0
   }
 
+  /// Waits until it has logged this message so many times.
+  func wait(forLog message: String, times: Int = 1) async throws {
+    _ = try await child.wait(for: message) { $0.errors.components(separatedBy: message).count > times ? true : nil }
+  }
+
   /// How many descriptors it has open.
   var openDescriptors: Int {
     (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(child.identifier)/fd").count) ?? 0
@@ -125,6 +130,25 @@ struct Tenant {
     let file = directory.appendingPathComponent(name)
     try Data(contents.utf8).write(to: file)
     return file.path
+  }
+
+  /// Writes a file as Kubernetes mounts it: behind a link to a directory, which is swapped for another at once.
+  func mount(_ name: String, _ contents: String) throws -> String {
+    let files = FileManager.default
+    let version = "..\(UUID().uuidString)"
+    try files.createDirectory(
+      at: directory.appendingPathComponent("mount/\(version)"), withIntermediateDirectories: true)
+    try Data(contents.utf8).write(to: directory.appendingPathComponent("mount/\(version)/\(name)"))
+    let path = directory.appendingPathComponent("mount").path
+    try files.createSymbolicLink(atPath: path + "/..data_tmp", withDestinationPath: version)
+    guard unsafe rename(path + "/..data_tmp", path + "/..data") == 0 else {
+      throw ChildProcess.Failure(description: "rename")
+    }
+    let link = path + "/" + name
+    if !files.fileExists(atPath: link) {
+      try files.createSymbolicLink(atPath: link, withDestinationPath: "..data/\(name)")
+    }
+    return link
   }
 
   /// Waits until the tenant has been asked so much; the suite's time limit bounds it.

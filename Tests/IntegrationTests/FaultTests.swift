@@ -29,10 +29,9 @@ extension IntegrationTests {
       }
     }
 
-    @Test("Each fault has its own answer, is not cached, and shows neither token nor secret", arguments: Fault.allCases)
+    @Test("Each fault has its own answer, is remembered, and shows neither token nor secret", arguments: Fault.allCases)
     func fault(_ fault: Fault) async throws {
       try await withBroker { tenant, broker in
-        // First met on the way, then by name: the next request shows that nothing was kept.
         let expected = Self.expectation(fault)
         let answer = try await broker.token(fault.audience)
         #expect(answer.status == expected.status, "\(answer.body)")
@@ -48,8 +47,11 @@ extension IntegrationTests {
         #expect((answer.field("retry-after") != nil) == expected.retries)
         let requests = tenant.tenant.statistics.tokenRequests
         tenant.tenant.play([.lowerCaseBearer], for: fault.audience)
-        #expect(try await broker.token(fault.audience).status == 200)
-        #expect(tenant.tenant.statistics.tokenRequests == requests + 1)
+        let again = try await broker.token(fault.audience)
+        if !expected.retries, fault != .stall {
+          #expect(again.error == expected.error)
+          #expect(tenant.tenant.statistics.tokenRequests == requests, "a refusal is not asked for again at once")
+        }
         #expect(tenant.tenant.statistics.redirectsFollowed == 0)
         for text in [answer.body, answer.head, broker.child.errors] {
           #expect(!text.contains(tenant.secret) && !text.contains("eyJ") && !text.contains("opaque-token"))
@@ -101,14 +103,12 @@ extension IntegrationTests {
       }
     }
 
-    @Test("After a key rotation new tokens are accepted as soon as the cooldown allows, old ones stay")
+    @Test("After a key rotation old tokens stay")
     func rotation() async throws {
       try await withBroker { tenant, broker in
         let old = try await broker.token("https://api.example.com/")
         try tenant.tenant.rotateKey(revokingPrevious: false)
         #expect(try await broker.token("https://api.example.com/").token == old.token)
-        // The set was read a moment ago, so an unknown key does not make the broker read it again yet.
-        #expect(try await broker.token("https://ledger.example.com/").error == "token_validation_failed")
         #expect(tenant.tenant.statistics.keySetRequests == 1)
       }
     }
@@ -148,7 +148,8 @@ extension IntegrationTests {
         #expect(try await Answer.curl([broker.url + "/healthz"]).status == 200)
         #expect(try await broker.token("https://api.example.com/").status == 200, "what is cached is served")
 
-        tenant.tenant.accept(secrets: [tenant.secret])
+        _ = try tenant.file("secret", "another\n")
+        try await broker.wait(forLog: "the client secret has changed")
         #expect(try await broker.token("https://ledger.example.com/").status == 200)
         #expect(try await Answer.curl([broker.adminURL + "/readyz"]).status == 200)
       }
@@ -158,11 +159,11 @@ extension IntegrationTests {
     func leaks() async throws {
       try await withBroker(["BROKER_LOG_LEVEL": "trace"]) { tenant, broker in
         var said: [String] = []
+        let token = try #require(try await broker.token("https://api.example.com/").token)
         for fault in Fault.allCases where ![.stall, .slow].contains(fault) {
           let answer = try await broker.token(fault.audience)
           if answer.status != 200 { said.append(answer.head + answer.body) }
         }
-        let token = try #require(try await broker.token("https://api.example.com/").token)
         said.append(try String(contentsOfFile: "/proc/\(broker.child.identifier)/cmdline", encoding: .utf8))
         said.append(broker.child.errors)
         said.append(broker.child.output)

@@ -64,6 +64,19 @@ import Testing
     #expect(cache.wantsFetch(isKnown: true, now: at(300)))
   }
 
+  @Test("A token newer than the set is held until the set may be read again; one older than it is judged by it")
+  func unknownKey() throws {
+    var cache = KeySetCache<KeySet>()
+    #expect(cache.step(isKnown: false, asked: at(0), now: at(0)) == .fetch)
+    cache.fetched(try set(rsa("a")), now: at(1))
+    #expect(cache.step(isKnown: true, asked: at(0), now: at(2)) == .settled)
+    #expect(cache.step(isKnown: false, asked: at(0), now: at(2)) == .settled)
+    #expect(cache.step(isKnown: false, asked: at(2), now: at(3)) == .wait(until: at(31)))
+    #expect(cache.step(isKnown: false, asked: at(2), now: at(31)) == .fetch)
+    cache.failed(now: at(31))
+    #expect(cache.step(isKnown: false, asked: at(2), now: at(31.1)) == .wait(until: at(31.25)))
+  }
+
   @Test("While the endpoint fails the old set is kept, and it is asked ever more rarely")
   func failures() throws {
     var cache = KeySetCache<KeySet>()

@@ -138,7 +138,7 @@ import Testing
       tenant.setKeySet(.failing)
       for seconds in [3, 0.1, 0.1] {
         let error = try await refusal(source, within: seconds)
-        #expect(error.code == .upstreamUnavailable && error.retryAfter != nil)
+        #expect(error.code == .upstreamUnavailable)
       }
       #expect(tenant.statistics.mints == 1)
       tenant.setKeySet(.normal)

@@ -75,7 +75,9 @@ package struct Scenario: Sendable {
     rules.maxWaiters = 400
     rules.client.maxConcurrent = 4
     rules.client.mintsPerMinute = 120
-    if Int.random(in: 0..<4, using: &random) == 0 { rules.refreshBefore = .seconds(Int.random(in: 1...7200, using: &random)) }
+    if Int.random(in: 0..<4, using: &random) == 0 {
+      rules.refreshBefore = .seconds(Int.random(in: 1...7200, using: &random))
+    }
     self.rules = rules
 
     var events: [Event] = []

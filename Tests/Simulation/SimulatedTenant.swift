@@ -48,7 +48,9 @@ struct SimulatedTenant {
 
   func isDown(_ now: Instant) -> Bool { has(now) { if case .outage = $0 { true } else { false } } }
   func isSlow(_ now: Instant) -> Bool { has(now) { if case .slow = $0 { true } else { false } } }
-  func hidesKeySet(_ now: Instant) -> Bool { isDown(now) || has(now) { if case .noKeySet = $0 { true } else { false } } }
+  func hidesKeySet(_ now: Instant) -> Bool {
+    isDown(now) || has(now) { if case .noKeySet = $0 { true } else { false } }
+  }
   func refusesCredentials(_ now: Instant) -> Bool {
     has(now) { if case .refusesCredentials = $0 { true } else { false } }
   }

@@ -104,7 +104,8 @@ package struct Simulation {
     }
     guard callers.isEmpty else { throw violation("every waiter is answered", "\(callers.count) were not") }
     if retryRatios.count >= 6, Set(retryRatios.map { Int($0 * 1000) }).count == 1 {
-      throw violation("back-off has jitter", "\(retryRatios.count) retries came after the same share of the longest wait")
+      throw violation(
+        "back-off has jitter", "\(retryRatios.count) retries came after the same share of the longest wait")
     }
   }
 
@@ -269,7 +270,7 @@ package struct Simulation {
       return try fetchKeySet()
     }
     if isKnown { return try accept(job, token, quota) }
-    if keySet.isFailing, let retry = keySet.nextFetch, retry < job.deadline {
+    if case .wait(let retry) = keySet.step(isKnown: false, asked: job.asked, now: now), retry < job.deadline {
       return plan(.verify(job, token, quota), at: retry)
     }
     let code: TokenError.Code = keySet.isFailing ? .upstreamUnavailable : .tokenValidationFailed
@@ -318,7 +319,9 @@ package struct Simulation {
     let stated = job.asked.advanced(by: .seconds(token.expiresIn))
     let proven = MintedToken.expiry(exp: exp, now: now, wallNow: wallNow)
     // A clock set back hides that some servers round up; then nobody could know.
-    let isKnowable = wallOffset >= 0 || token.expiresIn % 10 == 0 && Double(token.expiresIn) <= exp - Double(job.asked.nanoseconds) / 1e9 + 1
+    let isKnowable =
+      wallOffset >= 0
+      || token.expiresIn % 10 == 0 && Double(token.expiresIn) <= exp - Double(job.asked.nanoseconds) / 1e9 + 1
     truth[token.name] = SimulatedTenant.Token(
       name: token.name, kid: token.kid,
       expiresAt: isKnowable ? token.expiresAt : token.expiresAt.advanced(by: .seconds(31)), expiresIn: token.expiresIn)
@@ -377,8 +380,10 @@ package struct Simulation {
         throw violation("no caller sees an error while a usable token is held", "\(error.code) for \(caller.key)")
       }
       let number = Int(caller.key.grant.audience)
-      if number != nil, error.code != .overloaded, now >= wholeFrom, error.code != .upstreamTimeout || isPatient(caller) {
-        throw violation("service is whole again after the last fault", "\(error.code), key \(caller.key.grant.audience)")
+      if number != nil, error.code != .overloaded, now >= wholeFrom, error.code != .upstreamTimeout || isPatient(caller)
+      {
+        throw violation(
+          "service is whole again after the last fault", "\(error.code), key \(caller.key.grant.audience)")
       }
     }
   }
@@ -398,7 +403,8 @@ package struct Simulation {
     let lifetime = token.minted.mintedAt.duration(to: token.minted.expiresAt)
     let least = min(scenario.rules.minRemaining, lifetime / 8)
     if now.duration(to: token.minted.expiresAt) < least {
-      throw violation("a token is served with enough life left", "\(name) has \(now.duration(to: token.minted.expiresAt))")
+      throw violation(
+        "a token is served with enough life left", "\(name) has \(now.duration(to: token.minted.expiresAt))")
     }
   }
 
@@ -429,10 +435,13 @@ package struct Simulation {
     if !error.code.isPassing, error.code != .brokerMisconfigured, waited < .seconds(60) {
       throw violation("a definite refusal is remembered for a minute", "\(error.code) asked again after \(waited)")
     }
-    if error.code == .upstreamUnavailable, streak <= 6, waited < .seconds(20) {
+    // Near the end of a token's life there is no time for patience.
+    if error.code == .upstreamUnavailable, streak <= 6, waited < .seconds(20), table[key] == nil {
       let longest = 0.25 * Double(1 << (streak - 1))
       let seconds = Double(waited.nanoseconds) / 1e9
-      if seconds < longest / 11 { throw violation("a passing fault backs off", "\(key.grant.audience) after \(waited)") }
+      if seconds < longest / 11 {
+        throw violation("a passing fault backs off", "\(key.grant.audience) after \(waited)")
+      }
       if seconds <= longest * 1.01 { retryRatios.append(seconds / longest) }
     }
   }

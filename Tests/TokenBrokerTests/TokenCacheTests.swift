@@ -130,7 +130,8 @@ import Testing
     _ = ask(&cache, 1, at: 0, key: keys[0])
     _ = answer(&cache, .failure(limited), at: 0, key: keys[0])
     for key in keys { #expect(ask(&cache, 2, at: 29.9, key: key) == ["2=upstream_rate_limited"]) }
-    #expect(ask(&cache, 3, at: 1, key: TokenKey(client: "other", grant: Grant(audience: "x"))) == ["fetch"], "another client")
+    #expect(
+      ask(&cache, 3, at: 1, key: TokenKey(client: "other", grant: Grant(audience: "x"))) == ["fetch"], "another client")
     #expect(ask(&cache, 4, at: 30, key: keys[0]) == ["fetch"], "the probe")
     for (index, key) in keys.enumerated().dropFirst() {
       #expect(ask(&cache, UInt64(100 + index), at: 30.1, key: key).isEmpty)
@@ -206,7 +207,7 @@ import Testing
       let asked = cache.request(key, Demand(), waiter: 2, deadline: next.advanced(by: .seconds(30)), now: next)
       #expect(say(asked) == ["2=t"])
     }
-    #expect((5...20).contains(tries), "\(tries)")
+    #expect((5...40).contains(tries), "\(tries)")
     #expect(say(cache.advance(now: at(970))).contains("withdraw https://api/"))
   }
 
@@ -236,7 +237,8 @@ import Testing
     #expect(say(cache.keySetChanged(["old", "new"], client: "default", asked: at(10), now: at(10))).isEmpty)
     #expect(say(cache.keySetChanged(["new"], client: "other", asked: at(10), now: at(10))).isEmpty)
     #expect(say(cache.keySetChanged(["new"], client: "default", asked: at(-1), now: at(10))).isEmpty, "older than it")
-    #expect(say(cache.keySetChanged(["new"], client: "default", asked: at(10), now: at(10))) == ["withdraw https://api/"])
+    #expect(
+      say(cache.keySetChanged(["new"], client: "default", asked: at(10), now: at(10))) == ["withdraw https://api/"])
     #expect(ask(&cache, 2, at: 11) == ["fetch"])
   }
 

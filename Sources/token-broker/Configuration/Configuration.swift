@@ -5,6 +5,8 @@ import Sockets
 /// Everything the broker is told, checked: what is in here can be used as it is.
 struct Configuration: Sendable {
   var client: OAuthClient
+  /// Where the client's secrets are read from again when they change.
+  var secretFile: String?
   /// Whose certificates are believed upstream.
   var trust: HTTPClient.Trust
   var listen: [SocketAddress]
@@ -14,6 +16,11 @@ struct Configuration: Sendable {
   var audiences: Set<[UInt8]>?
   var logging: LogSettings
   var workers: Int
+  /// Tokens minted a minute at the most.
+  var mintsPerMinute: Int
+  /// The tenant's allotment of tokens in a month, and what of it is kept for callers who would otherwise have none.
+  var monthlyMints: Int?
+  var monthlyReserve: Int
   var requestTimeout = Duration.seconds(30)
   var shutdownDelay = Duration.zero
   var shutdownTimeout = Duration.seconds(10)

@@ -26,7 +26,9 @@ struct EnvironmentReader {
     let client = reader.client()
     let trust = reader.trust()
     guard let client, reader.errors.isEmpty else { throw ConfigurationErrors(errors: reader.errors) }
-    return settings.configuration(client: client, trust: trust)
+    var configuration = settings.configuration(client: client, trust: trust)
+    configuration.secretFile = reader.environment["AUTH0_CLIENT_SECRET_FILE"]
+    return configuration
   }
 
   /// The configuration of a broker whose client is known already.
@@ -46,11 +48,15 @@ struct EnvironmentReader {
     var audiences: Set<[UInt8]>?
     var logging = LogSettings(level: .info, format: .json)
     var workers = 1
+    var mintsPerMinute = 3000
+    var monthlyMints: Int?
+    var monthlyReserve = 0
 
     func configuration(client: OAuthClient, trust: HTTPClient.Trust) -> Configuration {
       Configuration(
         client: client, trust: trust, listen: listen, adminListen: adminListen, audiences: audiences,
-        logging: logging, workers: workers)
+        logging: logging, workers: workers, mintsPerMinute: mintsPerMinute, monthlyMints: monthlyMints,
+        monthlyReserve: monthlyReserve)
     }
   }
 
@@ -68,7 +74,11 @@ struct EnvironmentReader {
     }
     settings.audiences = audiences.isEmpty ? nil : Set(audiences.map { Array($0.utf8) })
     settings.logging = logging(isTerminal: isTerminal)
-    settings.workers = workers()
+    settings.workers = number("BROKER_WORKERS", in: 1...256) ?? ThisProcess.usableCores
+    settings.mintsPerMinute = number("BROKER_MINTS_PER_MINUTE", in: 1...1_000_000) ?? settings.mintsPerMinute
+    settings.monthlyMints = number("BROKER_MONTHLY_MINTS", in: 1...1_000_000_000)
+    let reserve = number("BROKER_MONTHLY_RESERVE", in: 0...(settings.monthlyMints ?? 0))
+    settings.monthlyReserve = reserve ?? (settings.monthlyMints ?? 0) / 5
     return settings
   }
 
@@ -120,18 +130,21 @@ struct EnvironmentReader {
 
   /// A secret a line, the newest first.
   private mutating func secrets(inFile path: String) -> [Secret]? {
-    let key = "AUTH0_CLIENT_SECRET_FILE"
     do throws(FileError) {
-      let lines = try readFile(path).split { $0 == 0x0A || $0 == 0x0D }
-      if lines.isEmpty { fail(key, "the file \(path) is empty; expected the client secret in it") }
-      if lines.count > 2 {
-        fail(key, "the file \(path) has \(lines.count) lines; expected one secret, or the new and the old one")
-      }
-      return (1...2).contains(lines.count) ? lines.map { Secret($0) } : nil
+      return try Self.secrets(in: readFile(path))
     } catch {
-      fail(key, "cannot read \(path): \(error.reason)")
+      fail("AUTH0_CLIENT_SECRET_FILE", "\(path): \(error.reason)")
       return nil
     }
+  }
+
+  static func secrets(in contents: [UInt8]) throws(FileError) -> [Secret] {
+    let lines = contents.split { $0 == 0x0A || $0 == 0x0D }
+    if lines.isEmpty { throw FileError(reason: "it is empty; expected the client secret in it") }
+    if lines.count > 2 {
+      throw FileError(reason: "it has \(lines.count) lines; expected one secret, or the new and the old one")
+    }
+    return lines.map { Secret($0) }
   }
 
   mutating func trust() -> HTTPClient.Trust {
@@ -191,13 +204,13 @@ struct EnvironmentReader {
     return settings
   }
 
-  private mutating func workers() -> Int {
-    guard let text = environment["BROKER_WORKERS"] else { return ThisProcess.usableCores }
-    guard let count = Int(text), (1...256).contains(count) else {
-      fail("BROKER_WORKERS", "expected a number from 1 to 256; found '\(text)'")
-      return 1
+  private mutating func number(_ key: String, in range: ClosedRange<Int>) -> Int? {
+    guard let text = environment[key] else { return nil }
+    guard let number = Int(text), range.contains(number) else {
+      fail(key, "expected a number from \(range.lowerBound) to \(range.upperBound); found '\(text)'")
+      return nil
     }
-    return count
+    return number
   }
 
   /// The variable's words, separated by commas or white space.
