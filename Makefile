@@ -6,7 +6,7 @@ SHELL := /bin/bash
 
 sudo := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help run test check bench format
+.PHONY: help run test simulate check bench format
 
 help: ## List these
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -18,6 +18,12 @@ run: packages-build ## Build, then start the broker with its embedded developmen
 test: packages-build packages-test ## Build and run every test
 	swift build --build-tests
 	swift test --skip-build
+
+SEEDS := 100000
+
+simulate: packages-build ## Play histories of callers and faults through the broker's core; SEEDS=100000
+	swift build -c release --product simulate
+	"$$(swift build -c release --show-bin-path)/simulate" $(SEEDS)
 
 check: ## Format and lint, warnings as errors (the build itself refuses warnings)
 	swift format lint --strict --recursive --parallel Package.swift Sources Tests

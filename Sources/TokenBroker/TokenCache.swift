@@ -192,7 +192,7 @@ package struct TokenCache {
     }
     let isStranger = entries[key]?.isStranger ?? true
     guard waiterCount < rules.maxWaiters, !isStranger || strangerWaiterCount < rules.maxWaiters / 2 else {
-      actions.append(.answer(waiter.id, .failure(.overloaded)))
+      actions.append(.answer(waiter.id, Self.answer(to: waiter, .overloaded, current: token, now: now)))
       return
     }
     entries[key, default: Entry()].waiters.append(waiter)
@@ -315,7 +315,8 @@ package struct TokenCache {
   /// Does what is due for an entry, and settles when to look again.
   private mutating func look(_ key: TokenKey, _ now: Instant) {
     for waiter in release(key, where: { $0.deadline <= now }) {
-      actions.append(.answer(waiter.id, .failure(.timedOut)))
+      let current = entries[key]?.token
+      actions.append(.answer(waiter.id, Self.answer(to: waiter, .timedOut, current: current, now: now)))
     }
     if let token = entries[key]?.token, !token.isServable(at: now) {
       entries[key]?.token = nil

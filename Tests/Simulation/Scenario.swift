@@ -65,13 +65,13 @@ package struct Scenario: Sendable {
     var random = SeededGenerator(seed: seed)
     self.seed = seed
     let count = Int.random(in: 1...12, using: &random)
-    lifetimes = (0..<count).map { _ in [10, 60, 300, 3600, 36_000, 86_400, 2_592_000].randomElement(using: &random)! }
-    let longest = lifetimes.max()!
+    lifetimes = (0..<count).map { _ in random.pick([10, 60, 300, 3600, 36_000, 86_400, 2_592_000]) }
+    let longest = lifetimes.reduce(0, max)
     calmFrom = longest * Double.random(in: 0.5...4, using: &random)
     end = calmFrom + 4000 + longest / 2
     quotaPerHour = Int.random(in: 0..<4, using: &random) == 0 ? Int.random(in: 2...40, using: &random) : nil
     var rules = TokenCache.Rules()
-    rules.maxEntries = 256
+    rules.maxEntries = 64
     rules.maxWaiters = 400
     rules.client.maxConcurrent = 4
     rules.client.mintsPerMinute = 120
@@ -116,7 +116,7 @@ package struct Scenario: Sendable {
       default: .any
       }
     let callers = Int.random(in: 0..<5, using: &random) == 0 ? Int.random(in: 2...40, using: &random) : 1
-    let patience = [0.2, 5, 30].randomElement(using: &random)!
+    let patience = random.pick([0.2, 5, 30])
     return Event(
       at: at, step: .call(key: .random(in: 0..<keys, using: &random), callers: callers, ask: ask, patience: patience))
   }
@@ -138,7 +138,7 @@ package struct Scenario: Sendable {
     case 10: return .stepWallClock(.random(in: -7200...7200, using: &random))
     case 11: return .restart
     case 12: return .changeCredentials
-    default: return .flood(strangers: [5, 50, 1000].randomElement(using: &random)!)
+    default: return .flood(strangers: random.pick([5, 50, 1000]))
     }
   }
 
@@ -146,5 +146,11 @@ package struct Scenario: Sendable {
     var power = 1.0
     for _ in 0..<Int(exponent) { power *= 10 }
     return power * (1 + (exponent - Double(Int(exponent))) * 9)
+  }
+}
+
+extension SeededGenerator {
+  fileprivate mutating func pick<Value>(_ values: [Value]) -> Value {
+    values[Int.random(in: 0..<values.count, using: &self)]
   }
 }

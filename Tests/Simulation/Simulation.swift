@@ -103,7 +103,7 @@ package struct Simulation {
       try checkWaiters()
     }
     guard callers.isEmpty else { throw violation("every waiter is answered", "\(callers.count) were not") }
-    if retryRatios.count >= 6, Set(retryRatios.map { Int($0 * 1000) }).count == 1 {
+    if retryRatios.count >= 4, Set(retryRatios.map { Int($0 * 1000) }).count == 1 {
       throw violation(
         "back-off has jitter", "\(retryRatios.count) retries came after the same share of the longest wait")
     }
@@ -220,7 +220,8 @@ package struct Simulation {
       case .withdraw(let key): table[key] = nil
       }
     }
-    let bound = scenario.rules.maxEntries + scenario.rules.maxWaiters + scenario.rules.client.maxConcurrent
+    // What is waited for is kept, whatever the limit.
+    let bound = scenario.rules.maxEntries + callers.count + inFlight.count + 1
     if cache.count > bound { throw violation("memory is bounded", "\(cache.count) entries") }
     if let next = cache.nextEvent, next < alarmAt {
       alarmAt = next
@@ -376,7 +377,9 @@ package struct Simulation {
       }
     case .failure(let error):
       note("answer \(waiter) \(error.code.rawValue)")
-      if caller.demand.isPlain, let token = table[caller.key], token.isServable(at: now) {
+      if let token = table[caller.key], token.isServable(at: now), caller.demand.isPlain || error.code.isPassing,
+        now.duration(to: token.minted.expiresAt) >= caller.demand.minTTL
+      {
         throw violation("no caller sees an error while a usable token is held", "\(error.code) for \(caller.key)")
       }
       let number = Int(caller.key.grant.audience)
@@ -436,7 +439,8 @@ package struct Simulation {
       throw violation("a definite refusal is remembered for a minute", "\(error.code) asked again after \(waited)")
     }
     // Near the end of a token's life there is no time for patience.
-    if error.code == .upstreamUnavailable, streak <= 6, waited < .seconds(20), table[key] == nil {
+    let isPressing = table[key].map { now.duration(to: $0.servableUntil) < .seconds(200) } ?? false
+    if error.code == .upstreamUnavailable, streak <= 6, waited < .seconds(20), !isPressing {
       let longest = 0.25 * Double(1 << (streak - 1))
       let seconds = Double(waited.nanoseconds) / 1e9
       if seconds < longest / 11 {
