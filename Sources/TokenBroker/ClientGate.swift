@@ -115,8 +115,7 @@ package struct ClientGate {
     case .success(let minted):
       mintsThisMonth += 1
       (faults, lastFault) = (0, nil)
-      // An answer to a request from before a limit says nothing of the limit.
-      if let current = block, current.cause != .limit || now >= current.failure.until { block = nil }
+      reopen(now)
       heed(minted.quota, key, now: now, random: &random)
       return false
     case .failure(let error):
@@ -146,10 +145,15 @@ package struct ClientGate {
     case .unknownAudience, .audienceNotGranted, .invalidUpstreamResponse, .tokenValidationFailed, .overloaded:
       // The tenant has answered, and of this key alone.
       (faults, lastFault) = (0, nil)
-      if let current = block, current.cause != .limit || now >= current.failure.until { block = nil }
+      reopen(now)
       return false
     }
     return true
+  }
+
+  /// The tenant has answered. To a request from before it shut its door, that says only that it can be reached.
+  private mutating func reopen(_ now: Instant) {
+    if let current = block, current.cause == .fault || now >= current.failure.until { block = nil }
   }
 
   private mutating func close(_ cause: Cause, _ error: TokenError, now: Instant, random: inout SeededGenerator) {

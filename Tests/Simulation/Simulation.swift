@@ -75,6 +75,8 @@ package struct Simulation {
   private var lastCaller: UInt64 = 0
   private var inFlight: Set<TokenKey> = []
   private var lastMint: [TokenKey: CachedToken] = [:]
+  /// What is remembered may have had to make room.
+  private var forgetsUntil = Instant(nanoseconds: 0)
   private var lastFailure: [TokenKey: (error: TokenError, at: Instant, streak: Int)] = [:]
   private var forced: Set<TokenKey> = []
   private var fetches: [Instant] = []
@@ -159,7 +161,7 @@ package struct Simulation {
       try perform(cache.credentialsChanged(client: "default", now: now))
     case .flood(let strangers):
       // So many that what is remembered of the others may have to go.
-      if strangers > scenario.rules.maxEntries / 2 { lastFailure = [:] }
+      if strangers > scenario.rules.maxEntries / 2 { forgetsUntil = now.advanced(by: .seconds(120)) }
       for number in 0..<strangers {
         let key = TokenKey(client: "default", grant: Grant(audience: "made-up-\(number)-\(order)"))
         try ask(key, Demand(), patience: 30)
@@ -433,13 +435,14 @@ package struct Simulation {
   }
 
   private mutating func checkRetry(_ key: TokenKey) throws(Violation) {
-    guard let (error, at, streak) = lastFailure[key] else { return }
+    guard let (error, at, streak) = lastFailure[key], at > forgetsUntil else { return }
     let waited = at.duration(to: now)
     if !error.code.isPassing, error.code != .brokerMisconfigured, waited < .seconds(60) {
       throw violation("a definite refusal is remembered for a minute", "\(error.code) asked again after \(waited)")
     }
     // Near the end of a token's life there is no time for patience.
-    let isPressing = table[key].map { now.duration(to: $0.servableUntil) < .seconds(200) } ?? false
+    let last = lastMint[key]?.servableUntil ?? .distantFuture
+    let isPressing = at < last && at.duration(to: last) < .seconds(200)
     if error.code == .upstreamUnavailable, streak <= 6, waited < .seconds(20), !isPressing {
       let longest = 0.25 * Double(1 << (streak - 1))
       let seconds = Double(waited.nanoseconds) / 1e9
