@@ -67,7 +67,7 @@ let package = Package(
     .testTarget(
       name: "DevTenantTests", dependencies: ["DevTenant", "Sockets", "TestSupport"], swiftSettings: settings),
     .testTarget(name: "SocketsTests", dependencies: ["Clocks", "Sockets"], swiftSettings: settings),
-    .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
+    .target(name: "TestSupport", dependencies: ["CLinux"], path: "Tests/TestSupport", swiftSettings: settings),
     .testTarget(
       name: "HTTPServerTests", dependencies: ["Clocks", "HTTPServer", "Sockets", "TestSupport"], swiftSettings: settings
     ),

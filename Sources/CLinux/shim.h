@@ -2,6 +2,7 @@
 //
 // _GNU_SOURCE must stay undefined here: with it, glibc's types would differ from those of the Glibc module.
 #pragma once
+#include <spawn.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
@@ -12,6 +13,9 @@
 
 // glibc declares accept4 under _GNU_SOURCE only.
 extern int accept4(int, struct sockaddr *, socklen_t *, int);
+
+// Nor is this one for Swift to see, though glibc has had it since 2.34.
+extern int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *, int);
 
 // Cores this process may run on, 0 when unknown. cpu_set_t too is behind _GNU_SOURCE; this is the call beneath it.
 static inline int clinux_affinity_cores(void) {
