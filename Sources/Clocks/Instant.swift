@@ -44,7 +44,7 @@ extension Duration {
 }
 
 extension Task where Success == Never, Failure == Never {
-  /// Waits until `instant`. Throws `CancellationError`.
+  /// Waits until `instant`. Throws `CancellationError`. On the continuous clock, which is the one that `Instant` counts.
   package static func sleep(until instant: Instant) async throws {
     try await sleep(for: Instant.now.duration(to: instant), clock: .continuous)
   }

@@ -38,12 +38,14 @@ final class TenantHandler: RequestHandler {
     if case .response(let answer) = reply, latency == .zero { return response.send(answer) }
     guard let exchange = response.later() else { return }
     Task {
+      // A slow tenant is what was ordered, and what a test then waits for is the answer.
       if latency > .zero { try await Task.sleep(for: latency) }
       switch reply {
       case .response(let answer): exchange.send(answer)
       case .verbatim(let pieces, let pause, let ending):
         for piece in pieces.dropLast() {
           exchange.send(verbatim: piece, then: .more)
+          // The fault itself: an answer that comes in pieces.
           try await Task.sleep(for: pause)
         }
         exchange.send(verbatim: pieces.last ?? [], then: ending)

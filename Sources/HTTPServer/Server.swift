@@ -98,6 +98,7 @@ package final class Server: Sendable {
   package func drain(timeout: Duration) {
     for mailbox in mailboxes { mailbox.post(.drain) }
     Task {
+      // The deadline of the drain; where that ends before, stopping what has ended does nothing.
       try? await Task.sleep(for: timeout)
       stop()
     }

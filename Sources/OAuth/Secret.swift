@@ -3,7 +3,7 @@ import Glibc
 /// Bytes that must not be shown: printed as `<redacted>`, compared in constant time, kept out of swap where the system
 /// allows, and overwritten when let go.
 @safe package final class Secret: @unchecked Sendable {
-  // Written in init alone.
+  // Unchecked because a pointer is not Sendable; the bytes are written in init alone, and wiped when nobody is left.
   private let bytes: UnsafeMutableRawBufferPointer
   private let used: Int
 

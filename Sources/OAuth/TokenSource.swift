@@ -136,6 +136,7 @@ package final class TokenSource: Sendable {
       do throws(KeySetSource.Unavailable) {
         return try await read()
       } catch {
+        // The key set says when it may be read again, and nothing that could be waited for happens before.
         guard error.retryAt < deadline, (try? await Task.sleep(until: error.retryAt)) != nil else {
           throw TokenError(
             code: .upstreamUnavailable,

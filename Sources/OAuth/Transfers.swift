@@ -2,7 +2,8 @@ import CCurl
 
 /// The transfers in flight and curl's handle on them. Confined to the queue of its `HTTPClient`, but for `wakeUp`.
 @safe final class Transfers: @unchecked Sendable {
-  // Touched on one serial queue; curl_multi_wakeup alone may be called from any thread.
+  // Unchecked because the compiler cannot see the confinement: all of it is touched on one serial queue, and
+  // curl_multi_wakeup alone may be called from any thread.
   private let multi: UnsafeMutableRawPointer
   private let trust: HTTPClient.Trust
   private let connectTimeout: Duration

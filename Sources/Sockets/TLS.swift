@@ -2,7 +2,7 @@ import COpenSSL
 
 /// A server's certificate and TLS settings, shared by its connections.
 @safe package final class TLSContext: @unchecked Sendable {
-  // SSL_CTX is counted and locked inside OpenSSL, and is not changed after init.
+  // Unchecked because a pointer is not Sendable; SSL_CTX is counted and locked inside OpenSSL, and not changed after init.
   fileprivate let context: OpaquePointer
 
   /// A server context from a PEM certificate chain (leaf first) and its PEM private key. Throws `TLSError`.

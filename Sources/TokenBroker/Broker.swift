@@ -121,6 +121,7 @@ package actor Broker {
     if let alarm, alarm.at <= next { return }
     alarm?.task.cancel()
     let task = Task {
+      // The cache knows no clock: somebody must come back at its time. Cancelled, another task does.
       guard (try? await Task.sleep(until: next)) != nil else { return }
       alarm = nil
       perform(cache.advance(now: .now))

@@ -111,6 +111,7 @@ struct Service {
 
   /// A token signed with a key that has been revoked is noticed within this time, though nothing is minted.
   private func pollKeySet(of source: TokenSource) async {
+    // Tenants do not tell that a key was revoked, so they are asked.
     while (try? await Task.sleep(for: .seconds(600))) != nil { await source.pollKeySet() }
   }
 
@@ -129,6 +130,7 @@ struct Service {
       health.drain()
       log.info("draining", metadata: ["signal": "\(signal == SIGINT ? "SIGINT" : "SIGTERM")"])
       Task {
+        // Accepting goes on for so long, until those who route requests here have seen `/readyz` turn.
         try? await Task.sleep(for: configuration.shutdownDelay)
         server.drain(timeout: configuration.shutdownTimeout)
       }
