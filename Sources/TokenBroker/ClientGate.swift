@@ -163,7 +163,10 @@ package struct ClientGate {
     var error = error
     error.retryAfter = error.retryAfter.map { min($0, Self.longestBlock) }
     if cause == .limit { error.retryAfter = max(error.retryAfter ?? .zero, .seconds(1)) }
-    block = Block(cause: cause, failure: Failure(error, after: previous, now: now, random: &random))
+    let failure = Failure(error, after: previous, now: now, random: &random)
+    // Late answers of other kinds may come too: none opens the door before its time.
+    if let block, failure.until < block.failure.until { return }
+    block = Block(cause: cause, failure: failure)
   }
 
   private mutating func limit(

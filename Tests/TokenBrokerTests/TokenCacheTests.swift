@@ -155,6 +155,21 @@ import Testing
     #expect(ask(&cache, 4, at: 31) == ["fetch"], "other credentials are tried at once")
   }
 
+  @Test(
+    "While the tenant's door is shut, late answers of another kind do not open it earlier",
+    arguments: [TokenError.Code.upstreamTimeout, .upstreamUnavailable, .upstreamRateLimited, .unknownAudience])
+  func lateAnswers(_ code: TokenError.Code) {
+    var cache = TokenCache()
+    let late = TokenKey(client: "default", grant: Grant(audience: "late"))
+    #expect(ask(&cache, 1, at: 0) == ["fetch"])
+    #expect(ask(&cache, 2, at: 0, key: late) == ["fetch"])
+    let refused = TokenError(code: .brokerMisconfigured, message: "401")
+    #expect(answer(&cache, .failure(refused), at: 1) == ["1=broker_misconfigured"])
+    _ = answer(&cache, .failure(TokenError(code: code, message: "late")), at: 2, key: late)
+    #expect(ask(&cache, 3, at: 60.9) == ["3=broker_misconfigured"])
+    #expect(ask(&cache, 4, at: 61) == ["fetch"])
+  }
+
   @Test("A token in use is replaced before its end, in the background; one that is not, is not")
   func refreshAhead() throws {
     for isUsed in [true, false] {
