@@ -26,8 +26,6 @@ struct SimulatedTenant {
   private var recent: [Instant] = []
   private var hour: [Instant] = []
   private let quotaPerHour: Int?
-  /// No request should come before: it was said so in a refusal.
-  private(set) var shutUntil: Instant?
 
   init(quotaPerHour: Int?) {
     self.quotaPerHour = quotaPerHour
@@ -83,7 +81,6 @@ struct SimulatedTenant {
       guard case .limit(let perMinute, let isAnnounced) = fault else { continue }
       recent = recent.filter { $0.duration(to: now) < .seconds(60) }
       if recent.count >= perMinute {
-        if isAnnounced { shutUntil = now.advanced(by: .seconds(60)) }
         return .some(isAnnounced ? .seconds(60) : nil)
       }
       recent.append(now)
@@ -91,9 +88,7 @@ struct SimulatedTenant {
     if let quotaPerHour {
       hour = hour.filter { $0.duration(to: now) < .seconds(3600) }
       if hour.count >= quotaPerHour {
-        let wait = now.duration(to: hour[0].advanced(by: .seconds(3600)))
-        shutUntil = now.advanced(by: wait)
-        return .some(wait)
+        return .some(now.duration(to: hour[0].advanced(by: .seconds(3600))))
       }
       hour.append(now)
     }

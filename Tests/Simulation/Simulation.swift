@@ -81,6 +81,8 @@ package struct Simulation {
   private var forced: Set<TokenKey> = []
   private var fetches: [Instant] = []
   private var credentialsRefusedAt: Instant?
+  /// The tenant was heard to say that nothing should come before.
+  private var limitedUntil: Instant?
   private var outageFetches = 0
   private var outageSince: Instant?
   private var retryRatios: [Double] = []
@@ -156,7 +158,8 @@ package struct Simulation {
     case .restart:
       restart()
     case .changeCredentials:
-      credentialsRefusedAt = nil
+      // A refusal that came after a limit took its place, and goes with the credentials.
+      (credentialsRefusedAt, limitedUntil) = (nil, nil)
       for key in lastFailure.keys where lastFailure[key]?.error.code == .brokerMisconfigured { lastFailure[key] = nil }
       try perform(cache.credentialsChanged(client: "default", now: now))
     case .flood(let strangers):
@@ -180,7 +183,7 @@ package struct Simulation {
     (keySetBusy, keySetAskedAt) = (false, nil)
     (table, lastMint, lastFailure, callers) = ([:], [:], [:], [:])
     (inFlight, forced, fetches, held) = ([], [], [], [])
-    (credentialsRefusedAt, outageSince) = (nil, nil)
+    (credentialsRefusedAt, limitedUntil, outageSince) = (nil, nil, nil)
     alarmAt = .distantFuture
   }
 
@@ -343,12 +346,14 @@ package struct Simulation {
       let repeats = previous.map { $0.error.code == error.code && $0.at.duration(to: now) < .seconds(600) } ?? false
       let streak = repeats ? (previous?.streak ?? 0) + 1 : 1
       lastFailure[job.key] = (error, now, streak)
-      if error.code == .brokerMisconfigured, credentialsRefusedAt.map({ $0.duration(to: now) > .seconds(59) }) ?? true {
-        // Those sent before the first answer are refused after it.
+      // What was sent before the first answer says no more than that.
+      if error.code == .brokerMisconfigured, credentialsRefusedAt.map({ $0 < job.asked }) ?? true {
         credentialsRefusedAt = now
       }
+      if error.code == .upstreamRateLimited, let wait = error.retryAfter {
+        limitedUntil = max(limitedUntil ?? now, now.advanced(by: min(wait, .seconds(3600))))
+      }
     } else {
-      credentialsRefusedAt = nil
       outageSince = nil
     }
     try perform(cache.fetched(job.key, result, now: now))
@@ -470,10 +475,11 @@ package struct Simulation {
   }
 
   private mutating func checkTenantIsSpared(_ key: TokenKey) throws(Violation) {
-    if let refused = credentialsRefusedAt, tenant.refusesCredentials(now), inFlight.isEmpty,
-      refused.duration(to: now) < .seconds(59)
-    {
+    if let refused = credentialsRefusedAt, refused.duration(to: now) < .seconds(60) {
       throw violation("refused credentials are not tried again at once", "after \(refused.duration(to: now))")
+    }
+    if let limitedUntil, now < limitedUntil {
+      throw violation("a limit is kept for as long as the tenant told", "\(now.duration(to: limitedUntil)) early")
     }
     if tenant.isDown(now) {
       if outageSince == nil { (outageSince, outageFetches) = (now, 0) }
