@@ -222,7 +222,9 @@ package struct Simulation {
         table[token.key] = token
         lastMint[token.key] = token
         lastFailure[token.key] = nil
-      case .withdraw(let key): table[key] = nil
+      case .withdraw(let key):
+        try checkWithdrawal(key)
+        table[key] = nil
       }
     }
     // What is waited for is kept, whatever the limit.
@@ -415,6 +417,14 @@ package struct Simulation {
     if now.duration(to: token.minted.expiresAt) < least {
       throw violation(
         "a token is served with enough life left", "\(name) has \(now.duration(to: token.minted.expiresAt))")
+    }
+  }
+
+  /// A token goes when its life or its key has come to an end, or for want of room.
+  private func checkWithdrawal(_ key: TokenKey) throws(Violation) {
+    guard let token = table[key], token.isServable(at: now), now > forgetsUntil else { return }
+    if let kid = token.minted.keyID, keySet.current?.contains(kid) == true {
+      throw violation("a usable token is kept, whatever happens upstream", token.minted.accessToken.value)
     }
   }
 
