@@ -74,7 +74,7 @@ let package = Package(
     .testTarget(
       name: "OAuthTests",
       dependencies: [
-        "Clocks", "DevTenant", "OAuth", "Sockets", "TestSupport",
+        "Clocks", "DevTenant", "OAuth", "Sockets", "TestSupport", "TokenBroker",
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "JWTKit", package: "jwt-kit"),
       ],
