@@ -147,7 +147,7 @@ extension TokenEndpoint {
     case .rateLimited:
       return .refusal(429, "too_many_requests", "Rate limit exceeded.", fields: [reset])
     case .rateLimitedSeconds:
-      return .refusal(429, "too_many_requests", "Rate limit exceeded.", fields: [("Retry-After", "9"), reset])
+      return .refusal(429, "too_many_requests", "Rate limit exceeded.", fields: [("Retry-After", "30"), reset])
     case .rateLimitedDate:
       return .refusal(
         429, "too_many_requests", "Rate limit exceeded.", fields: [("Retry-After", "Fri, 31 Dec 1999 23:59:59 GMT")])

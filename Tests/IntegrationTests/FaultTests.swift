@@ -62,7 +62,7 @@ extension IntegrationTests {
     @Test(
       "Retry-After tells what the tenant told",
       arguments: [
-        (Fault.rateLimitedSeconds, 9...9), (.rateLimited, 5...7), (.globalLimitAs500, 5...7),
+        (Fault.rateLimitedSeconds, 30...30), (.rateLimited, 5...7), (.globalLimitAs500, 5...7),
         (.quotaExceeded, 1800...1800),
         (.rateLimitedDate, 1...1), (.globalLimit, 1...1),
       ])

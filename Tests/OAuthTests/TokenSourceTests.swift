@@ -86,7 +86,7 @@ import Testing
   func facts() async throws {
     try await withTenant { _, source in
       let error = try await refusal(source, Grant(audience: Fault.rateLimitedSeconds.audience))
-      #expect(error.code == .upstreamRateLimited && error.upstreamStatus == 429 && error.retryAfter == .seconds(9))
+      #expect(error.code == .upstreamRateLimited && error.upstreamStatus == 429 && error.retryAfter == .seconds(30))
       let invalid = try await refusal(source, Grant(audience: Fault.wrongIssuer.audience))
       #expect(invalid.code == .tokenValidationFailed && invalid.upstreamStatus == 200)
       #expect(invalid.upstreamRequestID != nil && invalid.retryAfter == nil)
