@@ -19,16 +19,7 @@ extension IntegrationTests {
         _ = try await kept.readResponse()
 
         var flood = try (0..<200).map { _ in try RawClient(port: broker.port) }
-        let last = try #require(flood.last)
-        #expect(try await last.readToEnd().hasPrefix("HTTP/1.1 503 "))
-        try kept.send(Self.request)
-        #expect(try await kept.readResponse().head.hasPrefix("HTTP/1.1 200 "))
-
-        flood.removeAll()
-        let again = try await Answer.curl([
-          broker.url + "/token/\(Self.api)", "--retry", "50", "--retry-all-errors", "--retry-max-time", "20",
-        ])
-        #expect(again.status == 200)
+        try await outlast(&flood, broker, kept)
       }
     }
 
@@ -51,18 +42,22 @@ extension IntegrationTests {
         #expect(refused.field("retry-after") == "1")
 
         flood += try (0..<300).map { _ in try RawClient(port: broker.port) }
-        let last = try #require(flood.last)
-        #expect(try await last.readToEnd().hasPrefix("HTTP/1.1 503 "))
-        #expect(try await Answer.curl([broker.adminURL + "/healthz"]).status == 200)
-        try kept.send(Self.request)
-        #expect(try await kept.readResponse().head.hasPrefix("HTTP/1.1 200 "))
-
-        flood.removeAll()
-        let again = try await Answer.curl([
-          broker.url + "/token/\(Self.api)", "--retry", "50", "--retry-all-errors", "--retry-max-time", "20",
-        ])
-        #expect(again.status == 200)
+        try await outlast(&flood, broker, kept)
       }
+    }
+
+    /// The last of the flood is refused, who was there before is served on, and when the flood is gone there is room again.
+    private func outlast(_ flood: inout [RawClient], _ broker: BrokerProcess, _ kept: RawClient) async throws {
+      #expect(try await flood.last?.readToEnd().hasPrefix("HTTP/1.1 503 ") == true)
+      #expect(try await Answer.curl([broker.adminURL + "/healthz"]).status == 200)
+      try kept.send(Self.request)
+      #expect(try await kept.readResponse().head.hasPrefix("HTTP/1.1 200 "))
+
+      flood.removeAll()
+      let again = try await Answer.curl([
+        broker.url + "/token/\(Self.api)", "--retry", "50", "--retry-all-errors", "--retry-max-time", "20",
+      ])
+      #expect(again.status == 200)
     }
 
     @Test("Slow senders get 408 when their time is over, however they trickle; who never reads is reset; nothing spins")
