@@ -57,14 +57,15 @@ public final class RawClient {
   }
 
   /// Sends `text` a byte at a time, the next one when `pause` milliseconds have brought nothing, again and again until
-  /// the peer answers or hangs up, at most 300 times; returns all it says until it closes.
+  /// the peer answers or hangs up; returns all it says until it closes. Throws when 300 bytes have not made it.
   public func drip(_ text: String, pause: Int32) async throws -> String {
     let bytes = Array(text.utf8)
-    for sent in 0..<300 where await !isReady(for: POLLIN, within: pause) {
+    for sent in 0..<300 {
+      if await isReady(for: POLLIN, within: pause) { return try await readToEnd() }
       // What the peer says to it is what counts.
       try? send([bytes[sent % bytes.count]])
     }
-    return try await readToEnd()
+    throw Failure(description: "the peer takes one byte after the other and says nothing")
   }
 
   /// Whether the peer resets the connection within so many seconds, though nothing is read from it.
