@@ -18,6 +18,7 @@ let package = Package(
     // C libraries: a header each, no Swift.
     .systemLibrary(name: "CLinux"),
     .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+    .systemLibrary(name: "CYaml", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
     .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
 
     // From the bottom up; no arrow points down this list.
@@ -36,6 +37,7 @@ let package = Package(
       name: "TokenBroker",
       dependencies: [
         "Clocks", "OAuth",
+        .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "HeapModule", package: "swift-collections"),
         .product(name: "Logging", package: "swift-log"),
       ],
@@ -53,7 +55,7 @@ let package = Package(
     .executableTarget(
       name: "token-broker",
       dependencies: [
-        "Clocks", "DevTenant", "HTTPServer", "OAuth", "Sockets", "TokenBroker",
+        "CYaml", "Clocks", "DevTenant", "HTTPServer", "OAuth", "Sockets", "TokenBroker",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],

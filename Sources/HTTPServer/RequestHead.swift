@@ -58,6 +58,14 @@ package struct RequestHead {
   }
 }
 
+extension RequestHead {
+  /// The same, for a name that is known at run time only.
+  package func text(of name: String, in bytes: Span<UInt8>) -> String? {
+    let values = fields.filter { bytes.text(at: $0.name).lowercased() == name }.map { bytes.text(at: $0.value) }
+    return values.isEmpty ? nil : values.joined(separator: ", ")
+  }
+}
+
 extension Span<UInt8> {
   /// ASCII case is ignored; `expected` is lower case.
   package func matches(_ expected: StaticString, at range: Range<Int>) -> Bool {

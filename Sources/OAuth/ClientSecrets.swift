@@ -30,6 +30,12 @@ package final class ClientSecrets: Sendable {
     }
   }
 
+  /// Takes the place of `others`: of those, the one in use stays the previous one.
+  package func succeed(_ others: ClientSecrets) {
+    let before = others.candidates
+    state.withLock { state in state.previous = before.first { !state.current.contains($0) } }
+  }
+
   /// The tenant has taken this secret.
   func accepted(_ secret: Secret) {
     state.withLock { state in

@@ -1,10 +1,10 @@
 import FoundationEssentials
 
 /// Finds what two readers of a JSON object could read as two things, and a decoder would pass over.
-enum JSONKeys {
+package enum JSONKeys {
   /// True if the object, which is well-formed JSON, names a member twice, or is not in UTF-8: the decoder takes UTF-16
   /// and UTF-32 as well, which RFC 8259 §8.1 rules out and `hasDuplicates` does not read. They all have zero bytes.
-  static func areAmbiguous(in json: [UInt8]) -> Bool { json.contains(0) || hasDuplicates(in: json) }
+  package static func areAmbiguous(in json: [UInt8]) -> Bool { json.contains(0) || hasDuplicates(in: json) }
 
   /// True if the object, which is well-formed JSON, names a member twice at its top level.
   static func hasDuplicates(in json: [UInt8]) -> Bool {

@@ -4,7 +4,8 @@ import Glibc
 
 /// Tells that a file may have changed: written in place, replaced, or reached another way because a link on its path now
 /// leads elsewhere, which is how Kubernetes swaps what it mounts (inotify(7)). What has changed is for the reader to see.
-package final class FileWatcher {
+package final class FileWatcher: @unchecked Sendable {
+  // Unchecked because Dispatch does not say that its sources are; this one never changes, and any thread may cancel it.
   private let source: any DispatchSourceRead
 
   /// `changed` is called once at first, so that nothing is missed between reading and watching.

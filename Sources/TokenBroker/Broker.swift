@@ -14,7 +14,7 @@ package actor Broker {
     @Sendable (TokenKey, _ deadline: Instant) async throws(TokenError) -> MintedToken
 
   private var cache: TokenCache
-  private let requestTimeout: Duration
+  private var requestTimeout: Duration
   private let mint: Mint
   private let publish: @Sendable (Publication) -> Void
   private let health: Health
@@ -63,6 +63,19 @@ package actor Broker {
   package func credentialsChanged(client: String) {
     health.accepted(client: client)
     perform(cache.credentialsChanged(client: client, now: .now))
+  }
+
+  /// Takes over another configuration. `announce` tells those who hand tokens out, who are then told of all that are held.
+  package func configure(
+    rules: TokenCache.Rules, requestTimeout: Duration, prefetched: Set<TokenKey>, forgetting forgotten: Set<String>,
+    announce: @Sendable () -> Void
+  ) {
+    self.requestTimeout = requestTimeout
+    for client in forgotten { health.accepted(client: client) }
+    let actions = cache.configure(rules, prefetched: prefetched, forgetting: forgotten, now: .now)
+    announce()
+    for token in cache.tokens { publish(.current(token)) }
+    perform(actions)
   }
 
   private func perform(_ actions: [TokenCache.Action]) {

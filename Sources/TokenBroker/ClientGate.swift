@@ -36,7 +36,7 @@ package struct ClientGate {
   /// Organizations whose limits are remembered.
   private static let maxOrganizations = 1000
 
-  private let rules: Rules
+  private var rules: Rules
   private var inFlight = 0
   private var strangersInFlight = 0
   private var allowance: Double
@@ -198,6 +198,11 @@ package struct ClientGate {
   func isShut(now: Instant) -> Bool { block.map { now < $0.failure.until } ?? false }
 
   // MARK: From outside
+
+  mutating func configure(_ rules: Rules) {
+    self.rules = rules
+    allowance = min(allowance, Double(rules.mintsPerMinute))
+  }
 
   /// The credentials are others now, so what the tenant said of the old ones counts no more.
   mutating func credentialsChanged() {

@@ -45,6 +45,8 @@ package struct TokenCache {
     /// It has never yielded a token.
     var isStranger = true
     var isRunningAsStranger = false
+    /// What is under way was asked for under a configuration that is gone: it is good for those who wait, and not kept.
+    var isOutdated = false
     /// When `look` is due.
     var lookAt = Instant.distantFuture
 
@@ -71,7 +73,9 @@ package struct TokenCache {
     static func < (left: Look, right: Look) -> Bool { left.at < right.at }
   }
 
-  private let rules: Rules
+  private var rules: Rules
+  /// Those held from the start and always replaced in time.
+  private var prefetched: Set<TokenKey> = []
   private var random: SeededGenerator
   private var entries: [TokenKey: Entry] = [:]
   private var clients: [String: Client] = [:]
@@ -139,6 +143,33 @@ package struct TokenCache {
     }
   }
 
+  /// Takes over other rules, and other keys to prefetch. What is held and remembered of `forgotten` clients goes: they
+  /// are somebody else's now.
+  package mutating func configure(
+    _ rules: Rules, prefetched: Set<TokenKey>, forgetting forgotten: Set<String> = [], now: Instant
+  ) -> [Action] {
+    self.rules = rules
+    self.prefetched = prefetched
+    for client in clients.keys { clients[client]?.gate.configure(rules.client) }
+    for client in forgotten { clients[client]?.gate.credentialsChanged() }
+    for (key, entry) in entries where forgotten.contains(key.client) {
+      entries[key]?.failure = nil
+      entries[key]?.isOutdated = entry.fetch == .running
+      if entry.token != nil { actions.append(.withdraw(key)) }
+      entries[key]?.token = nil
+      look(key, now)
+    }
+    for key in prefetched {
+      meet(key.client, now)
+      if entries[key] == nil { entries[key] = Entry() }
+      look(key, now)
+    }
+    return advance(now: now)
+  }
+
+  /// The tokens that are held.
+  package var tokens: [CachedToken] { entries.values.compactMap(\.token) }
+
   /// Months of allotments, told as any number that grows.
   package mutating func enter(month: Int) {
     self.month = month
@@ -162,14 +193,17 @@ package struct TokenCache {
   }
 
   private mutating func changing(_ client: String, _ now: Instant, _ change: (inout TokenCache) -> Void) -> [Action] {
-    if clients[client] == nil {
-      clients[client] = Client(gate: ClientGate(rules: rules.client, now: now))
-      clients[client]?.gate.enter(month: month)
-    }
+    meet(client, now)
     change(&self)
     pump(client, now)
     evict()
     return takeActions()
+  }
+
+  private mutating func meet(_ client: String, _ now: Instant) {
+    guard clients[client] == nil else { return }
+    clients[client] = Client(gate: ClientGate(rules: rules.client, now: now))
+    clients[client]?.gate.enter(month: month)
   }
 
   private mutating func takeActions() -> [Action] {
@@ -267,6 +301,7 @@ package struct TokenCache {
   private mutating func finish(_ key: TokenKey, _ result: Result<MintedToken, TokenError>, _ now: Instant) {
     guard let entry = entries[key] else { return }
     entries[key]?.fetch = .none
+    entries[key]?.isOutdated = false
     let isOfClient =
       clients[key.client]?.gate.finished(
         key, isStranger: entry.isRunningAsStranger, result, now: now, random: &random) ?? false
@@ -278,10 +313,7 @@ package struct TokenCache {
     }
     switch outcome {
     case .success(let token):
-      entries[key]?.token = token
-      entries[key]?.failure = nil
-      entries[key]?.isStranger = false
-      actions.append(.publish(token))
+      if !entry.isOutdated { keep(token) }
       for waiter in waiters { actions.append(.answer(waiter.id, .success(token))) }
     case .failure(let error):
       let left = entry.token.map { now.duration(to: $0.servableUntil) }
@@ -294,6 +326,13 @@ package struct TokenCache {
     }
     look(key, now)
     if clients[key.client]?.gate.isShut(now: now) == true { refuseWaiting(key.client, now) }
+  }
+
+  private mutating func keep(_ token: CachedToken) {
+    entries[token.key]?.token = token
+    entries[token.key]?.failure = nil
+    entries[token.key]?.isStranger = false
+    actions.append(.publish(token))
   }
 
   /// The client is shut out for a while: those who wait for their turn are told at once.
@@ -325,13 +364,14 @@ package struct TokenCache {
     if isRefreshDue(key, now) { enqueue(key, .ahead, now) }
     abandonIfUnwanted(key)
     guard let entry = entries[key] else { return }
-    if let next = nextLook(entry, now) { schedule(key, at: next) } else { entries[key] = nil }
+    if let next = nextLook(key, entry, now) { schedule(key, at: next) } else { entries[key] = nil }
   }
 
   private func isRefreshDue(_ key: TokenKey, _ now: Instant) -> Bool {
-    guard let entry = entries[key], entry.fetch == .none, let token = entry.token, now >= token.refreshAt, token.isInUse
-    else { return false }
-    return now >= nextRefresh(entry, token, now)
+    guard let entry = entries[key], entry.fetch == .none else { return false }
+    let isPrefetched = prefetched.contains(key)
+    guard let token = entry.token else { return isPrefetched && now >= entry.failure?.until ?? now }
+    return (token.isInUse || isPrefetched) && now >= nextRefresh(entry, token, now)
   }
 
   /// When the token is to be replaced, as failures, limits and a scarce quota allow.
@@ -345,19 +385,23 @@ package struct TokenCache {
 
   /// Nobody waits any more for a token that was not yet asked for, and no token is to be replaced.
   private mutating func abandonIfUnwanted(_ key: TokenKey) {
-    guard let entry = entries[key], entry.fetch == .queued, entry.waiters.isEmpty, entry.token == nil else { return }
+    guard let entry = entries[key], entry.fetch == .queued, entry.waiters.isEmpty, entry.token == nil,
+      !prefetched.contains(key)
+    else { return }
     clients[key.client]?.queue.remove(key)
     entries[key]?.fetch = .none
   }
 
   /// nil: there is nothing left to remember.
-  private func nextLook(_ entry: Entry, _ now: Instant) -> Instant? {
+  private func nextLook(_ key: TokenKey, _ entry: Entry, _ now: Instant) -> Instant? {
     var next = entry.waiters.map(\.deadline).min()
     func consider(_ instant: Instant) { next = min(next ?? instant, instant) }
     if let token = entry.token {
       consider(token.servableUntil)
       let refresh = nextRefresh(entry, token, now)
       if entry.fetch == .none, refresh > now { consider(refresh) }
+    } else if let failure = entry.failure, prefetched.contains(key) {
+      consider(entry.fetch == .none ? failure.until : .distantFuture)
     } else if let failure = entry.failure {
       consider(max(failure.until.advanced(by: Self.grudge), now.advanced(by: .seconds(1))))
       if now >= failure.until.advanced(by: Self.grudge), entry.fetch == .none, entry.waiters.isEmpty { return nil }
@@ -380,7 +424,9 @@ package struct TokenCache {
   /// ago. One at a time would mean a search each time.
   private mutating func evict() {
     guard entries.count > rules.maxEntries else { return }
-    let idle = entries.filter { $0.value.fetch == .none && $0.value.waiters.isEmpty }
+    let idle = entries.filter {
+      $0.value.fetch == .none && $0.value.waiters.isEmpty && !prefetched.contains($0.key)
+    }
     let oldest = idle.sorted { $0.value.worth < $1.value.worth }
     let excess = entries.count - rules.maxEntries
     for (key, entry) in oldest.prefix(max(excess, rules.maxEntries / 16)) {

@@ -5,25 +5,28 @@ import OAuth
 import Sockets
 import TokenBroker
 
-/// The running broker: its server, its cache and its shutdown, wired from one configuration.
+/// The running broker: its server, its cache, its configuration and its shutdown.
 struct Service {
+  private let origin: Configuration.Origin
   private let configuration: Configuration
   private let server: Server
   private let health = Health()
   private let log: Logger
 
   /// Binds the listeners. Throws `Server.BindError` for an address that cannot be had.
-  init(_ configuration: Configuration, log: Logger) throws {
+  init(_ configuration: Configuration, from origin: Configuration.Origin, log: Logger) throws {
+    self.origin = origin
     self.configuration = configuration
     self.log = log
     let bindings = configuration.listen + (configuration.adminListen.map { [$0] } ?? [])
-    var limits = Limits()
+    var limits = configuration.limits
+    let wanted = limits.connections
     // The broker answers within the request's time; the server's own deadline only guards against its failing to.
-    limits.requestTimeout = configuration.requestTimeout + .seconds(2)
+    limits.requestTimeout += .seconds(2)
     limits.fit(descriptors: ThisProcess.descriptorLimit, addresses: bindings.count)
-    if limits.connections < Limits().connections {
+    if limits.connections < wanted {
       log.warning(
-        "the limit on open files allows fewer connections than usual",
+        "the limit on open files allows fewer connections than configured",
         metadata: ["connections": "\(limits.connections)", "files": "\(ThisProcess.descriptorLimit)"])
     }
     server = try Server(
@@ -35,40 +38,39 @@ struct Service {
 
   /// Serves until a signal ends it.
   func run() async throws {
-    let source = try TokenSource(client: configuration.client, http: HTTPClient(trust: configuration.trust))
-    let mailboxes = try (0..<configuration.workers).map { _ throws(SystemError) in
-      try Mailbox<TokenTable.Change>()
-    }
-    var rules = TokenCache.Rules()
-    rules.client.mintsPerMinute = configuration.mintsPerMinute
-    rules.client.monthlyMints = configuration.monthlyMints
-    rules.client.monthlyReserve = configuration.monthlyReserve
+    let mailboxes = try (0..<configuration.workers).map { _ throws(SystemError) in try Mailbox<Router.Message>() }
+    let tellAll: @Sendable (Router.Message) -> Void = { message in for mailbox in mailboxes { mailbox.post(message) } }
+    let upstreams = Upstreams(log: log)
     let broker = Broker(
-      rules: rules, requestTimeout: configuration.requestTimeout, health: health, log: log,
-      publish: { publication in
-        let change = TokenTable.Change(publication)
-        for mailbox in mailboxes { mailbox.post(change) }
-      },
-      mint: { key, deadline throws(TokenError) in try await source.mint(key.grant, deadline: deadline) })
+      rules: configuration.cache, requestTimeout: configuration.limits.requestTimeout, health: health, log: log,
+      publish: { tellAll(.token(TokenTable.Change($0))) },
+      mint: { key, deadline throws(TokenError) in try await upstreams.mint(key, deadline: deadline) })
+    let reloader = Reloader(origin, log: log) { configuration in
+      let forgotten = try upstreams.replace(with: configuration, for: broker)
+      let routing = Routing(configuration)
+      await broker.configure(
+        rules: configuration.cache, requestTimeout: configuration.limits.requestTimeout,
+        prefetched: Set(configuration.audiences.prefetchedKeys), forgetting: forgotten
+      ) { tellAll(.routing(routing)) }
+    }
     let services = Router.Services(
-      broker: broker, health: health, client: configuration.client.name, audiences: configuration.audiences,
-      firstAdminBinding: configuration.listen.count, log: log)
+      broker: broker, health: health, firstAdminBinding: configuration.listen.count, log: log,
+      audit: AuditLog(configuration.logging), tellAll: tellAll)
 
-    let secretFile = try configuration.secretFile.map { path in
-      try FileWatcher(path) { readSecrets(path, broker) }
+    try await reloader.start(configuration)
+    let configurationFile = try origin.file.map { path in
+      try FileWatcher(path) { Task { await reloader.reload(ifChanged: true) } }
     }
     let signals = Signals()
-    let chores = [
-      Task { [stream = signals.stream] in await shutDown(on: stream, broker) },
-      Task { await followKeySet(of: source, broker) }, Task { await pollKeySet(of: source) },
-    ]
+    let chore = Task { [stream = signals.stream] in await heed(stream, reloader, upstreams) }
     defer {
-      for chore in chores { chore.cancel() }
-      withExtendedLifetime((signals, secretFile)) {}
+      chore.cancel()
+      withExtendedLifetime((signals, configurationFile)) {}
     }
     announce()
+    let routing = Routing(configuration)
     try await server.run { index, loop in
-      let router = Router(loop: loop, services: services)
+      let router = Router(loop: loop, routing: routing, services: services)
       try mailboxes[index].attach(to: loop) { router.receive($0) }
       return router
     }
@@ -81,58 +83,37 @@ struct Service {
       metadata: [
         "addresses": "\(addresses.map(\.description).joined(separator: " "))",
         "admin": "\(configuration.adminListen == nil ? "off" : "\(server.addresses.last.map(\.description) ?? "")")",
-        "issuer": "\(configuration.client.issuer)", "workers": "\(configuration.workers)",
-        "version": "\(Version.current)",
+        "clients":
+          "\(configuration.clients.values.map { "\($0.client.name)=\($0.client.issuer)" }.sorted().joined(separator: " "))",
+        "callers": "\(configuration.callers.map { "\($0.byName.count)" } ?? "anyone")",
+        "workers": "\(configuration.workers)", "version": "\(Version.current)",
       ])
+    guard configuration.callers == nil else { return }
     for address in addresses where !address.isLoopback {
       log.warning(
-        "whoever can connect here is given tokens: callers are not authenticated",
-        metadata: ["address": "\(address)"])
+        "whoever can connect here is given tokens: no callers are configured", metadata: ["address": "\(address)"])
     }
   }
 
-  /// Takes over what the secret file says now; a file that makes no sense changes nothing.
-  private func readSecrets(_ path: String, _ broker: Broker) {
-    do throws(FileError) {
-      let secrets = try EnvironmentReader.secrets(in: File.read(path))
-      guard configuration.client.secrets.replace(with: secrets) else { return }
-      log.info("the client secret has changed", metadata: ["file": "\(path)"])
-      Task { await broker.credentialsChanged(client: configuration.client.name) }
-    } catch {
-      log.warning("the client secret stays as it was", metadata: ["file": "\(path)", "reason": "\(error.reason)"])
-    }
-  }
-
-  private func followKeySet(of source: TokenSource, _ broker: Broker) async {
-    for await change in source.keySetChanges {
-      await broker.keySetChanged(change.keyIDs, client: configuration.client.name, asked: change.asked)
-    }
-  }
-
-  /// A token signed with a key that has been revoked is noticed within this time, though nothing is minted.
-  private func pollKeySet(of source: TokenSource) async {
-    // Tenants do not tell that a key was revoked, so they are asked.
-    while (try? await Task.sleep(for: .seconds(600))) != nil { await source.pollKeySet() }
-  }
-
-  /// The first signal drains, the second ends at once.
-  private func shutDown(on signals: AsyncStream<Int32>, _ broker: Broker) async {
+  /// The first signal to end drains, the second ends at once; SIGHUP reads the configuration and the secrets again.
+  private func heed(_ signals: AsyncStream<Int32>, _ reloader: Reloader, _ upstreams: Upstreams) async {
     for await signal in signals {
       if signal == SIGHUP {
-        if let path = configuration.secretFile { readSecrets(path, broker) }
-        log.info("SIGHUP: the secret file was read again; all else is in the environment, which cannot change")
+        await reloader.reload(ifChanged: false)
         continue
       }
       if health.isDraining {
         log.warning("second signal: ending at once")
+        LogOutput.standardError.flush()
         exit(1)
       }
       health.drain()
       log.info("draining", metadata: ["signal": "\(signal == SIGINT ? "SIGINT" : "SIGTERM")"])
+      let current = await reloader.current ?? configuration
       Task {
         // Accepting goes on for so long, until those who route requests here have seen `/readyz` turn.
-        try? await Task.sleep(for: configuration.shutdownDelay)
-        server.drain(timeout: configuration.shutdownTimeout)
+        try? await Task.sleep(for: current.shutdownDelay)
+        server.drain(timeout: current.shutdownTimeout)
       }
     }
   }

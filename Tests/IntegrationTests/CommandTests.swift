@@ -46,12 +46,11 @@ extension IntegrationTests {
         (
           sound.merging([
             "BROKER_LISTEN": "8080,127.0.0.1:99999", "BROKER_ADMIN_LISTEN": "x", "BROKER_LOG_LEVEL": "loud",
-            "BROKER_LOG_FORMAT": "xml", "BROKER_WORKERS": "0", "BROKER_STORE": "redis://x", "BROKER_CONFIG": "/x",
+            "BROKER_LOG_FORMAT": "xml", "BROKER_WORKERS": "0", "BROKER_STORE": "redis://x",
           ]) { $1 },
           [
-            "BROKER_CONFIG", "BROKER_STORE", "BROKER_LISTEN", "BROKER_LISTEN", "BROKER_ADMIN_LISTEN",
-            "BROKER_LOG_LEVEL",
-            "BROKER_LOG_FORMAT", "BROKER_WORKERS",
+            "BROKER_LISTEN", "BROKER_LISTEN", "BROKER_ADMIN_LISTEN", "BROKER_WORKERS", "BROKER_LOG_LEVEL",
+            "BROKER_LOG_FORMAT", "BROKER_STORE",
           ]
         ),
         (sound.merging(["BROKER_LISTEN": "unix:/tmp/x,https://0.0.0.0:1"]) { $1 }, ["BROKER_LISTEN", "BROKER_LISTEN"]),

@@ -8,7 +8,7 @@ struct BrokerCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "token-broker",
     abstract: "Gives internal services Auth0 access tokens; the client secret stays here.",
-    discussion: "Configured by environment variables; the README lists them.",
+    discussion: "Configured by environment variables, a YAML file, or both; the README lists the settings.",
     version: Version.current,
     subcommands: [ServeCommand.self, DevCommand.self, CheckCommand.self, TokenCommand.self, HealthCommand.self],
     defaultSubcommand: ServeCommand.self)
@@ -22,14 +22,14 @@ extension ExitCode {
 
 /// The option of the commands that read the configuration.
 struct ConfigurationOptions: ParsableArguments {
-  @Option(name: .customLong("config"), help: "A configuration file (not supported yet).")
+  @Option(name: .customLong("config"), help: "A configuration file in YAML. Default: BROKER_CONFIG.")
   var file: String?
 
   /// The environment, with what the options say on top.
-  var environment: [String: String] {
+  var origin: Configuration.Origin {
     var environment = ProcessEnvironment.variables
     if let file { environment["BROKER_CONFIG"] = file }
-    return environment
+    return Configuration.Origin(environment: environment, isTerminal: isatty(STDERR_FILENO) == 1)
   }
 }
 
@@ -44,18 +44,15 @@ private func write(_ text: String, to descriptor: Int32) {
   unsafe bytes.withUnsafeBytes { unsafe _ = Glibc.write(descriptor, $0.baseAddress, $0.count) }
 }
 
-/// Runs `read`; on errors says all of them, a line each, and exits with code 78.
-func configured(_ read: () throws(ConfigurationErrors) -> Configuration) throws -> Configuration {
+/// Reads the configuration; on errors says all of them, a line each, and exits with code 78.
+func read(_ origin: Configuration.Origin) throws -> Configuration {
   do throws(ConfigurationErrors) {
-    return try read()
+    return try Configuration(from: origin)
   } catch {
     for error in error.errors { complain("\(error)") }
     throw ExitCode.configuration
   }
 }
-
-/// The terminal question behind the default log format.
-var standardErrorIsTerminal: Bool { isatty(STDERR_FILENO) == 1 }
 
 /// What every command that goes on the network sets up first.
 func prepareProcess() {

@@ -1,6 +1,9 @@
 import Clocks
 import ArgumentParser
+import HTTPServer
+import Logging
 import OAuth
+import TokenBroker
 
 struct CheckCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -14,25 +17,19 @@ struct CheckCommand: AsyncParsableCommand {
 
   func run() async throws {
     prepareProcess()
-    let environment = options.environment
-    let configuration = try configured { () throws(ConfigurationErrors) in
-      try EnvironmentReader.configuration(environment, isTerminal: standardErrorIsTerminal)
-    }
-    print("ok      configuration: issuer \(configuration.client.issuer), client id \(configuration.client.clientID)")
-    let wanted =
-      audiences.isEmpty
-      ? (configuration.audiences ?? []).map { String(decoding: $0, as: UTF8.self) }.sorted() : audiences
-    if wanted.isEmpty { print("        no audience to try: give --audience, or list them in BROKER_AUDIENCES") }
-
-    let source = try TokenSource(client: configuration.client, http: HTTPClient(trust: configuration.trust))
+    let configuration = try read(options.origin)
+    for setting in configuration.effective { print("\(setting.key) = \(setting.value)  (\(setting.source))") }
+    print("ok      configuration")
+    let wanted = audiences.isEmpty ? configuration.audiences.names : audiences
+    if wanted.isEmpty { print("        no audience to try: give --audience, or list them in the configuration") }
+    let upstreams = Upstreams(log: makeLogger(LogSettings(level: .critical)))
+    _ = try upstreams.replace(with: configuration)
     var failed = false
     for audience in wanted {
       do throws(TokenError) {
-        if let problem = Audience.problem(with: audience) {
-          throw TokenError(code: .unknownAudience, message: problem)
-        }
-        let deadline = Instant.now.advanced(by: configuration.requestTimeout)
-        let minted = try await source.mint(Grant(audience: audience), deadline: deadline)
+        let key = try key(audience, configuration)
+        let deadline = Instant.now.advanced(by: configuration.limits.requestTimeout)
+        let minted = try await upstreams.mint(key, deadline: deadline)
         let seconds = minted.mintedAt.duration(to: minted.expiresAt).components.seconds
         print("ok      \(audience): a valid token, for \(seconds) s\(minted.scope.map { ", scope \($0)" } ?? "")")
       } catch {
@@ -41,5 +38,13 @@ struct CheckCommand: AsyncParsableCommand {
       }
     }
     if failed { throw ExitCode.failure }
+  }
+
+  private func key(_ audience: String, _ configuration: Configuration) throws(TokenError) -> TokenKey {
+    if let problem = Audience.problem(with: audience) { throw TokenError(code: .unknownAudience, message: problem) }
+    guard let key = configuration.audiences.key(for: Grant(audience: audience)) else {
+      throw TokenError(code: .unknownAudience, message: "the configuration does not list this audience")
+    }
+    return key
   }
 }

@@ -12,16 +12,14 @@ struct DevCommand: AsyncParsableCommand {
   func run() async throws {
     prepareProcess()
     let tenant = try DevTenant(DevTenant.Options(address: SocketAddress(parsing: "127.0.0.1:0")))
-    let client = OAuthClient.auth0(
-      baseURL: tenant.baseURL, clientID: tenant.clientID, secrets: tenant.secrets.map { Secret(Array($0.utf8)) })
-    let environment = options.environment
-    let configuration = try configured { () throws(ConfigurationErrors) in
-      try EnvironmentReader.configuration(
-        environment, isTerminal: standardErrorIsTerminal, client: client, trust: .pem(tenant.certificatePEM ?? ""))
-    }
+    var origin = options.origin
+    origin.embedded = Configuration.EmbeddedTenant(
+      baseURL: tenant.baseURL, clientID: tenant.clientID, secrets: tenant.secrets,
+      certificatePEM: tenant.certificatePEM ?? "")
+    let configuration = try read(origin)
     async let running: Void = tenant.run()
     defer { tenant.stop() }
-    try await serve(configuration) { service in
+    try await serve(configuration, from: origin) { service in
       guard let address = service.addresses.first else { return }
       let base = "http://\(address)"
       let encoded = PercentEncoder.encode("https://api.example.com/")

@@ -7,19 +7,19 @@ struct ServeCommand: AsyncParsableCommand {
 
   func run() async throws {
     prepareProcess()
-    let environment = options.environment
-    let configuration = try configured { () throws(ConfigurationErrors) in
-      try EnvironmentReader.configuration(environment, isTerminal: standardErrorIsTerminal)
-    }
-    try await serve(configuration)
+    let origin = options.origin
+    try await serve(read(origin), from: origin)
   }
 }
 
 /// Serves until a signal; says which address could not be had.
-func serve(_ configuration: Configuration, ready: (Service) -> Void = { _ in }) async throws {
+func serve(
+  _ configuration: Configuration, from origin: Configuration.Origin, ready: (Service) -> Void = { _ in }
+) async throws {
+  defer { LogOutput.standardError.flush() }
   let service: Service
   do {
-    service = try Service(configuration, log: makeLogger(configuration.logging))
+    service = try Service(configuration, from: origin, log: makeLogger(configuration.logging))
   } catch {
     complain("\(error)")
     throw ExitCode.failure

@@ -1,29 +1,37 @@
+import HTTPServer
 import Logging
 import OAuth
 import Sockets
+import TokenBroker
 
 /// Everything the broker is told, checked: what is in here can be used as it is.
 struct Configuration: Sendable {
-  var client: OAuthClient
-  /// Where the client's secrets are read from again when they change.
-  var secretFile: String?
-  /// Whose certificates are believed upstream.
-  var trust: HTTPClient.Trust
-  var listen: [SocketAddress]
+  /// By their names.
+  var clients: [String: ClientSettings] = [:]
+  var audiences = AudienceCatalog(listed: [:], other: nil)
+  /// nil: whoever can connect is served.
+  var callers: CallerSettings?
+  var guards = RequestGuards()
+  var listen: [SocketAddress] = []
   /// nil: no admin listener.
   var adminListen: SocketAddress?
-  /// The only audiences served, as bytes: equal strings need not be the same audience; nil: any.
-  var audiences: Set<[UInt8]>?
-  var logging: LogSettings
-  var workers: Int
-  /// Tokens minted a minute at the most.
-  var mintsPerMinute: Int
-  /// The tenant's allotment of tokens in a month, and what of it is kept for callers who would otherwise have none.
-  var monthlyMints: Int?
-  var monthlyReserve: Int
-  var requestTimeout = Duration.seconds(30)
+  var workers = 1
+  var limits = Limits()
+  var logging = LogSettings()
+  var cache = TokenCache.Rules()
+  var upstream = UpstreamSettings()
   var shutdownDelay = Duration.zero
   var shutdownTimeout = Duration.seconds(10)
+  /// All of it as it is in force, for people.
+  var effective: [EffectiveSetting] = []
+}
+
+struct UpstreamSettings: Sendable {
+  /// For one request.
+  var timeout = Duration.seconds(10)
+  var connectTimeout = Duration.seconds(5)
+  /// nil: as the environment says.
+  var proxy: String?
 }
 
 /// How log lines are written.
@@ -32,8 +40,10 @@ struct LogSettings: Sendable {
     case json, text
   }
 
-  var level: Logger.Level
-  var format: Format
+  var level = Logger.Level.info
+  var format = Format.json
+  /// A line for each token that an authenticated caller is given.
+  var audits = true
 }
 
 /// One thing wrong with the configuration, in one line: the key, where it was set, what was expected.

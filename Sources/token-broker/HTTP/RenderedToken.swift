@@ -45,6 +45,8 @@ final class RenderedToken: Sendable {
     audience.count == audienceEnd && bytes.prefix(audienceEnd).elementsEqual(audience)
   }
 
+  func isServable(at now: Instant) -> Bool { now < servableUntil }
+
   /// True for the first request that comes when the token is due to be replaced.
   func isFirstUseWhenDue(_ now: Instant) -> Bool { now >= refreshAt && token.isFirstUseWhenDue() }
 
@@ -56,6 +58,8 @@ final class RenderedToken: Sendable {
     case .text:
       let text = text
       response.send(Self.textHead, length: text.count) { $0.append(text) }
+    case .field:
+      response.send(fieldResponse)
     case .json:
       let (left, untilRefresh) = seconds(now)
       let digits = ByteBuffer.digits(of: left) + ByteBuffer.digits(of: untilRefresh)
@@ -76,6 +80,8 @@ final class RenderedToken: Sendable {
     switch representation {
     case .text:
       return Response(200, fields: Self.fields(type: "text/plain; charset=utf-8"), body: text)
+    case .field:
+      return fieldResponse
     case .json:
       let (left, untilRefresh) = seconds(now)
       let middle = Array("\(left)\(Self.middle)\(untilRefresh)".utf8)
@@ -83,6 +89,11 @@ final class RenderedToken: Sendable {
         200, fields: Self.fields(type: "application/json"),
         body: Array(bytes[audienceEnd..<startEnd] + middle + bytes[startEnd...]))
     }
+  }
+
+  private var fieldResponse: Response {
+    Response(
+      200, fields: [("Authorization", "Bearer \(token.minted.accessToken.value)"), ("Cache-Control", "no-store")])
   }
 
   private var text: [UInt8] { Array((token.minted.accessToken.value + "\n").utf8) }

@@ -3,6 +3,8 @@ import HTTPServer
 /// How a token is written into a response.
 enum Representation {
   case json, text
+  /// In the `Authorization` field of a response without a body, for a proxy to pass on.
+  case field
 
   /// What an `Accept` field wants (RFC 9110 §12.5.1): the higher quality, JSON where both are equal; nil for neither.
   /// The most specific range that matches a type gives its quality.

@@ -7,32 +7,54 @@ import TokenBroker
 
 /// The broker's routes on one event loop. A token that is held is answered here and now, from this loop's own table.
 final class Router: RequestHandler {
-  private let loop: EventLoop
-  private let services: Services
-  private let logsRequests: Bool
-  private var tokens = TokenTable()
-  private var name: [UInt8] = []
-
   /// What the routers of all loops share.
   struct Services: Sendable {
     let broker: Broker
     let health: Health
-    let client: String
-    /// The only audiences served; nil: any.
-    let audiences: Set<[UInt8]>?
     /// Bindings from this index on are the admin listener's.
     let firstAdminBinding: Int
     let log: Logger
+    let audit: AuditLog
+    /// Tells all routers, this one too.
+    let tellAll: @Sendable (Message) -> Void
   }
 
-  init(loop: EventLoop, services: Services) {
+  enum Message: Sendable {
+    case token(TokenTable.Change)
+    /// Another configuration; all tokens that are held follow.
+    case routing(Routing)
+    case proven(Authenticator.Proven)
+  }
+
+  private let loop: EventLoop
+  private let services: Services
+  private let logsRequests: Bool
+  private var routing: Routing
+  private var tokens: TokenTable
+  private var authenticator: Authenticator
+  /// The audience of the request at hand.
+  private var name: [UInt8] = []
+
+  init(loop: EventLoop, routing: Routing, services: Services) {
     self.loop = loop
+    self.routing = routing
     self.services = services
+    tokens = TokenTable(routing.audiences)
+    authenticator = Authenticator(routing.callers)
     logsRequests = services.log.logLevel <= .debug
     name.reserveCapacity(Audience.maxBytes)
   }
 
-  func receive(_ change: TokenTable.Change) { tokens.apply(change) }
+  func receive(_ message: Message) {
+    switch message {
+    case .token(let change): tokens.apply(change)
+    case .proven(let proof): authenticator.learn(proof)
+    case .routing(let routing):
+      self.routing = routing
+      tokens = TokenTable(routing.audiences)
+      authenticator = Authenticator(routing.callers)
+    }
+  }
 
   // MARK: Routes
 
@@ -46,18 +68,21 @@ final class Router: RequestHandler {
     _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ response: ResponseWriter, _ line: AccessLine?
   ) {
     let path = head.path
-    let prefix: StaticString = "/token/"
-    let audience = path.lowerBound + prefix.utf8CodeUnitCount
-    if response.binding < services.firstAdminBinding, audience <= path.upperBound,
-      bytes.equals(prefix, at: path.lowerBound..<audience)
-    {
-      guard head.method == .get || head.method == .head else { return refuseMethod(response) }
-      token(audience..<path.upperBound, head, bytes, response, line)
+    let isRead = head.method == .get || head.method == .head
+    let isMain = response.binding < services.firstAdminBinding
+    if isMain, let audience = Self.rest(of: path, behind: "/token/", bytes) {
+      guard isRead else { return refuseMethod(response, "GET, HEAD") }
+      token(audience, head, bytes, Answer(response, line))
+    } else if isMain, let audience = Self.rest(of: path, behind: "/forward-auth/", bytes) {
+      forwardAuth(audience, head, bytes, Answer(response, line))
+    } else if isMain, bytes.equals("/oauth/token", at: path) {
+      guard head.method == .post else { return refuseMethod(response, "POST") }
+      oauthToken(head, bytes, Answer(response, line, isOAuth: true))
     } else if bytes.equals("/healthz", at: path) {
-      guard head.method == .get || head.method == .head else { return refuseMethod(response) }
+      guard isRead else { return refuseMethod(response, "GET, HEAD") }
       response.send(Self.status("ok", reasons: []))
     } else if bytes.equals("/readyz", at: path) {
-      guard head.method == .get || head.method == .head else { return refuseMethod(response) }
+      guard isRead else { return refuseMethod(response, "GET, HEAD") }
       let reasons = services.health.reasonsNotReady(at: loop.now)
       let status = reasons.isEmpty ? "ok" : services.health.isDraining ? "draining" : "not_ready"
       response.send(Self.status(status, reasons: reasons))
@@ -66,13 +91,20 @@ final class Router: RequestHandler {
     }
   }
 
+  private static func rest(of path: Range<Int>, behind prefix: StaticString, _ bytes: Span<UInt8>) -> Range<Int>? {
+    let start = path.lowerBound + prefix.utf8CodeUnitCount
+    guard start <= path.upperBound, bytes.equals(prefix, at: path.lowerBound..<start) else { return nil }
+    return start..<path.upperBound
+  }
+
   func isProbe(_ head: borrowing RequestHead, _ bytes: Span<UInt8>) -> Bool {
     bytes.equals("/healthz", at: head.path) || bytes.equals("/readyz", at: head.path)
   }
 
-  private func refuseMethod(_ response: ResponseWriter) {
-    var problem = Problem(405, "method_not_allowed", "the methods here are GET and HEAD")
-    problem.fields = [("Allow", "GET, HEAD")]
+  private func refuseMethod(_ response: ResponseWriter, _ allowed: String) {
+    var problem = Problem(405, "method_not_allowed", "the methods here are \(allowed)")
+    if allowed == "POST" { problem.description = "the method here is POST" }
+    problem.fields = [("Allow", allowed)]
     response.send(problem)
   }
 
@@ -84,22 +116,58 @@ final class Router: RequestHandler {
       fields: [("Content-Type", "application/json"), ("Cache-Control", "no-store")], body: JSONText.object(members))
   }
 
-  // MARK: Tokens
+  // MARK: The ways to a token
 
   private func token(
-    _ audience: Range<Int>, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ response: ResponseWriter,
-    _ line: AccessLine?
+    _ audience: Range<Int>, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ answer: Answer
   ) {
-    if isPlain(head, bytes), PercentDecoder.decode(bytes, audience, into: &name),
-      let hit = tokens.find(name), serve(hit, .json, response)
-    {
-      return
-    }
+    guard admits(head, bytes, answer) else { return }
+    let verdict = authenticator.identify(head, bytes, now: loop.now)
+    if isPlain(head, bytes), servePlain(audience, bytes, verdict, .json, answer) { return }
     do throws(ProblemError) {
-      try look(TokenQuery(audience: audience, head, bytes), accept: head.text(of: "accept", in: bytes), response, line)
+      let query = try TokenQuery(audience: audience, head, bytes)
+      guard let representation = Representation.negotiate(head.text(of: "accept", in: bytes)) else {
+        throw ProblemError(406, "invalid_request", "a token comes as application/json or text/plain")
+      }
+      give(query, representation, to: verdict, answer)
     } catch {
-      response.send(error.problem)
+      answer.send(error.problem)
     }
+  }
+
+  private func forwardAuth(
+    _ audience: Range<Int>, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ answer: Answer
+  ) {
+    guard admits(head, bytes, answer, isForwarded: true) else { return }
+    let verdict = authenticator.identify(head, bytes, now: loop.now)
+    if head.query == nil, servePlain(audience, bytes, verdict, .field, answer) { return }
+    do throws(ProblemError) {
+      give(try TokenQuery(audience: audience, head, bytes, isForwarded: true), .field, to: verdict, answer)
+    } catch {
+      answer.send(error.problem)
+    }
+  }
+
+  private func oauthToken(_ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ answer: Answer) {
+    guard admits(head, bytes, answer) else { return }
+    do throws(ProblemError) {
+      let request = try OAuthTokenRequest(
+        contentType: head.text(of: "content-type", in: bytes),
+        authorization: head.text(of: "authorization", in: bytes), body: bytes.array(at: head.body))
+      let verdict = authenticator.identify(request.credentials, head, bytes, now: loop.now)
+      give(request.query, .json, to: verdict, answer)
+    } catch {
+      answer.send(error.problem)
+    }
+  }
+
+  private func admits(
+    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ answer: Answer, isForwarded: Bool = false
+  ) -> Bool {
+    guard let objection = routing.guards.objection(to: head, bytes, isForwarded: isForwarded) else { return true }
+    services.audit.denied(nil, audience: nil, reason: objection, requestID: answer.requestID)
+    answer.send(Problem(403, "caller_not_allowed", objection))
+    return false
   }
 
   /// No scope, no freshness, JSON: asked for by audience alone.
@@ -109,73 +177,67 @@ final class Router: RequestHandler {
     return bytes.equals("*/*", at: accept) || bytes.equals("application/json", at: accept)
   }
 
-  /// Answers with a token that is held; false if it may not be served any more.
-  private func serve(_ token: RenderedToken, _ representation: Representation, _ response: ResponseWriter) -> Bool {
-    guard token.send(representation, to: response, now: loop.now) else { return false }
+  // MARK: Tokens that are held
+
+  /// Answers from the bytes of the request, without making a key of them; false where that does not settle it.
+  private func servePlain(
+    _ audience: Range<Int>, _ bytes: Span<UInt8>, _ verdict: Authenticator.Verdict, _ representation: Representation,
+    _ answer: Answer
+  ) -> Bool {
+    guard PercentDecoder.decode(bytes, audience, into: &name), let hit = tokens.find(name) else { return false }
+    switch verdict {
+    case .anyone: return serve(hit, representation, to: nil, answer)
+    case .caller(let caller):
+      // All else is for the slower way to refuse or to reckon.
+      guard caller.scopes == nil, caller.audiences.contains(name), hit.isServable(at: loop.now) else { return false }
+      if let wait = caller.admit(now: loop.now) {
+        answer.send(.tooMany(wait))
+        return true
+      }
+      return serve(hit, representation, to: caller, answer)
+    case .unproven, .refused: return false
+    }
+  }
+
+  /// False if the token may not be served any more.
+  private func serve(
+    _ token: RenderedToken, _ representation: Representation, to caller: Caller?, _ answer: Answer
+  ) -> Bool {
+    guard token.send(representation, to: answer.response, now: loop.now) else { return false }
+    if let caller { services.audit.given(token.token.key, to: caller, requestID: answer.requestID) }
     if token.isFirstUseWhenDue(loop.now) {
       Task { [broker = services.broker, key = token.token.key] in await broker.used(key) }
     }
     return true
   }
 
-  private func look(
-    _ query: TokenQuery, accept: String?, _ response: ResponseWriter, _ line: AccessLine?
-  ) throws(ProblemError) {
-    let audience = query.grant.audience
-    guard let representation = Representation.negotiate(accept) else {
-      throw ProblemError(406, "invalid_request", "a token comes as application/json or text/plain")
+  // MARK: All others
+
+  private func give(
+    _ query: TokenQuery, _ representation: Representation, to verdict: Authenticator.Verdict, _ answer: Answer
+  ) {
+    let desk = TokenDesk(services: services, routing: routing, query: query, representation: representation)
+    switch verdict {
+    case .refused(let problem):
+      answer.send(desk.denied(nil, problem, requestID: answer.requestID))
+    case .unproven(let token, let digest):
+      guard let exchange = answer.later() else { return }
+      Task { await desk.serve(unproven: token, digest, exchange) }
+    case .anyone: give(desk, to: nil, answer)
+    case .caller(let caller): give(desk, to: caller, answer)
     }
-    if let audiences = services.audiences, !audiences.contains(Array(audience.utf8)) {
-      throw ProblemError(
-        404, "unknown_audience", "the broker's configuration does not list this audience", audience: audience)
-    }
-    if query.demand.isPlain, let hit = tokens.find(query.grant), serve(hit, representation, response) { return }
-    guard let exchange = response.later() else { return }
-    let key = TokenKey(client: services.client, grant: query.grant)
-    Task { [broker = services.broker, demand = query.demand] in
-      do throws(TokenError) {
-        let token = try await broker.token(key, demand)
-        exchange.send(RenderedToken(token).response(representation, now: .now))
-        line?.write(status: 200)
-      } catch {
-        let problem = Problem(error, audience: audience)
-        exchange.send(problem)
-        line?.write(status: problem.status)
+  }
+
+  private func give(_ desk: TokenDesk, to caller: Caller?, _ answer: Answer) {
+    do throws(ProblemError) {
+      let key = try desk.key(for: caller, now: loop.now, requestID: answer.requestID)
+      if desk.query.demand.isPlain, let hit = tokens.find(key), serve(hit, desk.representation, to: caller, answer) {
+        return
       }
+      guard let exchange = answer.later() else { return }
+      Task { await desk.serve(key, to: caller, exchange) }
+    } catch {
+      answer.send(error.problem)
     }
-  }
-}
-
-/// What the log says of a request, once it is answered.
-private struct AccessLine: Sendable {
-  private let log: Logger
-  private let method: String
-  private let path: String
-  private let requestID: String
-  private let start = Instant.now
-
-  init(_ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ response: ResponseWriter, _ log: Logger) {
-    self.log = log
-    method = "\(head.method)"
-    path = bytes.text(at: head.path)
-    requestID = response.requestID
-  }
-
-  func write(status: Int) {
-    log.debug(
-      "request",
-      metadata: [
-        "method": "\(method)", "path": "\(path)", "status": "\(status)", "request_id": "\(requestID)",
-        "duration_ms": "\(start.duration(to: .now).milliseconds)",
-      ])
-  }
-}
-
-extension Problem {
-  /// The answer to a caller whose token could not be had.
-  init(_ error: TokenError, audience: String) {
-    self.init(
-      error.code.status, error.code.rawValue, error.message, audience: audience,
-      retryAfter: error.code.status == 503 ? max(1, error.retryAfter?.wholeSecondsUp ?? 1) : nil)
   }
 }

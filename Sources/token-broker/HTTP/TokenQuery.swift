@@ -2,22 +2,32 @@ import HTTPServer
 import OAuth
 import TokenBroker
 
-/// What a request to `/token/<audience>` asks for.
-struct TokenQuery {
+/// What a request asks for: a grant, and what of the token.
+struct TokenQuery: Sendable {
   var grant: Grant
   var demand = Demand()
 
-  /// Reads the request's audience, query and freshness. Throws the problem to answer with.
+  init(grant: Grant) {
+    self.grant = grant
+  }
+
+  /// Reads the audience and the query. Throws the problem to answer with.
+  ///
+  /// `isForwarded`: header fields are those of the request that a proxy asks about, and say nothing of the token. A
+  /// parameter `uri` ends the query, so that a proxy can only add to what it was told to ask.
   init(
-    audience range: Range<Int>, _ head: borrowing RequestHead, _ bytes: Span<UInt8>
+    audience range: Range<Int>, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, isForwarded: Bool = false
   ) throws(ProblemError) {
     guard let audience = PercentDecoder.text(bytes, range) else {
       throw ProblemError(400, "invalid_audience", "the audience is malformed percent-encoding or no UTF-8")
     }
     if let problem = Audience.problem(with: audience) { throw ProblemError(400, "invalid_audience", problem) }
-    let parameters = try Self.parameters(head.query, bytes)
+    let parameters = try Self.parameters(head.query, bytes, isForwarded: isForwarded)
     var scope: String?
-    if let text = parameters["scope"] { scope = try Self.canonical(scope: text) }
+    if let text = parameters["scope"] {
+      scope = ScopeList.canonical(text)
+      if scope == nil { throw ProblemError(400, "invalid_scope", "scope is no list of scopes separated by spaces") }
+    }
     grant = Grant(audience: audience, scope: scope, organization: parameters["organization"])
     if let text = parameters["min_ttl"] {
       guard text.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let seconds = UInt32(text) else {
@@ -25,7 +35,7 @@ struct TokenQuery {
       }
       demand.minTTL = .seconds(seconds)
     }
-    if head.asksForFresh(bytes) {
+    if !isForwarded, head.asksForFresh(bytes) {
       demand.freshness = .new
       if let hash = head.text(of: "x-rejected-token", in: bytes) {
         guard hash.utf8.count == 64, hash.utf8.allSatisfy({ (0x30...0x39).contains($0) || (0x61...0x66).contains($0) })
@@ -41,7 +51,7 @@ struct TokenQuery {
   private static let known = ["scope", "organization", "min_ttl"]
 
   private static func parameters(
-    _ query: Range<Int>?, _ bytes: Span<UInt8>
+    _ query: Range<Int>?, _ bytes: Span<UInt8>, isForwarded: Bool
   ) throws(ProblemError) -> [String: String] {
     var parameters: [String: String] = [:]
     guard let query else { return [:] }
@@ -49,6 +59,7 @@ struct TokenQuery {
     while start < query.upperBound {
       let end = (start..<query.upperBound).first { bytes[$0] == UInt8(ascii: "&") } ?? query.upperBound
       let equals = (start..<end).first { bytes[$0] == UInt8(ascii: "=") } ?? end
+      if isForwarded, bytes.equals("uri", at: start..<equals) { break }
       guard let name = PercentDecoder.text(bytes, start..<equals), known.contains(name) else {
         throw ProblemError(
           400, "invalid_request", "unknown query parameter; those known are \(known.joined(separator: ", "))")
@@ -63,18 +74,6 @@ struct TokenQuery {
     }
     return parameters
   }
-
-  /// Each scope once, sorted, so that the order of asking makes no other token (RFC 6749 §3.3).
-  private static func canonical(scope text: String) throws(ProblemError) -> String {
-    let scopes = Set(text.split(separator: " "))
-    let isScope = { (byte: UInt8) in
-      byte > 0x20 && byte < 0x7F && byte != UInt8(ascii: "\"") && byte != UInt8(ascii: "\\")
-    }
-    guard !scopes.isEmpty, scopes.allSatisfy({ $0.utf8.allSatisfy(isScope) }) else {
-      throw ProblemError(400, "invalid_scope", "scope is no list of scopes separated by spaces")
-    }
-    return scopes.sorted().joined(separator: " ")
-  }
 }
 
 extension RequestHead {
@@ -88,6 +87,10 @@ extension RequestHead {
 /// A problem thrown on the way to an answer.
 struct ProblemError: Error {
   let problem: Problem
+
+  init(_ problem: Problem) {
+    self.problem = problem
+  }
 
   init(_ status: Int, _ error: String, _ description: String, audience: String? = nil) {
     problem = Problem(status, error, description, audience: audience)

@@ -8,41 +8,46 @@ import TokenBroker
 struct TokenTable {
   enum Change: Sendable {
     case insert(RenderedToken)
-    case remove(Grant)
+    case remove(TokenKey)
   }
 
+  private let audiences: AudienceCatalog
   private var plain: [Int: RenderedToken] = [:]
-  private var others: [Grant: RenderedToken] = [:]
+  private var others: [TokenKey: RenderedToken] = [:]
 
-  /// The token for `audience`, with neither scope nor organization. The bytes need not be a valid audience.
+  init(_ audiences: AudienceCatalog) {
+    self.audiences = audiences
+  }
+
+  /// The token for a request that names `audience` and nothing else. The bytes need not be a valid audience.
   func find(_ audience: [UInt8]) -> RenderedToken? {
     guard let token = plain[Self.hash(audience)], token.isFor(audience) else { return nil }
     return token
   }
 
-  func find(_ grant: Grant) -> RenderedToken? {
-    grant.isPlain ? find(Array(grant.audience.utf8)) : others[grant]
+  func find(_ key: TokenKey) -> RenderedToken? {
+    audiences.isPlain(key) ? find(Array(key.grant.audience.utf8)) : others[key]
   }
 
   mutating func apply(_ change: Change) {
     switch change {
     case .insert(let token): insert(token)
-    case .remove(let grant): remove(grant)
+    case .remove(let key): remove(key)
     }
   }
 
   private mutating func insert(_ token: RenderedToken) {
-    let grant = token.token.key.grant
-    if grant.isPlain {
+    let key = token.token.key
+    if audiences.isPlain(key) {
       plain[Self.hash(token.audience)] = token
     } else {
-      others[grant] = token
+      others[key] = token
     }
   }
 
-  private mutating func remove(_ grant: Grant) {
-    guard grant.isPlain else { return others[grant] = nil }
-    let audience = Array(grant.audience.utf8)
+  private mutating func remove(_ key: TokenKey) {
+    guard audiences.isPlain(key) else { return others[key] = nil }
+    let audience = Array(key.grant.audience.utf8)
     let hash = Self.hash(audience)
     if plain[hash]?.isFor(audience) == true { plain[hash] = nil }
   }
@@ -59,12 +64,7 @@ extension TokenTable.Change {
   init(_ publication: Broker.Publication) {
     switch publication {
     case .current(let token): self = .insert(RenderedToken(token))
-    case .withdrawn(let key): self = .remove(key.grant)
+    case .withdrawn(let key): self = .remove(key)
     }
   }
-}
-
-extension Grant {
-  /// For all that is granted, and no organization.
-  fileprivate var isPlain: Bool { scope == nil && organization == nil }
 }

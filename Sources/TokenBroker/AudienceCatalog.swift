@@ -1,0 +1,64 @@
+package import OAuth
+
+/// Which audiences are served, and what is asked of whom for each.
+package struct AudienceCatalog: Sendable {
+  /// What is asked for where a request names nothing itself.
+  package struct Entry: Sendable {
+    package let client: String
+    package let scope: String?
+    package let organization: String?
+    package let verification: Verification
+    /// Held from the start and always replaced in time, whether or not anybody asks for it.
+    package let isPrefetched: Bool
+
+    package init(
+      client: String, scope: String? = nil, organization: String? = nil, verification: Verification = .jwt,
+      isPrefetched: Bool = false
+    ) {
+      self.client = client
+      self.scope = scope
+      self.organization = organization
+      self.verification = verification
+      self.isPrefetched = isPrefetched
+    }
+  }
+
+  private let listed: [[UInt8]: Entry]
+  /// For audiences that are not listed; nil: they are not served.
+  private let other: Entry?
+
+  /// `listed` by the bytes of their names: equal strings need not be the same audience.
+  package init(listed: [[UInt8]: Entry], other: Entry?) {
+    self.listed = listed
+    self.other = other
+  }
+
+  /// nil if the audience is not served.
+  package subscript(_ audience: [UInt8]) -> Entry? { listed[audience] ?? other }
+
+  /// The key of the token for a grant; nil if its audience is not served.
+  package func key(for grant: Grant) -> TokenKey? {
+    guard let entry = self[Array(grant.audience.utf8)] else { return nil }
+    let grant = Grant(
+      audience: grant.audience, scope: grant.scope ?? entry.scope,
+      organization: grant.organization ?? entry.organization)
+    return TokenKey(client: entry.client, grant: grant)
+  }
+
+  /// Whether a request for the key's audience that names nothing else gets its token.
+  package func isPlain(_ key: TokenKey) -> Bool { self.key(for: Grant(audience: key.grant.audience)) == key }
+
+  package func verification(of key: TokenKey) -> Verification {
+    self[Array(key.grant.audience.utf8)]?.verification ?? .jwt
+  }
+
+  /// Of the audiences that are prefetched.
+  package var prefetchedKeys: [TokenKey] {
+    listed.filter(\.value.isPrefetched).keys.compactMap {
+      key(for: Grant(audience: String(decoding: $0, as: UTF8.self)))
+    }
+  }
+
+  /// The audiences listed, as text; sorted.
+  package var names: [String] { listed.keys.map { String(decoding: $0, as: UTF8.self) }.sorted() }
+}

@@ -1,0 +1,27 @@
+/// The audiences that a caller may have: named ones, all beneath a prefix, or any.
+package struct AudienceSet: Sendable {
+  private var names: Set<[UInt8]> = []
+  /// Each ends with a slash, so that `https://a.example/*` reaches no longer host and no longer name.
+  private var prefixes: [[UInt8]] = []
+  private var isEverything = false
+
+  package init() {}
+
+  /// Adds an audience, `…/*` for all that begin with what stands before the star, or `*` for any.
+  /// False, with nothing added, for a star anywhere else.
+  package mutating func insert(pattern: String) -> Bool {
+    let bytes = Array(pattern.utf8)
+    switch bytes.firstIndex(of: UInt8(ascii: "*")) {
+    case nil: names.insert(bytes)
+    case 0 where bytes.count == 1: isEverything = true
+    case bytes.count - 1 where bytes.dropLast().last == UInt8(ascii: "/"): prefixes.append(bytes.dropLast())
+    default: return false
+    }
+    return true
+  }
+
+  /// By bytes, as the tenant compares audiences: nothing is normalised.
+  package func contains(_ audience: [UInt8]) -> Bool {
+    isEverything || names.contains(audience) || prefixes.contains { audience.starts(with: $0) }
+  }
+}

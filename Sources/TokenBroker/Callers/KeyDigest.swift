@@ -1,0 +1,46 @@
+import Crypto
+
+/// The SHA-256 of a caller's key or token. What is kept and compared is this, never the key.
+package struct KeyDigest: Sendable {
+  private let words: (UInt64, UInt64, UInt64, UInt64)
+
+  package init(of bytes: Span<UInt8>) {
+    var hash = SHA256()
+    unsafe bytes.withUnsafeBytes { unsafe hash.update(bufferPointer: $0) }
+    self.init(hash.finalize())
+  }
+
+  /// nil unless `hex` is 64 hexadecimal digits.
+  package init?(hex: String) {
+    let digits = Array(hex.utf8).map { Character(Unicode.Scalar($0)).hexDigitValue }
+    guard digits.count == 64, digits.allSatisfy({ $0 != nil }) else { return nil }
+    let nibbles = digits.compactMap { $0.map(UInt8.init) }
+    self.init((0..<32).map { nibbles[2 * $0] << 4 | nibbles[2 * $0 + 1] })
+  }
+
+  private init(_ bytes: some Sequence<UInt8>) {
+    var words: [UInt64] = [0, 0, 0, 0]
+    for (index, byte) in bytes.enumerated() { words[index / 8] = words[index / 8] << 8 | UInt64(byte) }
+    self.words = (words[0], words[1], words[2], words[3])
+  }
+
+  /// In lower-case hexadecimal.
+  package var hex: String {
+    [words.0, words.1, words.2, words.3].map { word in
+      let digits = String(word, radix: 16)
+      return String(repeating: "0", count: 16 - digits.count) + digits
+    }.joined()
+  }
+}
+
+extension KeyDigest: Hashable {
+  /// Takes the same time wherever the first difference is.
+  package static func == (left: KeyDigest, right: KeyDigest) -> Bool {
+    let (a, b) = (left.words, right.words)
+    return (a.0 ^ b.0) | (a.1 ^ b.1) | (a.2 ^ b.2) | (a.3 ^ b.3) == 0
+  }
+
+  /// Nobody who does not know a key can choose its digest, and the hasher is seeded anew in each process: how long a
+  /// lookup takes tells nothing of the digests that are held.
+  package func hash(into hasher: inout Hasher) { hasher.combine(words.0) }
+}

@@ -1,0 +1,122 @@
+import OAuth
+import TokenBroker
+
+/// Who may ask, for what, and how callers prove themselves.
+struct CallerSettings: Sendable {
+  var directory = CallerDirectory()
+  /// By name, for those who come as OAuth clients.
+  var byName: [String: Caller] = [:]
+  var kubernetes: KubernetesSettings?
+
+  /// nil if there are no callers: then everybody is served.
+  init?(_ root: Section) {
+    root.sections("callers") { name, section in
+      let caller = Self.caller(name, section)
+      byName[name] = caller
+      for proof in Self.proofs(section) {
+        guard let other = directory.insert(proof, of: caller), other.name != name else { continue }
+        section.fail(proof.key, "the caller '\(other.name)' proves itself in the same way")
+      }
+      if !Self.ways.contains(where: { section.has($0) }) {
+        section.fail("bearerSHA256", "required: a way to prove itself, one of \(Self.ways.joined(separator: ", "))")
+      }
+    }
+    let isWanted = directory.hasServiceAccounts
+    kubernetes = root.section("kubernetes") { KubernetesSettings($0, isWanted: isWanted) }
+    if byName.isEmpty {
+      if root.has("callers") {
+        root.fail("callers", "expected at least one caller; without the key everybody is served")
+      }
+      return nil
+    }
+  }
+
+  private static let ways = ["bearerSHA256", "clientCertificate", "serviceAccount", "unixUser", "unixGroup"]
+
+  private static func caller(_ name: String, _ section: Section) -> Caller {
+    var audiences = AudienceSet()
+    let patterns = section.values("audiences", .audience)
+    if patterns == nil, !section.has("audiences") {
+      section.fail("audiences", "required: the audiences it may have, or '*' for any")
+    }
+    for pattern in patterns ?? [] where !audiences.insert(pattern: pattern) {
+      section.fail("audiences", "'\(pattern)': a star is for everything ('*') or stands behind a slash at the end")
+    }
+    let scopes = section.values("scopes", .scope)
+    return Caller(
+      name: name, audiences: audiences,
+      scopes: scopes.map { Set($0.flatMap { $0.split(separator: " ").map(String.init) }) },
+      requestsPerMinute: section.value("requestsPerMinute", .number(1...100_000_000)))
+  }
+
+  private static func proofs(_ section: Section) -> [CallerDirectory.Proof] {
+    let keys = section.values("bearerSHA256", .keyDigest) ?? []
+    let certificates = section.values("clientCertificate", .certificateName) ?? []
+    let accounts = section.values("serviceAccount", .serviceAccount) ?? []
+    let users = section.values("unixUser", .unixID) ?? []
+    let groups = section.values("unixGroup", .unixID) ?? []
+    return keys.map { .key($0) } + certificates.map { .certificate($0) } + accounts.map { .serviceAccount($0) }
+      + users.map { .unixUser($0) } + groups.map { .unixGroup($0) }
+  }
+}
+
+extension CallerDirectory.Proof {
+  /// The setting it comes from.
+  fileprivate var key: String {
+    switch self {
+    case .key: "bearerSHA256"
+    case .certificate: "clientCertificate"
+    case .serviceAccount: "serviceAccount"
+    case .unixUser: "unixUser"
+    case .unixGroup: "unixGroup"
+    }
+  }
+}
+
+extension Format where Value == String {
+  fileprivate static var serviceAccount: Format {
+    Format { text throws(Unexpected) in
+      guard text.wholeMatch(of: /[a-z0-9][a-z0-9\-]{0,62}\/[a-z0-9][a-z0-9.\-]{0,252}/) != nil else {
+        throw Unexpected("namespace/name", found: text)
+      }
+      return text
+    }
+  }
+}
+
+/// Whose word is taken for a Kubernetes service account, and how it is checked.
+struct KubernetesSettings: Sendable {
+  enum Keys: Sendable {
+    case url(String)
+    /// A JWKS document.
+    case file([UInt8])
+  }
+
+  let issuer: String
+  let keys: Keys
+  /// What its tokens must be for.
+  let audience: String
+  /// A token to ask for the keys with.
+  let tokenFile: String?
+  let caFile: String?
+
+  /// nil, with what is wrong said, if there is none or it is not complete.
+  init?(_ section: Section, isWanted: Bool) {
+    let issuer = section.value("issuer", .url)
+    let url = section.value("jwksURL", .url)
+    let file = section.value("jwksFile", .contents)
+    audience = section.value("audience", .text("an audience"), default: "token-broker")
+    tokenFile = section.value("tokenFile", .path)
+    caFile = section.value("caFile", .certificates)
+    guard isWanted || section.mark != nil else { return nil }
+    if issuer == nil, !section.has("issuer") {
+      section.fail("issuer", "required for callers with serviceAccount: the cluster's issuer URL")
+    }
+    if section.has("jwksURL") == section.has("jwksFile") {
+      section.fail("jwksURL", "expected one of jwksURL and jwksFile")
+    }
+    guard let issuer, let keys = url.map(Keys.url) ?? file.map(Keys.file) else { return nil }
+    self.issuer = issuer
+    self.keys = keys
+  }
+}

@@ -1,0 +1,39 @@
+import HTTPServer
+
+/// What a request must look like, whoever sends it: against requests that a browser or another server was tricked into
+/// sending.
+struct RequestGuards: Sendable {
+  /// The only hosts that requests may name, lower case, with their port where they have one; nil: any.
+  var allowedHosts: Set<String>?
+  /// A field that must be there.
+  var requiredField: (name: String, value: String)?
+
+  init() {}
+
+  init(_ root: Section) {
+    allowedHosts = root.values("allowedHosts", .host).map { Set($0) }
+    requiredField = root.value("requireHeader", .field)
+  }
+}
+
+extension Format where Value == String {
+  fileprivate static var host: Format {
+    Format { text throws(Unexpected) in
+      guard text.wholeMatch(of: /([A-Za-z0-9._\-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/) != nil else {
+        throw Unexpected("a host, or host:port", found: text)
+      }
+      return text.lowercased()
+    }
+  }
+}
+
+extension Format where Value == (name: String, value: String) {
+  fileprivate static var field: Format {
+    Format(show: { "\($0.name): \($0.value)" }) { text throws(Unexpected) in
+      guard let match = text.wholeMatch(of: /([A-Za-z0-9\-]+): *([!-~]+)/) else {
+        throw Unexpected("a header field, such as 'X-Token-Broker: true'", found: text)
+      }
+      return (match.1.lowercased(), String(match.2))
+    }
+  }
+}

@@ -1,0 +1,233 @@
+/// A mapping of the configuration file, read key by key. What nobody has read by the end is unknown, and an error.
+final class Section {
+  private let reader: SettingsReader
+  /// With a dot at its end; empty for the outermost.
+  private let path: String
+  /// Where it stands; nil if it is not in the file.
+  let mark: YAMLNode.Mark?
+  private let members: [YAMLNode.Member]
+  private var known: [String] = []
+
+  private init(_ path: String, _ node: YAMLNode?, in reader: SettingsReader) {
+    self.reader = reader
+    self.path = path
+    mark = node?.mark
+    guard let node, !node.isNull else {
+      members = []
+      return
+    }
+    guard case .mapping(let members) = node.content else {
+      self.members = []
+      let name = path.isEmpty ? "configuration" : String(path.dropLast())
+      reader.fail(name, at: node.mark, "expected keys with values (key: value)")
+      return
+    }
+    self.members = members
+  }
+
+  /// Lets `body` read the mapping, and then says which of its keys are unknown or there twice.
+  fileprivate static func read<Result>(
+    _ path: String, _ node: YAMLNode?, in reader: SettingsReader, _ body: (Section) -> Result
+  ) -> Result {
+    let section = Section(path, node, in: reader)
+    defer { section.finish() }
+    return body(section)
+  }
+
+  private func finish() {
+    var seen: [String: YAMLNode.Mark] = [:]
+    for member in members {
+      if let first = seen[member.key] {
+        reader.fail(path + shown(member.key), at: member.mark, "it stands there twice; first at \(first)")
+      } else if !known.contains(member.key) {
+        reader.fail(path + shown(member.key), at: member.mark, "no such key; \(suggestion(member.key))")
+      }
+      seen[member.key] = member.mark
+    }
+  }
+
+  private func suggestion(_ key: String) -> String {
+    let near = known.map { (name: $0, distance: EditDistance.between(key.lowercased(), $0.lowercased())) }
+      .min { $0.distance < $1.distance }
+    if let near, near.distance <= max(2, near.name.count / 3) { return "did you mean '\(near.name)'?" }
+    return "known here: \(known.sorted().joined(separator: ", "))"
+  }
+
+  /// What was taken for a key may be anything.
+  private func shown(_ key: String) -> String {
+    String(key.unicodeScalars.prefix(40).map { $0.properties.generalCategory == .control ? "?" : Character($0) })
+  }
+
+  private func member(_ key: String) -> YAMLNode? {
+    if !known.contains(key) { known.append(key) }
+    return members.first { $0.key == key }?.value
+  }
+
+  /// Takes these keys for known, whoever reads them.
+  func know(_ keys: String...) { for key in keys { _ = member(key) } }
+
+  /// Takes all of it for known.
+  func ignore() { for member in members { know(member.key) } }
+
+  // MARK: What it holds
+
+  /// Whether the key, or a variable that stands for it, is set.
+  func has(_ key: String, environment variable: String? = nil) -> Bool {
+    variable.flatMap { reader.environment[$0] } != nil || member(key) != nil
+  }
+
+  /// Whether the environment sets it, which then beats the file.
+  func isFromEnvironment(_ variable: String?) -> Bool { variable.flatMap { reader.environment[$0] } != nil }
+
+  func fail(_ key: String, environment variable: String? = nil, _ expectation: String) {
+    if let variable, isFromEnvironment(variable) { return reader.fail(variable, expectation) }
+    let name = path + key
+    if let node = member(key) { return reader.fail(name, at: node.mark, expectation) }
+    if let mark { return reader.fail(name, at: mark, expectation) }
+    reader.fail(variable ?? name, expectation)
+  }
+
+  /// The setting's value; nil if it is not set, or not as expected.
+  func value<Value>(_ key: String, environment variable: String? = nil, _ format: Format<Value>) -> Value? {
+    let node = member(key)
+    if let variable, let text = reader.environment[variable] {
+      return read(text, format, key, at: nil, variable)
+    }
+    return node.flatMap { read($0, format, key) }
+  }
+
+  /// The same, with a default written as the setting itself is.
+  func value<Value>(
+    _ key: String, environment variable: String? = nil, _ format: Format<Value>, standard: String
+  ) -> Value? {
+    if has(key, environment: variable) { return value(key, environment: variable, format) }
+    return read(standard, format, key, at: nil, "default")
+  }
+
+  func value<Value>(
+    _ key: String, environment variable: String? = nil, _ format: Format<Value>, default standard: Value
+  ) -> Value {
+    if let value = value(key, environment: variable, format) { return value }
+    if !has(key, environment: variable) { reader.note(path + key, format.show(standard), from: "default") }
+    return standard
+  }
+
+  /// Values separated by commas or, in the file, also a sequence; nil if it is not set.
+  func values<Value>(
+    _ key: String, environment variable: String? = nil, _ format: Format<Value>, standard: String? = nil
+  ) -> [Value]? {
+    let node = member(key)
+    if let variable, let text = reader.environment[variable] {
+      return words(text, key, at: nil, variable, format)
+    }
+    guard let node else { return standard.map { words($0, key, at: nil, "default", format) } }
+    switch node.content {
+    case .sequence(let nodes):
+      if nodes.isEmpty { reader.fail(path + key, at: node.mark, "the list is empty") }
+      return nodes.compactMap { read($0, format, key) }
+    case .scalar(let text, _) where !node.isNull:
+      return words(text, key, at: node.mark, nil, format)
+    default:
+      reader.fail(path + key, at: node.mark, "expected a list")
+      return []
+    }
+  }
+
+  /// The mapping under a key; `body` reads an empty one if there is none.
+  func section<Result>(_ key: String, _ body: (Section) -> Result) -> Result {
+    Section.read(path + key + ".", member(key), in: reader, body)
+  }
+
+  /// The mappings under names that the file chooses.
+  func sections(_ key: String, _ body: (_ name: String, Section) -> Void) {
+    guard let node = member(key) else { return }
+    Section.read(path + key + ".", node, in: reader) { names in
+      for member in names.members where !names.known.contains(member.key) {
+        let name = member.key
+        if name.isEmpty || name.utf8.count > 64 || !name.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) {
+          reader.fail(path + key, at: member.mark, "expected names of at most 64 visible ASCII characters")
+        }
+        names.section(name) { body(name, $0) }
+      }
+    }
+  }
+
+  /// The elements of a sequence, each either a word or a mapping.
+  func elements<Value>(
+    _ key: String, _ word: Format<Value>, mapping: (Section) -> Value?
+  ) -> [Value]? {
+    guard let node = member(key) else { return nil }
+    guard case .sequence(let nodes) = node.content else { return values(key, word) }
+    if nodes.isEmpty { reader.fail(path + key, at: node.mark, "the list is empty") }
+    return nodes.enumerated().compactMap { index, element in
+      guard case .mapping = element.content else { return read(element, word, key) }
+      return Section.read("\(path)\(key)[\(index)].", element, in: reader, mapping)
+    }
+  }
+
+  // MARK: Reading
+
+  private func words<Value>(
+    _ text: String, _ key: String, at mark: YAMLNode.Mark?, _ variable: String?, _ format: Format<Value>
+  ) -> [Value] {
+    let words = text.split { $0 == "," || $0.isWhitespace }.map(String.init)
+    if words.isEmpty { reader.fail(variable ?? path + key, at: mark, "the list is empty") }
+    return words.compactMap { read($0, format, key, at: mark, variable) }
+  }
+
+  private func read<Value>(_ node: YAMLNode, _ format: Format<Value>, _ key: String) -> Value? {
+    guard case .scalar(let text, let isPlain) = node.content else {
+      reader.fail(path + key, at: node.mark, "expected a single value")
+      return nil
+    }
+    if node.isNull {
+      reader.fail(path + key, at: node.mark, "it has no value")
+      return nil
+    }
+    if format.isPlain, !isPlain {
+      reader.fail(path + key, at: node.mark, "expected it without quotes")
+      return nil
+    }
+    return read(text, format, key, at: node.mark, nil)
+  }
+
+  private func read<Value>(
+    _ text: String, _ format: Format<Value>, _ key: String, at mark: YAMLNode.Mark?, _ variable: String?
+  ) -> Value? {
+    do throws(Format<Value>.Unexpected) {
+      let value = try format.read(text)
+      let source = variable ?? mark.map { "\(reader.fileName ?? ""):\($0)" } ?? ""
+      reader.note(path + key, format.isSecret ? "<redacted>" : format.show(value), from: source)
+      return value
+    } catch {
+      reader.fail(variable ?? path + key, at: mark, error.expectation)
+      return nil
+    }
+  }
+}
+
+extension SettingsReader {
+  /// Reads the file's outermost mapping, and says what of it is unknown.
+  func read(_ root: YAMLNode?, _ body: (Section) -> Void) {
+    Section.read("", root, in: self, body)
+  }
+}
+
+/// How many letters must be put in, left out, changed, or swapped with their neighbour to make one word of another.
+enum EditDistance {
+  static func between(_ left: String, _ right: String) -> Int {
+    let (a, b) = (Array(left), Array(right))
+    var rows = [Array(0...b.count)]
+    for i in 1...max(1, a.count) where i <= a.count {
+      var row = [i]
+      for j in 1...max(1, b.count) where j <= b.count {
+        let isEqual = a[i - 1] == b[j - 1]
+        var cost = min(rows[i - 1][j] + 1, row[j - 1] + 1, rows[i - 1][j - 1] + (isEqual ? 0 : 1))
+        if i > 1, j > 1, a[i - 1] == b[j - 2], a[i - 2] == b[j - 1] { cost = min(cost, rows[i - 2][j - 2] + 1) }
+        row.append(cost)
+      }
+      rows.append(row)
+    }
+    return rows[a.count][b.count]
+  }
+}

@@ -1,0 +1,101 @@
+import Clocks
+import HTTPServer
+import OAuth
+import TokenBroker
+
+/// Finds out on one event loop who sends a request.
+struct Authenticator {
+  enum Verdict {
+    /// Nobody needs to prove anything.
+    case anyone
+    case caller(Caller)
+    /// A token of a service account that is still to be checked, which takes a signature and perhaps a request.
+    case unproven([UInt8], KeyDigest)
+    case refused(Problem)
+  }
+
+  /// A service account's token that was checked, and until when that is believed.
+  struct Proven: Sendable {
+    let digest: KeyDigest
+    let caller: Caller
+    let until: Instant
+  }
+
+  private let callers: CallerSettings?
+  /// Checked once in a while, not for each request.
+  private var proven: [KeyDigest: Proven] = [:]
+  private static let capacity = 4096
+
+  init(_ callers: CallerSettings?) {
+    self.callers = callers
+  }
+
+  mutating func learn(_ proof: Proven) {
+    if proven.count >= Self.capacity { proven.removeAll() }
+    proven[proof.digest] = proof
+  }
+
+  func identify(_ head: borrowing RequestHead, _ bytes: Span<UInt8>, now: Instant) -> Verdict {
+    guard let callers else { return .anyone }
+    guard let field = head.value(of: "authorization", in: bytes) else {
+      return .refused(Self.problem("callers must prove who they are", "Bearer realm=\"token-broker\""))
+    }
+    guard let token = Self.bearerToken(field, bytes) else {
+      return .refused(Self.problem("the Authorization field holds no bearer token", "Bearer realm=\"token-broker\""))
+    }
+    let digest = KeyDigest(of: bytes.extracting(token))
+    if let caller = callers.directory.caller(.key(digest)) { return .caller(caller) }
+    if callers.kubernetes != nil {
+      if let proof = proven[digest], now < proof.until { return .caller(proof.caller) }
+      if bytes.extracting(token).hasThreeSegments { return .unproven(bytes.array(at: token), digest) }
+    }
+    return .refused(Self.unknownToken)
+  }
+
+  /// For an OAuth client: its id is a caller's name, its secret the caller's key. Without a secret, as anybody else.
+  func identify(
+    _ credentials: OAuthTokenRequest.Credentials?, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, now: Instant
+  ) -> Verdict {
+    guard let callers else { return .anyone }
+    guard let credentials, let secret = credentials.secret else {
+      let verdict = identify(head, bytes, now: now)
+      guard case .caller(let caller) = verdict, let id = credentials?.clientID, id != caller.name else {
+        return verdict
+      }
+      return .refused(Self.problem("the client id is not the caller's name", "Bearer realm=\"token-broker\""))
+    }
+    let digest = secret.withBytes { KeyDigest(of: $0) }
+    guard let caller = callers.directory.caller(.key(digest)), caller.name == credentials.clientID else {
+      return .refused(Self.problem("no caller has this client id and secret", "Basic realm=\"token-broker\""))
+    }
+    return .caller(caller)
+  }
+
+  static var unknownToken: Problem {
+    problem("the bearer token is no caller's", "Bearer realm=\"token-broker\", error=\"invalid_token\"")
+  }
+
+  static func problem(_ description: String, _ challenge: String) -> Problem {
+    var problem = Problem(401, "invalid_caller", description)
+    problem.fields = [("WWW-Authenticate", challenge)]
+    return problem
+  }
+
+  /// RFC 6750 §2.1; the scheme's case does not matter (RFC 9110 §11.1).
+  private static func bearerToken(_ field: Range<Int>, _ bytes: Span<UInt8>) -> Range<Int>? {
+    let scheme: StaticString = "bearer "
+    var start = field.lowerBound + scheme.utf8CodeUnitCount
+    guard start < field.upperBound, bytes.matches(scheme, at: field.lowerBound..<start) else { return nil }
+    while start < field.upperBound, bytes[start] == UInt8(ascii: " ") { start += 1 }
+    return start < field.upperBound ? start..<field.upperBound : nil
+  }
+}
+
+extension Span<UInt8> {
+  /// As a signed JWT has.
+  fileprivate var hasThreeSegments: Bool {
+    var dots = 0
+    for index in 0..<count where self[index] == UInt8(ascii: ".") { dots += 1 }
+    return dots == 2
+  }
+}

@@ -1,0 +1,65 @@
+import Clocks
+import HTTPServer
+import OAuth
+import TokenBroker
+
+/// One request for a token beyond what its loop holds: who may have it, and getting it, off the loop.
+struct TokenDesk: Sendable {
+  let services: Router.Services
+  let routing: Routing
+  let query: TokenQuery
+  let representation: Representation
+
+  /// The token this request is about, counted against the caller's limit. Throws what to answer if it may not have it.
+  func key(for caller: Caller?, now: Instant, requestID: String) throws(ProblemError) -> TokenKey {
+    if let wait = caller?.admit(now: now) {
+      throw ProblemError(.tooMany(wait))
+    }
+    do throws(ProblemError) {
+      return try routing.key(for: query.grant, caller)
+    } catch {
+      throw ProblemError(
+        error.problem.status == 403 ? denied(caller, error.problem, requestID: requestID) : error.problem)
+    }
+  }
+
+  /// Notes the denial, and returns it.
+  func denied(_ caller: Caller?, _ problem: Problem, requestID: String) -> Problem {
+    services.audit.denied(caller, audience: query.grant.audience, reason: problem.description, requestID: requestID)
+    return problem
+  }
+
+  /// For a service account: its token is checked first.
+  func serve(unproven token: [UInt8], _ digest: KeyDigest, _ answer: LaterAnswer) async {
+    do throws(ProblemError) {
+      let caller = try await routing.prove(token, digest, tell: services.tellAll)
+      try await serve(key(for: caller, now: .now, requestID: answer.requestID), to: caller, answer)
+    } catch {
+      answer.send(error.problem.status == 401 ? denied(nil, error.problem, requestID: answer.requestID) : error.problem)
+    }
+  }
+
+  func serve(_ key: TokenKey, to caller: Caller?, _ answer: LaterAnswer) async {
+    do throws(TokenError) {
+      let token = try await services.broker.token(key, query.demand)
+      answer.send(RenderedToken(token).response(representation, now: .now))
+      if let caller { services.audit.given(key, to: caller, requestID: answer.requestID) }
+    } catch {
+      answer.send(Problem(error, audience: key.grant.audience))
+    }
+  }
+}
+
+extension Problem {
+  /// A caller beyond its own limit.
+  static func tooMany(_ wait: Duration) -> Problem {
+    Problem(503, "overloaded", "the caller asks too often", retryAfter: max(1, wait.wholeSecondsUp))
+  }
+
+  /// The answer to a caller whose token could not be had.
+  init(_ error: TokenError, audience: String) {
+    self.init(
+      error.code.status, error.code.rawValue, error.message, audience: audience,
+      retryAfter: error.code.status == 503 ? max(1, error.retryAfter?.wholeSecondsUp ?? 1) : nil)
+  }
+}

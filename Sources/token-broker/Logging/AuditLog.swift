@@ -1,0 +1,36 @@
+import Logging
+import OAuth
+import TokenBroker
+
+/// A line for each token that an authenticated caller is given, and for each that it is denied.
+struct AuditLog: Sendable {
+  private let settings: LogSettings
+  private let output: LogOutput
+
+  init(_ settings: LogSettings, _ output: LogOutput = .standardError) {
+    self.settings = settings
+    self.output = output
+  }
+
+  func given(_ key: TokenKey, to caller: Caller, requestID: String) {
+    guard settings.audits, settings.level <= .info else { return }
+    var facts = [("audience", key.grant.audience), ("caller", caller.name), ("client", key.client)]
+    if let organization = key.grant.organization { facts.append(("organization", organization)) }
+    facts.append(("request_id", requestID))
+    if let scope = key.grant.scope { facts.append(("scope", scope)) }
+    output.add { line, timestamp in
+      LogLine.append(to: &line, &timestamp, settings.format, level: .info, "token given", facts)
+    }
+  }
+
+  /// `caller` is nil where nobody was recognised.
+  func denied(_ caller: Caller?, audience: String?, reason: String, requestID: String) {
+    guard settings.level <= .warning else { return }
+    var facts = [("reason", reason), ("request_id", requestID)]
+    if let caller { facts.append(("caller", caller.name)) }
+    if let audience { facts.append(("audience", audience)) }
+    output.add { line, timestamp in
+      LogLine.append(to: &line, &timestamp, settings.format, level: .warning, "denied", facts)
+    }
+  }
+}

@@ -1,0 +1,111 @@
+import Dispatch
+import Glibc
+import Synchronization
+
+/// Standard error for log lines: whoever logs only appends to memory, and a queue of its own writes. So nobody waits for
+/// a slow reader, and lines that come together are written together.
+final class LogOutput: Sendable {
+  private struct State {
+    var lines: [UInt8] = []
+    var isWriterDue = false
+    var lost = 0
+    var timestamp = Timestamp()
+  }
+
+  static let standardError = LogOutput(STDERR_FILENO)
+
+  private let descriptor: Int32
+  private let state = Mutex(State())
+  private let queue = DispatchQueue(label: "log")
+
+  /// What may wait for a reader that does not read; then lines are lost, and counted.
+  private static let limit = 4 << 20
+  /// Between two writes: what is logged meanwhile goes out with the second.
+  private static let pause = DispatchTimeInterval.milliseconds(10)
+
+  init(_ descriptor: Int32) {
+    self.descriptor = descriptor
+  }
+
+  /// Adds what `render` appends, which is a whole line. The timestamp is that of now.
+  func add(_ render: (_ line: inout [UInt8], _ timestamp: inout Timestamp) -> Void) {
+    let isFirst = state.withLock { state in
+      if state.lines.count > Self.limit {
+        state.lost += 1
+      } else {
+        render(&state.lines, &state.timestamp)
+      }
+      defer { state.isWriterDue = true }
+      return !state.isWriterDue
+    }
+    if isFirst { queue.async { [self] in write() } }
+  }
+
+  /// Returns when all that was added has been written.
+  func flush() {
+    queue.sync { _ = writeAll() }
+  }
+
+  private func write() {
+    if writeAll() {
+      queue.asyncAfter(deadline: .now() + Self.pause) { [self] in write() }
+    }
+  }
+
+  /// False if there was nothing.
+  private func writeAll() -> Bool {
+    let (lines, lost) = state.withLock { state in
+      if state.lines.isEmpty { state.isWriterDue = false }
+      defer { (state.lines, state.lost) = ([], 0) }
+      return (state.lines, state.lost)
+    }
+    var rest = lines[...]
+    if lost > 0 { rest += Array("\(lost) log lines were lost: nobody read them in time\n".utf8) }
+    while !rest.isEmpty {
+      let count = unsafe rest.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }
+      if count < 0 && errno == EINTR { continue }
+      // Nobody is there to be told.
+      if count <= 0 { break }
+      rest = rest.dropFirst(count)
+    }
+    return !lines.isEmpty
+  }
+}
+
+/// RFC 3339 in UTC, with milliseconds. Remembers the second it has last written.
+struct Timestamp {
+  private var second = -1
+  private var text: [UInt8] = []
+
+  /// Appends the present time.
+  mutating func append(to line: inout [UInt8]) {
+    var time = timespec()
+    unsafe clock_gettime(CLOCK_REALTIME, &time)
+    append(seconds: time.tv_sec, milliseconds: time.tv_nsec / 1_000_000, to: &line)
+  }
+
+  private mutating func append(seconds: Int, milliseconds: Int, to line: inout [UInt8]) {
+    if seconds != second {
+      second = seconds
+      text = Self.text(seconds)
+    }
+    line += text
+    line.append(UInt8(ascii: "."))
+    for digit in [milliseconds / 100, milliseconds / 10 % 10, milliseconds % 10] {
+      line.append(UInt8(ascii: "0") + UInt8(digit))
+    }
+    line.append(UInt8(ascii: "Z"))
+  }
+
+  private static func text(_ seconds: Int) -> [UInt8] {
+    var seconds = seconds
+    var parts = unsafe tm()
+    unsafe gmtime_r(&seconds, &parts)
+    let (year, month, day) = unsafe (1900 + parts.tm_year, parts.tm_mon + 1, parts.tm_mday)
+    let (hour, minute, second) = unsafe (parts.tm_hour, parts.tm_min, parts.tm_sec)
+    return Array(
+      "\(year)-\(padded(month))-\(padded(day))T\(padded(hour)):\(padded(minute)):\(padded(second))".utf8)
+  }
+
+  private static func padded(_ number: some BinaryInteger) -> String { number < 10 ? "0\(number)" : "\(number)" }
+}
