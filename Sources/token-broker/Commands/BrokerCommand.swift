@@ -10,7 +10,10 @@ struct BrokerCommand: AsyncParsableCommand {
     abstract: "Gives internal services Auth0 access tokens; the client secret stays here.",
     discussion: "Configured by environment variables, a YAML file, or both; the README lists the settings.",
     version: Version.current,
-    subcommands: [ServeCommand.self, DevCommand.self, CheckCommand.self, TokenCommand.self, HealthCommand.self],
+    subcommands: [
+      ServeCommand.self, DevCommand.self, CheckCommand.self, TokenCommand.self, HealthCommand.self,
+      KeyCommand.self,
+    ],
     defaultSubcommand: ServeCommand.self)
 }
 

@@ -13,22 +13,24 @@ struct ClientSettings: Sendable {
 }
 
 extension Configuration {
-  /// `auth0` is the client called default; `clients` has others.
-  mutating func readClients(_ root: Section, _ embedded: EmbeddedTenant?) {
+  /// `auth0` is the client called default; `clients` has others. Returns the names of all, also of those that are wrong.
+  mutating func readClients(_ root: Section, _ embedded: EmbeddedTenant?) -> [String] {
     let hasOthers = root.has("clients")
+    var names: [String] = []
     root.section("auth0") { section in
       let isWanted =
         !hasOthers || section.mark != nil
         || ["DOMAIN", "CLIENT_ID"].contains { section.isFromEnvironment("AUTH0_\($0)") }
+      if isWanted { names.append("default") }
       clients["default"] = ClientReader(section, name: "default", isDefault: true, embedded: embedded)
         .read(isWanted: isWanted)
     }
     root.sections("clients") { name, section in
-      if name == "default", clients["default"] != nil {
-        section.fail("", "the client called default is the one under auth0")
-      }
+      if names.contains(name) { return section.fail("domain", "the client called default is the one under auth0") }
+      names.append(name)
       clients[name] = ClientReader(section, name: name, isDefault: false, embedded: embedded).read(isWanted: true)
     }
+    return names
   }
 }
 

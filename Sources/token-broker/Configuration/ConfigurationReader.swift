@@ -54,8 +54,7 @@ extension Configuration {
   private mutating func read(_ root: Section, _ origin: Origin) {
     readServer(root, isTerminal: origin.isTerminal)
     readCache(root)
-    readClients(root, origin.embedded)
-    readAudiences(root)
+    readAudiences(root, clients: readClients(root, origin.embedded))
     callers = CallerSettings(root)
     guards = RequestGuards(root)
     refuseWhatIsNotHereYet(root)
@@ -135,8 +134,8 @@ extension Configuration {
     }
   }
 
-  private mutating func readAudiences(_ root: Section) {
-    let standard = clients["default"] != nil ? "default" : clients.count == 1 ? clients.keys.first : nil
+  private mutating func readAudiences(_ root: Section, clients: [String]) {
+    let standard = clients.contains("default") ? "default" : clients.count == 1 ? clients.first : nil
     var listed: [[UInt8]: AudienceCatalog.Entry] = [:]
     func add(_ audience: String?, _ entry: AudienceCatalog.Entry) {
       guard let audience else { return }
@@ -157,21 +156,21 @@ extension Configuration {
       _ = root.elements("audiences", .audience) { section -> String? in
         let name = section.value("audience", .audience)
         if name == nil, !section.has("audience") { section.fail("audience", "required: the API's identifier") }
-        let entry = entry(section, standard: standard)
+        let entry = Self.entry(section, clients: clients, standard: standard)
         if let entry { add(name, entry) }
         return nil
       }?.forEach(word)
     }
     let isOpen = !root.has("audiences", environment: "BROKER_AUDIENCES")
-    if isOpen, standard == nil, !clients.isEmpty {
+    if isOpen, standard == nil {
       root.fail("audiences", "required with several clients and none called default: a list that gives each its client")
     }
     audiences = AudienceCatalog(
       listed: listed, other: isOpen ? standard.map { AudienceCatalog.Entry(client: $0) } : nil)
   }
 
-  private func entry(_ section: Section, standard: String?) -> AudienceCatalog.Entry? {
-    let client = section.value("client", .oneOf(clients.keys.sorted())) ?? standard
+  private static func entry(_ section: Section, clients: [String], standard: String?) -> AudienceCatalog.Entry? {
+    let client = section.value("client", .oneOf(clients.sorted())) ?? standard
     if client == nil, !section.has("client") {
       section.fail("client", "required: there is more than one client, and none called default")
     }

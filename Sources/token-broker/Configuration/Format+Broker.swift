@@ -117,6 +117,7 @@ extension Format where Value == Verification {
 extension Format where Value == Secret {
   static func secret(_ expectation: String) -> Format {
     Format(isSecret: true) { text throws(Unexpected) in
+      if text.isEmpty { throw Unexpected("expected \(expectation); it is empty") }
       guard !text.utf8.contains(where: { $0 < 0x20 || $0 == 0x7F }) else {
         throw Unexpected("expected \(expectation), without control characters")
       }

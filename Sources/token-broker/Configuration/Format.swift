@@ -18,7 +18,8 @@ struct Format<Value> {
     }
 
     init(_ expectation: String, found text: String) {
-      self.expectation = "expected \(expectation); found '\(text.prefix(60))'"
+      let shown = text.unicodeScalars.prefix(60).map { $0.properties.generalCategory == .control ? "?" : Character($0) }
+      self.expectation = "expected \(expectation); found '\(String(shown))'"
     }
   }
 }
@@ -26,7 +27,8 @@ struct Format<Value> {
 extension Format where Value == String {
   static func text(_ expectation: String) -> Format {
     Format { text throws(Unexpected) in
-      guard !text.isEmpty, !text.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else {
+      if text.isEmpty { throw Unexpected("expected \(expectation); it is empty") }
+      guard !text.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else {
         throw Unexpected("expected \(expectation), without control characters")
       }
       return text

@@ -1,0 +1,115 @@
+import DevTenant
+import Foundation
+import TestSupport
+import Testing
+
+extension IntegrationTests {
+  /// `POST /oauth/token`, as OAuth clients use it that nobody here wrote.
+  @Suite struct OAuthClientTests {
+    private static let api = "https://api.example.com/"
+    private static let clients = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+      .appendingPathComponent("Clients")
+
+    /// A command that takes token URL, client id, secret, where to put them, and audience.
+    private static func command(_ client: String) -> [String] {
+      client.hasSuffix(".go")
+        ? ["go", "run", clients.appendingPathComponent(client).path]
+        : ["/usr/bin/python3", clients.appendingPathComponent(client).path]
+    }
+
+    @Test(
+      "Existing OAuth clients work with only their token URL changed, with callers and without",
+      arguments: ["client.go", "authlib_client.py", "requests_oauthlib_client.py"])
+    func clients(_ client: String) async throws {
+      let go = [
+        "GO111MODULE": "off", "GOPATH": "/usr/share/gocode",
+        "GOCACHE": FileManager.default.temporaryDirectory.appendingPathComponent("go-cache").path,
+      ]
+      for callers in [nil, TestCallers()] {
+        try await withTenant { tenant in
+          let broker = try await BrokerProcess(
+            environment: tenant.environment.merging(callers?.file(tenant) ?? [:]) { $1 })
+          let token = try await broker.token(
+            "https%3A%2F%2Fapi.example.com%2F", "-H", "Authorization: Bearer \(callers?.billing ?? "")"
+          ).token
+          for style in ["header", "params"] {
+            let command = Self.command(client)
+            let arguments = ["\(broker.url)/oauth/token", "billing", callers?.billing ?? "any", style, Self.api]
+            let result = try await ChildProcess.run(
+              command[0], Array(command.dropFirst()) + arguments, environment: go, timeout: .seconds(120))
+            #expect(result.status == 0 && result.output == (token ?? "") + "\n", "\(style): \(result.errors)")
+            if callers == nil { continue }
+            let wrong = try await ChildProcess.run(
+              command[0],
+              Array(command.dropFirst()) + ["\(broker.url)/oauth/token", "billing", "wrong", style, Self.api],
+              environment: go, timeout: .seconds(120))
+            #expect(wrong.status != 0 && wrong.errors.contains("invalid_client"), "\(wrong.errors)")
+          }
+          #expect(tenant.tenant.statistics.mints == 1)
+        }
+      }
+    }
+
+    @Test("curl: forms, JSON and Basic; errors in the shape of RFC 6749, section 5.2")
+    func curl() async throws {
+      let callers = TestCallers()
+      try await withTenant { tenant in
+        let broker = try await BrokerProcess(environment: tenant.environment.merging(callers.file(tenant)) { $1 })
+        func ask(_ arguments: String...) async throws -> Answer {
+          try await Answer.curl(["\(broker.url)/oauth/token"] + arguments)
+        }
+        let (grant, audience) = ("grant_type=client_credentials", "audience=\(Self.api)")
+        let basic = "billing:\(callers.billing)"
+        let json = { (members: String) in
+          #"{"grant_type":"client_credentials","client_id":"billing","client_secret":"\#(callers.billing)",\#(members)}"#
+        }
+        let good = try await ask("-u", basic, "-d", grant, "-d", audience)
+        #expect(good.status == 200 && good.token?.hasPrefix("eyJ") == true)
+        #expect(good.field("cache-control") == "no-store" && good.field("pragma") == "no-cache")
+        #expect(good.json["token_type"] as? String == "Bearer" && (good.json["expires_in"] as? Int ?? 0) > 0)
+        for same in [
+          try await ask("-u", basic, "-d", grant, "-d", "resource=\(Self.api)"),
+          try await ask("-u", basic, "-d", grant, "-d", audience, "-d", "resource=\(Self.api)", "-d", "unknown=1"),
+          try await ask(
+            "-d", grant, "-d", audience, "-d", "client_id=billing", "-d", "client_secret=\(callers.billing)"),
+          try await ask(
+            "-H", "Content-Type: application/json; charset=utf-8", "-d", json(#""audience":"\#(Self.api)""#)),
+          try await ask("-H", "Authorization: Bearer \(callers.billing)", "-d", grant, "-d", audience),
+        ] { #expect(same.token == good.token, "\(same.body)") }
+
+        let refusals: [(status: Int, error: String, Answer)] = [
+          (401, "invalid_client", try await ask("-d", grant, "-d", audience)),
+          (401, "invalid_client", try await ask("-u", "billing:wrong", "-d", grant, "-d", audience)),
+          (401, "invalid_client", try await ask("-u", "reports:\(callers.billing)", "-d", grant, "-d", audience)),
+          (400, "invalid_request", try await ask("-u", basic, "-d", audience)),
+          (400, "unsupported_grant_type", try await ask("-u", basic, "-d", "grant_type=password", "-d", audience)),
+          (400, "invalid_request", try await ask("-u", basic, "-d", grant)),
+          (400, "invalid_request", try await ask("-u", basic, "-d", grant, "-d", audience, "-d", audience)),
+          (400, "invalid_target", try await ask("-u", basic, "-d", grant, "-d", audience, "-d", "resource=https://x/")),
+          (400, "invalid_scope", try await ask("-u", basic, "-d", grant, "-d", audience, "-d", "scope=%22")),
+          (400, "invalid_request", try await ask("-u", basic, "-d", grant, "-d", audience, "-d", "client_secret=x")),
+          (400, "invalid_request", try await ask("-H", "Content-Type: text/plain", "-u", basic, "-d", grant)),
+          (400, "invalid_request", try await ask("-H", "Content-Type: application/json", "-d", "[1]")),
+          (400, "invalid_request", try await ask("-H", "Content-Type: application/json", "-d", json(#""audience":7"#))),
+          (
+            400, "invalid_request",
+            try await ask("-H", "Content-Type: application/json", "-d", json(#""audience":"a","audience":"b""#))
+          ),
+          (
+            400, "unauthorized_client",
+            try await ask("-u", basic, "-d", grant, "-d", "audience=https://other.example.com/")
+          ),
+          (400, "invalid_request", try await ask("-H", "Authorization: Basic !!!", "-d", grant, "-d", audience)),
+        ]
+        for (index, refusal) in refusals.enumerated() {
+          #expect(refusal.2.status == refusal.status && refusal.2.error == refusal.error, "\(index): \(refusal.2.body)")
+          #expect(
+            refusal.2.field("content-type") == "application/json" && refusal.2.field("cache-control") == "no-store")
+        }
+        #expect(refusals[1].2.field("www-authenticate") == "Basic realm=\"token-broker\"")
+        #expect(try await ask("-X", "GET").status == 405)
+        #expect(tenant.tenant.statistics.tokenRequests == 1)
+      }
+    }
+  }
+}

@@ -1,0 +1,35 @@
+import Crypto
+import Foundation
+
+/// A configuration with two callers, whose keys are made up anew.
+struct TestCallers {
+  /// May have `https://api.example.com/` and what lies beneath `https://ledger.example.com/`.
+  let billing = "tb_\(UUID().uuidString)"
+  /// May have everything, with the scope `read:a` only.
+  let reports = "tb_\(UUID().uuidString)"
+
+  /// The environment of a broker that reads it, with more settings behind it.
+  func file(_ tenant: Tenant, _ more: String = "") throws -> [String: String] {
+    ["BROKER_CONFIG": try tenant.file("broker-\(UUID().uuidString).yaml", text + more)]
+  }
+
+  var text: String {
+    """
+    callers:
+      billing:
+        bearerSHA256: [\(Self.digest(billing))]
+        audiences: ["https://api.example.com/", "https://ledger.example.com/*"]
+      reports:
+        bearerSHA256: [\(Self.digest(reports))]
+        audiences: ["*"]
+        scopes: ["read:a"]
+
+    """
+  }
+
+  var lines: Int { text.split(separator: "\n").count }
+
+  private static func digest(_ key: String) -> String {
+    SHA256.hash(data: Data(key.utf8)).map { String(format: "%02x", $0) }.joined()
+  }
+}
