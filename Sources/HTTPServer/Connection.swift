@@ -154,7 +154,9 @@ final class Connection: EventHandler {
     while registration != nil && unsent.isEmpty && advance() {
       if server.writer.output.count > Self.outputLimit { flush() }
     }
-    flush()
+    // What is stuck waits for the socket's event, after which the next request is taken up. Were it written here, and
+    // all taken this time, nothing would take up that request.
+    if unsent.isEmpty { flush() }
   }
 
   /// One step of the machine; false when it waits.
