@@ -22,7 +22,7 @@ final class Acceptor: EventHandler {
     self.binding = binding
     self.tls = tls
     self.server = server
-    registration = try server.loop.add(listener.number, for: .readable, self)
+    registration = try server.loop.add(listener.number, for: listener.interest, self)
   }
 
   func ready(_ readiness: Readiness) {
@@ -88,12 +88,13 @@ final class Acceptor: EventHandler {
   func deadlinePassed() {
     guard let registration else { return }
     if spare == nil { spare = try? Descriptor.spare() }
-    try? server.loop.modify(registration, for: .readable)
+    try? server.loop.modify(registration, for: listener.interest)
   }
 
   /// Serves those who already wait, then closes the listener.
   func finish() {
     guard let registration else { return }
+    listener.withdraw()
     // Closing resets what is still in the listener's queue, though the client has long been told it is connected.
     for _ in 0..<Self.backlog where !acceptOne() { break }
     server.loop.remove(registration)

@@ -1,7 +1,7 @@
 package import Sockets
 import Synchronization
 
-/// An HTTP/1.1 server: a loop per core, each with its own listener on every address.
+/// An HTTP/1.1 server: a loop per core, each taking connections at every address.
 package final class Server: Sendable {
   /// One address to serve, and with which certificate, if any.
   package struct Binding: Sendable {

@@ -52,6 +52,10 @@ enum SystemCall {
     _ = try call("bind") { unsafe address.withSockAddr { unsafe Glibc.bind(descriptor, $0, $1) } }
   }
 
+  static func connect(_ descriptor: Int32, to address: SocketAddress) throws(SystemError) {
+    _ = try call("connect") { unsafe address.withSockAddr { unsafe Glibc.connect(descriptor, $0, $1) } }
+  }
+
   static func listen(_ descriptor: Int32, backlog: Int32) throws(SystemError) {
     _ = try call("listen") { Glibc.listen(descriptor, backlog) }
   }
@@ -125,6 +129,32 @@ enum SystemCall {
   static func clear(_ event: Int32) {
     var count: UInt64 = 0
     _ = unsafe read(event, &count, 8)
+  }
+
+  /// Of the file itself where it is a link; nil where there is none.
+  static func status(of path: String) throws(SystemError) -> FileStatus? {
+    var status = stat()
+    do throws(SystemError) {
+      _ = try call("lstat") { unsafe lstat(path, &status) }
+      return FileStatus(device: status.st_dev, inode: status.st_ino, mode: status.st_mode)
+    } catch {
+      if error.code == ENOENT { return nil }
+      throw error
+    }
+  }
+
+  /// Sets the permissions of a descriptor; those of a socket become its file's when it is bound.
+  static func setMode(of descriptor: Int32, _ mode: mode_t) throws(SystemError) {
+    _ = try call("fchmod") { fchmod(descriptor, mode) }
+  }
+
+  /// Sets the permissions of a file, which must be no link.
+  static func setMode(of path: String, _ mode: mode_t) throws(SystemError) {
+    _ = try call("fchmodat") { unsafe fchmodat(AT_FDCWD, path, mode, AT_SYMLINK_NOFOLLOW) }
+  }
+
+  static func unlink(_ path: String) throws(SystemError) {
+    _ = try call("unlink") { unsafe Glibc.unlink(path) }
   }
 
   static func openNull() throws(SystemError) -> Descriptor {
