@@ -34,7 +34,8 @@ final class Acceptor: EventHandler {
     do throws(SystemError) {
       guard let socket = try listener.accept() else { return false }
       if let admission = server.admit(binding) {
-        Connection.start(socket, binding: binding, admission: admission, tls: tls, server: server)
+        let peer = listener.peer(of: socket)
+        Connection.start(socket, from: peer, binding: binding, admission: admission, tls: tls, server: server)
       } else {
         refuse(socket)
       }

@@ -82,6 +82,11 @@ package final class Listener: Sendable {
     return connection
   }
 
+  /// Who made an accepted connection; nil for TCP.
+  package func peer(of connection: borrowing Descriptor) -> PeerCredentials? {
+    address.isUnix ? PeerCredentials(of: connection) : nil
+  }
+
   /// Removes the file of a Unix socket, so that nobody new connects; those who wait can still be accepted.
   package func withdraw() {
     if case .unix(let file) = origin { file.remove() }

@@ -42,6 +42,29 @@ enum SystemCall {
     }
   }
 
+  static func peerCredentials(of descriptor: Int32) throws(SystemError) -> clinux_credentials {
+    var credentials = clinux_credentials()
+    var length = socklen_t(MemoryLayout<clinux_credentials>.size)
+    _ = try call("getsockopt") { unsafe getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &credentials, &length) }
+    return credentials
+  }
+
+  /// The supplementary groups of a Unix socket's peer.
+  static func peerGroups(of descriptor: Int32) throws(SystemError) -> [gid_t] {
+    var groups = [gid_t](repeating: 0, count: 32)
+    while true {
+      var length = socklen_t(groups.count * MemoryLayout<gid_t>.size)
+      do throws(SystemError) {
+        _ = try call("getsockopt") { unsafe getsockopt(descriptor, SOL_SOCKET, SO_PEERGROUPS, &groups, &length) }
+        return Array(groups.prefix(Int(length) / MemoryLayout<gid_t>.size))
+      } catch {
+        if error.code != ERANGE { throw error }
+        // There are more; the kernel says how many.
+        groups = [gid_t](repeating: 0, count: Int(length) / MemoryLayout<gid_t>.size)
+      }
+    }
+  }
+
   /// Makes the coming `close` reset the connection instead of ending it (SO_LINGER, zero seconds).
   static func resetOnClose(_ descriptor: Int32) {
     var value = linger(l_onoff: 1, l_linger: 0)

@@ -151,6 +151,25 @@ import Testing
     withExtendedLifetime(client.number) {}
   }
 
+  @Test("The peer of a Unix socket is known by its ids; that of TCP is not")
+  func peer() throws {
+    let listener = try Listener(directory.address())
+    let client = try connect(to: listener.address)
+    guard let connection = try listener.accept(), let peer = listener.peer(of: connection) else {
+      Issue.record("no connection, or nobody there")
+      return
+    }
+    #expect(peer.user == geteuid())
+    #expect(peer.groups.first == getegid())
+    var groups = [gid_t](repeating: 0, count: 65_536)
+    let count = unsafe getgroups(Int32(groups.count), &groups)
+    #expect(Set(peer.groups) == Set(groups.prefix(Int(count)) + [getegid()]))
+    #expect(Set(peer.groups).count == peer.groups.count)
+    let tcp = try Listener(SocketAddress(parsing: "127.0.0.1:0"))
+    #expect(tcp.peer(of: connection) == nil)
+    withExtendedLifetime(client.number) {}
+  }
+
   @Test("What is watched exclusively can be paused and watched again")
   func exclusive() throws {
     let listener = try Listener(directory.address())
