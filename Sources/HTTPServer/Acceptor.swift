@@ -92,12 +92,12 @@ final class Acceptor: EventHandler {
     try? server.loop.modify(registration, for: listener.interest)
   }
 
-  /// Serves those who already wait, then closes the listener.
+  /// Serves those who already wait, then closes the listener. Where it outlives this process they wait for the next.
   func finish() {
     guard let registration else { return }
     listener.withdraw()
     // Closing resets what is still in the listener's queue, though the client has long been told it is connected.
-    for _ in 0..<Self.backlog where !acceptOne() { break }
+    if !listener.isInherited { for _ in 0..<Self.backlog where !acceptOne() { break } }
     server.loop.remove(registration)
     self.registration = nil
   }

@@ -1,7 +1,7 @@
 import Glibc
 
 /// A listening socket. On TCP each event loop has one of its own, several sharing the address through `SO_REUSEPORT`; a
-/// Unix socket is shared by all loops.
+/// Unix socket, and one that was inherited, is shared by all loops.
 package final class Listener: Sendable {
   private let descriptor: Descriptor
   package let address: SocketAddress
@@ -10,6 +10,7 @@ package final class Listener: Sendable {
   private enum Origin {
     case tcp
     case unix(SocketFile)
+    case inherited
   }
 
   private static let backlog: Int32 = 4096
@@ -60,6 +61,13 @@ package final class Listener: Sendable {
     try SystemCall.listen(number, backlog: Self.backlog)
   }
 
+  /// Takes over descriptor `number`: a listening stream socket, TCP or Unix, that came through an exec. It belongs to
+  /// whoever made it, so its file is never removed.
+  package convenience init(inherited number: Int32) throws(InheritanceError) {
+    let address = try Self.checkInherited(number)
+    self.init(Descriptor(number), at: address, .inherited)
+  }
+
   /// The listener for another loop: this one again where it is shared.
   package func sibling() throws(SystemError) -> Listener {
     if case .tcp = origin { return try Listener(tcp: address) }
@@ -70,6 +78,12 @@ package final class Listener: Sendable {
   package var interest: Readiness {
     if case .tcp = origin { return .readable }
     return [.readable, .exclusive]
+  }
+
+  /// Whether connections go on waiting, for another process, once this one has closed it.
+  package var isInherited: Bool {
+    if case .inherited = origin { return true }
+    return false
   }
 
   /// The next waiting connection; nil when none waits.

@@ -42,6 +42,14 @@ enum SystemCall {
     }
   }
 
+  /// The value of an integer option of SOL_SOCKET.
+  static func option(_ descriptor: Int32, _ name: Int32) throws(SystemError) -> Int32 {
+    var value: Int32 = 0
+    var length = socklen_t(MemoryLayout<Int32>.size)
+    _ = try call("getsockopt") { unsafe getsockopt(descriptor, SOL_SOCKET, name, &value, &length) }
+    return value
+  }
+
   static func peerCredentials(of descriptor: Int32) throws(SystemError) -> clinux_credentials {
     var credentials = clinux_credentials()
     var length = socklen_t(MemoryLayout<clinux_credentials>.size)
@@ -178,6 +186,19 @@ enum SystemCall {
 
   static func unlink(_ path: String) throws(SystemError) {
     _ = try call("unlink") { unsafe Glibc.unlink(path) }
+  }
+
+  static func closesOnExec(_ descriptor: Int32) throws(SystemError) -> Bool {
+    try call("fcntl") { fcntl(descriptor, F_GETFD) } & FD_CLOEXEC != 0
+  }
+
+  static func setClosesOnExec(_ descriptor: Int32) throws(SystemError) {
+    _ = try call("fcntl") { fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
+  }
+
+  static func setNonBlocking(_ descriptor: Int32) throws(SystemError) {
+    let flags = try call("fcntl") { fcntl(descriptor, F_GETFL) }
+    _ = try call("fcntl") { fcntl(descriptor, F_SETFL, flags | O_NONBLOCK) }
   }
 
   static func openNull() throws(SystemError) -> Descriptor {

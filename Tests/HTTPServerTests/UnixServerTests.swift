@@ -6,7 +6,7 @@ import Testing
 @testable import HTTPServer
 @testable import Sockets
 
-/// The whole server over Unix sockets.
+/// The whole server over Unix sockets, and over listeners that were handed over.
 @Suite(.timeLimit(.minutes(1))) struct UnixServerTests {
   /// Says which loop it is on, or for `/peer` who asks. `/held` holds its loop up until the test signals.
   private final class Witness: RequestHandler {
@@ -253,5 +253,41 @@ import Testing
         #expect(try await ask("/") == "0")
       }
     }
+  }
+
+  @Test("A listener handed over is served by all loops, and its file stays")
+  func inherited() async throws {
+    let supervisors = try Listener(address)
+    try await withServer(handedOver(supervisors), loops: 2) { server in
+      async let held = ask("/held")
+      let one = await holds.next()
+      #expect(try await ask("/") == String(1 - one))
+      #expect(try await ask("/peer") != "unknown")
+      holds.release()
+      _ = try await held
+    }
+    #expect(try fileExists)
+  }
+
+  @Test("Those who connect to a listener handed over when the server drains wait for the next process")
+  func inheritedDrain() async throws {
+    let supervisors = try Listener(address)
+    var late: UnixClient?
+    try await withServer(handedOver(supervisors), loops: 1) { server in
+      async let held = ask("/held")
+      _ = await holds.next()
+      server.drain(timeout: .seconds(30))
+      late = try UnixClient(address)
+      holds.release()
+      _ = try await held
+    }
+    let connection = try supervisors.accept()
+    let waits = connection != nil
+    #expect(waits)
+    withExtendedLifetime(late) {}
+  }
+
+  private func handedOver(_ listener: Listener) throws -> Server.Binding {
+    try Server.Binding(inherited: Listener(inherited: fcntl(listener.number, F_DUPFD, 3)))
   }
 }
