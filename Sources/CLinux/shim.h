@@ -17,6 +17,13 @@ extern int accept4(int, struct sockaddr *, socklen_t *, int);
 // Nor is this one for Swift to see, though glibc has had it since 2.34.
 extern int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *, int);
 
+// What SO_PEERCRED fills in: glibc's struct ucred, which is there under _GNU_SOURCE only.
+struct clinux_credentials {
+  pid_t process;
+  uid_t user;
+  gid_t group;
+};
+
 // Cores this process may run on, 0 when unknown. cpu_set_t too is behind _GNU_SOURCE; this is the call beneath it.
 static inline int clinux_affinity_cores(void) {
   unsigned long mask[128] = {0};

@@ -22,7 +22,7 @@ final class Acceptor: EventHandler {
     self.binding = binding
     self.tls = tls
     self.server = server
-    registration = try server.loop.add(listener.number, for: .readable, self)
+    registration = try server.loop.add(listener.number, for: listener.interest, self)
   }
 
   func ready(_ readiness: Readiness) {
@@ -34,7 +34,8 @@ final class Acceptor: EventHandler {
     do throws(SystemError) {
       guard let socket = try listener.accept() else { return false }
       if let admission = server.admit(binding) {
-        Connection.start(socket, binding: binding, admission: admission, tls: tls, server: server)
+        let peer = listener.peer(of: socket)
+        Connection.start(socket, from: peer, binding: binding, admission: admission, tls: tls, server: server)
       } else {
         refuse(socket)
       }
@@ -88,14 +89,15 @@ final class Acceptor: EventHandler {
   func deadlinePassed() {
     guard let registration else { return }
     if spare == nil { spare = try? Descriptor.spare() }
-    try? server.loop.modify(registration, for: .readable)
+    try? server.loop.modify(registration, for: listener.interest)
   }
 
-  /// Serves those who already wait, then closes the listener.
+  /// Serves those who already wait, then closes the listener. Where it outlives this process they wait for the next.
   func finish() {
     guard let registration else { return }
+    listener.withdraw()
     // Closing resets what is still in the listener's queue, though the client has long been told it is connected.
-    for _ in 0..<Self.backlog where !acceptOne() { break }
+    if !listener.isInherited { for _ in 0..<Self.backlog where !acceptOne() { break } }
     server.loop.remove(registration)
     self.registration = nil
   }

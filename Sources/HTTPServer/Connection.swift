@@ -5,6 +5,7 @@ import Sockets
 final class Connection: EventHandler {
   private let server: ServerLoop
   private let stream: Stream
+  private let peer: PeerCredentials?
   private let binding: Int
   private let admission: ConnectionCount.Admission
   private var machine: HTTP1Connection
@@ -34,8 +35,12 @@ final class Connection: EventHandler {
   /// Pipelined responses are written once they come to this much.
   private static let outputLimit = 64 * 1024
 
-  private init(_ stream: consuming Stream, binding: Int, admission: ConnectionCount.Admission, server: ServerLoop) {
+  private init(
+    _ stream: consuming Stream, from peer: PeerCredentials?, binding: Int, admission: ConnectionCount.Admission,
+    server: ServerLoop
+  ) {
     self.stream = stream
+    self.peer = peer
     self.binding = binding
     self.admission = admission
     self.server = server
@@ -43,11 +48,11 @@ final class Connection: EventHandler {
   }
 
   static func start(
-    _ socket: consuming Descriptor, binding: Int, admission: ConnectionCount.Admission, tls: TLSContext?,
-    server: ServerLoop
+    _ socket: consuming Descriptor, from peer: PeerCredentials?, binding: Int, admission: ConnectionCount.Admission,
+    tls: TLSContext?, server: ServerLoop
   ) {
     guard let stream = try? Stream(socket, tls: tls) else { return server.closed(binding, admission) }
-    let connection = Connection(stream, binding: binding, admission: admission, server: server)
+    let connection = Connection(stream, from: peer, binding: binding, admission: admission, server: server)
     guard let registration = try? server.loop.add(connection.stream.number, for: .readable, connection) else {
       return server.closed(binding, admission)
     }
@@ -154,7 +159,9 @@ final class Connection: EventHandler {
     while registration != nil && unsent.isEmpty && advance() {
       if server.writer.output.count > Self.outputLimit { flush() }
     }
-    flush()
+    // What is stuck waits for the socket's event, after which the next request is taken up. Were it written here, and
+    // all taken this time, nothing would take up that request.
+    if unsent.isEmpty { flush() }
   }
 
   /// One step of the machine; false when it waits.
@@ -186,7 +193,7 @@ final class Connection: EventHandler {
       bodyless: head.method == .head, keepAlive: keepAlive, announceKeepAlive: head.minorVersion == 0)
     let writer = server.writer
     let asker = ResponseWriter.Asker(connection: registration, serial: serial, binding: binding)
-    writer.begin(head, bytes, delivery: delivery, asker: asker)
+    writer.begin(head, bytes, from: peer, delivery: delivery, asker: asker)
     if isRegular || server.handler.isProbe(head, bytes) {
       server.handler.handle(head, bytes, writer)
     } else {

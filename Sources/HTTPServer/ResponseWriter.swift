@@ -9,6 +9,8 @@ package final class ResponseWriter {
 
   /// Which of the server's bindings the request came in by: its index in `Server.init`.
   package var binding: Int { asker?.binding ?? 0 }
+  /// Who asks, where the request came in by a Unix socket; nil for TCP.
+  package private(set) var peer: PeerCredentials?
   private(set) var state = State.unanswered
   /// The status of the answer given now; nil while there is none.
   package private(set) var status: Int?
@@ -44,8 +46,9 @@ package final class ResponseWriter {
   func refresh(now: Instant) { date.refresh(now: now) }
 
   func begin(
-    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, delivery: Delivery, asker: Asker
+    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, from peer: PeerCredentials?, delivery: Delivery, asker: Asker
   ) {
+    self.peer = peer
     state = .unanswered
     status = nil
     self.delivery = delivery
@@ -64,6 +67,7 @@ package final class ResponseWriter {
     status = nil
     self.delivery = delivery
     asker = nil
+    peer = nil
     callersID.removeAll(keepingCapacity: true)
     if let requestID { callersID += Array(requestID.utf8) } else { ids.advance() }
   }

@@ -1,16 +1,34 @@
 package import Sockets
 import Synchronization
 
-/// An HTTP/1.1 server: a loop per core, each with its own listener on every address.
+/// An HTTP/1.1 server: a loop per core, each taking connections at every address.
 package final class Server: Sendable {
   /// One address to serve, and with which certificate, if any.
   package struct Binding: Sendable {
     package let address: SocketAddress
     package let tls: TLSContext?
+    private let inherited: Listener?
 
     package init(_ address: SocketAddress, tls: TLSContext? = nil) {
       self.address = address
       self.tls = tls
+      inherited = nil
+    }
+
+    /// Serves a listener that was handed over to this process.
+    package init(inherited listener: Listener, tls: TLSContext? = nil) {
+      address = listener.address
+      self.tls = tls
+      inherited = listener
+    }
+
+    fileprivate func listen() throws(BindError) -> Listener {
+      if let inherited { return inherited }
+      do throws(SystemError) {
+        return try Listener(address)
+      } catch {
+        throw BindError(address: address, reason: error)
+      }
     }
   }
 
@@ -23,7 +41,8 @@ package final class Server: Sendable {
 
   /// The addresses bound, in the order of the bindings; a port 0 has become the real one.
   package let addresses: [SocketAddress]
-  private let bindings: [Binding]
+  /// Of each binding. The bindings themselves would keep an inherited listener open.
+  private let certificates: [TLSContext?]
   private let limits: Limits
   /// Of each binding.
   private let counts: [ConnectionCount]
@@ -34,18 +53,12 @@ package final class Server: Sendable {
 
   /// Binds and listens at once; connections wait until `run`. Throws `BindError` or `SystemError`.
   package init(label: String, _ bindings: [Binding], loops count: Int, limits: Limits = Limits()) throws {
-    let first = try bindings.map { binding in
-      do throws(SystemError) {
-        return try Listener(binding.address)
-      } catch {
-        throw BindError(address: binding.address, reason: error)
-      }
-    }
+    let first = try bindings.map { binding throws(BindError) in try binding.listen() }
     let others = try (1..<count).map { _ in try first.map { listener throws(SystemError) in try listener.sibling() } }
     listeners = Mutex([first] + others)
     mailboxes = try (0..<count).map { _ throws(SystemError) in try Mailbox() }
     addresses = first.map(\.address)
-    self.bindings = bindings
+    certificates = bindings.map(\.tls)
     self.limits = limits
     counts = bindings.map { _ in ConnectionCount(limits) }
     self.label = label
@@ -78,7 +91,7 @@ package final class Server: Sendable {
         let server = try ServerLoop(
           loop: loop, mailbox: mailboxes[index], limits: limits, counts: counts, handler: makeHandler(index, loop))
         for (binding, listener) in takeListeners(of: index).enumerated() {
-          try server.listen(on: listener, binding: binding, tls: bindings[binding].tls)
+          try server.listen(on: listener, binding: binding, tls: certificates[binding])
         }
         return server
       } ended: {

@@ -9,6 +9,8 @@ package struct Readiness: OptionSet, Sendable {
   package static let nothing = Readiness()
   package static let readable = Readiness(rawValue: EPOLLIN.rawValue)
   package static let writable = Readiness(rawValue: EPOLLOUT.rawValue)
+  /// Of several loops that watch one descriptor so, not all are woken. Not to be found, only to be asked for.
+  package static let exclusive = Readiness(rawValue: EPOLLEXCLUSIVE.rawValue)
   /// Reset, or closed in both directions; reported whether watched for or not.
   package static let broken = Readiness(rawValue: EPOLLHUP.rawValue | EPOLLERR.rawValue)
 }
@@ -32,7 +34,14 @@ package struct Readiness: OptionSet, Sendable {
   }
 
   func modify(_ number: Int32, for readiness: Readiness, token: UInt64) throws(SystemError) {
-    try control(EPOLL_CTL_MOD, number, readiness, token)
+    do throws(SystemError) {
+      try control(EPOLL_CTL_MOD, number, readiness, token)
+    } catch {
+      // What is watched exclusively cannot be modified, only added anew.
+      if error.code != EINVAL { throw error }
+      try remove(number)
+      try add(number, for: readiness, token: token)
+    }
   }
 
   func remove(_ number: Int32) throws(SystemError) {

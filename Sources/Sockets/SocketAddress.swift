@@ -1,18 +1,25 @@
 import Glibc
 
-/// A TCP address: a numeric host and a port.
+/// Where a server listens: a numeric host and a port, or the path of a Unix socket.
 package struct SocketAddress: Sendable {
-  private let storage: sockaddr_storage
-  private let length: socklen_t
+  let storage: sockaddr_storage
+  let length: socklen_t
+  /// The permissions that the file of a Unix socket is given.
+  let mode: mode_t
 
-  init(_ storage: sockaddr_storage, length: socklen_t) {
+  init(_ storage: sockaddr_storage, length: socklen_t, mode: mode_t = 0o660) {
     self.storage = storage
     self.length = length
+    self.mode = mode
   }
 
-  /// Reads `host:port` or `[v6]:port`; a name is resolved, which may block.
+  /// Reads `host:port`, `[v6]:port`, `unix:/path` or `unix:/path?mode=0660`; a name is resolved, which may block.
   /// Throws what was expected, in words for a person.
   package init(parsing text: String) throws(AddressError) {
+    if text.utf8.starts(with: "unix:".utf8) {
+      self = try SocketAddress(unix: text)
+      return
+    }
     let host: Substring
     let port: Substring
     if text.first == "[" {
@@ -52,27 +59,21 @@ package struct SocketAddress: Sendable {
 
   package var family: Int32 { Int32(storage.ss_family) }
 
-  /// True for 127.0.0.0/8 and ::1: nobody off this machine can reach it.
+  /// True for 127.0.0.0/8, ::1 and Unix sockets: nobody off this machine can reach it.
   package var isLoopback: Bool {
-    unsafe withUnsafeBytes(of: storage) { bytes in
+    if isUnix { return true }
+    return unsafe withUnsafeBytes(of: storage) { bytes in
       if family == AF_INET { return unsafe bytes[4] == 127 }
       let loopback = unsafe bytes[8..<23].allSatisfy { $0 == 0 } && bytes[23] == 1
       return family == AF_INET6 && loopback
     }
   }
 
+  /// 0 for a Unix socket.
   package var port: UInt16 {
+    if isUnix { return 0 }
     // sin_port and sin6_port lie at the same place.
-    unsafe withUnsafeBytes(of: storage) { unsafe UInt16($0[2]) << 8 | UInt16($0[3]) }
-  }
-
-  package func with(port: UInt16) -> SocketAddress {
-    var copy = storage
-    unsafe withUnsafeMutableBytes(of: &copy) {
-      unsafe $0[2] = UInt8(port >> 8)
-      unsafe $0[3] = UInt8(truncatingIfNeeded: port)
-    }
-    return SocketAddress(copy, length: length)
+    return unsafe withUnsafeBytes(of: storage) { unsafe UInt16($0[2]) << 8 | UInt16($0[3]) }
   }
 
   func withSockAddr<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
@@ -83,8 +84,9 @@ package struct SocketAddress: Sendable {
 }
 
 extension SocketAddress: CustomStringConvertible {
-  /// `host:port`, as `init(parsing:)` reads it.
+  /// `host:port` or `unix:/path`, as `init(parsing:)` reads it.
   package var description: String {
+    if isUnix { return "unix:\(path ?? "?")" }
     var host = [CChar](repeating: 0, count: Int(NI_MAXHOST))
     let status = unsafe withSockAddr {
       unsafe getnameinfo($0, $1, &host, socklen_t(host.count), nil, 0, NI_NUMERICHOST)

@@ -42,6 +42,37 @@ enum SystemCall {
     }
   }
 
+  /// The value of an integer option of SOL_SOCKET.
+  static func option(_ descriptor: Int32, _ name: Int32) throws(SystemError) -> Int32 {
+    var value: Int32 = 0
+    var length = socklen_t(MemoryLayout<Int32>.size)
+    _ = try call("getsockopt") { unsafe getsockopt(descriptor, SOL_SOCKET, name, &value, &length) }
+    return value
+  }
+
+  static func peerCredentials(of descriptor: Int32) throws(SystemError) -> clinux_credentials {
+    var credentials = clinux_credentials()
+    var length = socklen_t(MemoryLayout<clinux_credentials>.size)
+    _ = try call("getsockopt") { unsafe getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &credentials, &length) }
+    return credentials
+  }
+
+  /// The supplementary groups of a Unix socket's peer.
+  static func peerGroups(of descriptor: Int32) throws(SystemError) -> [gid_t] {
+    var groups = [gid_t](repeating: 0, count: 32)
+    while true {
+      var length = socklen_t(groups.count * MemoryLayout<gid_t>.size)
+      do throws(SystemError) {
+        _ = try call("getsockopt") { unsafe getsockopt(descriptor, SOL_SOCKET, SO_PEERGROUPS, &groups, &length) }
+        return Array(groups.prefix(Int(length) / MemoryLayout<gid_t>.size))
+      } catch {
+        if error.code != ERANGE { throw error }
+        // There are more; the kernel says how many.
+        groups = [gid_t](repeating: 0, count: Int(length) / MemoryLayout<gid_t>.size)
+      }
+    }
+  }
+
   /// Makes the coming `close` reset the connection instead of ending it (SO_LINGER, zero seconds).
   static func resetOnClose(_ descriptor: Int32) {
     var value = linger(l_onoff: 1, l_linger: 0)
@@ -50,6 +81,10 @@ enum SystemCall {
 
   static func bind(_ descriptor: Int32, to address: SocketAddress) throws(SystemError) {
     _ = try call("bind") { unsafe address.withSockAddr { unsafe Glibc.bind(descriptor, $0, $1) } }
+  }
+
+  static func connect(_ descriptor: Int32, to address: SocketAddress) throws(SystemError) {
+    _ = try call("connect") { unsafe address.withSockAddr { unsafe Glibc.connect(descriptor, $0, $1) } }
   }
 
   static func listen(_ descriptor: Int32, backlog: Int32) throws(SystemError) {
@@ -125,6 +160,45 @@ enum SystemCall {
   static func clear(_ event: Int32) {
     var count: UInt64 = 0
     _ = unsafe read(event, &count, 8)
+  }
+
+  /// Of the file itself where it is a link; nil where there is none.
+  static func status(of path: String) throws(SystemError) -> FileStatus? {
+    var status = stat()
+    do throws(SystemError) {
+      _ = try call("lstat") { unsafe lstat(path, &status) }
+      return FileStatus(device: status.st_dev, inode: status.st_ino, mode: status.st_mode)
+    } catch {
+      if error.code == ENOENT { return nil }
+      throw error
+    }
+  }
+
+  /// Sets the permissions of a descriptor; those of a socket become its file's when it is bound.
+  static func setMode(of descriptor: Int32, _ mode: mode_t) throws(SystemError) {
+    _ = try call("fchmod") { fchmod(descriptor, mode) }
+  }
+
+  /// Sets the permissions of a file, which must be no link.
+  static func setMode(of path: String, _ mode: mode_t) throws(SystemError) {
+    _ = try call("fchmodat") { unsafe fchmodat(AT_FDCWD, path, mode, AT_SYMLINK_NOFOLLOW) }
+  }
+
+  static func unlink(_ path: String) throws(SystemError) {
+    _ = try call("unlink") { unsafe Glibc.unlink(path) }
+  }
+
+  static func closesOnExec(_ descriptor: Int32) throws(SystemError) -> Bool {
+    try call("fcntl") { fcntl(descriptor, F_GETFD) } & FD_CLOEXEC != 0
+  }
+
+  static func setClosesOnExec(_ descriptor: Int32) throws(SystemError) {
+    _ = try call("fcntl") { fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
+  }
+
+  static func setNonBlocking(_ descriptor: Int32) throws(SystemError) {
+    let flags = try call("fcntl") { fcntl(descriptor, F_GETFL) }
+    _ = try call("fcntl") { fcntl(descriptor, F_SETFL, flags | O_NONBLOCK) }
   }
 
   static func openNull() throws(SystemError) -> Descriptor {

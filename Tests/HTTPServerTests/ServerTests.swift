@@ -112,6 +112,29 @@ import Testing
     }
   }
 
+  @Test(
+    "The handler is given the body whatever the method, and methods it need not know as such",
+    arguments: [
+      ("GET", "get"), ("POST", "post"), ("PUT", "put"), ("DELETE", "delete"), ("OPTIONS", "options"),
+      ("PATCH", "other"), ("PURGE", "other"), ("TRACE", "other"),
+    ])
+  func methods(_ method: String, _ name: String) async throws {
+    try await withServer(handler: { Methods() }) { _, port in
+      let client = try RawClient(port: port)
+      let line = "\(method) / HTTP/1.1\r\nHost: a\r\n"
+      try client.send("\(line)Content-Length: 3\r\n\r\nabc")
+      try client.send("\(line)Transfer-Encoding: chunked\r\n\r\n2\r\nde\r\n1\r\nf\r\n0\r\n\r\n")
+      try client.send("\(line)\r\n")
+      for body in ["abc", "def", ""] { #expect(try await client.readResponse().body == "\(name) \(body)") }
+    }
+  }
+
+  private final class Methods: RequestHandler {
+    func handle(_ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ response: ResponseWriter) {
+      response.send(Response(200, body: Array("\(head.method) \(bytes.text(at: head.body))".utf8)))
+    }
+  }
+
   @Test("A malformed request gets one 400 problem, and what follows it is never read as a request")
   func rejection() async throws {
     try await withServer { _, port in
