@@ -20,11 +20,12 @@ let package = Package(
     .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
     .systemLibrary(name: "CYaml", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
     .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "CNghttp2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
 
     // From the bottom up; no arrow points down this list.
     .target(name: "Clocks", swiftSettings: simulatedSettings),
     .target(name: "Sockets", dependencies: ["Clocks", "CLinux", "COpenSSL"], swiftSettings: hotSettings),
-    .target(name: "HTTPServer", dependencies: ["Clocks", "Sockets"], swiftSettings: hotSettings),
+    .target(name: "HTTPServer", dependencies: ["CNghttp2", "Clocks", "Sockets"], swiftSettings: hotSettings),
     .target(
       name: "OAuth",
       dependencies: [

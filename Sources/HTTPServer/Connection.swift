@@ -1,24 +1,26 @@
 import Clocks
 import Sockets
 
-/// One client's connection: moves bytes between its socket, `HTTP1Connection` and the handler.
+/// One client's connection: moves bytes between its socket, `HTTP1Connection` or `Session`, and the handler.
 final class Connection: EventHandler {
-  private let server: ServerLoop
+  let server: ServerLoop
   private let stream: Stream
-  private let peer: PeerCredentials?
-  private let binding: Int
-  private let admission: ConnectionCount.Admission
-  private var machine: HTTP1Connection
-  private var registration: EventLoop.Registration?
+  let peer: PeerCredentials?
+  let binding: Int
+  let admission: ConnectionCount.Admission
+  /// Once HTTP/2 is spoken, this keeps only the time for writing and for the end.
+  var machine: HTTP1Connection
+  var session: Session?
+  private(set) var registration: EventLoop.Registration?
   /// Received and not yet consumed; empty, and without memory, between requests.
-  private var input = ByteBuffer()
+  var input = ByteBuffer()
   /// What the socket did not take at once.
-  private var unsent = ByteBuffer()
+  private(set) var unsent = ByteBuffer()
   private var interest: Readiness = .readable
   /// What reading and writing wait for: with TLS, either may have to wait for the other.
   private var readWaitsFor = Readiness.readable
   private var writeWaitsFor = Readiness.writable
-  private var peerHasEnded = false
+  private(set) var peerHasEnded = false
   /// Counts requests, so that a late answer to one cannot become the answer to the next.
   private var serial: UInt32 = 0
   private var pending: Pending?
@@ -33,7 +35,7 @@ final class Connection: EventHandler {
 
   private static let readSize = 16 * 1024
   /// Pipelined responses are written once they come to this much.
-  private static let outputLimit = 64 * 1024
+  static let outputLimit = 64 * 1024
 
   private init(
     _ stream: consuming Stream, from peer: PeerCredentials?, binding: Int, admission: ConnectionCount.Admission,
@@ -76,6 +78,7 @@ final class Connection: EventHandler {
   func deadlinePassed() {
     if registration == nil { return }
     alarm = .distantFuture
+    if let session, !machine.isEnding { return deadlinePassed(session) }
     if server.loop.now < machine.deadline { return setDeadline() }
     if unsent.isEmpty, let rejection = machine.timeoutRejection {
       reject(rejection)
@@ -88,6 +91,7 @@ final class Connection: EventHandler {
 
   /// Ends now if no request is under way; otherwise its response will be the last.
   func drain() {
+    if let session { return drain(session) }
     if isDone && serial > 0 { return close() }
     machine.drain(now: server.loop.now)
     setDeadline()
@@ -133,8 +137,10 @@ final class Connection: EventHandler {
   /// The peer will send no more. It may still wait for an answer.
   private func end() {
     peerHasEnded = true
-    if !machine.isAnswering && unsent.isEmpty { close() }
+    if !isAnswering && unsent.isEmpty { close() }
   }
+
+  private var isAnswering: Bool { session.map { $0.occupied > 0 } ?? machine.isAnswering }
 
   /// After the last response: reads to nowhere, so that closing does not reset the response away.
   private func discard() {
@@ -155,6 +161,8 @@ final class Connection: EventHandler {
 
   /// Works through what has been received, then writes all answers at once.
   private func process() {
+    if serial == 0 && session == nil && !greets() { return }
+    if let session { return process(session) }
     server.writer.refresh(now: server.loop.now)
     while registration != nil && unsent.isEmpty && advance() {
       if server.writer.output.count > Self.outputLimit { flush() }
@@ -162,6 +170,20 @@ final class Connection: EventHandler {
     // What is stuck waits for the socket's event, after which the next request is taken up. Were it written here, and
     // all taken this time, nothing would take up that request.
     if unsent.isEmpty { flush() }
+  }
+
+  /// Finds out from a connection's first bytes what the peer speaks; false when it is too early to say.
+  private func greets() -> Bool {
+    if stream.isTLS {
+      if stream.speaksHTTP2 { upgrade() }
+    } else {
+      switch input.withBytes({ Preface.match($0) }) {
+      case .none: break
+      case .partial: return input.isEmpty
+      case .whole: upgrade()
+      }
+    }
+    return true
   }
 
   /// One step of the machine; false when it waits.
@@ -220,6 +242,7 @@ final class Connection: EventHandler {
   // MARK: Late answers
 
   func respond(_ response: Response, serial: UInt32) {
+    if let session { return respond(response, session, serial: serial) }
     guard registration != nil, serial == self.serial, let pending else { return }
     self.pending = nil
     var delivery = pending.delivery
@@ -232,6 +255,7 @@ final class Connection: EventHandler {
   }
 
   func send(verbatim bytes: [UInt8], serial: UInt32, then ending: Exchange.Ending) {
+    if let session { return send(verbatim: ending, session, serial: serial) }
     guard registration != nil, serial == self.serial, pending != nil else { return }
     server.writer.output.append(bytes)
     switch ending {
@@ -256,15 +280,16 @@ final class Connection: EventHandler {
   /// Goes on with requests that arrived while one was answered or written.
   private func proceed() {
     if registration == nil || machine.isAnswering || machine.isEnding || !unsent.isEmpty { return }
-    if !input.isEmpty { process() }
-    if peerHasEnded && !machine.isAnswering && unsent.isEmpty { return close() }
+    if let session { pump(session) } else if !input.isEmpty { process() }
+    if registration == nil { return }
+    if peerHasEnded && !isAnswering && unsent.isEmpty { return close() }
     if stream.hasBuffered { read() }
     input.releaseIfEmpty()
   }
 
   // MARK: Writing
 
-  private func flush() {
+  func flush() {
     if registration == nil { return server.writer.output.removeAll() }
     if unsent.isEmpty {
       write(&server.writer.output)
@@ -284,7 +309,7 @@ final class Connection: EventHandler {
       unsent.releaseIfEmpty()
       machine.writeResumed(now: server.loop.now)
       if machine.isEnding { finish() }
-      if server.isDraining && isDone { close() }
+      if server.isDraining && session == nil && isDone { close() }
     }
   }
 
@@ -304,7 +329,7 @@ final class Connection: EventHandler {
     }
   }
 
-  private func finish() {
+  func finish() {
     if registration == nil { return }
     stream.endOutput()
     if peerHasEnded { close() }
@@ -313,7 +338,7 @@ final class Connection: EventHandler {
   // MARK: State
 
   /// Brings the loop's view up to date after anything has happened.
-  private func settle() {
+  func settle() {
     guard let registration else { return }
     // While one request is answered the next waits in the socket, where it costs this process nothing.
     let reads = !peerHasEnded && (machine.isEnding || !machine.isAnswering && unsent.isEmpty)
@@ -326,20 +351,21 @@ final class Connection: EventHandler {
     setDeadline()
   }
 
-  private func setDeadline() {
-    let deadline = machine.deadline
+  func setDeadline() {
+    var deadline = machine.deadline
+    if let session, !machine.isEnding { deadline = unsent.isEmpty ? session.deadline : min(deadline, session.deadline) }
     // Each request moves the deadline on. That can wait until the alarm, and then is done once.
     guard let registration, deadline < alarm else { return }
     alarm = deadline
     server.loop.setDeadline(deadline, for: registration)
   }
 
-  private func close() {
+  func close() {
     guard let registration else { return }
     self.registration = nil
     pending = nil
     // The loop and the server let go of this object here; it lives until the caller returns.
     server.loop.remove(registration)
-    server.closed(binding, admission)
+    server.closed(binding, admission, wasHTTP2: session != nil)
   }
 }

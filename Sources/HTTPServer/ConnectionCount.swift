@@ -12,6 +12,7 @@ final class ConnectionCount: Sendable {
   private let reserveLimit: Int
   private let regular = Atomic(0)
   private let reserve = Atomic(0)
+  private let http2 = Atomic(0)
 
   init(_ limits: Limits) {
     limit = limits.connections
@@ -24,7 +25,15 @@ final class ConnectionCount: Sendable {
     return Self.take(reserve, reserveLimit) ? .reserve : nil
   }
 
-  func closed(_ admission: Admission) {
+  func upgraded() { http2.add(1, ordering: .relaxed) }
+
+  /// Those that are open, and how many of them speak HTTP/2.
+  var open: (all: Int, http2: Int) {
+    (regular.load(ordering: .relaxed) + reserve.load(ordering: .relaxed), http2.load(ordering: .relaxed))
+  }
+
+  func closed(_ admission: Admission, wasHTTP2: Bool) {
+    if wasHTTP2 { http2.subtract(1, ordering: .relaxed) }
     switch admission {
     case .regular: regular.subtract(1, ordering: .relaxed)
     case .reserve: reserve.subtract(1, ordering: .relaxed)

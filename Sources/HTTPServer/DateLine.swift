@@ -4,6 +4,8 @@ import Glibc
 /// A `Date` field line (RFC 9110 §6.6.1), rendered once a second.
 struct DateLine {
   private(set) var bytes: [UInt8] = []
+  /// Of `bytes`: the date itself.
+  var value: Range<Int> { bytes.isEmpty ? 0..<0 : 6..<bytes.count - 2 }
   private var validUntil = Instant(nanoseconds: .min)
 
   mutating func refresh(now: Instant) {

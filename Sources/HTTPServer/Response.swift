@@ -40,14 +40,30 @@ package struct Response: Sendable {
   }
 }
 
-/// A status line and fields rendered once, for many responses. What `ResponseWriter` adds is not in it.
+/// A response's status and fields rendered once, for many responses. What `ResponseWriter` adds is not in it.
 package struct PreparedHead: Sendable {
   let status: Int
+  /// As HTTP/1.1 has them; empty where they were rendered for HTTP/2 only.
   let bytes: [UInt8]
+  /// Nil where they were rendered for HTTP/1 only.
+  let second: HTTP2Head?
 
+  /// For every version of HTTP.
   package init(_ status: Int, _ fields: [(name: String, value: String)]) {
     self.status = status
+    bytes = Self.first(status, fields)
+    second = HTTP2Head(status, fields)
+  }
+
+  /// For one response, and so for one version.
+  init(_ response: Response, isHTTP2: Bool) {
+    status = response.status
+    bytes = isHTTP2 ? [] : Self.first(response.status, response.fields)
+    second = isHTTP2 ? HTTP2Head(response.status, response.fields) : nil
+  }
+
+  private static func first(_ status: Int, _ fields: [(name: String, value: String)]) -> [UInt8] {
     let lines = fields.map { "\($0.name): \($0.value)\r\n" }.joined()
-    bytes = Array("HTTP/1.1 \(status) \(Response.reason(for: status))\r\n\(lines)".utf8)
+    return Array("HTTP/1.1 \(status) \(Response.reason(for: status))\r\n\(lines)".utf8)
   }
 }

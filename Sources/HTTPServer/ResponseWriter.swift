@@ -17,7 +17,10 @@ package final class ResponseWriter {
   /// Responses not yet given to the socket, of one connection at a time.
   var output = ByteBuffer()
 
-  private var date = DateLine()
+  /// The answer given now to an HTTP/2 request; its body is in `output`.
+  private(set) var second: (head: HTTP2Head, length: Int?)?
+
+  private(set) var date = DateLine()
   private var ids = RequestIDSequence()
   private var callersID: [UInt8] = []
   private var delivery = Delivery()
@@ -37,6 +40,7 @@ package final class ResponseWriter {
     var keepAlive = true
     /// HTTP/1.0 keeps a connection only if told so.
     var announceKeepAlive = false
+    var isHTTP2 = false
   }
 
   init(mailbox: Mailbox<ServerLoop.Command>) {
@@ -73,13 +77,20 @@ package final class ResponseWriter {
   }
 
   /// The request's id: the caller's if it is sane, else a fresh one.
-  package var requestID: String {
-    String(decoding: callersID.isEmpty ? ids.bytes : callersID, as: UTF8.self)
+  package var requestID: String { String(decoding: idBytes, as: UTF8.self) }
+
+  var idBytes: [UInt8] { callersID.isEmpty ? ids.bytes : callersID }
+
+  /// Hands over the answer to an HTTP/2 request.
+  func takeSecond() -> (head: HTTP2Head, length: Int?)? {
+    defer { second = nil }
+    return second
   }
 
   /// Answers now.
   package func send(_ response: Response) {
-    send(PreparedHead(response.status, response.fields), length: response.body.count) { $0.append(response.body) }
+    let head = PreparedHead(response, isHTTP2: delivery.isHTTP2)
+    send(head, length: response.body.count) { $0.append(response.body) }
   }
 
   package func send(_ problem: Problem) {
@@ -98,6 +109,11 @@ package final class ResponseWriter {
     guard state == .unanswered else { return }
     state = .answered
     status = head.status
+    if delivery.isHTTP2 {
+      second = head.second.map { ($0, head.status == 204 ? nil : length) }
+      if !delivery.bodyless { append(&output) }
+      return
+    }
     output.append(head.bytes)
     // A 204 has no body, and so no length (RFC 9110 §8.6).
     if head.status != 204 {
@@ -107,7 +123,7 @@ package final class ResponseWriter {
     }
     output.append(date.bytes)
     output.append("X-Request-Id: ")
-    output.append(callersID.isEmpty ? ids.bytes : callersID)
+    output.append(idBytes)
     if !delivery.keepAlive {
       output.append("\r\nConnection: close")
     } else if delivery.announceKeepAlive {

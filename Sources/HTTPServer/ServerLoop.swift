@@ -19,6 +19,7 @@ package final class ServerLoop {
   var parser = RequestParser()
   /// Where a connection that holds no bytes reads.
   var scratch = ByteBuffer()
+  let streamPool = HTTP2StreamPool()
   private var acceptors: [Acceptor] = []
   /// Of each binding: what crowds one does not crowd the others.
   private let counts: [ConnectionCount]
@@ -58,8 +59,11 @@ package final class ServerLoop {
     admission == .regular ? regularLimits : reserveLimits
   }
 
-  func closed(_ binding: Int, _ admission: ConnectionCount.Admission) {
-    counts[binding].closed(admission)
+  /// A connection has gone over to HTTP/2.
+  func upgraded(_ binding: Int) { counts[binding].upgraded() }
+
+  func closed(_ binding: Int, _ admission: ConnectionCount.Admission, wasHTTP2: Bool = false) {
+    counts[binding].closed(admission, wasHTTP2: wasHTTP2)
     open -= 1
     endIfDrained()
   }

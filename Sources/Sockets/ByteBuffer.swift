@@ -11,7 +11,8 @@
     unsafe storage.deallocate()
   }
 
-  private var capacity: Int { unsafe storage.count }
+  /// Bytes of memory held.
+  package var capacity: Int { unsafe storage.count }
   @inlinable package var count: Int { end - start }
   @inlinable package var isEmpty: Bool { start == end }
 
@@ -29,6 +30,16 @@
 
   package mutating func append(_ bytes: ArraySlice<UInt8>) {
     append(bytes.span)
+  }
+
+  /// Appends once more what `range` of the bytes holds.
+  package mutating func append(copyOf range: Range<Int>) {
+    precondition(range.lowerBound >= 0 && range.upperBound <= count)
+    reserve(range.count)
+    let source = unsafe UnsafeRawBufferPointer(
+      rebasing: storage[start + range.lowerBound..<start + range.upperBound])
+    unsafe UnsafeMutableRawBufferPointer(rebasing: storage[end...]).copyMemory(from: source)
+    end += range.count
   }
 
   package mutating func append(_ text: StaticString) {

@@ -24,6 +24,11 @@ package struct Stream: ~Copyable {
     self.descriptor = descriptor
   }
 
+  package var isTLS: Bool { tls != nil }
+
+  /// HTTP/2 was agreed on in the TLS handshake (ALPN, RFC 9113 §3.2).
+  package var speaksHTTP2: Bool { tls?.speaksHTTP2 ?? false }
+
   /// Reads once into `buffer`.
   package func receive(into buffer: UnsafeMutableRawBufferPointer) -> StreamResult {
     if let tls { return unsafe tls.receive(into: buffer) }

@@ -74,6 +74,14 @@ import COpenSSL
     result { unsafe SSL_write(session, bytes.baseAddress, Int32(clamping: bytes.count)) }
   }
 
+  /// Known once there is something to read.
+  var speaksHTTP2: Bool {
+    var name: UnsafePointer<UInt8>?
+    var count: UInt32 = 0
+    unsafe SSL_get0_alpn_selected(session, &name, &count)
+    return unsafe UnsafeBufferPointer(start: name, count: Int(count)).elementsEqual("h2".utf8)
+  }
+
   /// Decrypted bytes wait here where epoll cannot see them.
   var hasBuffered: Bool { unsafe SSL_pending(session) > 0 }
 
