@@ -5,7 +5,7 @@ import Sockets
 final class Acceptor: EventHandler {
   private let listener: Listener
   private let binding: Int
-  private let tls: TLSContext?
+  private let tls: TLSHolder?
   private unowned let server: ServerLoop
   private var registration: EventLoop.Registration?
   /// Given up for a moment when there are no descriptors left, to tell a client so instead of leaving it waiting.
@@ -17,7 +17,7 @@ final class Acceptor: EventHandler {
   private static let backlog = 4096
   private static let pause = Duration.milliseconds(100)
 
-  init(_ listener: Listener, binding: Int, tls: TLSContext?, server: ServerLoop) throws {
+  init(_ listener: Listener, binding: Int, tls: TLSHolder?, server: ServerLoop) throws {
     self.listener = listener
     self.binding = binding
     self.tls = tls
@@ -35,7 +35,7 @@ final class Acceptor: EventHandler {
       guard let socket = try listener.accept() else { return false }
       if let admission = server.admit(binding) {
         let peer = listener.peer(of: socket)
-        Connection.start(socket, from: peer, binding: binding, admission: admission, tls: tls, server: server)
+        Connection.start(socket, from: peer, binding: binding, admission: admission, tls: tls?.current, server: server)
       } else {
         refuse(socket)
       }

@@ -6,6 +6,8 @@ final class Connection: EventHandler {
   let server: ServerLoop
   private let stream: Stream
   let peer: PeerCredentials?
+  /// Read once, before the first request.
+  private(set) var certificate: PeerCertificate?
   let binding: Int
   let admission: ConnectionCount.Admission
   /// Once HTTP/2 is spoken, this keeps only the time for writing and for the end.
@@ -97,6 +99,11 @@ final class Connection: EventHandler {
     setDeadline()
   }
 
+  /// The certificates of its address are others now: whom those would not let in is out, at once.
+  func readmit(by context: TLSContext) {
+    if !stream.isAdmitted(by: context) { close() }
+  }
+
   /// Between requests, with nothing received or left to send.
   private var isDone: Bool { machine.isIdle && input.isEmpty && unsent.isEmpty }
 
@@ -121,6 +128,9 @@ final class Connection: EventHandler {
       case .blocked(let readiness): readWaitsFor = readiness
       case .ended: end()
       case .failed: close()
+      case .clearText:
+        reject(.malformed("this port speaks TLS: ask it by https"))
+        flush()
       }
     } while registration != nil && stream.hasBuffered && !machine.isAnswering && !machine.isEnding && unsent.isEmpty
     if borrows {
@@ -150,7 +160,7 @@ final class Connection: EventHandler {
       return 0
     }
     switch result {
-    case .bytes: break
+    case .bytes, .clearText: break
     case .blocked(let readiness): readWaitsFor = readiness
     case .ended: end()
     case .failed: close()
@@ -175,6 +185,7 @@ final class Connection: EventHandler {
   /// Finds out from a connection's first bytes what the peer speaks; false when it is too early to say.
   private func greets() -> Bool {
     if stream.isTLS {
+      if certificate == nil { certificate = stream.peerCertificate }
       if stream.speaksHTTP2 { upgrade() }
     } else {
       switch input.withBytes({ Preface.match($0) }) {
@@ -215,7 +226,7 @@ final class Connection: EventHandler {
       bodyless: head.method == .head, keepAlive: keepAlive, announceKeepAlive: head.minorVersion == 0)
     let writer = server.writer
     let asker = ResponseWriter.Asker(connection: registration, serial: serial, binding: binding)
-    writer.begin(head, bytes, from: peer, delivery: delivery, asker: asker)
+    writer.begin(head, bytes, from: peer, certificate, delivery: delivery, asker: asker)
     if isRegular || server.handler.isProbe(head, bytes) {
       server.handler.handle(head, bytes, writer)
     } else {
@@ -322,7 +333,7 @@ final class Connection: EventHandler {
       switch result {
       case .bytes(let count): bytes.consume(count)
       case .blocked(let readiness): return writeWaitsFor = readiness
-      case .ended, .failed:
+      case .ended, .failed, .clearText:
         bytes.removeAll()
         return close()
       }

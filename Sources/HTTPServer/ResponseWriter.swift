@@ -11,6 +11,8 @@ package final class ResponseWriter {
   package var binding: Int { asker?.binding ?? 0 }
   /// Who asks, where the request came in by a Unix socket; nil for TCP.
   package private(set) var peer: PeerCredentials?
+  /// Who asks, where that was proven with a certificate in the TLS handshake.
+  package private(set) var certificate: PeerCertificate?
   private(set) var state = State.unanswered
   /// The status of the answer given now; nil while there is none.
   package private(set) var status: Int?
@@ -50,9 +52,11 @@ package final class ResponseWriter {
   func refresh(now: Instant) { date.refresh(now: now) }
 
   func begin(
-    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, from peer: PeerCredentials?, delivery: Delivery, asker: Asker
+    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, from peer: PeerCredentials?, _ certificate: PeerCertificate?,
+    delivery: Delivery, asker: Asker
   ) {
     self.peer = peer
+    self.certificate = certificate
     state = .unanswered
     status = nil
     self.delivery = delivery
@@ -72,6 +76,7 @@ package final class ResponseWriter {
     self.delivery = delivery
     asker = nil
     peer = nil
+    certificate = nil
     callersID.removeAll(keepingCapacity: true)
     if let requestID { callersID += Array(requestID.utf8) } else { ids.advance() }
   }

@@ -1,7 +1,7 @@
 package import Sockets
 import Synchronization
 
-/// An HTTP/1.1 server: a loop per core, each taking connections at every address.
+/// A server of HTTP/1.1 and HTTP/2: a loop per core, each taking connections at every address.
 package final class Server: Sendable {
   /// One address to serve, and with which certificate, if any.
   package struct Binding: Sendable {
@@ -42,7 +42,7 @@ package final class Server: Sendable {
   /// The addresses bound, in the order of the bindings; a port 0 has become the real one.
   package let addresses: [SocketAddress]
   /// Of each binding. The bindings themselves would keep an inherited listener open.
-  private let certificates: [TLSContext?]
+  private let certificates: [TLSHolder?]
   private let limits: Limits
   /// Of each binding.
   private let counts: [ConnectionCount]
@@ -58,7 +58,7 @@ package final class Server: Sendable {
     listeners = Mutex([first] + others)
     mailboxes = try (0..<count).map { _ throws(SystemError) in try Mailbox() }
     addresses = first.map(\.address)
-    certificates = bindings.map(\.tls)
+    certificates = bindings.map { $0.tls.map(TLSHolder.init) }
     self.limits = limits
     counts = bindings.map { _ in ConnectionCount(limits) }
     self.label = label
@@ -115,6 +115,20 @@ package final class Server: Sendable {
       try? await Task.sleep(for: timeout)
       stop()
     }
+  }
+
+  /// Gives new connections at a binding with TLS another context. Those that are open go on, but for clients whose
+  /// certificates it would not accept, or lacks: they are cut off, whatever is in flight.
+  package func replaceTLS(_ binding: Int, with context: TLSContext) {
+    guard let holder = certificates[binding] else { return }
+    holder.replace(context)
+    for mailbox in mailboxes { mailbox.post(.readmit(binding: binding, context)) }
+  }
+
+  /// Open connections at a binding, by what is spoken on them; one that has said nothing counts as HTTP/1.
+  package func connections(_ binding: Int) -> (http1: Int, http2: Int) {
+    let open = counts[binding].open
+    return (max(0, open.all - open.http2), open.http2)
   }
 
   /// Lets `run` return now, whatever is in flight.

@@ -5,6 +5,8 @@ package final class ServerLoop {
   enum Command: Sendable {
     case respond(EventLoop.Registration, UInt32, Response)
     case verbatim(EventLoop.Registration, UInt32, [UInt8], Exchange.Ending)
+    /// An address has other certificates now; whom they would not let in is out.
+    case readmit(binding: Int, TLSContext)
     /// Take no more connections, finish the requests in flight, then end.
     case drain
     case stop
@@ -44,7 +46,7 @@ package final class ServerLoop {
     try mailbox.attach(to: loop) { [unowned self] in receive($0) }
   }
 
-  func listen(on listener: Listener, binding: Int, tls: TLSContext?) throws {
+  func listen(on listener: Listener, binding: Int, tls: TLSHolder?) throws {
     acceptors.append(try Acceptor(listener, binding: binding, tls: tls, server: self))
   }
 
@@ -74,6 +76,10 @@ package final class ServerLoop {
       (loop.handler(of: registration) as? Connection)?.respond(response, serial: serial)
     case .verbatim(let registration, let serial, let bytes, let ending):
       (loop.handler(of: registration) as? Connection)?.send(verbatim: bytes, serial: serial, then: ending)
+    case .readmit(let binding, let context):
+      for case let connection as Connection in loop.handlers where connection.binding == binding {
+        connection.readmit(by: context)
+      }
     case .drain:
       isDraining = true
       for acceptor in acceptors { acceptor.finish() }

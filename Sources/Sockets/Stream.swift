@@ -5,6 +5,8 @@ package enum StreamResult {
   case blocked(on: Readiness)
   case ended
   case failed
+  /// A peer that should speak TLS has begun with text. It is answered, without TLS; what it says is not to be believed.
+  case clearText
 }
 
 /// A connected socket, plain or with TLS on top.
@@ -29,9 +31,15 @@ package struct Stream: ~Copyable {
   /// HTTP/2 was agreed on in the TLS handshake (ALPN, RFC 9113 §3.2).
   package var speaksHTTP2: Bool { tls?.speaksHTTP2 ?? false }
 
+  /// The client's, where it has shown one and the handshake is over.
+  package var peerCertificate: PeerCertificate? { tls?.peerCertificate }
+
+  /// Whether another context would have let in this peer, now.
+  package func isAdmitted(by context: TLSContext) -> Bool { tls?.isAdmitted(by: context) ?? true }
+
   /// Reads once into `buffer`.
   package func receive(into buffer: UnsafeMutableRawBufferPointer) -> StreamResult {
-    if let tls { return unsafe tls.receive(into: buffer) }
+    if let tls, !tls.isClearText { return unsafe tls.receive(into: buffer) }
     do throws(SystemError) {
       guard let count = try unsafe SystemCall.receive(number, into: buffer) else { return .blocked(on: .readable) }
       return count == 0 ? .ended : .bytes(count)
@@ -42,7 +50,7 @@ package struct Stream: ~Copyable {
 
   /// Writes once, perhaps only the first of `bytes`.
   package func send(_ bytes: UnsafeRawBufferPointer) -> StreamResult {
-    if let tls { return unsafe tls.send(bytes) }
+    if let tls, !tls.isClearText { return unsafe tls.send(bytes) }
     do throws(SystemError) {
       guard let count = try unsafe SystemCall.send(number, bytes) else { return .blocked(on: .writable) }
       return .bytes(count)
@@ -56,7 +64,7 @@ package struct Stream: ~Copyable {
 
   /// Ends the sending half; the peer may still send.
   package func endOutput() {
-    tls?.endOutput()
+    if let tls, !tls.isClearText { tls.endOutput() }
     SystemCall.endOutput(number)
   }
 

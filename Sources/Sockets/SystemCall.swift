@@ -127,6 +127,19 @@ enum SystemCall {
     }
   }
 
+  /// The next byte to be read, which stays there; nil when it would block. Throws at the end of the stream.
+  static func peek(_ descriptor: Int32) throws(SystemError) -> UInt8? {
+    var byte: UInt8 = 0
+    do throws(SystemError) {
+      let count = try call("recv") { unsafe recv(descriptor, &byte, 1, Int32(MSG_PEEK)) }
+      if count == 0 { throw SystemError("recv", ECONNRESET) }
+      return byte
+    } catch {
+      if error.code == EAGAIN { return nil }
+      throw error
+    }
+  }
+
   /// Bytes written, nil when it would block.
   static func send(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) throws(SystemError) -> Int? {
     do throws(SystemError) {

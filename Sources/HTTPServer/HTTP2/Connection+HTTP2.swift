@@ -82,7 +82,7 @@ extension Connection {
     let asker = ResponseWriter.Asker(
       connection: registration, serial: UInt32(bitPattern: stream.id), binding: binding)
     let delivery = ResponseWriter.Delivery(bodyless: stream.isBodyless, isHTTP2: true)
-    writer.begin(head, bytes, from: peer, delivery: delivery, asker: asker)
+    writer.begin(head, bytes, from: peer, certificate, delivery: delivery, asker: asker)
     if admission == .regular || server.handler.isProbe(head, bytes) {
       server.handler.handle(head, bytes, writer)
     } else {

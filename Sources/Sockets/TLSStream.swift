@@ -1,0 +1,106 @@
+import COpenSSL
+
+/// The server's side of one TLS connection over a non-blocking descriptor.
+@safe final class TLSStream {
+  private let session: OpaquePointer
+  private let descriptor: Int32
+  let context: TLSContext
+  private var hasBegun = false
+  /// The peer has not begun with TLS but with text, so it is answered in text.
+  private(set) var isClearText = false
+
+  init(_ context: TLSContext, over descriptor: Int32) throws(TLSError) {
+    guard let session = unsafe SSL_new(context.context) else { throw TLSError("making a TLS connection") }
+    unsafe self.session = session
+    self.descriptor = descriptor
+    self.context = context
+    unsafe SSL_set_accept_state(session)
+    guard unsafe SSL_set_fd(session, descriptor) == 1 else { throw TLSError("making a TLS connection") }
+  }
+
+  deinit {
+    unsafe SSL_free(session)
+  }
+
+  func receive(into buffer: UnsafeMutableRawBufferPointer) -> StreamResult {
+    if !hasBegun, let result = begin() { return result }
+    return result { unsafe SSL_read(session, buffer.baseAddress, Int32(clamping: buffer.count)) }
+  }
+
+  /// Looks at the first byte: a TLS record's is 22, and every method of HTTP begins with a letter.
+  private func begin() -> StreamResult? {
+    do throws(SystemError) {
+      guard let first = try SystemCall.peek(descriptor) else { return .blocked(on: .readable) }
+      hasBegun = true
+      isClearText = UInt8(ascii: "A")...UInt8(ascii: "Z") ~= first
+      return isClearText ? .clearText : nil
+    } catch {
+      return .failed
+    }
+  }
+
+  func send(_ bytes: UnsafeRawBufferPointer) -> StreamResult {
+    result { unsafe SSL_write(session, bytes.baseAddress, Int32(clamping: bytes.count)) }
+  }
+
+  /// Known once there is something to read.
+  var speaksHTTP2: Bool {
+    var name: UnsafePointer<UInt8>?
+    var count: UInt32 = 0
+    unsafe SSL_get0_alpn_selected(session, &name, &count)
+    return unsafe UnsafeBufferPointer(start: name, count: Int(count)).elementsEqual("h2".utf8)
+  }
+
+  /// Who the peer has proven to be; nil without a certificate. Known once there is something to read.
+  var peerCertificate: PeerCertificate? {
+    guard let certificate = unsafe SSL_get0_peer_certificate(session),
+      unsafe SSL_get_verify_result(session) == Int(X509_V_OK)
+    else { return nil }
+    return unsafe PeerCertificate(certificate)
+  }
+
+  /// Whether another context would have let in this peer, now.
+  func isAdmitted(by other: TLSContext) -> Bool {
+    if other.admitsAll(of: context) { return true }
+    // Whoever is still shaking hands would be checked by the old context.
+    guard unsafe SSL_is_init_finished(session) == 1 else { return false }
+    guard let certificate = unsafe SSL_get0_peer_certificate(session) else {
+      if case .required = other.clients { return false }
+      return true
+    }
+    if case .anonymous = other.clients { return false }
+    guard let check = unsafe X509_STORE_CTX_new() else { return false }
+    defer {
+      unsafe X509_STORE_CTX_free(check)
+      ERR_clear_error()
+    }
+    let store = unsafe SSL_CTX_get_cert_store(other.context)
+    guard unsafe X509_STORE_CTX_init(check, store, certificate, SSL_get_peer_cert_chain(session)) == 1,
+      unsafe X509_STORE_CTX_set_default(check, "ssl_client") == 1
+    else { return false }
+    return unsafe X509_verify_cert(check) == 1
+  }
+
+  /// Decrypted bytes wait here where epoll cannot see them.
+  var hasBuffered: Bool { unsafe SSL_pending(session) > 0 }
+
+  /// Tells the peer that no more will come.
+  func endOutput() {
+    ERR_clear_error()
+    _ = unsafe SSL_shutdown(session)
+  }
+
+  private func result(_ call: () -> Int32) -> StreamResult {
+    ERR_clear_error()
+    let count = call()
+    if count > 0 { return .bytes(Int(count)) }
+    switch unsafe SSL_get_error(session, count) {
+    case SSL_ERROR_WANT_READ: return .blocked(on: .readable)
+    case SSL_ERROR_WANT_WRITE: return .blocked(on: .writable)
+    case SSL_ERROR_ZERO_RETURN: return .ended
+    default:
+      ERR_clear_error()
+      return .failed
+    }
+  }
+}
