@@ -66,7 +66,9 @@ let package = Package(
       name: "bench-tenant", dependencies: ["DevTenant", "Sockets"], path: "Benchmarks/Tenant",
       swiftSettings: settings),
 
-    .testTarget(name: "ConformanceTests", dependencies: ["Clocks", "HTTPServer"], swiftSettings: settings),
+    .testTarget(
+      name: "ConformanceTests", dependencies: ["Clocks", "HTTPServer", "Sockets", "TestSupport"],
+      swiftSettings: settings),
     .testTarget(
       name: "DevTenantTests", dependencies: ["DevTenant", "Sockets", "TestSupport"], swiftSettings: settings),
     .testTarget(name: "SocketsTests", dependencies: ["Clocks", "Sockets"], swiftSettings: settings),

@@ -6,7 +6,8 @@ enum HTTP2Limits {
   static let resets = (burst: 100, rate: 20)
   /// What the peer makes the server reset, or refuse as invalid (CVE-2025-8671).
   static let faults = (burst: 50, rate: 5)
-  /// PING, SETTINGS, PRIORITY, WINDOW_UPDATE, unknown frames, and DATA without data (CVE-2019-9511 to 9518).
+  /// PING, SETTINGS, PRIORITY, WINDOW_UPDATE, and DATA without data (CVE-2019-9511 to 9518). Frames of unknown types are
+  /// skipped by libnghttp2 without a word, and cost no more than their bytes.
   static let controls = (burst: 1000, rate: 200)
   /// A header that decodes to this many times the limit ends the connection: decoding costs, though nothing is kept.
   static let headFactor = 4

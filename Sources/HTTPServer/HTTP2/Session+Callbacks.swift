@@ -16,6 +16,12 @@ extension Session {
   }
 
   static let callbacks = unsafe Callbacks { table in
+    unsafe nghttp2_session_callbacks_set_on_begin_frame_callback(table) { _, header, context in
+      if let type = unsafe header?.pointee.type, let session = unsafe Session.at(context) {
+        session.countContinuation(UInt32(type) == NGHTTP2_CONTINUATION.rawValue)
+      }
+      return 0
+    }
     unsafe nghttp2_session_callbacks_set_on_begin_headers_callback(table) { _, frame, context in
       guard let (session, frame) = unsafe Session.at(context, frame) else { return 0 }
       return unsafe session.beganHeaders(of: frame.hd.stream_id, isRequest: frame.isRequest)
@@ -112,6 +118,8 @@ extension Session {
     switch UInt32(header.type) {
     case NGHTTP2_RST_STREAM.rawValue:
       countFault()
+    case NGHTTP2_GOAWAY.rawValue:
+      sentGoAway()
     case NGHTTP2_HEADERS.rawValue, NGHTTP2_DATA.rawValue:
       if header.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0 { sentAnswer(of: header.stream_id) }
     default: break

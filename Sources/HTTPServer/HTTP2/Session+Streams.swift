@@ -139,6 +139,11 @@ extension Session {
 
   // MARK: Budgets
 
+  func countContinuation(_ isOne: Bool) {
+    continuations = isOne ? continuations + 1 : 0
+    if continuations > HTTP2Limits.continuations { calmsDown = true }
+  }
+
   func countReset() { if !resets.take(now: now) { calmsDown = true } }
   func countFault() { if !faults.take(now: now) { calmsDown = true } }
   func countControl() { if !controls.take(now: now) { calmsDown = true } }

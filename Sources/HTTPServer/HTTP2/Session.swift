@@ -18,6 +18,8 @@ import Sockets
   /// Streams in the table: those under way, and those orphaned.
   var occupied = 0
   var heldBytes = 0
+  /// Of the header block at hand.
+  var continuations = 0
   /// For the digits of a length.
   var digits = ByteBuffer()
   /// The time of the event at hand.
@@ -73,7 +75,8 @@ import Sockets
     // Windows open again when a request has been dealt with, so what a peer can have held is bounded by them.
     unsafe nghttp2_option_set_no_auto_window_update(option, 1)
     unsafe nghttp2_option_set_no_closed_streams(option, 1)
-    unsafe nghttp2_option_set_max_continuations(option, HTTP2Limits.continuations)
+    // It counts reads that end inside a frame's nine-byte header too, so it is only there for what ours misses.
+    unsafe nghttp2_option_set_max_continuations(option, 10 * HTTP2Limits.continuations)
     unsafe nghttp2_option_set_max_settings(option, 32)
     // Behind our own bucket, should that ever miss one.
     unsafe nghttp2_option_set_stream_reset_rate_limit(
@@ -171,7 +174,7 @@ import Sockets
     unsafe _ = nghttp2_session_terminate_session(session, code)
   }
 
-  /// The first of two GOAWAYs, and a PING whose answer shows that the peer has read it (RFC 9113 §6.8).
+  /// The first of two GOAWAYs, behind which a PING goes whose answer shows that the peer has read it (RFC 9113 §6.8).
   func goAway(now: Instant) {
     if isGoingAway { return }
     isGoingAway = true
@@ -179,7 +182,11 @@ import Sockets
     drainDeadline = latest
     deadline = min(deadline, latest)
     unsafe _ = nghttp2_submit_shutdown_notice(session)
-    unsafe _ = nghttp2_submit_ping(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), nil)
+  }
+
+  /// A GOAWAY is on its way. A PING submitted with it would overtake it.
+  func sentGoAway() {
+    if drainDeadline != nil { unsafe _ = nghttp2_submit_ping(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), nil) }
   }
 
   /// The second: no stream beyond those begun.
