@@ -19,6 +19,8 @@ extension Session {
     unsafe nghttp2_session_callbacks_set_on_begin_frame_callback(table) { _, header, context in
       if let type = unsafe header?.pointee.type, let session = unsafe Session.at(context) {
         session.countContinuation(UInt32(type) == NGHTTP2_CONTINUATION.rawValue)
+        // Ignored, and so not received in the sense of the callback for that.
+        if UInt32(type) == NGHTTP2_PRIORITY.rawValue { session.countControl() }
       }
       return 0
     }
@@ -108,6 +110,7 @@ extension Session {
     case NGHTTP2_PING.rawValue where header.flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) != 0:
       countControl()
       finishGoingAway()
+    case NGHTTP2_PRIORITY.rawValue: break
     default:
       countControl()
     }

@@ -1,0 +1,212 @@
+import TestSupport
+import Testing
+
+@testable import HTTPServer
+
+/// HTTP/2 over real sockets, on the port that serves HTTP/1.1 too.
+@Suite(.timeLimit(.minutes(1))) struct HTTP2ServerTests {
+  @Test("The preface makes it HTTP/2, however it is split; what only looks like it at first is HTTP/1.1")
+  func preface() async throws {
+    try await Serving.run { serving in
+      let client = try await FrameClient(port: serving.port, greets: false)
+      for byte in HTTP2Frame.greeting { try await client.send([byte]) }
+      try await client.send(.get(1, "/x"))
+      #expect(try await client.answer(to: 1) == (200, "/x "))
+
+      let first = try RawClient(port: serving.port)
+      for piece in ["P", "OST /y HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab"] { try first.send(piece) }
+      #expect(try await first.readResponse().body == "/y ab")
+      try first.send("GET /z HTTP/1.1\r\nHost: a\r\n\r\n")
+      #expect(try await first.readResponse().body == "/z ")
+      // Not in the middle of a connection.
+      try first.send(HTTP2Frame.greeting)
+      #expect(try await first.readToEnd().hasPrefix("HTTP/1.1 400 "))
+      #expect(serving.server.connections(0).http2 == 1)
+    }
+  }
+
+  @Test("Streams are answered when their answers are there, in any order, beside others")
+  func deferred() async throws {
+    try await Serving.run { serving in
+      let client = try await FrameClient(port: serving.port)
+      var exchanges: [Exchange] = []
+      for stream in [1, 3, 5] {
+        try await client.send(.get(stream, "/held", ("x-request-id", "id-\(stream)")))
+        exchanges.append(await serving.held())
+      }
+      #expect(exchanges.map(\.requestID) == ["id-1", "id-3", "id-5"])
+      try await client.send(.get(7, "/x"), .get(9, "/later"))
+      #expect(try await client.answer(to: 7) == (200, "/x "))
+      #expect(try await client.answer(to: 9) == (200, "/later "))
+      try await client.send(.reset(3))
+      for index in [2, 1, 0] { exchanges[index].send(Response(200, body: Array("\(index)".utf8))) }
+      // Given again, to a stream that has its answer.
+      exchanges[2].send(Response(500))
+      #expect(try await client.answer(to: 5) == (200, "2"))
+      #expect(try await client.answer(to: 1) == (200, "0"))
+      try await client.send(.get(11, "/y"))
+      #expect(try await client.answer(to: 11) == (200, "/y "))
+    }
+  }
+
+  @Test("HEAD has no body, a body is echoed, and a stream in trouble is reset without the others")
+  func shapes() async throws {
+    try await Serving.run { serving in
+      let client = try await FrameClient(port: serving.port)
+      try await client.send(.headers(1, HTTP2Frame.request("HEAD", "/x")))
+      #expect(try await client.answer(to: 1) == (200, ""))
+      try await client.send(.post(3, "/p"), .data(3, Array("ab".utf8)), .data(3, Array("c".utf8), ends: true))
+      #expect(try await client.answer(to: 3) == (200, "/p abc"))
+      try await client.send(.get(5, "/held"))
+      await serving.held().send(verbatim: Array("HTTP/1.1 200 OK\r\n\r\n".utf8), then: .close)
+      await #expect(throws: FrameClient.Failure.self) { try await client.answer(to: 5) }
+      try await client.send(.get(7, "/x"))
+      #expect(try await client.answer(to: 7) == (200, "/x "))
+    }
+  }
+
+  @Test("A large answer waits for the peer's window, and other streams do not wait for it")
+  func flowControl() async throws {
+    try await Serving.run { serving in
+      let client = try await FrameClient(port: serving.port)
+      try await client.send(.window(0, 8_000_000), .get(1, "/large"), .get(3, "/x"))
+      #expect(try await client.answer(to: 3) == (200, "/x "))
+      try await client.send(.window(1, 4_000_000))
+      var count = 65_535
+      while let frame = try await client.next() {
+        if frame.type == 0 { count += frame.payload.count }
+        if frame.ends { break }
+      }
+      #expect(count >= 4_000_000)
+    }
+  }
+
+  @Test("While answers are not taken nothing more is read")
+  func backPressure() async throws {
+    try await Serving.run { serving in
+      let client = try await FrameClient(port: serving.port)
+      try await client.send(.settings((4, 0x7FFF_FFFF)), .window(0, 0x7FFF_0000))
+      for stream in 0..<40 { try await client.send(.get(2 * stream + 1, "/large")) }
+      // 160 MB are under way; the socket buffers hold a small part of that, and of this.
+      let piece = HTTP2Frame.data(79, [UInt8](repeating: 0, count: 16_000)).bytes
+      var sent = 0
+      while sent < 2000, try !client.isStuck(piece) { sent += 1 }
+      #expect(sent < 2000)
+    }
+  }
+
+  @Test("Bodies larger than the windows in all, on one connection")
+  func windows() async throws {
+    try await Serving.run { serving in
+      let client = try await FrameClient(port: serving.port)
+      try await client.send(.window(0, 1_000_000))
+      let body = [UInt8](repeating: 0x62, count: 16_000)
+      for index in 0..<20 {
+        let stream = 2 * index + 1
+        try await client.send(.post(stream, "/p"), .data(stream, body, ends: true))
+        #expect(try await client.answer(to: stream).body.utf8.count == 16_003)
+      }
+    }
+  }
+
+  @Test("The last request of a connection is followed by GOAWAY, and those under way are answered")
+  func requestsPerConnection() async throws {
+    var limits = Limits()
+    limits.requestsPerConnection = 2
+    try await Serving.run(limits) { serving in
+      let client = try await FrameClient(port: serving.port)
+      try await client.send(.get(1, "/x"), .get(3, "/later"))
+      #expect(try await client.answer(to: 3) == (200, "/later "))
+      #expect(try await client.codeAtEnd() == "NO_ERROR")
+    }
+  }
+
+  @Test("Beyond the limit on connections a request is answered 503, and the connection ends")
+  func connectionLimit() async throws {
+    var limits = Limits()
+    limits.connections = 1
+    try await Serving.run(limits) { serving in
+      let regular = try await FrameClient(port: serving.port)
+      try await regular.send(.get(1))
+      #expect(try await regular.answer(to: 1).status == 200)
+      let refused = try await FrameClient(port: serving.port)
+      try await refused.send(.get(1))
+      #expect(try await refused.answer(to: 1).status == 503)
+      #expect(try await refused.codeAtEnd() == "NO_ERROR")
+    }
+  }
+
+  @Test("Draining takes what is under way to its end, and tells the peer to go elsewhere")
+  func drain() async throws {
+    try await Serving.run { serving in
+      let busy = try await FrameClient(port: serving.port)
+      try await busy.send(.get(1, "/held"))
+      let exchange = await serving.held()
+      let idle = try await FrameClient(port: serving.port)
+      try await idle.send(.get(1))
+      _ = try await idle.answer(to: 1)
+      serving.server.drain(timeout: .seconds(30))
+      #expect(try await busy.next()?.lastStream == 0x7FFF_FFFF)
+      #expect(try await busy.next()?.type == 6)
+      try await busy.send(.ping(isAck: true))
+      #expect(try await busy.next()?.lastStream == 1)
+      exchange.send(Response(200, body: Array("finished".utf8)))
+      #expect(try await busy.answer(to: 1) == (200, "finished"))
+      #expect(try await busy.next() == nil)
+      #expect(try await idle.codeAtEnd() == "NO_ERROR", "though it never answered the PING")
+    }
+  }
+
+  @Test("A caller that ends its sending half still gets its answer; one that leaves is forgotten")
+  func halfClose() async throws {
+    try await Serving.run { serving in
+      let client = try RawClient(port: serving.port)
+      try client.send(HTTP2Frame.greeting + HTTP2Frame.get(1, "/held").bytes)
+      let exchange = await serving.held()
+      client.endOutput()
+      exchange.send(Response(200, body: Array("finished".utf8)))
+      #expect(try await client.readToEnd().contains("finished"))
+
+      let gone = try RawClient(port: serving.port)
+      try gone.send(HTTP2Frame.greeting + HTTP2Frame.get(1, "/held").bytes)
+      let late = await serving.held()
+      gone.abandon()
+      late.send(Response(200))
+    }
+  }
+
+  /// Attacks by name, each as frames for one stream after the other.
+  private static let attacks: [(name: String, frames: @Sendable (Int) -> [HTTP2Frame])] = [
+    ("rapid reset", { [.get($0, "/held"), .reset($0)] }),
+    ("made you reset", { [.post($0, "/held"), .window($0, 0x7FFF_FFFF)] }),
+    ("invalid headers", { [.get($0, "/", ("te", "gzip"))] }),
+    ("CONTINUATION", { [.headers($0, HTTP2Frame.request("GET", "/"), endsBlock: false)] + floods(.continuation($0)) }),
+    ("PING", { _ in floods(.ping()) }),
+    ("SETTINGS", { _ in floods(.settings((3, 1))) }),
+    ("empty DATA", { [.post($0)] + floods(.data($0, [])) }),
+    ("PRIORITY", { floods(.priority($0)) }),
+    ("WINDOW_UPDATE", { _ in floods(.window(0, 1)) }),
+    ("a bad preface", { _ in [HTTP2Frame(1, stream: 0, [0])] }),
+  ]
+
+  private static func floods(_ frame: HTTP2Frame) -> [HTTP2Frame] { [HTTP2Frame](repeating: frame, count: 50) }
+
+  @Test("An attack ends its own connection, and another's requests go on", arguments: attacks.map(\.name))
+  func attack(_ name: String) async throws {
+    let frames = try #require(Self.attacks.first { $0.name == name }?.frames)
+    try await Serving.run { serving in
+      let good = try await FrameClient(port: serving.port)
+      let bad = try await FrameClient(port: serving.port)
+      for index in 0..<200 {
+        let stream = 2 * index + 1
+        // Where the server has hung up, sending fails.
+        guard (try? await bad.send(frames(stream).flatMap(\.bytes))) != nil else { break }
+        try await good.send(.get(stream, "/x"))
+        #expect(try await good.answer(to: stream) == (200, "/x "))
+      }
+      while let frame = try await bad.next() {
+        if frame.type == 7 { #expect(["ENHANCE_YOUR_CALM", "PROTOCOL_ERROR"].contains(frame.code)) }
+      }
+    }
+  }
+}

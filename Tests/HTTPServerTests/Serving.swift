@@ -1,0 +1,70 @@
+import Sockets
+import Synchronization
+
+@testable import HTTPServer
+
+/// Answers with path and body; `/later` from another thread, `/held` when told, `/large` with 4 MB, `/who` with names.
+final class Echo2: RequestHandler {
+  private let held: @Sendable (Exchange) -> Void
+
+  init(_ held: @escaping @Sendable (Exchange) -> Void) { self.held = held }
+
+  func handle(_ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ response: ResponseWriter) {
+    let path = bytes.text(at: head.path)
+    let answer = Response(200, body: Array("\(path) \(bytes.text(at: head.body))".utf8))
+    switch path {
+    case "/later":
+      guard let exchange = response.later() else { return }
+      Task { exchange.send(answer) }
+    case "/held":
+      guard let exchange = response.later() else { return }
+      held(exchange)
+    case "/large":
+      response.send(Response(200, body: [UInt8](repeating: 0x61, count: 4_000_000)))
+    case "/who":
+      let names = response.certificate.map { $0.uris + $0.dnsNames + [$0.subject] } ?? ["nobody"]
+      response.send(Response(200, body: Array(names.joined(separator: " ").utf8)))
+    default:
+      response.send(answer)
+    }
+  }
+}
+
+/// A server around `Echo2` on a port of its own, with what it holds.
+final class Serving: Sendable {
+  let server: Server
+  private let exchanges: AsyncStream<Exchange>
+  private let continuation: AsyncStream<Exchange>.Continuation
+
+  var port: UInt16 { server.addresses[0].port }
+
+  private init(_ limits: Limits, _ tls: TLSContext?, loops: Int) throws {
+    server = try Server(
+      label: "test", [Server.Binding(.loopback(0), tls: tls)], loops: loops, limits: limits)
+    (exchanges, continuation) = AsyncStream.makeStream()
+  }
+
+  /// The next request to `/held`.
+  func held() async -> Exchange {
+    for await exchange in exchanges { return exchange }
+    preconditionFailure("the stream never ends")
+  }
+
+  /// Runs a server around `body`, then drains it and waits for its end. It is stopped if `body` throws.
+  static func run(
+    _ limits: Limits = Limits(), tls: TLSContext? = nil, loops: Int = 1, _ body: (Serving) async throws -> Void
+  ) async throws {
+    let serving = try Serving(limits, tls, loops: loops)
+    async let running: Void = serving.server.run { [continuation = serving.continuation] _, _ in
+      Echo2 { continuation.yield($0) }
+    }
+    do {
+      try await body(serving)
+    } catch {
+      serving.server.stop()
+      throw error
+    }
+    serving.server.drain(timeout: .seconds(5))
+    try await running
+  }
+}
