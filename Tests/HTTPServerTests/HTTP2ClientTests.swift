@@ -4,7 +4,7 @@ import Testing
 @testable import HTTPServer
 
 /// HTTP/2 as real clients speak it.
-@Suite(.timeLimit(.minutes(1))) struct HTTP2ClientTests {
+@Suite(.serialized, .timeLimit(.minutes(1))) struct HTTP2ClientTests {
   @Test("curl with prior knowledge: a request, a body, an answer larger than every window")
   func curl() async throws {
     try await Serving.run { serving in

@@ -5,7 +5,7 @@ import Testing
 @testable import HTTPServer
 
 /// Listeners with TLS, as real clients meet them.
-@Suite(.timeLimit(.minutes(1))) struct TLSServerTests {
+@Suite(.serialized, .timeLimit(.minutes(1))) struct TLSServerTests {
   /// The body and the version; how curl failed where it did.
   private func curl(_ serving: Serving, _ path: String, _ options: [String], _ more: [String] = []) async throws
     -> String
