@@ -42,6 +42,14 @@ import Testing
     #expect(!over)
   }
 
+  @Test("One reset for every answer is nothing")
+  func earnedResets() throws {
+    let player = try player()
+    let over = ends(player, within: 190) { [.get(2 * $0 - 1), .post(2 * $0 + 1), .reset(2 * $0 + 1)] }
+    #expect(!over)
+    #expect(player.requests.count == 190)
+  }
+
   @Test("A reset does not make room for more work: what was begun counts until it is answered")
   func work() throws {
     let player = try player()
@@ -112,6 +120,19 @@ import Testing
       return [.ping(), .window(0, 1)]
     }
     #expect(!over)
+  }
+
+  @Test("Window updates for what was answered are nothing")
+  func earned() throws {
+    let player = try player()
+    player.answerBytes = 10_000
+    player.play(.window(0, 0x7000_0000))
+    let over = ends(player, within: 2000) { id in
+      let updates = [HTTP2Frame](repeating: .window(0, 4096), count: 3)
+      return [.get(id)] + updates
+    }
+    #expect(!over)
+    #expect(player.requests.count == 2000)
   }
 
   @Test("CONTINUATION without end (CVE-2024-27316)")

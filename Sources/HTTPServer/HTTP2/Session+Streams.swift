@@ -102,10 +102,14 @@ extension Session {
       unsafe bytes.withUnsafeBytes { unsafe room.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[..<count])) }
     }
     stream.answer.consume(count)
+    // Every piece may be answered with an update of both windows, and Go's clients send one for every 4 KiB.
+    controls.give(2 + count / 2048)
     return (count, stream.answer.isEmpty)
   }
 
   func sentAnswer(of id: Int32) {
+    // Whoever lets requests be answered may give up as many.
+    resets.give(1)
     // Whoever still sends a body for which there was an answer already need not (RFC 9113 §8.1).
     if let (_, stream) = stream(id), !stream.isRemoteClosed { reset(id, NGHTTP2_NO_ERROR.rawValue) }
   }

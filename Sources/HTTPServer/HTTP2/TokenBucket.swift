@@ -28,4 +28,7 @@ struct TokenBucket {
     tokens -= 1
     return true
   }
+
+  /// Returns tokens that were earned.
+  mutating func give(_ count: Int) { tokens = min(burst, tokens + Int64(count)) }
 }
