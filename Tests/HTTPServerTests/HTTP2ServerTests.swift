@@ -64,7 +64,8 @@ import Testing
       #expect(try await client.answer(to: 3) == (200, "/p abc"))
       try await client.send(.get(5, "/held"))
       await serving.held().send(verbatim: Array("HTTP/1.1 200 OK\r\n\r\n".utf8), then: .close)
-      await #expect(throws: FrameClient.Failure.self) { try await client.answer(to: 5) }
+      let failure = await #expect(throws: FrameClient.Failure.self) { try await client.answer(to: 5) }
+      #expect(failure?.description == "reset: INTERNAL_ERROR")
       try await client.send(.get(7, "/x"))
       #expect(try await client.answer(to: 7) == (200, "/x "))
     }
