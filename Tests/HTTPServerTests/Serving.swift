@@ -4,7 +4,7 @@ import Synchronization
 @testable import HTTPServer
 
 /// Answers with path and body; `/later` from another thread, `/held` when told, `/large` with 4 MB, `/who` with names.
-final class Echo2: RequestHandler {
+final class EchoHandler: RequestHandler {
   private let held: @Sendable (Exchange) -> Void
 
   init(_ held: @escaping @Sendable (Exchange) -> Void) { self.held = held }
@@ -30,7 +30,7 @@ final class Echo2: RequestHandler {
   }
 }
 
-/// A server around `Echo2` on a port of its own, with what it holds.
+/// A server around `EchoHandler` on a port of its own, with what it holds.
 final class Serving: Sendable {
   let server: Server
   private let exchanges: AsyncStream<Exchange>
@@ -56,7 +56,7 @@ final class Serving: Sendable {
   ) async throws {
     let serving = try Serving(limits, tls, loops: loops)
     async let running: Void = serving.server.run { [continuation = serving.continuation] _, _ in
-      Echo2 { continuation.yield($0) }
+      EchoHandler { continuation.yield($0) }
     }
     do {
       try await body(serving)
