@@ -8,6 +8,7 @@
 
 static inline long copenssl_set_min_tls12(SSL_CTX *c) { return SSL_CTX_set_min_proto_version(c, TLS1_2_VERSION); }
 static inline long copenssl_set_mode(SSL_CTX *c, long m) { return SSL_CTX_set_mode(c, m); }
+static inline void copenssl_set_read_ahead(SSL_CTX *c) { SSL_CTX_set_read_ahead(c, 1); }
 static inline long copenssl_without_session_cache(SSL_CTX *c) {
   return SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF);
 }

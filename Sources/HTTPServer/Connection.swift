@@ -116,6 +116,7 @@ final class Connection: EventHandler {
     if machine.isAnswering || !unsent.isEmpty { return }
     let borrows = input.isEmpty
     if borrows { swap(&input, &server.scratch) }
+    var isBlocked = false
     repeat {
       var result = StreamResult.ended
       _ = unsafe input.append(upTo: Self.readSize) { room in
@@ -125,14 +126,17 @@ final class Connection: EventHandler {
       }
       switch result {
       case .bytes: process()
-      case .blocked(let readiness): readWaitsFor = readiness
+      case .blocked(let readiness):
+        readWaitsFor = readiness
+        isBlocked = true
       case .ended: end()
       case .failed: close()
       case .clearText:
         reject(.malformed("this port speaks TLS: ask it by https"))
         flush()
       }
-    } while registration != nil && stream.hasBuffered && !machine.isAnswering && !machine.isEnding && unsent.isEmpty
+    } while registration != nil && !isBlocked && stream.hasBuffered && !machine.isAnswering && !machine.isEnding
+      && unsent.isEmpty
     if borrows {
       var rest = ByteBuffer()
       if !input.isEmpty { input.withBytes { rest.append($0) } }

@@ -59,7 +59,7 @@ package struct Stream: ~Copyable {
     }
   }
 
-  /// True while read bytes wait above the descriptor: read again without waiting for it.
+  /// True while read bytes wait above the descriptor: read again without waiting for it, until that is blocked.
   package var hasBuffered: Bool { tls?.hasBuffered ?? false }
 
   /// Ends the sending half; the peer may still send.

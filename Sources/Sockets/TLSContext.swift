@@ -55,6 +55,8 @@ import COpenSSL
     _ = unsafe copenssl_set_mode(
       context, Int(SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS))
     _ = unsafe copenssl_set_options(context)
+    // One system call for a record instead of two.
+    unsafe copenssl_set_read_ahead(context)
     guard unsafe SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20") == 1 else {
       throw TLSError("choosing ciphers")
     }

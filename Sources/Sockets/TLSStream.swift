@@ -81,8 +81,8 @@ import COpenSSL
     return unsafe X509_verify_cert(check) == 1
   }
 
-  /// Decrypted bytes wait here where epoll cannot see them.
-  var hasBuffered: Bool { unsafe SSL_pending(session) > 0 }
+  /// Bytes wait here where epoll cannot see them; perhaps too few of them to be read.
+  var hasBuffered: Bool { unsafe SSL_has_pending(session) == 1 }
 
   /// Tells the peer that no more will come.
   func endOutput() {
