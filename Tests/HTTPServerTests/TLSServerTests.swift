@@ -109,6 +109,20 @@ import Testing
     }
   }
 
+  @Test("A request in many small records is read whole, however many of them one system call brings")
+  func smallRecords() async throws {
+    let made = try await Certificates.usual()
+    try await Serving.run(tls: made.context()) { serving in
+      let line = """
+        { printf 'POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 16000\r\nConnection: close\r\n\r\n'; \
+        head -c 16000 /dev/zero | tr '\\0' a; } | openssl s_client -connect 127.0.0.1:\(serving.port) -quiet -ign_eof \
+        -max_send_frag 512
+        """
+      let (_, output, _) = try await ChildProcess.run("sh", ["-c", line])
+      #expect(output.hasSuffix("/p " + String(repeating: "a", count: 16_000)))
+    }
+  }
+
   @Test("Plain HTTP to a port that speaks TLS is told so, whatever the method or version")
   func clearText() async throws {
     let made = try await Certificates.usual()
