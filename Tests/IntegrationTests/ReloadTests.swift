@@ -28,7 +28,7 @@ extension IntegrationTests {
           if round % 2 == 0 { broker.child.signal(SIGHUP) }
           try await broker.wait(forLog: "\"the configuration was read again\"", times: round)
           _ = try tenant.file("broker.yaml", callers.text + "cache: {minRefreshInterval: \(round)}\n")
-          try await broker.wait(forLog: "(\(path):\(callers.lines + 1):28): expected a duration", times: round)
+          try await broker.wait(forLog: "(\(path):\(callers.lines + 1):29): expected a duration", times: round)
         }
         done.raise()
         let (answers, errors) = try await failures
@@ -71,7 +71,7 @@ extension IntegrationTests {
             other: {domain: '\(tenant.tenant.baseURL)', clientId: \(tenant.tenant.clientID), \
           clientSecret: \(tenant.secret), caFile: \(tenant.environment["AUTH0_CA_FILE"] ?? "")}
           audiences: [{audience: 'https://api.example.com/', client: other, scope: 'read:a', prefetch: true}]
-          listen: 127.0.0.1:1
+          workers: 7
 
           """
         _ = try tenant.file("broker.yaml", callers.text + other)

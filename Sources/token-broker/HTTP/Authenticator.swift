@@ -1,6 +1,7 @@
 import Clocks
 import HTTPServer
 import OAuth
+import Sockets
 import TokenBroker
 
 /// Finds out on one event loop who sends a request.
@@ -35,9 +36,15 @@ struct Authenticator {
     proven[proof.digest] = proof
   }
 
-  func identify(_ head: borrowing RequestHead, _ bytes: Span<UInt8>, now: Instant) -> Verdict {
+  /// By what the request says, else by whose process the connection is.
+  func identify(
+    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ peer: PeerCredentials?, now: Instant
+  ) -> Verdict {
     guard let callers else { return .anyone }
     guard let field = head.value(of: "authorization", in: bytes) else {
+      if let peer, let caller = callers.directory.caller(user: peer.user, groups: peer.groups) {
+        return .caller(caller)
+      }
       return .refused(Self.problem("callers must prove who they are", "Bearer realm=\"token-broker\""))
     }
     guard let token = Self.bearerToken(field, bytes) else {
@@ -54,11 +61,12 @@ struct Authenticator {
 
   /// For an OAuth client: its id is a caller's name, its secret the caller's key. Without a secret, as anybody else.
   func identify(
-    _ credentials: OAuthTokenRequest.Credentials?, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, now: Instant
+    _ credentials: OAuthTokenRequest.Credentials?, _ head: borrowing RequestHead, _ bytes: Span<UInt8>,
+    _ peer: PeerCredentials?, now: Instant
   ) -> Verdict {
     guard let callers else { return .anyone }
     guard let credentials, let secret = credentials.secret else {
-      let verdict = identify(head, bytes, now: now)
+      let verdict = identify(head, bytes, peer, now: now)
       guard case .caller(let caller) = verdict, let id = credentials?.clientID, id != caller.name else {
         return verdict
       }
