@@ -142,7 +142,8 @@ package struct ClientGate {
       if faults >= Self.faultsToBlock || block != nil { close(.fault, error, now: now, random: &random) }
       // The key's own patience goes on beside the client's: it may be the key, after all.
       return false
-    case .unknownAudience, .audienceNotGranted, .invalidUpstreamResponse, .tokenValidationFailed, .overloaded:
+    case .unknownAudience, .audienceNotGranted, .invalidCaller, .invalidUpstreamResponse, .tokenValidationFailed,
+      .overloaded:
       // The tenant has answered, and of this key alone.
       (faults, lastFault) = (0, nil)
       reopen(now)

@@ -84,7 +84,7 @@ struct Service {
         "addresses": "\(addresses.map(\.description).joined(separator: " "))",
         "admin": "\(configuration.adminListen == nil ? "off" : "\(server.addresses.last.map(\.description) ?? "")")",
         "clients":
-          "\(configuration.clients.values.map { "\($0.client.name)=\($0.client.issuer)" }.sorted().joined(separator: " "))",
+          "\(configuration.clients.values.map { "\($0.client.name)=\($0.client.issuer ?? "none")" }.sorted().joined(separator: " "))",
         "callers": "\(configuration.callers.map { "\($0.byName.count)" } ?? "anyone")",
         "workers": "\(configuration.workers)", "version": "\(Version.current)",
       ])

@@ -32,8 +32,10 @@ final class Upstreams: Sendable {
     var clients: [String: Upstream] = [:]
     let before = state.withLock(\.clients)
     for (name, settings) in configuration.clients {
-      if let current = before[name]?.settings, current.identity == settings.identity {
-        settings.client.secrets.succeed(current.client.secrets)
+      if let current = before[name]?.settings, current.identity == settings.identity,
+        let secrets = current.client.secrets
+      {
+        settings.client.secrets?.succeed(secrets)
       }
       clients[name] = try Upstream(settings, configuration.upstream, for: broker, log: log)
     }
@@ -88,7 +90,7 @@ private final class Upstream: Sendable {
     guard let path = settings.secretFile else { return }
     let name = settings.client.name
     do throws(FileError) {
-      guard settings.client.secrets.replace(with: try SecretFile(path).secrets) else { return }
+      guard settings.client.secrets?.replace(with: try SecretFile(path).secrets) == true else { return }
       log.info("the client secret has changed", metadata: ["client": "\(name)", "file": "\(path)"])
       Task { [broker] in await broker?.credentialsChanged(client: name) }
     } catch {

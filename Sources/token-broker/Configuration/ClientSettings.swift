@@ -9,7 +9,7 @@ struct ClientSettings: Sendable {
   var secretFile: String?
 
   /// Clients with the same identity get the same tokens, whatever else is told of them.
-  var identity: [String] { [client.tokenURL, client.issuer, client.clientID] }
+  var identity: [String] { client.identity }
 }
 
 extension Configuration {
