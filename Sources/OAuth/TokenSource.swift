@@ -18,11 +18,12 @@ package final class TokenSource: Sendable {
   /// What the tenant publishes, each time it has been read; for one reader.
   package let keySetChanges: AsyncStream<KeySetChange>
 
-  /// For one request to the token endpoint.
-  private static let timeout = Duration.seconds(10)
+  private let timeout: Duration
 
-  package init(client: OAuthClient, http: HTTPClient) {
+  /// `timeout` is for one request to the token endpoint.
+  package init(client: OAuthClient, http: HTTPClient, timeout: Duration = .seconds(10)) {
     self.client = client
+    self.timeout = timeout
     self.http = http
     let (changes, continuation) = AsyncStream<KeySetChange>.makeStream(bufferingPolicy: .bufferingNewest(1))
     keySetChanges = changes
@@ -102,7 +103,7 @@ package final class TokenSource: Sendable {
     for credential in brought.map({ [$0.credential] }) ?? client.authentication.candidates {
       let left = Instant.now.duration(to: deadline)
       guard left > .zero else { throw .timedOut }
-      let request = try await token.authenticated(by: credential, timeout: min(left, Self.timeout))
+      let request = try await token.authenticated(by: credential, timeout: min(left, timeout))
       do throws(HTTPClient.Failure) {
         let response = try await http.send(request)
         if response.status == 200 {

@@ -60,8 +60,12 @@ private final class Upstream: Sendable {
     self.settings = settings
     self.broker = broker
     self.log = log
-    let http = try HTTPClient(trust: settings.trust, connectTimeout: upstream.connectTimeout)
-    let (source, name) = (TokenSource(client: settings.client, http: http), settings.client.name)
+    let http = try HTTPClient(
+      trust: settings.trust, proxy: upstream.proxy, userAgent: "token-broker/\(Version.current)",
+      connectTimeout: upstream.connectTimeout)
+    let (source, name) = (
+      TokenSource(client: settings.client, http: http, timeout: upstream.timeout), settings.client.name
+    )
     self.source = source
     chores = Mutex([
       Task {

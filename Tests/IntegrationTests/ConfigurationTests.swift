@@ -239,7 +239,7 @@ extension IntegrationTests {
       ),
       (
         nil, #"auth0: {domain: acme.eu.auth0.com, clientId: id}"#,
-        [#"auth0.clientSecret (1:8): required: the client secret itself here, or its file in clientSecretFile"#]
+        [#"auth0.clientSecret (1:8): required: the client secret itself here, or its file in clientSecretFile; or privateKeyFile, or certificateFile"#]
       ),
       (
         nil,
@@ -268,7 +268,7 @@ extension IntegrationTests {
           #"auth0 (1:8): expected keys with values (key: value)"#,
           #"auth0.domain (1:8): required: your tenant's domain, such as acme.eu.auth0.com"#,
           #"auth0.clientId (1:8): required: the client id of a machine-to-machine application"#,
-          #"auth0.clientSecret (1:8): required: the client secret itself here, or its file in clientSecretFile"#,
+          #"auth0.clientSecret (1:8): required: the client secret itself here, or its file in clientSecretFile; or privateKeyFile, or certificateFile"#,
         ]
       ),
       (
@@ -276,7 +276,7 @@ extension IntegrationTests {
         [
           #"AUTH0_DOMAIN (environment): required: your tenant's domain, such as acme.eu.auth0.com"#,
           #"AUTH0_CLIENT_ID (environment): required: the client id of a machine-to-machine application"#,
-          #"AUTH0_CLIENT_SECRET (environment): required: the client secret itself here, or its file in clientSecretFile"#,
+          #"AUTH0_CLIENT_SECRET (environment): required: the client secret itself here, or its file in clientSecretFile; or privateKeyFile, or certificateFile"#,
           #"configuration (1:1): expected keys with values (key: value)"#,
         ]
       ),

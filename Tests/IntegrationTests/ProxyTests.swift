@@ -44,7 +44,7 @@ extension IntegrationTests {
       ] {
         let answer = try await Answer.curl(
           [url, "--retry", "20", "--retry-connrefused", "--retry-delay", "1"] + arguments)
-        #expect(answer.status == 200 && answer.body == "Bearer \(token)", "\(arguments): \(answer.head)")
+        #expect(answer.status == 200 && answer.body == "Bearer \(token)", "\(arguments): \(answer.head) \(answer.body)")
       }
     }
 

@@ -6,7 +6,8 @@ struct CallerSettings: Sendable {
   var directory = CallerDirectory()
   /// By name, for those who come as OAuth clients.
   var byName: [String: Caller] = [:]
-  var kubernetes: KubernetesSettings?
+  /// Checks the tokens of Kubernetes service accounts.
+  var serviceAccounts: CallerTokenVerifier?
 
   /// nil if there are no callers: then everybody is served.
   init?(_ root: Section) {
@@ -22,7 +23,7 @@ struct CallerSettings: Sendable {
       }
     }
     let isWanted = directory.hasServiceAccounts
-    kubernetes = root.section("kubernetes") { KubernetesSettings($0, isWanted: isWanted) }
+    serviceAccounts = root.section("kubernetes") { .read($0, isWanted: isWanted) }
     if byName.isEmpty {
       if root.has("callers") {
         root.fail("callers", "expected at least one caller; without the key everybody is served")
@@ -84,30 +85,15 @@ extension Format where Value == String {
   }
 }
 
-/// Whose word is taken for a Kubernetes service account, and how it is checked.
-struct KubernetesSettings: Sendable {
-  enum Keys: Sendable {
-    case url(String)
-    /// A JWKS document.
-    case file([UInt8])
-  }
-
-  let issuer: String
-  let keys: Keys
-  /// What its tokens must be for.
-  let audience: String
-  /// A token to ask for the keys with.
-  let tokenFile: String?
-  let caFile: String?
-
-  /// nil, with what is wrong said, if there is none or it is not complete.
-  init?(_ section: Section, isWanted: Bool) {
+extension CallerTokenVerifier {
+  /// For Kubernetes service accounts. nil, with what is wrong said, if there is none or it is not complete.
+  fileprivate static func read(_ section: Section, isWanted: Bool) -> CallerTokenVerifier? {
     let issuer = section.value("issuer", .url)
     let url = section.value("jwksURL", .url)
-    let file = section.value("jwksFile", .contents)
-    audience = section.value("audience", .text("an audience"), default: "token-broker")
-    tokenFile = section.value("tokenFile", .path)
-    caFile = section.value("caFile", .certificates)
+    let document = section.value("jwksFile", .contents)
+    let audience = section.value("audience", .text("an audience"), default: "token-broker")
+    let tokenFile = section.value("tokenFile", .path)
+    let authorities = section.value("caFile", .certificates)
     guard isWanted || section.mark != nil else { return nil }
     if issuer == nil, !section.has("issuer") {
       section.fail("issuer", "required for callers with serviceAccount: the cluster's issuer URL")
@@ -115,8 +101,16 @@ struct KubernetesSettings: Sendable {
     if section.has("jwksURL") == section.has("jwksFile") {
       section.fail("jwksURL", "expected one of jwksURL and jwksFile")
     }
-    guard let issuer, let keys = url.map(Keys.url) ?? file.map(Keys.file) else { return nil }
-    self.issuer = issuer
-    self.keys = keys
+    do {
+      let keys = try url.map { url in
+        Keys.remote(
+          url: url, bearerTokenFile: tokenFile, http: try HTTPClient(trust: authorities.map { .file($0) } ?? .system))
+      }
+      guard let issuer, let keys = keys ?? document.map(Keys.document) else { return nil }
+      return try CallerTokenVerifier(issuer: issuer, audience: audience, keys: keys)
+    } catch {
+      section.fail(url == nil ? "jwksFile" : "jwksURL", (error as? InvalidSetting)?.reason ?? "\(error)")
+      return nil
+    }
   }
 }

@@ -64,10 +64,10 @@ final class Section {
   }
 
   /// Takes these keys for known, whoever reads them.
-  func know(_ keys: String...) { for key in keys { _ = member(key) } }
+  func know(_ keys: [String]) { for key in keys { _ = member(key) } }
 
   /// Takes all of it for known.
-  func ignore() { for member in members { know(member.key) } }
+  func ignore() { know(members.map(\.key)) }
 
   // MARK: What it holds
 
@@ -148,6 +148,16 @@ final class Section {
           reader.fail(path + key, at: member.mark, "expected names of at most 64 visible ASCII characters")
         }
         names.section(name) { body(name, $0) }
+      }
+    }
+  }
+
+  /// Names that the file chooses, each with a value, in their order.
+  func pairs<Value>(_ key: String, _ format: Format<Value>) -> [(name: String, value: Value)] {
+    guard let node = member(key) else { return [] }
+    return Section.read(path + key + ".", node, in: reader) { pairs in
+      pairs.members.filter { !pairs.known.contains($0.key) }.compactMap { member in
+        pairs.value(member.key, format).map { (member.key, $0) }
       }
     }
   }

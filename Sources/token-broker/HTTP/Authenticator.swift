@@ -52,7 +52,7 @@ struct Authenticator {
     }
     let digest = KeyDigest(of: bytes.extracting(token))
     if let caller = callers.directory.caller(.key(digest)) { return .caller(caller) }
-    if callers.kubernetes != nil {
+    if callers.serviceAccounts != nil {
       if let proof = proven[digest], now < proof.until { return .caller(proof.caller) }
       if bytes.extracting(token).hasThreeSegments { return .unproven(bytes.array(at: token), digest) }
     }

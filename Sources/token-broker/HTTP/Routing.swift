@@ -1,3 +1,5 @@
+import Clocks
+import HTTPServer
 import OAuth
 import TokenBroker
 
@@ -14,11 +16,26 @@ final class Routing: Sendable {
     guards = configuration.guards
   }
 
-  /// The caller whose service account's token this is, and which is then known to all loops.
-  func prove(
-    _ token: [UInt8], _ digest: KeyDigest, tell: (Router.Message) -> Void
-  ) async throws(ProblemError) -> Caller {
-    throw ProblemError(Authenticator.unknownToken)
+  /// A service account's token is believed for so long at the most before it is checked again.
+  private static let belief = Duration.seconds(300)
+
+  /// The caller whose service account's token this is. Throws the answer to anybody else.
+  func prove(_ token: [UInt8], _ digest: KeyDigest, deadline: Instant) async throws(ProblemError)
+    -> Authenticator.Proven
+  {
+    guard let callers, let verifier = callers.serviceAccounts else { throw ProblemError(Authenticator.unknownToken) }
+    let proof: CallerTokenVerifier.Caller
+    do throws(CallerTokenError) {
+      proof = try await verifier.verify(token, deadline: deadline)
+    } catch {
+      throw ProblemError(Problem(error))
+    }
+    let name = proof.subject.split(separator: ":", omittingEmptySubsequences: false)
+    guard name.count == 4, name[0] == "system", name[1] == "serviceaccount",
+      let caller = callers.directory.caller(.serviceAccount("\(name[2])/\(name[3])"))
+    else { throw ProblemError(Authenticator.unknownToken) }
+    return Authenticator.Proven(
+      digest: digest, caller: caller, until: min(proof.expiresAt, Instant.now.advanced(by: Self.belief)))
   }
 
   /// The token that a request is about. Throws where the caller may not have it, or nobody may; what a caller may not have
@@ -41,6 +58,18 @@ final class Routing: Sendable {
     case .refused(let scope):
       throw ProblemError(
         403, "caller_not_allowed", "the caller may not have the scope '\(scope)'", audience: audience)
+    }
+  }
+}
+
+extension Problem {
+  fileprivate init(_ error: CallerTokenError) {
+    switch error {
+    case .refused(let reason):
+      self = Authenticator.unknownToken
+      description = "the bearer token is refused: \(reason)"
+    case .unavailable(let reason, let retryAfter):
+      self.init(503, "upstream_unavailable", reason, retryAfter: max(1, retryAfter.wholeSecondsUp))
     }
   }
 }

@@ -29,11 +29,16 @@ struct TokenDesk: Sendable {
     return problem
   }
 
+  /// For the keys that service accounts' tokens are checked with.
+  private static let proofTimeout = Duration.seconds(5)
+
   /// For a service account: its token is checked first.
   func serve(unproven token: [UInt8], _ digest: KeyDigest, _ answer: LaterAnswer) async {
     do throws(ProblemError) {
-      let caller = try await routing.prove(token, digest, tell: services.tellAll)
-      try await serve(key(for: caller, now: .now, requestID: answer.requestID), to: caller, answer)
+      let deadline = Instant.now.advanced(by: Self.proofTimeout)
+      let proof = try await routing.prove(token, digest, deadline: deadline)
+      services.tellAll(.proven(proof))
+      try await serve(key(for: proof.caller, now: .now, requestID: answer.requestID), to: proof.caller, answer)
     } catch {
       answer.send(error.problem.status == 401 ? denied(nil, error.problem, requestID: answer.requestID) : error.problem)
     }
