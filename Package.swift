@@ -57,6 +57,7 @@ let package = Package(
       dependencies: [
         "CYaml", "Clocks", "DevTenant", "HTTPServer", "OAuth", "Sockets", "TokenBroker",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: hotSettings),

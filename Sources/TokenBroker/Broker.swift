@@ -11,7 +11,7 @@ package actor Broker {
 
   /// Asks upstream and validates; returns or throws by the deadline.
   package typealias Mint =
-    @Sendable (TokenKey, _ deadline: Instant) async throws(TokenError) -> MintedToken
+    @Sendable (TokenKey, BroughtCredentials?, _ deadline: Instant) async throws(TokenError) -> MintedToken
 
   private var cache: TokenCache
   private var requestTimeout: Duration
@@ -21,6 +21,8 @@ package actor Broker {
   private let log: Logger
   private var waiting: [TokenCache.WaiterID: CheckedContinuation<Result<CachedToken, TokenError>, Never>] = [:]
   private var lastWaiter: TokenCache.WaiterID = 0
+  /// Those that were brought along, for as long as there is a token to be replaced in time, or one is being asked for.
+  private var credentials: [TokenKey: BroughtCredentials] = [:]
   /// Sleeps until the cache has something to do.
   private var alarm: (at: Instant, task: Task<Void, Never>)?
 
@@ -40,7 +42,11 @@ package actor Broker {
   }
 
   /// The current token for `key`, or a new one if none is held that will do. A caller that gives up disturbs nobody.
-  package func token(_ key: TokenKey, _ demand: Demand = Demand()) async throws(TokenError) -> CachedToken {
+  /// `brought` are the credentials of a key that has a holder.
+  package func token(
+    _ key: TokenKey, _ demand: Demand = Demand(), with brought: BroughtCredentials? = nil
+  ) async throws(TokenError) -> CachedToken {
+    if let brought { credentials[key] = brought }
     lastWaiter += 1
     let id = lastWaiter
     let now = Instant.now
@@ -48,6 +54,7 @@ package actor Broker {
       waiting[id] = continuation
       perform(cache.request(key, demand, waiter: id, deadline: now.advanced(by: requestTimeout), now: now))
     }
+    if brought != nil, !cache.isConcerned(with: key) { credentials[key] = nil }
     return try result.get()
   }
 
@@ -84,7 +91,9 @@ package actor Broker {
       case .fetch(let key): fetch(key)
       case .answer(let waiter, let result): waiting.removeValue(forKey: waiter)?.resume(returning: result)
       case .publish(let token): publish(.current(token))
-      case .withdraw(let key): publish(.withdrawn(key))
+      case .withdraw(let key):
+        credentials[key] = nil
+        publish(.withdrawn(key))
       }
     }
     setAlarm()
@@ -95,7 +104,7 @@ package actor Broker {
     Task {
       let result: Result<MintedToken, TokenError>
       do throws(TokenError) {
-        result = .success(try await mint(key, started.advanced(by: requestTimeout)))
+        result = .success(try await mint(key, credentials[key], started.advanced(by: requestTimeout)))
       } catch {
         result = .failure(error)
       }
@@ -113,13 +122,15 @@ package actor Broker {
     if let organization = key.grant.organization { facts["organization"] = "\(organization)" }
     switch result {
     case .success(let minted):
-      health.accepted(client: key.client)
+      if key.holder == nil { health.accepted(client: key.client) }
       facts["expires_in"] = "\(minted.mintedAt.duration(to: minted.expiresAt).components.seconds)"
       facts["key_id"] = minted.keyID.map { "\($0)" }
       facts["upstream_request_id"] = minted.upstreamRequestID.map { "\($0)" }
       log.info("token minted", metadata: facts)
     case .failure(let error):
-      if error.code == .brokerMisconfigured { health.refused(client: key.client, reason: error.message, now: .now) }
+      if error.code == .brokerMisconfigured, key.holder == nil {
+        health.refused(client: key.client, reason: error.message, now: .now)
+      }
       facts["error"] = "\(error.code.rawValue)"
       facts["reason"] = "\(error.message)"
       facts["upstream_status"] = error.upstreamStatus.map { "\($0)" }

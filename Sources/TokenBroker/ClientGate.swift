@@ -133,6 +133,11 @@ package struct ClientGate {
         return false
       }
       close(.limit, error, now: now, random: &random)
+    case .brokerMisconfigured where key.holder != nil:
+      // Somebody else's credentials: they say nothing of others'.
+      (faults, lastFault) = (0, nil)
+      reopen(now)
+      return false
     case .brokerMisconfigured:
       close(.refusal, error, now: now, random: &random)
     case .upstreamUnavailable, .upstreamTimeout:

@@ -167,6 +167,11 @@ package struct TokenCache {
     return advance(now: now)
   }
 
+  /// Whether a token is held for the key, or being asked for.
+  package func isConcerned(with key: TokenKey) -> Bool {
+    entries[key].map { $0.token != nil || $0.fetch != .none } ?? false
+  }
+
   /// The tokens that are held.
   package var tokens: [CachedToken] { entries.values.compactMap(\.token) }
 

@@ -44,7 +44,9 @@ struct Service {
     let broker = Broker(
       rules: configuration.cache, requestTimeout: configuration.limits.requestTimeout, health: health, log: log,
       publish: { tellAll(.token(TokenTable.Change($0))) },
-      mint: { key, deadline throws(TokenError) in try await upstreams.mint(key, deadline: deadline) })
+      mint: { key, brought, deadline throws(TokenError) in
+        try await upstreams.mint(key, with: brought, deadline: deadline)
+      })
     let reloader = Reloader(origin, log: log) { configuration in
       let forgotten = try upstreams.replace(with: configuration, for: broker)
       let routing = Routing(configuration)
@@ -61,8 +63,8 @@ struct Service {
     let configurationFile = try origin.file.map { path in
       try FileWatcher(path) { Task { await reloader.reload(ifChanged: true) } }
     }
-    let signals = Signals()
-    let chore = Task { [stream = signals.stream] in await heed(stream, reloader, upstreams) }
+    let signals = await Signals()
+    let chore = Task { [stream = signals.stream] in await heed(stream, reloader) }
     defer {
       chore.cancel()
       withExtendedLifetime((signals, configurationFile)) {}
@@ -96,7 +98,7 @@ struct Service {
   }
 
   /// The first signal to end drains, the second ends at once; SIGHUP reads the configuration and the secrets again.
-  private func heed(_ signals: AsyncStream<Int32>, _ reloader: Reloader, _ upstreams: Upstreams) async {
+  private func heed(_ signals: AsyncStream<Int32>, _ reloader: Reloader) async {
     for await signal in signals {
       if signal == SIGHUP {
         await reloader.reload(ifChanged: false)

@@ -19,12 +19,16 @@ final class Upstreams: Sendable {
     self.log = log
   }
 
-  func mint(_ key: TokenKey, deadline: Instant) async throws(TokenError) -> MintedToken {
+  /// `brought` are credentials to ask with instead of the client's.
+  func mint(_ key: TokenKey, with brought: BroughtCredentials? = nil, deadline: Instant) async throws(TokenError)
+    -> MintedToken
+  {
     let (source, verification) = state.withLock { ($0.clients[key.client]?.source, $0.audiences.verification(of: key)) }
-    guard let source else {
+    // Without its own credentials a holder's request must not go out with the client's.
+    guard let source, (key.holder == nil) == (brought == nil) else {
       throw TokenError(code: .brokerMisconfigured, message: "the client '\(key.client)' is no longer configured")
     }
-    return try await source.mint(key.grant, verify: verification, deadline: deadline)
+    return try await source.mint(key.grant, verify: verification, as: brought, deadline: deadline)
   }
 
   /// Takes over the clients of a configuration, and tells `broker` what becomes of them. Returns those whose tokens would now be others.
@@ -38,13 +42,11 @@ final class Upstreams: Sendable {
         settings.client.secrets?.succeed(secrets)
       }
       clients[name] = try Upstream(settings, configuration.upstream, for: broker, log: log)
+      if settings.isPassThrough { clients[PassThrough.name(of: name)] = clients[name] }
     }
     state.withLock { $0 = State(clients: clients, audiences: configuration.audiences) }
     return Set(before.filter { clients[$0.key]?.settings.identity != $0.value.settings.identity }.keys)
   }
-
-  /// Reads the secrets of all clients again.
-  func readSecrets() { for upstream in state.withLock(\.clients).values { upstream.readSecrets() } }
 }
 
 /// One client: its source of tokens, and the chores that end with it.
@@ -70,7 +72,9 @@ private final class Upstream: Sendable {
     chores = Mutex([
       Task {
         for await change in source.keySetChanges {
-          await broker?.keySetChanged(change.keyIDs, client: name, asked: change.asked)
+          for name in [name, PassThrough.name(of: name)] {
+            await broker?.keySetChanged(change.keyIDs, client: name, asked: change.asked)
+          }
         }
       },
       Task {

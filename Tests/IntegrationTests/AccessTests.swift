@@ -108,6 +108,58 @@ extension IntegrationTests {
       return body + (Data(base64Encoded: padded).map { String(decoding: $0, as: UTF8.self) } ?? "")
     }
 
+    @Test("A Kubernetes service account is known by a token that its cluster has signed for the broker")
+    func serviceAccounts() async throws {
+      try await withTenant { tenant in
+        let keys = try tenant.file("jwks.json", "")
+        let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+          .appendingPathComponent("Clients/service_account.py")
+        let made = try await ChildProcess.run("/usr/bin/python3", [script.path, keys])
+        let tokens = try JSONDecoder().decode([String: String].self, from: Data(made.output.utf8))
+        let file = try tenant.file(
+          "broker.yaml",
+          """
+          callers: {batch: {serviceAccount: [jobs/batch], audiences: ["https://api.example.com/"]}}
+          kubernetes: {issuer: "https://kubernetes.example", jwksFile: \(keys)}
+
+          """)
+        let broker = try await BrokerProcess(environment: tenant.environment.merging(["BROKER_CONFIG": file]) { $1 })
+        #expect(tokens.count == 8)
+        for (name, token) in tokens {
+          // The second time it is known without a check.
+          for _ in 0..<2 {
+            let answer = try await broker.token(Self.api, "-H", "Authorization: Bearer \(token)")
+            #expect(answer.status == (name == "good" ? 200 : 401), "\(name): \(answer.body)")
+          }
+        }
+        let other = try await broker.token("https://other/", "-H", "Authorization: Bearer \(tokens["good"] ?? "")")
+        #expect(other.status == 403)
+        #expect(tenant.tenant.statistics.tokenRequests == 1)
+      }
+    }
+
+    @Test("On a Unix socket a caller is known by its user")
+    func unixUser() async throws {
+      try await withTenant { tenant in
+        let socket = try tenant.file("broker.sock", "")
+        try FileManager.default.removeItem(atPath: socket)
+        for (user, status) in [(getuid(), "200"), (getuid() + 1, "401")] {
+          let callers = "callers: {agent: {unixUser: ['\(user)'], audiences: ['*']}}\n"
+          let environment = [
+            "BROKER_CONFIG": try tenant.file("broker.yaml", callers), "BROKER_LISTEN": "127.0.0.1:0,unix:\(socket)",
+          ]
+          let broker = try await BrokerProcess(environment: tenant.environment.merging(environment) { $1 })
+          let path = "http://broker/token/\(Self.api)"
+          let answer = try await Answer.curl(["--unix-socket", socket, path])
+          #expect("\(answer.status)" == status)
+          #expect(try await broker.token(Self.api).status == 401)
+          broker.child.signal(SIGTERM)
+          try await broker.child.end()
+          #expect(!FileManager.default.fileExists(atPath: socket))
+        }
+      }
+    }
+
     @Test("A caller beyond its limit is told so, and others are not")
     func limit() async throws {
       let limited = TestCallers()

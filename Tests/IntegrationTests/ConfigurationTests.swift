@@ -239,7 +239,9 @@ extension IntegrationTests {
       ),
       (
         nil, #"auth0: {domain: acme.eu.auth0.com, clientId: id}"#,
-        [#"auth0.clientSecret (1:8): required: the client secret itself here, or its file in clientSecretFile; or privateKeyFile, or certificateFile"#]
+        [
+          #"auth0.clientSecret (1:8): required: the client secret itself here, or its file in clientSecretFile; or privateKeyFile, or certificateFile"#
+        ]
       ),
       (
         nil,

@@ -103,6 +103,30 @@ extension IntegrationTests {
       }
     }
 
+    @Test(
+      "The examples for other servers are sound configurations",
+      arguments: ["okta", "entra", "cognito", "keycloak", "hydra"])
+    func providers(_ name: String) async throws {
+      let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent()
+      let text = try String(contentsOf: root.appendingPathComponent("deploy/providers/\(name).yaml"), encoding: .utf8)
+      try await withTenant { tenant in
+        let secret = try tenant.file("secret", tenant.secret)
+        let key = try tenant.file("key.pem", "")
+        let made = try await ChildProcess.run("openssl", ["genrsa", "-out", key, "2048"])
+        #expect(made.status == 0)
+        // Where nobody listens: what matters is that it is understood, and then tried.
+        let local = text.replacing(/\/run\/secrets\/okta.pem/, with: key).replacing(
+          /\/run\/secrets\/[a-z]+/, with: secret
+        )
+        .replacing(/https:\/\/[a-z0-9.\-]+\//, with: "http://127.0.0.1:1/")
+        let result = try await ChildProcess.run(
+          BrokerProcess.executable, ["check", "--config", try tenant.file("\(name).yaml", local)])
+        #expect(result.status == 1 && result.output.contains("ok      configuration"), "\(result)")
+        #expect(result.output.contains("upstream_unavailable"), "\(result.output)")
+      }
+    }
+
     @Test("The annotated example of a configuration is a sound one")
     func example() async throws {
       let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()

@@ -38,16 +38,17 @@ package final class Caller: Sendable {
 
 /// So many a minute, shared by all threads without a lock: the instant at which all that came would have been due, had they
 /// come evenly, may be a minute ahead (the generic cell rate algorithm of ITU-T I.371).
-final class RateLimit: Sendable {
+package final class RateLimit: Sendable {
   private let interval: Int64
   private let due = Atomic<Int64>(0)
   private static let minute: Int64 = 60_000_000_000
 
-  init(perMinute: Int) {
+  package init(perMinute: Int) {
     interval = Self.minute / Int64(max(1, perMinute))
   }
 
-  func admit(now: Instant) -> Duration? {
+  /// Counts one; how long to wait if it is one too many, else nil.
+  package func admit(now: Instant) -> Duration? {
     var seen = due.load(ordering: .relaxed)
     while true {
       let next = max(seen, now.nanoseconds) + interval

@@ -23,12 +23,13 @@ struct ClientReader {
 
   /// The client; nil, with what is wrong said, if it is not wanted or not complete.
   func read(isWanted: Bool) -> ClientSettings? {
+    let isPassThrough = section.value("passthrough", .flag, default: false)
     if let embedded {
       section.ignore()
       let client = OAuthClient.auth0(
         name: name, baseURL: embedded.baseURL, clientID: embedded.clientID,
         secrets: embedded.secrets.map { Secret(Array($0.utf8)) })
-      return ClientSettings(client: client, trust: .pem(embedded.certificatePEM))
+      return ClientSettings(client: client, trust: .pem(embedded.certificatePEM), isPassThrough: isPassThrough)
     }
     guard isWanted else { return nil }
     let provider = isDefault ? .auth0 : section.value("provider", .word, default: Provider.auth0)
@@ -41,7 +42,6 @@ struct ClientReader {
     let dialect = provider == .oauth2 ? dialect() : .standard
     let checksAudience = provider == .oauth2 ? section.value("checkAudience", .flag, default: true) : true
     let trust = section.value("caFile", environment: variable("CA_FILE"), .certificates).map(HTTPClient.Trust.file)
-    let isPassThrough = section.value("passthrough", .flag, default: false)
     guard let id, let credentials, let dialect else { return nil }
     let client = attempt { () throws(InvalidSetting) -> OAuthClient? in
       if let domain {

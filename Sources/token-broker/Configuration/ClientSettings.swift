@@ -33,6 +33,9 @@ extension Configuration {
       clients[name] = ClientReader(section: section, name: name, isDefault: false, embedded: embedded).read(
         isWanted: true)
     }
+    if clients.values.count(where: \.isPassThrough) > 1 {
+      root.fail("clients", "more than one client has passthrough; expected one, whose tenant such requests are for")
+    }
     return names
   }
 }

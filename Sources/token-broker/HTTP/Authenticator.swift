@@ -12,6 +12,8 @@ struct Authenticator {
     case caller(Caller)
     /// A token of a service account that is still to be checked, which takes a signature and perhaps a request.
     case unproven([UInt8], KeyDigest)
+    /// A client of the tenant's own, with its credentials there.
+    case holder(BroughtCredentials)
     case refused(Problem)
   }
 
@@ -23,12 +25,14 @@ struct Authenticator {
   }
 
   private let callers: CallerSettings?
+  private let passesThrough: Bool
   /// Checked once in a while, not for each request.
   private var proven: [KeyDigest: Proven] = [:]
   private static let capacity = 4096
 
-  init(_ callers: CallerSettings?) {
-    self.callers = callers
+  init(_ routing: Routing) {
+    callers = routing.callers
+    passesThrough = routing.passThrough != nil
   }
 
   mutating func learn(_ proof: Proven) {
@@ -64,7 +68,7 @@ struct Authenticator {
     _ credentials: OAuthTokenRequest.Credentials?, _ head: borrowing RequestHead, _ bytes: Span<UInt8>,
     _ peer: PeerCredentials?, now: Instant
   ) -> Verdict {
-    guard let callers else { return .anyone }
+    if callers == nil, !passesThrough { return .anyone }
     guard let credentials, let secret = credentials.secret else {
       let verdict = identify(head, bytes, peer, now: now)
       guard case .caller(let caller) = verdict, let id = credentials?.clientID, id != caller.name else {
@@ -73,10 +77,17 @@ struct Authenticator {
       return .refused(Self.problem("the client id is not the caller's name", "Bearer realm=\"token-broker\""))
     }
     let digest = secret.withBytes { KeyDigest(of: $0) }
-    guard let caller = callers.directory.caller(.key(digest)), caller.name == credentials.clientID else {
-      return .refused(Self.problem("no caller has this client id and secret", "Basic realm=\"token-broker\""))
+    if let caller = callers?.directory.caller(.key(digest)), caller.name == credentials.clientID {
+      return .caller(caller)
     }
-    return .caller(caller)
+    // A caller's key, mistyped, is not for the tenant to see.
+    guard passesThrough, callers?.byName[credentials.clientID] == nil else { return .refused(Self.unknownClient) }
+    return .holder(
+      BroughtCredentials(clientID: credentials.clientID, secret: secret, method: credentials.isBasic ? .basic : .post))
+  }
+
+  static var unknownClient: Problem {
+    problem("no caller has this client id and secret", "Basic realm=\"token-broker\"")
   }
 
   static var unknownToken: Problem {

@@ -40,7 +40,7 @@ final class Router: RequestHandler {
     self.routing = routing
     self.services = services
     tokens = TokenTable(routing.audiences)
-    authenticator = Authenticator(routing.callers)
+    authenticator = Authenticator(routing)
     logsRequests = services.log.logLevel <= .debug
     name.reserveCapacity(Audience.maxBytes)
   }
@@ -52,7 +52,7 @@ final class Router: RequestHandler {
     case .routing(let routing):
       self.routing = routing
       tokens = TokenTable(routing.audiences)
-      authenticator = Authenticator(routing.callers)
+      authenticator = Authenticator(routing)
     }
   }
 
@@ -194,17 +194,17 @@ final class Router: RequestHandler {
         answer.send(.tooMany(wait))
         return true
       }
-      return serve(hit, representation, to: caller, answer)
-    case .unproven, .refused: return false
+      return serve(hit, representation, to: caller.name, answer)
+    case .unproven, .holder, .refused: return false
     }
   }
 
   /// False if the token may not be served any more.
   private func serve(
-    _ token: RenderedToken, _ representation: Representation, to caller: Caller?, _ answer: Answer
+    _ token: RenderedToken, _ representation: Representation, to name: String?, _ answer: Answer
   ) -> Bool {
     guard token.send(representation, to: answer.response, now: loop.now) else { return false }
-    if let caller { services.audit.given(token.token.key, to: caller, requestID: answer.requestID) }
+    if let name { services.audit.given(token.token.key, to: name, requestID: answer.requestID) }
     if token.isFirstUseWhenDue(loop.now) {
       Task { [broker = services.broker, key = token.token.key] in await broker.used(key) }
     }
@@ -223,15 +223,30 @@ final class Router: RequestHandler {
     case .unproven(let token, let digest):
       guard let exchange = answer.later() else { return }
       Task { await desk.serve(unproven: token, digest, exchange) }
+    case .holder(let credentials): give(desk, toHolderOf: credentials, answer)
     case .anyone: give(desk, to: nil, answer)
     case .caller(let caller): give(desk, to: caller, answer)
+    }
+  }
+
+  private func give(_ desk: TokenDesk, toHolderOf credentials: BroughtCredentials, _ answer: Answer) {
+    do throws(ProblemError) {
+      let key = try desk.routing.key(for: desk.query.grant, credentials)
+      if let hit = tokens.find(key), serve(hit, desk.representation, to: credentials.clientID, answer) { return }
+      if let wait = routing.passThrough?.admit(credentials, now: loop.now) { return answer.send(.tooMany(wait)) }
+      guard let exchange = answer.later() else { return }
+      Task { await desk.serve(key, with: credentials, exchange) }
+    } catch {
+      answer.send(error.problem)
     }
   }
 
   private func give(_ desk: TokenDesk, to caller: Caller?, _ answer: Answer) {
     do throws(ProblemError) {
       let key = try desk.key(for: caller, now: loop.now, requestID: answer.requestID)
-      if desk.query.demand.isPlain, let hit = tokens.find(key), serve(hit, desk.representation, to: caller, answer) {
+      if desk.query.demand.isPlain, let hit = tokens.find(key),
+        serve(hit, desk.representation, to: caller?.name, answer)
+      {
         return
       }
       guard let exchange = answer.later() else { return }

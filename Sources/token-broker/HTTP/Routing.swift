@@ -9,11 +9,14 @@ final class Routing: Sendable {
   /// nil: whoever can connect is served.
   let callers: CallerSettings?
   let guards: RequestGuards
+  /// nil: nobody's own credentials are passed on.
+  let passThrough: PassThrough?
 
   init(_ configuration: Configuration) {
     audiences = configuration.audiences
     callers = configuration.callers
     guards = configuration.guards
+    passThrough = configuration.clients.first { $0.value.isPassThrough }.map { PassThrough(client: $0.key) }
   }
 
   /// A service account's token is believed for so long at the most before it is checked again.
@@ -36,6 +39,12 @@ final class Routing: Sendable {
     else { throw ProblemError(Authenticator.unknownToken) }
     return Authenticator.Proven(
       digest: digest, caller: caller, until: min(proof.expiresAt, Instant.now.advanced(by: Self.belief)))
+  }
+
+  /// The token for credentials that were brought along.
+  func key(for grant: Grant, _ credentials: BroughtCredentials) throws(ProblemError) -> TokenKey {
+    guard let passThrough else { throw ProblemError(Authenticator.unknownClient) }
+    return try passThrough.key(for: key(for: grant, nil).grant, credentials)
   }
 
   /// The token that a request is about. Throws where the caller may not have it, or nobody may; what a caller may not have

@@ -44,11 +44,24 @@ struct TokenDesk: Sendable {
     }
   }
 
+  /// With credentials that were brought along: if they are refused, that is their bearer's affair.
+  func serve(_ key: TokenKey, with credentials: BroughtCredentials, _ answer: LaterAnswer) async {
+    do throws(TokenError) {
+      let token = try await services.broker.token(key, with: credentials)
+      answer.send(RenderedToken(token).response(representation, now: .now))
+      services.audit.given(key, to: credentials.clientID, requestID: answer.requestID)
+    } catch {
+      answer.send(
+        error.code == .brokerMisconfigured
+          ? Authenticator.unknownClient : Problem(error, audience: key.grant.audience))
+    }
+  }
+
   func serve(_ key: TokenKey, to caller: Caller?, _ answer: LaterAnswer) async {
     do throws(TokenError) {
       let token = try await services.broker.token(key, query.demand)
       answer.send(RenderedToken(token).response(representation, now: .now))
-      if let caller { services.audit.given(key, to: caller, requestID: answer.requestID) }
+      if let caller { services.audit.given(key, to: caller.name, requestID: answer.requestID) }
     } catch {
       answer.send(Problem(error, audience: key.grant.audience))
     }

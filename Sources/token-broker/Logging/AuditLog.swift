@@ -12,9 +12,10 @@ struct AuditLog: Sendable {
     self.output = output
   }
 
-  func given(_ key: TokenKey, to caller: Caller, requestID: String) {
+  /// `name` is a caller's, or a client id of the tenant's own.
+  func given(_ key: TokenKey, to name: String, requestID: String) {
     guard settings.audits, settings.level <= .info else { return }
-    var facts = [("audience", key.grant.audience), ("caller", caller.name), ("client", key.client)]
+    var facts = [("audience", key.grant.audience), ("caller", name), ("client", key.client)]
     if let organization = key.grant.organization { facts.append(("organization", organization)) }
     facts.append(("request_id", requestID))
     if let scope = key.grant.scope { facts.append(("scope", scope)) }
