@@ -91,9 +91,9 @@ struct Timestamp {
     }
     line += text
     line.append(UInt8(ascii: "."))
-    for digit in [milliseconds / 100, milliseconds / 10 % 10, milliseconds % 10] {
-      line.append(UInt8(ascii: "0") + UInt8(digit))
-    }
+    line.append(UInt8(ascii: "0") + UInt8(milliseconds / 100))
+    line.append(UInt8(ascii: "0") + UInt8(milliseconds / 10 % 10))
+    line.append(UInt8(ascii: "0") + UInt8(milliseconds % 10))
     line.append(UInt8(ascii: "Z"))
   }
 
