@@ -14,7 +14,7 @@ import Testing
     private let directory: URL
     private let child: ChildProcess
 
-    /// One for all tests here, because keys take their time; it ends with the test program, or by itself.
+    /// One for all tests here, because keys take their time; it ends with the test program.
     static let shared = Task { try await AuthlibServer() }
 
     private static let preparations = """
@@ -47,8 +47,6 @@ import Testing
       issuer = try #require(addresses["issuer"])
       mutual = try #require(addresses["mutual"])
     }
-
-    deinit { try? FileManager.default.removeItem(at: directory) }
 
     func path(_ name: String) -> String { directory.appendingPathComponent(name).path }
     func key(_ name: String, _ algorithm: AssertionKey.Algorithm? = nil) throws -> AssertionKey {

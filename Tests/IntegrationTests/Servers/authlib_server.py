@@ -1,12 +1,14 @@
 """An OAuth 2.0 authorization server made of Authlib and Flask: what answers here was not written for this broker.
 
-It serves plain HTTP and, where a certificate is asked of clients, HTTPS on ephemeral loopback ports, prints both as a line
-of JSON, and ends by itself after five minutes. Its one argument is a directory with the PEM files it needs.
+It serves plain HTTP and, where a certificate is asked of clients, HTTPS on ephemeral loopback ports and prints both as a
+line of JSON. Its one argument is a directory with the PEM files it needs. It ends when the program that started it does,
+or after five minutes, and takes the directory with it.
 """
 
 import json
 import os
 import secrets
+import shutil
 import ssl
 import sys
 import threading
@@ -23,6 +25,8 @@ from flask import Flask, jsonify, request
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 directory = sys.argv[1]
+parent = os.getppid()
+end = time.monotonic() + 300
 app = Flask(__name__)
 signing_key = JsonWebKey.generate_key("RSA", 2048, {"kid": "authlib-1", "use": "sig"}, is_private=True)
 audiences = {"https://api.example.com/", "https://ledger.example.com"}
@@ -172,4 +176,6 @@ server.register_client_auth_method("tls_client_auth", authenticate_by_certificat
 threading.Thread(target=plain.serve_forever, daemon=True).start()
 threading.Thread(target=mutual.serve_forever, daemon=True).start()
 print(json.dumps({"issuer": app.config["ISSUER"], "mutual": app.config["MTLS"]}), flush=True)
-time.sleep(300)
+while os.getppid() == parent and time.monotonic() < end:
+    time.sleep(0.5)
+shutil.rmtree(directory, ignore_errors=True)
