@@ -43,6 +43,9 @@ struct ClientReader {
     let checksAudience = provider == .oauth2 ? section.value("checkAudience", .flag, default: true) : true
     let trust = section.value("caFile", environment: variable("CA_FILE"), .certificates).map(HTTPClient.Trust.file)
     guard let id, let credentials, let dialect else { return nil }
+    if isPassThrough, case .tlsClient = credentials.authentication {
+      section.fail("passthrough", "does not go with certificateFile: whoever brings a secret has no such certificate")
+    }
     let client = attempt { () throws(InvalidSetting) -> OAuthClient? in
       if let domain {
         return .auth0(name: name, baseURL: domain, clientID: id, authentication: credentials.authentication)

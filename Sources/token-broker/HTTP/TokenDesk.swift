@@ -52,8 +52,7 @@ struct TokenDesk: Sendable {
       services.audit.given(key, to: credentials.clientID, requestID: answer.requestID)
     } catch {
       answer.send(
-        error.code == .brokerMisconfigured
-          ? Authenticator.unknownClient : Problem(error, audience: key.grant.audience))
+        error.code == .invalidCaller ? Authenticator.unknownClient : Problem(error, audience: key.grant.audience))
     }
   }
 
