@@ -10,15 +10,19 @@ struct Service {
   private let origin: Configuration.Origin
   private let configuration: Configuration
   private let server: Server
+  /// So many of the server's bindings are the main listener's; the rest is the admin listener.
+  private let mainCount: Int
   private let health = Health()
   private let log: Logger
 
-  /// Binds the listeners. Throws `Server.BindError` for an address that cannot be had.
+  /// Listens, or takes the sockets that systemd hands over. Throws `Server.BindError` for an address that cannot be had.
   init(_ configuration: Configuration, from origin: Configuration.Origin, log: Logger) throws {
     self.origin = origin
     self.configuration = configuration
     self.log = log
-    let bindings = configuration.listen + (configuration.adminListen.map { [$0] } ?? [])
+    let listeners = try Listeners(configuration, inherited: Listener.inherited(origin.environment))
+    let bindings = listeners.main + listeners.admin
+    mainCount = listeners.main.count
     var limits = configuration.limits
     let wanted = limits.connections
     // The broker answers within the request's time; the server's own deadline only guards against its failing to.
@@ -29,12 +33,11 @@ struct Service {
         "the limit on open files allows fewer connections than configured",
         metadata: ["connections": "\(limits.connections)", "files": "\(ThisProcess.descriptorLimit)"])
     }
-    server = try Server(
-      label: "http", bindings.map { Server.Binding($0) }, loops: configuration.workers, limits: limits)
+    server = try Server(label: "http", bindings, loops: configuration.workers, limits: limits)
   }
 
   /// The addresses of the main listener.
-  var addresses: [SocketAddress] { Array(server.addresses.prefix(configuration.listen.count)) }
+  var addresses: [SocketAddress] { Array(server.addresses.prefix(mainCount)) }
 
   /// Serves until a signal ends it.
   func run() async throws {
@@ -56,7 +59,7 @@ struct Service {
       ) { tellAll(.routing(routing)) }
     }
     let services = Router.Services(
-      broker: broker, health: health, firstAdminBinding: configuration.listen.count, log: log,
+      broker: broker, health: health, firstAdminBinding: mainCount, log: log,
       audit: AuditLog(configuration.logging), tellAll: tellAll)
 
     try await reloader.start(configuration)
@@ -84,7 +87,7 @@ struct Service {
       "serving",
       metadata: [
         "addresses": "\(addresses.map(\.description).joined(separator: " "))",
-        "admin": "\(configuration.adminListen == nil ? "off" : "\(server.addresses.last.map(\.description) ?? "")")",
+        "admin": "\(server.addresses.dropFirst(mainCount).first.map(\.description) ?? "off")",
         "clients":
           "\(configuration.clients.values.map { "\($0.client.name)=\($0.client.issuer ?? "none")" }.sorted().joined(separator: " "))",
         "callers": "\(configuration.callers.map { "\($0.byName.count)" } ?? "anyone")",
@@ -118,6 +121,24 @@ struct Service {
         server.drain(timeout: current.shutdownTimeout)
       }
     }
+  }
+}
+
+/// What to listen on: the sockets handed over in place of those configured, each kind for itself.
+private struct Listeners {
+  let main: [Server.Binding]
+  let admin: [Server.Binding]
+
+  /// One that is called `admin` (FileDescriptorName=) is the admin listener.
+  init(_ configuration: Configuration, inherited: [(name: String, listener: Listener)]) {
+    let (admin, main) = (inherited.filter { $0.name == "admin" }, inherited.filter { $0.name != "admin" })
+    self.main =
+      main.isEmpty
+      ? configuration.listen.map { Server.Binding($0) } : main.map { Server.Binding(inherited: $0.listener) }
+    self.admin =
+      admin.isEmpty
+      ? configuration.adminListen.map { [Server.Binding($0)] } ?? []
+      : admin.map { Server.Binding(inherited: $0.listener) }
   }
 }
 
