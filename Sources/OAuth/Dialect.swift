@@ -10,7 +10,7 @@ package struct Dialect: Sendable {
     case none
   }
 
-  let audienceParameter: AudienceParameter
+  package let audienceParameter: AudienceParameter
   let scopeTemplate: String?
   let extraParameters: [(name: String, value: String)]
 

@@ -27,5 +27,23 @@ extension Secret {
     }
   }
 
+  /// The lines that are not empty, each a secret of its own.
+  package var lines: [Secret] {
+    withBytes { bytes in
+      var lines: [Secret] = []
+      var start = 0
+      for index in 0...bytes.count where index == bytes.count || bytes[index] == 0x0A || bytes[index] == 0x0D {
+        if index > start {
+          lines.append(
+            Secret(capacity: index - start) { writer in
+              for place in start..<index { writer.append(CollectionOfOne(bytes[place])) }
+            })
+        }
+        start = index + 1
+      }
+      return lines
+    }
+  }
+
   private static var systemError: String { unsafe String(cString: strerror(errno)) }
 }

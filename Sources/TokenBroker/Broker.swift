@@ -23,6 +23,9 @@ package actor Broker {
   private var lastWaiter: TokenCache.WaiterID = 0
   /// Those that were brought along, for as long as there is a token to be replaced in time, or one is being asked for.
   private var credentials: [TokenKey: BroughtCredentials] = [:]
+  private var clients: [String: BrokerFigures.Client] = [:]
+  /// Those that are no longer configured; how their last requests end says nothing of the broker.
+  private var retired: Set<ClientID> = []
   /// Sleeps until the cache has something to do.
   private var alarm: (at: Instant, task: Task<Void, Never>)?
 
@@ -54,31 +57,41 @@ package actor Broker {
       waiting[id] = continuation
       perform(cache.request(key, demand, waiter: id, deadline: now.advanced(by: requestTimeout), now: now))
     }
-    if brought != nil, !cache.isConcerned(with: key) { credentials[key] = nil }
+    drop(credentialsOf: key)
     return try result.get()
+  }
+
+  package var figures: BrokerFigures {
+    var figures = BrokerFigures()
+    figures.lookups = cache.lookups
+    figures.clients = clients
+    for (name, saved) in cache.saved { figures.clients[name, default: .init()].saved = saved }
+    figures.tokens = cache.tokens.map { .init(key: $0.key, expiresAt: $0.minted.expiresAt) }
+    return figures
   }
 
   /// A token is used though it is due to be replaced.
   package func used(_ key: TokenKey) { perform(cache.used(key, now: .now)) }
 
   /// The tenant publishes exactly these keys, as of `asked`.
-  package func keySetChanged(_ keyIDs: Set<String>, client: String, asked: Instant) {
+  package func keySetChanged(_ keyIDs: Set<String>, client: ClientID, asked: Instant) {
     perform(cache.keySetChanged(keyIDs, client: client, asked: asked, now: .now))
   }
 
   /// The client has other credentials now, so what was said of the old ones counts no more.
-  package func credentialsChanged(client: String) {
-    health.accepted(client: client)
+  package func credentialsChanged(client: ClientID) {
+    health.accepted(client: client.name)
     perform(cache.credentialsChanged(client: client, now: .now))
   }
 
   /// Takes over another configuration. `announce` tells those who hand tokens out, who are then told of all that are held.
   package func configure(
-    rules: TokenCache.Rules, requestTimeout: Duration, prefetched: Set<TokenKey>, forgetting forgotten: Set<String>,
+    rules: TokenCache.Rules, requestTimeout: Duration, prefetched: Set<TokenKey>, forgetting forgotten: Set<ClientID>,
     announce: @Sendable () -> Void
   ) {
     self.requestTimeout = requestTimeout
-    for client in forgotten { health.accepted(client: client) }
+    retired.formUnion(forgotten)
+    health.acceptedAll()
     let actions = cache.configure(rules, prefetched: prefetched, forgetting: forgotten, now: .now)
     announce()
     for token in cache.tokens { publish(.current(token)) }
@@ -92,7 +105,7 @@ package actor Broker {
       case .answer(let waiter, let result): waiting.removeValue(forKey: waiter)?.resume(returning: result)
       case .publish(let token): publish(.current(token))
       case .withdraw(let key):
-        credentials[key] = nil
+        drop(credentialsOf: key)
         publish(.withdrawn(key))
       }
     }
@@ -111,25 +124,32 @@ package actor Broker {
       report(result, for: key, took: started.duration(to: .now))
       cache.enter(month: WallClock.month)
       perform(cache.fetched(key, result, now: .now))
+      drop(credentialsOf: key)
     }
+  }
+
+  private func drop(credentialsOf key: TokenKey) {
+    if key.holder != nil, !cache.isConcerned(with: key) { credentials[key] = nil }
   }
 
   private func report(_ result: Result<MintedToken, TokenError>, for key: TokenKey, took: Duration) {
     var facts: Logger.Metadata = [
-      "client": "\(key.client)", "audience": "\(key.grant.audience)", "duration_ms": "\(took.milliseconds)",
+      "client": "\(key.client.name)", "audience": "\(key.grant.audience)", "duration_ms": "\(took.milliseconds)",
     ]
     if let scope = key.grant.scope { facts["scope"] = "\(scope)" }
     if let organization = key.grant.organization { facts["organization"] = "\(organization)" }
+    count(result, for: key.client.name, took: took)
+    let isOwn = key.holder == nil && !retired.contains(key.client)
     switch result {
     case .success(let minted):
-      if key.holder == nil { health.accepted(client: key.client) }
+      if isOwn { health.accepted(client: key.client.name) }
       facts["expires_in"] = "\(minted.mintedAt.duration(to: minted.expiresAt).components.seconds)"
       facts["key_id"] = minted.keyID.map { "\($0)" }
       facts["upstream_request_id"] = minted.upstreamRequestID.map { "\($0)" }
       log.info("token minted", metadata: facts)
     case .failure(let error):
-      if error.code == .brokerMisconfigured, key.holder == nil {
-        health.refused(client: key.client, reason: error.message, now: .now)
+      if error.code == .brokerMisconfigured, isOwn {
+        health.refused(client: key.client.name, reason: error.message, now: .now)
       }
       facts["error"] = "\(error.code.rawValue)"
       facts["reason"] = "\(error.message)"
@@ -137,6 +157,20 @@ package actor Broker {
       facts["upstream_request_id"] = error.upstreamRequestID.map { "\($0)" }
       log.warning("no token", metadata: facts)
     }
+  }
+
+  private func count(_ result: Result<MintedToken, TokenError>, for client: String, took: Duration) {
+    var figures = clients[client] ?? BrokerFigures.Client()
+    figures.durations.add(took)
+    switch result {
+    case .success(let minted):
+      figures.outcomes["ok", default: 0] += 1
+      figures.minted += 1
+      for bucket in minted.quota where !bucket.isOfOrganization { figures.quota[bucket.name] = bucket.remaining }
+    case .failure(let error):
+      figures.outcomes[error.code.rawValue, default: 0] += 1
+    }
+    clients[client] = figures
   }
 
   /// One task sleeps, until the next event. Where that comes to be later, the task finds nothing to do, once.

@@ -44,25 +44,30 @@ struct Service {
     let mailboxes = try (0..<configuration.workers).map { _ throws(SystemError) in try Mailbox<Router.Message>() }
     let tellAll: @Sendable (Router.Message) -> Void = { message in for mailbox in mailboxes { mailbox.post(message) } }
     let upstreams = Upstreams(log: log)
+    let clients = ClientNumbers()
     let broker = Broker(
       rules: configuration.cache, requestTimeout: configuration.limits.requestTimeout, health: health, log: log,
-      publish: { tellAll(.token(TokenTable.Change($0))) },
+      publish: { tellAll(.token(TokenTable.Change($0, clients))) },
       mint: { key, brought, deadline throws(TokenError) in
         try await upstreams.mint(key, with: brought, deadline: deadline)
       })
     let reloader = Reloader(origin, log: log) { configuration in
-      let forgotten = try upstreams.replace(with: configuration, for: broker)
-      let routing = Routing(configuration)
+      let clients = try upstreams.replace(with: configuration, for: broker)
+      let routing = Routing(configuration, clients)
       await broker.configure(
         rules: configuration.cache, requestTimeout: configuration.limits.requestTimeout,
-        prefetched: Set(configuration.audiences.prefetchedKeys), forgetting: forgotten
+        prefetched: Set(clients.audiences.prefetchedKeys), forgetting: clients.retired
       ) { tellAll(.routing(routing)) }
+      return routing
     }
     let services = Router.Services(
       broker: broker, health: health, firstAdminBinding: mainCount, log: log,
-      audit: AuditLog(configuration.logging), tellAll: tellAll)
+      audit: AuditLog(configuration.logging),
+      metrics: Metrics(loops: configuration.workers, clients: clients, broker: broker) { [server] in server.connections
+      },
+      passThrough: PassThrough(), tellAll: tellAll)
 
-    try await reloader.start(configuration)
+    let routing = try await reloader.start(configuration)
     let configurationFile = try origin.file.map { path in
       try FileWatcher(path) { Task { await reloader.reload(ifChanged: true) } }
     }
@@ -73,9 +78,8 @@ struct Service {
       withExtendedLifetime((signals, configurationFile)) {}
     }
     announce()
-    let routing = Routing(configuration)
     try await server.run { index, loop in
-      let router = Router(loop: loop, routing: routing, services: services)
+      let router = Router(index, loop: loop, routing: routing, services: services)
       try mailboxes[index].attach(to: loop) { router.receive($0) }
       return router
     }
@@ -104,18 +108,18 @@ struct Service {
   private func heed(_ signals: AsyncStream<Int32>, _ reloader: Reloader) async {
     for await signal in signals {
       if signal == SIGHUP {
-        await reloader.reload(ifChanged: false)
+        // Not waited for: a file may be slow to read, and a signal to end must not be.
+        Task { await reloader.reload(ifChanged: false) }
         continue
       }
       if health.isDraining {
         log.warning("second signal: ending at once")
-        LogOutput.standardError.flush()
         exit(1)
       }
       health.drain()
       log.info("draining", metadata: ["signal": "\(signal == SIGINT ? "SIGINT" : "SIGTERM")"])
-      let current = await reloader.current ?? configuration
       Task {
+        let current = await reloader.current ?? configuration
         // Accepting goes on for so long, until those who route requests here have seen `/readyz` turn.
         try? await Task.sleep(for: current.shutdownDelay)
         server.drain(timeout: current.shutdownTimeout)

@@ -49,6 +49,8 @@ extension IntegrationTests {
           #expect(answer.status == status && answer.error == error, "\(path) \(header.prefix(22)) \(answer.body)")
           #expect((answer.field("www-authenticate")?.hasPrefix("Bearer") ?? false) == (status == 401))
         }
+        let twice = try await broker.token(Self.api, "-H", billing, "-H", "Authorization: Bearer x")
+        #expect(twice.status == 400)
         #expect(tenant.tenant.statistics.tokenRequests == 0)
         try await broker.wait(forLog: "\"denied\"", times: refused.count)
 
@@ -106,6 +108,32 @@ extension IntegrationTests {
       let standard = String(payload).replacing("-", with: "+").replacing("_", with: "/")
       let padded = standard + String(repeating: "=", count: (4 - standard.count % 4) % 4)
       return body + (Data(base64Encoded: padded).map { String(decoding: $0, as: UTF8.self) } ?? "")
+    }
+
+    @Test("Where an API is named by its scopes, a caller gets those of its audiences and no others")
+    func scopesAsAudiences() async throws {
+      let callers = TestCallers()
+      let more = { (tenant: Tenant) in
+        """
+        clients:
+          other: {provider: oauth2, issuer: '\(tenant.tenant.baseURL)/', clientId: x, clientSecret: y, \
+        audienceParameter: none, caFile: '\(tenant.environment["AUTH0_CA_FILE"] ?? "")'}
+        audiences: [{audience: 'https://api.example.com/', client: other, scope: 'orders.read orders.write'}]
+
+        """
+      }
+      try await withTenant { tenant in
+        let file = try callers.file(tenant, more(tenant))
+        let broker = try await BrokerProcess(environment: tenant.environment.merging(file) { $1 })
+        let proof = "Authorization: Bearer \(callers.billing)"
+        for (query, isAllowed) in [
+          ("", true), ("?scope=orders.read", true), ("?scope=payroll.read", false),
+          ("?scope=orders.read%20payroll.read", false),
+        ] {
+          let answer = try await broker.token(Self.api + query, "-H", proof)
+          #expect((answer.error != "caller_not_allowed") == isAllowed, "\(query): \(answer.body)")
+        }
+      }
     }
 
     @Test("A Kubernetes service account is known by a token that its cluster has signed for the broker")

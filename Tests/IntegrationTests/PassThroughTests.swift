@@ -40,6 +40,18 @@ extension IntegrationTests {
         #expect(try await ask(broker, "billing", "mistyped").status == 401)
         #expect(tenant.tenant.statistics.tokenRequests == 3)
 
+        // Nor does a caller's own key under another name.
+        #expect(try await ask(broker, "Billing", callers.billing).status == 401)
+        #expect(tenant.tenant.statistics.tokenRequests == 3)
+        // A reload changes nothing of it.
+        broker.child.signal(SIGHUP)
+        try await broker.wait(forLog: "\"the configuration was read again\"")
+        #expect(try await ask(broker, id, tenant.secret).token == first.token)
+        #expect(tenant.tenant.statistics.mints == 2)
+        // What is not served looks to strangers like wrong credentials.
+        let unlisted = try await ask(broker, id, "made-up", audience: "https://unknown/")
+        #expect(unlisted.status == 401 || unlisted.error == "invalid_target")
+
         var refused = 0
         for guess in 0..<20 where try await ask(broker, id, "guess-\(guess)").status == 503 { refused += 1 }
         #expect(refused >= 10 && tenant.tenant.statistics.tokenRequests <= 13)

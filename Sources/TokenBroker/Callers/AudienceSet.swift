@@ -14,8 +14,9 @@ package struct AudienceSet: Sendable {
     switch bytes.firstIndex(of: UInt8(ascii: "*")) {
     case nil: names.insert(bytes)
     case 0 where bytes.count == 1: isEverything = true
-    // Behind two slashes it would stand for every host.
-    case bytes.count - 1 where bytes.hasSuffix("/*") && !bytes.hasSuffix("//*"): prefixes.append(bytes.dropLast())
+    // Behind the scheme it would stand for every host.
+    case bytes.count - 1 where bytes.hasSuffix("/*") && !bytes.hasSuffix("//*") && !bytes.hasSuffix(":/*"):
+      prefixes.append(bytes.dropLast())
     default: return false
     }
     return true

@@ -106,7 +106,7 @@ struct ClientReader {
   private func dialect() -> Dialect? {
     let parameter = section.value("audienceParameter", .word, default: Dialect.AudienceParameter.audience)
     let scope = section.value("scope", .text("a scope, in which {audience} is replaced"))
-    let extra = section.pairs("extraParameters", .text("a value"))
+    let extra = section.pairs("extraParameters", .hidden("a value"))
     return attempt { () throws(InvalidSetting) in
       try Dialect(audienceParameter: parameter, scopeTemplate: scope, extraParameters: extra)
     }
@@ -203,7 +203,7 @@ extension Format where Value == Secret {
       do throws(Secret.Unreadable) {
         return try Secret(file: path)
       } catch {
-        throw Unexpected("\(path): \(error.reason)")
+        throw Unexpected("\(Path.shown(path)): \(error.reason)")
       }
     }
   }

@@ -47,12 +47,15 @@ struct SecretFile: Sendable {
 
   init(_ path: String) throws(FileError) {
     self.path = path
-    let lines = try File.read(path).split { $0 == 0x0A || $0 == 0x0D }
-    if lines.isEmpty { throw FileError(reason: "it is empty; expected the client secret in it") }
-    if lines.count > 2 {
-      throw FileError(reason: "it has \(lines.count) lines; expected one secret, or the new and the old one")
+    do throws(Secret.Unreadable) {
+      secrets = try Secret(file: path).lines
+    } catch {
+      throw FileError(reason: error.reason)
     }
-    secrets = lines.map { Secret($0) }
+    if secrets.isEmpty { throw FileError(reason: "it is empty; expected the client secret in it") }
+    if secrets.count > 2 {
+      throw FileError(reason: "it has \(secrets.count) lines; expected one secret, or the new and the old one")
+    }
   }
 }
 
@@ -87,8 +90,16 @@ extension Format {
       do throws(FileError) {
         return try read(path)
       } catch {
-        throw Unexpected("\(path): \(error.reason)")
+        throw Unexpected("\(Path.shown(path)): \(error.reason)")
       }
     }
+  }
+}
+
+enum Path {
+  /// A path as it may be shown: what looks like none may be the secret that was meant to be in the file.
+  static func shown(_ path: String) -> String {
+    let isPath = path.first == "/" || path.first == "."
+    return isPath && path.utf8.count < 256 && path.utf8.allSatisfy { $0 >= 0x20 } ? path : "the file"
   }
 }

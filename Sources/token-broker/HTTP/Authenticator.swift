@@ -11,7 +11,8 @@ struct Authenticator {
     case anyone
     case caller(Caller)
     /// A token of a service account that is still to be checked, which takes a signature and perhaps a request.
-    case unproven([UInt8], KeyDigest)
+    /// With a client id, that must be the caller's name.
+    case unproven([UInt8], KeyDigest, clientID: String?)
     /// A client of the tenant's own, with its credentials there.
     case holder(BroughtCredentials)
     case refused(Problem)
@@ -22,20 +23,23 @@ struct Authenticator {
     let digest: KeyDigest
     let caller: Caller
     let until: Instant
+    /// Under which that was so.
+    let routing: Routing
   }
 
-  private let callers: CallerSettings?
-  private let passesThrough: Bool
+  private let routing: Routing
+  private var callers: CallerSettings? { routing.callers }
   /// Checked once in a while, not for each request.
   private var proven: [KeyDigest: Proven] = [:]
   private static let capacity = 4096
 
   init(_ routing: Routing) {
-    callers = routing.callers
-    passesThrough = routing.passThrough != nil
+    self.routing = routing
   }
 
   mutating func learn(_ proof: Proven) {
+    // It may have been begun under another configuration.
+    guard proof.routing === routing else { return }
     if proven.count >= Self.capacity { proven.removeAll() }
     proven[proof.digest] = proof
   }
@@ -51,6 +55,9 @@ struct Authenticator {
       }
       return .refused(Self.problem("callers must prove who they are", "Bearer realm=\"token-broker\""))
     }
+    if head.isRepeated("authorization", in: bytes) {
+      return .refused(Problem(400, "invalid_request", "there are several Authorization fields"))
+    }
     guard let token = Self.bearerToken(field, bytes) else {
       return .refused(Self.problem("the Authorization field holds no bearer token", "Bearer realm=\"token-broker\""))
     }
@@ -58,7 +65,7 @@ struct Authenticator {
     if let caller = callers.directory.caller(.key(digest)) { return .caller(caller) }
     if callers.serviceAccounts != nil {
       if let proof = proven[digest], now < proof.until { return .caller(proof.caller) }
-      if bytes.extracting(token).hasThreeSegments { return .unproven(bytes.array(at: token), digest) }
+      if bytes.extracting(token).hasThreeSegments { return .unproven(bytes.array(at: token), digest, clientID: nil) }
     }
     return .refused(Self.unknownToken)
   }
@@ -68,26 +75,34 @@ struct Authenticator {
     _ credentials: OAuthTokenRequest.Credentials?, _ head: borrowing RequestHead, _ bytes: Span<UInt8>,
     _ peer: PeerCredentials?, now: Instant
   ) -> Verdict {
-    if callers == nil, !passesThrough { return .anyone }
+    if callers == nil, routing.passThrough == nil { return .anyone }
     guard let credentials, let secret = credentials.secret else {
       let verdict = identify(head, bytes, peer, now: now)
-      guard case .caller(let caller) = verdict, let id = credentials?.clientID, id != caller.name else {
-        return verdict
+      guard let id = credentials?.clientID else { return verdict }
+      switch verdict {
+      case .caller(let caller) where caller.name != id: return .refused(Self.otherName)
+      case .unproven(let token, let digest, _): return .unproven(token, digest, clientID: id)
+      default: return verdict
       }
-      return .refused(Self.problem("the client id is not the caller's name", "Bearer realm=\"token-broker\""))
     }
     let digest = secret.withBytes { KeyDigest(of: $0) }
-    if let caller = callers?.directory.caller(.key(digest)), caller.name == credentials.clientID {
-      return .caller(caller)
+    if let caller = callers?.directory.caller(.key(digest)) {
+      return caller.name == credentials.clientID ? .caller(caller) : .refused(Self.unknownClient)
     }
-    // A caller's key, mistyped, is not for the tenant to see.
-    guard passesThrough, callers?.byName[credentials.clientID] == nil else { return .refused(Self.unknownClient) }
+    // Neither a caller's key under another name nor a mistyped one is for the tenant to see.
+    guard routing.passThrough != nil, callers?.byName[credentials.clientID] == nil else {
+      return .refused(Self.unknownClient)
+    }
     return .holder(
       BroughtCredentials(clientID: credentials.clientID, secret: secret, method: credentials.isBasic ? .basic : .post))
   }
 
   static var unknownClient: Problem {
-    problem("no caller has this client id and secret", "Basic realm=\"token-broker\"")
+    problem("nobody with this client id and secret may have this", "Basic realm=\"token-broker\"")
+  }
+
+  static var otherName: Problem {
+    problem("the client id is not the caller's name", "Bearer realm=\"token-broker\"")
   }
 
   static var unknownToken: Problem {

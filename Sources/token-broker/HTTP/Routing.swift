@@ -9,14 +9,17 @@ final class Routing: Sendable {
   /// nil: whoever can connect is served.
   let callers: CallerSettings?
   let guards: RequestGuards
-  /// nil: nobody's own credentials are passed on.
-  let passThrough: PassThrough?
+  /// Whose tenant is asked with credentials that are brought along; nil: nobody's are passed on.
+  let passThrough: ClientID?
+  /// The clients whose servers know an API by its scopes: there a scope is an audience, and policed as one.
+  private let scopeClients: Set<String>
 
-  init(_ configuration: Configuration) {
-    audiences = configuration.audiences
+  init(_ configuration: Configuration, _ clients: Upstreams.Change) {
+    audiences = clients.audiences
     callers = configuration.callers
     guards = configuration.guards
-    passThrough = configuration.clients.first { $0.value.isPassThrough }.map { PassThrough(client: $0.key) }
+    passThrough = clients.passThrough
+    scopeClients = Set(configuration.clients.filter { $0.value.client.dialect.audienceParameter == .none }.keys)
   }
 
   /// A service account's token is believed for so long at the most before it is checked again.
@@ -38,35 +41,45 @@ final class Routing: Sendable {
       let caller = callers.directory.caller(.serviceAccount("\(name[2])/\(name[3])"))
     else { throw ProblemError(Authenticator.unknownToken) }
     return Authenticator.Proven(
-      digest: digest, caller: caller, until: min(proof.expiresAt, Instant.now.advanced(by: Self.belief)))
+      digest: digest, caller: caller, until: min(proof.expiresAt, Instant.now.advanced(by: Self.belief)),
+      routing: self)
   }
 
-  /// The token for credentials that were brought along.
-  func key(for grant: Grant, _ credentials: BroughtCredentials) throws(ProblemError) -> TokenKey {
-    guard let passThrough else { throw ProblemError(Authenticator.unknownClient) }
-    return try passThrough.key(for: key(for: grant, nil).grant, credentials)
+  /// The token for credentials that were brought along. Whether an audience is served is not for strangers to know.
+  func key(for grant: Grant, heldBy holder: KeyDigest) throws(ProblemError) -> TokenKey {
+    guard let passThrough, let key = audiences.key(for: grant) else { throw ProblemError(Authenticator.unknownClient) }
+    return TokenKey(client: passThrough, grant: key.grant, holder: holder)
   }
 
   /// The token that a request is about. Throws where the caller may not have it, or nobody may; what a caller may not have
   /// is not told apart from what does not exist.
   func key(for grant: Grant, _ caller: Caller?) throws(ProblemError) -> TokenKey {
     let audience = grant.audience
-    if let caller, !caller.audiences.contains(Array(audience.utf8)) {
-      throw ProblemError(403, "caller_not_allowed", "the caller may not have this audience", audience: audience)
+    func refused(_ reason: String) -> ProblemError {
+      ProblemError(403, "caller_not_allowed", reason, audience: audience)
     }
-    guard let key = audiences.key(for: grant) else {
+    if let caller, !caller.audiences.contains(Array(audience.utf8)) {
+      throw refused("the caller may not have this audience")
+    }
+    guard let key = audiences.key(for: grant), let entry = audiences[Array(audience.utf8)] else {
       throw ProblemError(
         404, "unknown_audience", "the broker's configuration does not list this audience", audience: audience)
     }
     guard let caller else { return key }
-    switch caller.scope(asked: key.grant.scope) {
+    if let organization = entry.organization, key.grant.organization != organization {
+      throw refused("the caller may have this audience for one organization only")
+    }
+    if caller.scopes == nil, scopeClients.contains(entry.client), let scope = grant.scope {
+      let usual = Set((entry.scope ?? "").split(separator: " "))
+      guard scope.split(separator: " ").allSatisfy(usual.contains) else {
+        throw refused("the caller may not have scopes beyond those of the audience")
+      }
+    }
+    switch caller.scope(asked: grant.scope, usual: entry.scope) {
     case .granted(let scope):
-      return TokenKey(
-        client: key.client,
-        grant: Grant(audience: audience, scope: scope, organization: key.grant.organization))
-    case .refused(let scope):
-      throw ProblemError(
-        403, "caller_not_allowed", "the caller may not have the scope '\(scope)'", audience: audience)
+      let grant = Grant(audience: audience, scope: scope, organization: key.grant.organization)
+      return TokenKey(client: key.client, grant: grant)
+    case .refused(let scope): throw refused("the caller may not have the scope '\(scope)'")
     }
   }
 }
