@@ -33,7 +33,7 @@ check: ## Format and lint, warnings as errors (the build itself refuses warnings
 # As it is shipped: optimised, with the Swift runtime inside.
 release := swift build -c release --static-swift-stdlib
 
-bench: packages-build packages-bench ## Compare with nginx and a Go broker; BENCH="--rounds 3 load" for a part
+bench: packages-build packages-test packages-bench ## Compare with nginx and a Go broker; BENCH="--rounds 3 load" for a part
 	$(release) --product token-broker
 	$(release) --product bench-tenant
 	@peers="$$($(release) --show-bin-path)/bench-peers"; mkdir -p "$$peers"; \

@@ -1,11 +1,12 @@
 """Compares the broker with what a team would use instead, side by side on this machine.
 
 Usage: bench.py BROKER TENANT GO_BROKER ALLOCATION_COUNTER [--rounds N] [--audiences N] [SECTION …]
-Sections: load, memory, start, audiences, allocations, attack; all without any.
+Sections: load, callers, memory, start, audiences, allocations, attack; all without any.
 Figures are medians of interleaved rounds, and ratios of the broker to a peer: absolute ones say more about the machine.
 """
 
 import argparse
+import hashlib
 import pathlib
 import re
 import signal
@@ -49,6 +50,39 @@ def measure_load(options, directory, tenant):
             heading("Resident after that load, MB")
             for peer in [broker, *others]:
                 print(f"  {peer.name:<14}{peer.kib() / 1000:.1f}")
+
+
+def measure_callers(options, directory, tenant):
+    """A hundred callers with ten audiences each, and one of them asks."""
+    path = peers.token_path()
+    keys = [f"tb_{number:040}" for number in range(100)]
+    lines = ["callers:"]
+    for number, key in enumerate(keys):
+        digest = hashlib.sha256(key.encode()).hexdigest()
+        audiences = ", ".join(f'"https://{other}.example.com/"' for other in range(10))
+        lines.append(f"  caller-{number}: {{bearerSHA256: {digest}, audiences: [{audiences}]}}")
+    file = directory / "callers.yaml"
+    file.write_text("\n".join(lines))
+    settings = {"BROKER_CONFIG": str(file)}
+    headers = {"Authorization": f"Bearer {keys[50]}"}
+    with (
+        peers.broker(options.broker, tenant) as anyone,
+        peers.broker(options.broker, tenant, name="callers", settings=settings, headers=headers) as callers,
+        peers.broker(
+            options.broker, tenant, name="audited", settings=settings | {"BROKER_LOG_LEVEL": "info"}, headers=headers
+        ) as audited,
+    ):
+        servers = [anyone, callers, audited]
+        for server in servers:
+            server.get(path)
+        runs = {server.name: lambda server=server: load.wrk(server, 64, path) for server in servers}
+        medians = load.interleaved(options.rounds, runs)
+    heading("Cached answers to authenticated callers, to those of an open broker, 64 connections")
+    for server in servers[1:]:
+        rate = medians[server.name]["requests/s"] / medians["broker"]["requests/s"]
+        cpu = medians[server.name]["CPU/request"] / medians["broker"]["CPU/request"]
+        verdict = f" ({reached(cpu, 1.3, True)}: at most 1.3)" if server is callers else ", with a log line each"
+        print(f"  {server.name}: CPU/request {cpu:.2f}{verdict}, requests/s {rate:.2f}")
 
 
 def measure_start(options, directory, tenant):
@@ -136,6 +170,7 @@ SECTIONS = {
     "memory": measure_memory,
     "allocations": measure_allocations,
     "load": measure_load,
+    "callers": measure_callers,
     "attack": measure_attack,
     "audiences": measure_audiences,
 }

@@ -30,6 +30,8 @@ def wrk(peer, connections, path, seconds=2, script=None):
     """Requests a second, CPU seconds a request, and quantiles of the latency in seconds."""
     before = peer.cpu_seconds()
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "--timeout", "10s", peer.url(path)]
+    for name, value in peer.headers.items():
+        command[1:1] = ["-H", f"{name}: {value}"]
     if script:
         command[1:1] = ["-s", str(script)]
     output = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout

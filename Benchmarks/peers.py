@@ -33,8 +33,8 @@ def token_path(number=0):
 class Peer:
     """A server under test: its processes and where it answers."""
 
-    def __init__(self, name, command, port, environment=None, stderr=subprocess.DEVNULL):
-        self.name, self.port = name, port
+    def __init__(self, name, command, port, environment=None, stderr=subprocess.DEVNULL, headers=None):
+        self.name, self.port, self.headers = name, port, headers or {}
         started = time.monotonic()
         self.process = subprocess.Popen(
             command, env={"PATH": os.environ["PATH"], **(environment or {})}, stdout=subprocess.DEVNULL, stderr=stderr
@@ -53,7 +53,7 @@ class Peer:
     def get(self, path):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         try:
-            connection.request("GET", path)
+            connection.request("GET", path, headers=self.headers)
             answer = connection.getresponse()
             return answer.status, answer.read()
         finally:
@@ -112,7 +112,7 @@ class Tenant:
         self.process.wait(20)
 
 
-def broker(executable, tenant, preload=None, stderr=subprocess.DEVNULL):
+def broker(executable, tenant, preload=None, stderr=subprocess.DEVNULL, name="broker", settings=None, headers=None):
     port = free_port()
     environment = {
         **tenant.environment,
@@ -121,10 +121,11 @@ def broker(executable, tenant, preload=None, stderr=subprocess.DEVNULL):
         "BROKER_LOG_LEVEL": "error",
         # Warming 100,000 audiences must not wait for the allowance.
         "BROKER_MINTS_PER_MINUTE": "1000000",
+        **(settings or {}),
     }
     if preload:
         environment["LD_PRELOAD"] = str(preload)
-    return Peer("broker", [executable, "serve"], port, environment, stderr)
+    return Peer(name, [executable, "serve"], port, environment, stderr, headers)
 
 
 def go_broker(executable, tenant):

@@ -1,8 +1,18 @@
 /// Writing JSON without a tree or an encoder (RFC 8259 §7).
 package enum JSONText {
   /// Appends `text` as a JSON string with its quotes.
-  package static func append(_ text: some StringProtocol, to output: inout [UInt8]) {
+  package static func append(_ text: String, to output: inout [UInt8]) {
     output.append(UInt8(ascii: "\""))
+    // Most texts need no escape, and then go over as a whole.
+    if text.utf8.allSatisfy({ $0 >= 0x20 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") && $0 != 0x7F }) {
+      output.append(contentsOf: text.utf8)
+    } else {
+      escape(text, to: &output)
+    }
+    output.append(UInt8(ascii: "\""))
+  }
+
+  private static func escape(_ text: String, to output: inout [UInt8]) {
     for byte in text.utf8 {
       switch byte {
       case UInt8(ascii: "\""), UInt8(ascii: "\\"):
@@ -16,7 +26,6 @@ package enum JSONText {
         output.append(byte)
       }
     }
-    output.append(UInt8(ascii: "\""))
   }
 
   /// An object with these members in this order; each value is JSON already.
@@ -32,7 +41,7 @@ package enum JSONText {
     return output
   }
 
-  package static func string(_ text: some StringProtocol) -> [UInt8] {
+  package static func string(_ text: String) -> [UInt8] {
     var output: [UInt8] = []
     append(text, to: &output)
     return output

@@ -50,6 +50,13 @@ package struct RequestHead {
     fields.first { bytes.matches(name, at: $0.name) }?.value
   }
 
+  /// Whether several fields are called `name` (lower case).
+  package func isRepeated(_ name: StaticString, in bytes: Span<UInt8>) -> Bool {
+    var count = 0
+    for field in fields where bytes.matches(name, at: field.name) { count += 1 }
+    return count > 1
+  }
+
   /// The text of the fields called `name` (lower case), several joined as one list (RFC 9110 §5.3); bytes that are no
   /// UTF-8 are replaced.
   package func text(of name: StaticString, in bytes: Span<UInt8>) -> String? {

@@ -18,9 +18,33 @@ package final class HTTPClient: Sendable {
     case pem(String)
   }
 
+  /// A certificate to be known by, and its key: PEM files, read again for each connection.
+  package struct Identity: Sendable, Equatable {
+    package let certificateFile: String
+    package let keyFile: String
+
+    package init(certificateFile: String, keyFile: String) {
+      self.certificateFile = certificateFile
+      self.keyFile = keyFile
+    }
+  }
+
+  /// What all requests of a client have in common.
+  struct Options: Sendable {
+    let trust: Trust
+    let identity: Identity?
+    let proxy: String?
+    let userAgent: String
+    let connectTimeout: Duration
+  }
+
   package struct Request: Sendable {
     package var url: String
     package var headers: [(name: String, value: String)] = []
+    /// The value of an `Authorization` field. Handed to curl without a copy, and wiped when the request is over.
+    package var authorization: Secret?
+    /// Instead of the client's own identity.
+    package var identity: Identity?
     /// Makes it a POST. Handed to curl without a copy, and wiped when the request is over.
     package var body: Secret?
     /// For everything, from the name lookup to the last byte.
@@ -54,6 +78,8 @@ package final class HTTPClient: Sendable {
   package struct Failure: Error, Equatable, CustomStringConvertible {
     package enum Kind: Sendable {
       case connect, tls, timeout, tooLarge, exchange
+      /// The client's own certificate cannot be used, or the server wants one.
+      case identity
     }
 
     package let kind: Kind
@@ -79,8 +105,14 @@ package final class HTTPClient: Sendable {
   private let transfers: Transfers
   private let inbox = Mutex(Inbox())
 
-  package init(trust: Trust = .system, connectTimeout: Duration = .seconds(5)) throws(Failure) {
-    transfers = try Transfers(trust: trust, connectTimeout: connectTimeout)
+  /// `identity` is shown to every server that asks for one. `proxy` is a URL, empty for none at all and nil for what the
+  /// environment says; this machine itself is never reached through it.
+  package init(
+    trust: Trust = .system, identity: Identity? = nil, proxy: String? = nil, userAgent: String = "token-broker",
+    connectTimeout: Duration = .seconds(5)
+  ) throws(Failure) {
+    transfers = try Transfers(
+      Options(trust: trust, identity: identity, proxy: proxy, userAgent: userAgent, connectTimeout: connectTimeout))
   }
 
   /// Sends one request and returns its answer, whatever its status.

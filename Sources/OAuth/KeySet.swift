@@ -23,6 +23,8 @@ struct KeySet: Sendable {
     }
   }
 
+  var isEmpty: Bool { keys.isEmpty }
+
   /// The names of the keys; nil where they do not tell which tokens can still be checked: no keys, or one without a name.
   var ids: Set<String>? {
     let ids = keys.compactMap(\.id)

@@ -13,21 +13,34 @@ actor KeySetSource {
   /// The key set, or one recent enough to settle the matter, cannot be had; trying again makes sense at `retryAt`.
   struct Unavailable: Error {
     let retryAt: Instant
+    /// In the words of whoever knows.
+    let reason: String
   }
 
-  private let url: String
   private let http: HTTPClient
+  private let request: @Sendable () async throws -> HTTPClient.Request
+  private var problem = "no answer yet"
   private var cache = KeySetCache<KeySet>()
   private var fetching: Task<Void, Never>?
 
-  private static let timeout = Duration.seconds(5)
-
   private let fetched: @Sendable (KeySetChange) -> Void
 
-  init(url: String, http: HTTPClient, fetched: @escaping @Sendable (KeySetChange) -> Void) {
-    self.url = url
+  /// `request` is asked for what to send, each time.
+  init(
+    http: HTTPClient, fetched: @escaping @Sendable (KeySetChange) -> Void = { _ in },
+    request: @escaping @Sendable () async throws -> HTTPClient.Request
+  ) {
     self.http = http
     self.fetched = fetched
+    self.request = request
+  }
+
+  /// The usual request. Kubernetes answers 406 to whoever accepts only plain JSON.
+  static func request(_ url: String, authorization: Secret? = nil) -> HTTPClient.Request {
+    var request = HTTPClient.Request(
+      url: url, headers: [("Accept", "application/jwk-set+json, application/json")], timeout: .seconds(5))
+    request.authorization = authorization
+    return request
   }
 
   /// Fetches the set again if one is held and it is no longer fresh.
@@ -40,7 +53,7 @@ actor KeySetSource {
   func recover() async throws(Unavailable) {
     guard cache.current == nil, cache.isFailing else { return }
     await fetchIfWanted(isKnown: false)
-    if cache.current == nil { throw Unavailable(retryAt: cache.nextFetch ?? .now) }
+    if cache.current == nil { throw unavailable(until: cache.nextFetch) }
   }
 
   /// The keys that may have signed a token with this `kid` and algorithm, which was asked for at `asked`; none if a key set
@@ -51,30 +64,57 @@ actor KeySetSource {
     await fetchIfWanted(isKnown: !known.isEmpty)
     let candidates = cache.current?.candidates(kid: kid, algorithm: algorithm) ?? []
     if case .wait(let instant) = cache.step(isKnown: !candidates.isEmpty, asked: asked, now: .now) {
-      throw Unavailable(retryAt: instant)
+      throw unavailable(until: instant)
     }
     return candidates
   }
 
+  /// The same for a token that a caller brings, which nothing is gained by holding: what can be known by `deadline`
+  /// decides. A stranger's `kid` makes nobody wait whose key is known, and is asked for once in a cooldown.
+  func candidates(kid: String?, algorithm: JWK.Algorithm, by deadline: Instant) async throws(Unavailable) -> [JWK] {
+    func held() -> [JWK] { cache.current?.candidates(kid: kid, algorithm: algorithm) ?? [] }
+    if cache.wantsFetch(isKnown: !held().isEmpty, now: .now) { await fetchOnce().wait(until: deadline) }
+    let candidates = held()
+    if candidates.isEmpty, fetching != nil || cache.isFailing || cache.current == nil {
+      throw unavailable(until: cache.nextFetch)
+    }
+    return candidates
+  }
+
+  private func unavailable(until instant: Instant?) -> Unavailable {
+    Unavailable(retryAt: instant ?? .now, reason: problem)
+  }
+
   private func fetchIfWanted(isKnown: Bool) async {
-    guard cache.wantsFetch(isKnown: isKnown, now: .now) else { return }
-    // Another caller may have begun meanwhile.
+    if cache.wantsFetch(isKnown: isKnown, now: .now) { await fetchOnce().value }
+  }
+
+  /// The request under way: another caller may have begun it.
+  private func fetchOnce() -> Task<Void, Never> {
     let task = fetching ?? Task { await fetch() }
     fetching = task
-    await task.value
+    return task
   }
 
   private func fetch() async {
     defer { fetching = nil }
     do {
-      let response = try await http.send(
-        HTTPClient.Request(url: url, headers: [("Accept", "application/json")], timeout: Self.timeout))
-      guard response.status == 200 else { return cache.failed(now: .now) }
-      let keys = try KeySet(json: response.body)
+      let response = try await http.send(try await request())
+      guard response.status == 200 else { return failed("it answered with status \(response.status)") }
+      guard let keys = try? KeySet(json: response.body) else { return failed("its answer is no key set") }
       cache.fetched(keys, now: .now)
       if let keyIDs = keys.ids { fetched(KeySetChange(keyIDs: keyIDs, asked: response.requestedAt)) }
+    } catch let error as HTTPClient.Failure {
+      failed(error.message)
+    } catch let error as Secret.Unreadable {
+      failed("the file with the token for it: \(error.reason)")
     } catch {
-      cache.failed(now: .now)
+      failed("its address is not known")
     }
+  }
+
+  private func failed(_ problem: String) {
+    self.problem = problem
+    cache.failed(now: .now)
   }
 }

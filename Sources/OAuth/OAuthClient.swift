@@ -1,20 +1,82 @@
-/// A client of an authorization server: where to ask, as whom, and whose tokens to believe.
+/// A client of an authorization server: where to ask, as whom, in what words, and whose tokens to believe.
 package struct OAuthClient: Sendable {
+  package enum Location: Sendable {
+    case fixed(Endpoints)
+    /// Read from the issuer's metadata when they are first needed (OpenID Connect Discovery §4, RFC 8414 §3).
+    case discovered(issuer: String)
+  }
+
   /// The name it has in configuration, logs and metrics.
   package let name: String
-  package let tokenURL: String
-  package let jwksURL: String
-  /// What `iss` must be, byte for byte.
-  package let issuer: String
   package let clientID: String
-  package let secrets: ClientSecrets
+  package let authentication: ClientAuthentication
+  package let location: Location
+  package let dialect: Dialect
+  /// Whether a token must name the audience that was asked for; false for servers that put no `aud` into theirs.
+  package let checksAudience: Bool
 
-  /// An Auth0 application with its secrets, the newest first. `baseURL` is `https://host[:port]`, without a slash at the end.
+  /// Throws for an issuer that cannot be one: any other URL than https, or http to this machine itself.
+  package init(
+    name: String, clientID: String, authentication: ClientAuthentication, location: Location,
+    dialect: Dialect = .standard, checksAudience: Bool = true
+  ) throws(InvalidSetting) {
+    if case .discovered(let issuer) = location {
+      try Endpoints.check(issuer, "issuer")
+      if issuer.contains("?") { throw InvalidSetting("issuer", "expected a URL without a query") }
+    }
+    self.init(unchecked: name, clientID, authentication, location, dialect, checksAudience)
+  }
+
+  private init(
+    unchecked name: String, _ clientID: String, _ authentication: ClientAuthentication, _ location: Location,
+    _ dialect: Dialect, _ checksAudience: Bool
+  ) {
+    self.name = name
+    self.clientID = clientID
+    self.authentication = authentication
+    self.location = location
+    self.dialect = dialect
+    self.checksAudience = checksAudience
+  }
+
+  /// An Auth0 application. `baseURL` is `https://host[:port]`, without a slash at the end.
+  package static func auth0(
+    name: String = "default", baseURL: String, clientID: String, authentication: ClientAuthentication
+  ) -> OAuthClient {
+    let endpoints = Endpoints.auth0(baseURL: baseURL)
+    var authentication = authentication
+    if case .privateKeyJWT(let key, nil) = authentication {
+      authentication = .privateKeyJWT(key, audience: endpoints.issuer)
+    }
+    return OAuthClient(unchecked: name, clientID, authentication, .fixed(endpoints), .standard, true)
+  }
+
+  /// An Auth0 application with its secrets, the newest first, which are sent in the body.
   package static func auth0(
     name: String = "default", baseURL: String, clientID: String, secrets: [Secret]
   ) -> OAuthClient {
-    OAuthClient(
-      name: name, tokenURL: "\(baseURL)/oauth/token", jwksURL: "\(baseURL)/.well-known/jwks.json",
-      issuer: "\(baseURL)/", clientID: clientID, secrets: ClientSecrets(secrets))
+    auth0(name: name, baseURL: baseURL, clientID: clientID, authentication: .secretPost(ClientSecrets(secrets)))
   }
+
+  /// What `iss` must be in its tokens; nil where they are not checked.
+  package var issuer: String? {
+    switch location {
+    case .fixed(let endpoints): endpoints.issuer
+    case .discovered(let issuer): issuer
+    }
+  }
+
+  /// Clients that have this in common get the same tokens for the same grants, however they authenticate.
+  package var identity: [String] {
+    let place: [String?] =
+      switch location {
+      case .fixed(let endpoints): [endpoints.tokenURL, endpoints.jwksURL, endpoints.issuer]
+      case .discovered(let issuer): [issuer]
+      }
+    let words = [dialect.audienceParameter.rawValue, dialect.scopeTemplate, "\(checksAudience)", clientID]
+    return (place + words).map { $0.map { "=\($0)" } ?? "" } + dialect.extraParameters.flatMap { [$0.name, $0.value] }
+  }
+
+  /// Its secrets, where it authenticates with any.
+  package var secrets: ClientSecrets? { authentication.secrets }
 }

@@ -32,6 +32,10 @@ struct Refusal {
     classified(now: now).with(response)
   }
 
+  /// Whether it is the credentials that are refused, so that another secret may fare better. RFC 6749 §5.2 leaves the
+  /// status open where they were not in a header.
+  var isOfCredentials: Bool { response.status == 401 || response.status == 400 && error == "invalid_client" }
+
   private func classified(now: Int) -> TokenError {
     switch response.status {
     case 429: return rateLimited(now: now)
@@ -55,6 +59,7 @@ struct Refusal {
     {
       return TokenError(code: .unknownAudience, message: "the tenant knows no API with this audience")
     }
+    if response.status == 400, let deniedByTheBook { return deniedByTheBook }
     switch error {
     case "invalid_client": return misconfigured
     case "unauthorized_client":
@@ -70,6 +75,22 @@ struct Refusal {
     }
   }
 
+  /// What only other servers than Auth0 answer, all with status 400 (RFC 6749 §5.2).
+  private var deniedByTheBook: TokenError? {
+    switch error {
+    // Entra ID's word for RFC 8707's invalid_target.
+    case "invalid_resource":
+      TokenError(code: .unknownAudience, message: "the tenant knows no API with this audience")
+    case "invalid_grant":
+      TokenError(
+        code: .brokerMisconfigured, message: "the tenant refuses the grant (invalid_grant); check the client's set-up")
+    case "unsupported_grant_type":
+      TokenError(
+        code: .brokerMisconfigured, message: "the tenant does not offer the client-credentials grant at this URL")
+    default: nil
+    }
+  }
+
   private func granted(_ message: String) -> TokenError {
     TokenError(code: .audienceNotGranted, message: message)
   }
@@ -77,8 +98,8 @@ struct Refusal {
   private var misconfigured: TokenError {
     TokenError(
       code: .brokerMisconfigured,
-      message: "the tenant refuses the broker's own credentials; check the client id, the secret, "
-        + "and that the application authenticates with a secret in the body")
+      message: "the tenant refuses the broker's own credentials; check the client id, its secret, key or certificate, "
+        + "and that the application authenticates in the way that is configured")
   }
 
   /// A 400 or 403 that no token endpoint wrote: something in front of it did.

@@ -50,6 +50,25 @@ import Glibc
         count += 1
       }
     }
+
+    /// Reads until there is no more, or no more room; the bytes read, or -1 and errno.
+    mutating func append(from descriptor: Int32) -> Int {
+      let start = count
+      while unsafe count < bytes.count {
+        let got = unsafe read(descriptor, bytes.baseAddress?.advanced(by: count), bytes.count - count)
+        if got < 0 && errno == EINTR { continue }
+        if got < 0 { return -1 }
+        if got == 0 { break }
+        count += got
+      }
+      return count - start
+    }
+
+    mutating func append(_ secret: Secret) {
+      secret.withBytes { bytes in
+        for index in 0..<bytes.count { append(CollectionOfOne(bytes[index])) }
+      }
+    }
   }
 }
 

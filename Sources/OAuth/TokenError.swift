@@ -4,6 +4,8 @@ package struct TokenError: Error, Sendable, Equatable {
     case unknownAudience = "unknown_audience"
     case audienceNotGranted = "audience_not_granted"
     case brokerMisconfigured = "broker_misconfigured"
+    /// Credentials that the caller brought along are refused.
+    case invalidCaller = "invalid_caller"
     case invalidUpstreamResponse = "invalid_upstream_response"
     case tokenValidationFailed = "token_validation_failed"
     case upstreamRateLimited = "upstream_rate_limited"
@@ -19,6 +21,7 @@ package struct TokenError: Error, Sendable, Equatable {
       switch self {
       case .unknownAudience: 404
       case .audienceNotGranted: 403
+      case .invalidCaller: 401
       case .brokerMisconfigured, .invalidUpstreamResponse, .tokenValidationFailed: 502
       case .upstreamRateLimited, .upstreamUnavailable, .overloaded: 503
       case .upstreamTimeout: 504
@@ -55,6 +58,9 @@ package struct TokenError: Error, Sendable, Equatable {
     case .timeout: self = .timedOut
     case .tooLarge:
       self.init(code: .invalidUpstreamResponse, message: "the tenant's answer is over the limit of 1 MiB")
+    case .identity:
+      self.init(
+        code: .brokerMisconfigured, message: "the client's certificate cannot be used: \(failure.message)")
     case .connect, .tls, .exchange:
       self.init(
         code: .upstreamUnavailable, message: "the tenant cannot be reached: \(failure.message)")

@@ -13,43 +13,56 @@ package enum Verification: Sendable {
 package final class TokenSource: Sendable {
   private let client: OAuthClient
   private let http: HTTPClient
+  private let endpoints: EndpointSource
   private let keys: KeySetSource
-  private let validator: TokenValidator
   /// What the tenant publishes, each time it has been read; for one reader.
   package let keySetChanges: AsyncStream<KeySetChange>
 
-  /// For one request to the token endpoint.
-  private static let timeout = Duration.seconds(10)
+  private let timeout: Duration
 
-  package init(client: OAuthClient, http: HTTPClient) {
+  /// `timeout` is for one request to the token endpoint.
+  package init(client: OAuthClient, http: HTTPClient, timeout: Duration = .seconds(10)) {
     self.client = client
+    self.timeout = timeout
     self.http = http
     let (changes, continuation) = AsyncStream<KeySetChange>.makeStream(bufferingPolicy: .bufferingNewest(1))
     keySetChanges = changes
-    keys = KeySetSource(url: client.jwksURL, http: http) { continuation.yield($0) }
-    validator = TokenValidator(issuer: client.issuer)
+    let endpoints = EndpointSource(client: client, http: http)
+    self.endpoints = endpoints
+    keys = KeySetSource(http: http) {
+      continuation.yield($0)
+    } request: {
+      guard let url = await endpoints.known?.jwksURL else { throw CancellationError() }
+      return KeySetSource.request(url)
+    }
   }
 
   /// Reads the key set again if it is no longer fresh, so that a revoked key is noticed.
   package func pollKeySet() async { await keys.poll() }
 
   /// A new, validated token for `grant`, by `deadline`. A token that does not pass has still been counted by the tenant.
+  /// With `credentials` the client's own are not used, and a refusal of them is `invalidCaller`.
   package func mint(
-    _ grant: Grant, verify verification: Verification = .jwt, deadline: Instant
+    _ grant: Grant, verify verification: Verification = .jwt, as credentials: BroughtCredentials? = nil,
+    deadline: Instant
   ) async throws(TokenError) -> MintedToken {
-    if verification == .jwt {
+    let endpoints = try await endpoints.endpoints(by: deadline)
+    let issuer = try verification == .jwt ? Self.issuer(of: endpoints) : nil
+    if issuer != nil {
       try await withKeys(by: deadline) { () async throws(KeySetSource.Unavailable) in try await keys.recover() }
     }
-    let response = try await request(grant, deadline: deadline)
-    guard response.status == 200 else { throw Refusal(response).tokenError(now: Int(WallClock.now)) }
+    let response = try await request(grant, to: endpoints.tokenURL, as: credentials, deadline: deadline)
+    guard response.status == 200 else { throw refusal(response, isOfOthers: credentials != nil) }
     do throws(TokenError) {
       let answer = try TokenResponse(response)
       // `expires_in` counts from when the answer was made, which is not before it was asked for.
       let stated = answer.expiresIn.map { response.requestedAt.advanced(by: .seconds($0)) }
       let proof =
-        switch verification {
-        case .jwt: try await verify(answer.accessToken, for: grant, asked: response.requestedAt, deadline: deadline)
-        case .opaque: try Proof(keyID: nil, expiresAt: stated)
+        if let issuer {
+          try await verify(
+            answer.accessToken, of: issuer, for: grant, asked: response.requestedAt, deadline: deadline)
+        } else {
+          try Proof(keyID: nil, expiresAt: stated)
         }
       return MintedToken(
         accessToken: answer.accessToken, scope: answer.scope, keyID: proof.keyID, mintedAt: response.requestedAt,
@@ -60,23 +73,44 @@ package final class TokenSource: Sendable {
     }
   }
 
-  /// Asks with the newest secret and, where that is refused, with the older one: while a secret is rotated either may be
-  /// the one accepted.
+  /// What `iss` must be. Throws where tokens cannot be checked, before one is asked for.
+  private static func issuer(of endpoints: Endpoints) throws(TokenError) -> String {
+    guard let issuer = endpoints.issuer, endpoints.jwksURL != nil else {
+      throw TokenError(
+        code: .brokerMisconfigured,
+        message: "the client has no issuer with a key set (issuer, jwksURL), so that only opaque tokens can be had")
+    }
+    return issuer
+  }
+
+  private func refusal(_ response: HTTPClient.Response, isOfOthers: Bool) -> TokenError {
+    let refusal = Refusal(response)
+    if isOfOthers, refusal.isOfCredentials {
+      return TokenError(code: .invalidCaller, message: "the tenant refuses the credentials that the caller gave")
+        .with(response)
+    }
+    return refusal.tokenError(now: Int(WallClock.now))
+  }
+
+  /// Asks with what the client has to prove itself by: where its newest secret is refused, with the older one, because
+  /// while a secret is rotated either may be the one accepted.
   private func request(
-    _ grant: Grant, deadline: Instant
+    _ grant: Grant, to tokenURL: String, as brought: BroughtCredentials?, deadline: Instant
   ) async throws(TokenError) -> HTTPClient.Response {
+    let token = TokenRequest(
+      tokenURL: tokenURL, clientID: brought?.clientID ?? client.clientID, parameters: client.dialect.parameters(grant))
     var refused: HTTPClient.Response?
-    for secret in client.secrets.candidates {
+    for credential in brought.map({ [$0.credential] }) ?? client.authentication.candidates {
       let left = Instant.now.duration(to: deadline)
       guard left > .zero else { throw .timedOut }
-      let request = HTTPClient.Request(
-        url: client.tokenURL,
-        headers: [("Content-Type", "application/x-www-form-urlencoded"), ("Accept", "application/json")],
-        body: grant.body(clientID: client.clientID, secret: secret), timeout: min(left, Self.timeout))
+      let request = try await token.authenticated(by: credential, timeout: min(left, timeout))
       do throws(HTTPClient.Failure) {
         let response = try await http.send(request)
-        if response.status == 200 { client.secrets.accepted(secret) }
-        if response.status != 401 { return response }
+        if response.status == 200 {
+          if brought == nil, let secret = credential.secret { client.secrets?.accepted(secret) }
+          return response
+        }
+        if !Refusal(response).isOfCredentials { return response }
         refused = response
       } catch {
         throw TokenError(error)
@@ -105,8 +139,9 @@ package final class TokenSource: Sendable {
   }
 
   private func verify(
-    _ token: AccessToken, for grant: Grant, asked: Instant, deadline: Instant
+    _ token: AccessToken, of issuer: String, for grant: Grant, asked: Instant, deadline: Instant
   ) async throws(TokenError) -> Proof {
+    let validator = TokenValidator(issuer: issuer)
     let header: TokenValidator.Header
     do throws(ValidationError) {
       header = try validator.header(of: token)
@@ -120,8 +155,9 @@ package final class TokenSource: Sendable {
     let (now, wallNow) = (Instant.now, WallClock.now)
     let exp: Double
     do throws(ValidationError) {
-      exp = try await validator.validate(
-        token, header, audience: grant.audience, candidates: candidates, now: wallNow)
+      exp = try await validator.claims(
+        of: token, header, audience: client.checksAudience ? grant.audience : nil, candidates: candidates, now: wallNow
+      ).exp
     } catch {
       throw TokenError(error)
     }
@@ -140,7 +176,7 @@ package final class TokenSource: Sendable {
         guard error.retryAt < deadline, (try? await Task.sleep(until: error.retryAt)) != nil else {
           throw TokenError(
             code: .upstreamUnavailable,
-            message: "the tenant's signing keys cannot be read, so its token cannot be checked")
+            message: "the tenant's signing keys cannot be read, so its token cannot be checked: \(error.reason)")
         }
       }
     }

@@ -49,11 +49,19 @@ struct TokenValidator {
   func validate(
     _ token: AccessToken, _ header: Header, audience: String, candidates: [JWK], now: Double
   ) async throws(ValidationError) -> Double {
+    try await claims(of: token, header, audience: audience, candidates: candidates, now: now).exp
+  }
+
+  /// Checks signature and claims and returns these. `now` is Unix time in seconds; without an `audience`, `aud` is not
+  /// looked at.
+  func claims(
+    of token: AccessToken, _ header: Header, audience: String?, candidates: [JWK], now: Double
+  ) async throws(ValidationError) -> AccessTokenClaims {
     if candidates.isEmpty { throw ValidationError("it is signed with a key that the tenant does not publish") }
     let claims = try await verify(token, header, candidates)
     if hasAmbiguousClaims(token) { throw ValidationError("it makes a claim twice") }
     guard claims.iss.hasSameBytes(as: issuer) else { throw ValidationError("its issuer is not \(issuer)") }
-    guard claims.aud.values.contains(where: audience.hasSameBytes) else {
+    if let audience, claims.aud?.values.contains(where: audience.hasSameBytes) != true {
       throw ValidationError("it is not for the audience")
     }
     guard claims.exp > now else { throw ValidationError("it has expired") }
@@ -62,7 +70,7 @@ struct TokenValidator {
     if claims.hasConfirmation {
       throw ValidationError("it is bound to a sender's key (cnf), so nobody else can use it")
     }
-    return claims.exp
+    return claims
   }
 
   private func hasAmbiguousClaims(_ token: AccessToken) -> Bool {
@@ -96,7 +104,8 @@ struct TokenValidator {
 /// The claims that decide whether a token may be used.
 struct AccessTokenClaims: JWTPayload {
   let iss: String
-  let aud: Audience
+  let aud: Audience?
+  let sub: String?
   let exp: Double
   let iat: Double?
   let nbf: Double?
@@ -118,14 +127,15 @@ struct AccessTokenClaims: JWTPayload {
   }
 
   enum CodingKeys: String, CodingKey {
-    case iss, aud, exp, iat, nbf
+    case iss, aud, sub, exp, iat, nbf
     case hasConfirmation = "cnf"
   }
 
   init(from decoder: any Decoder) throws {
     let claims = try decoder.container(keyedBy: CodingKeys.self)
     iss = try claims.decode(String.self, forKey: .iss)
-    aud = try claims.decode(Audience.self, forKey: .aud)
+    aud = try claims.decodeIfPresent(Audience.self, forKey: .aud)
+    sub = try? claims.decode(String.self, forKey: .sub)
     exp = try claims.decode(Double.self, forKey: .exp)
     iat = try claims.decodeIfPresent(Double.self, forKey: .iat)
     nbf = try claims.decodeIfPresent(Double.self, forKey: .nbf)

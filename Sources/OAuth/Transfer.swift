@@ -7,6 +7,9 @@ import CCurl
   private let submission: HTTPClient.Submission
   private let requestedAt = Instant.now
   private var headers: UnsafeMutablePointer<curl_slist>?
+  /// The line `Authorization: …`, and its place at the head of the list. curl would copy it, and not wipe the copy.
+  private var authorization: Secret?
+  private let authorizationNode: UnsafeMutablePointer<curl_slist>
   private var fields: [(name: String, value: String)] = []
   private var headBytes = 0
   private var body: [UInt8] = []
@@ -16,11 +19,13 @@ import CCurl
   private let detail: UnsafeMutablePointer<CChar>
 
   /// nil if curl has no memory for it, or does not know one of the options: none of them is dispensable.
-  init?(_ submission: HTTPClient.Submission, trust: HTTPClient.Trust, connectTimeout: Duration) {
+  init?(_ submission: HTTPClient.Submission, _ options: HTTPClient.Options) {
     guard let easy = unsafe curl_easy_init() else { return nil }
     unsafe self.easy = easy
     unsafe detail = .allocate(capacity: Int(CURL_ERROR_SIZE))
     unsafe detail.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
+    unsafe authorizationNode = .allocate(capacity: 1)
+    unsafe authorizationNode.initialize(to: curl_slist())
     self.submission = submission
     let request = submission.request
     set(CURLOPT_URL, request.url)
@@ -29,12 +34,13 @@ import CCurl
     // Signals are the process's affair. It must ignore SIGPIPE: OpenSSL writes to peers that may have gone.
     set(CURLOPT_NOSIGNAL, 1)
     set(CURLOPT_TIMEOUT_MS, request.timeout.milliseconds)
-    set(CURLOPT_CONNECTTIMEOUT_MS, connectTimeout.milliseconds)
+    set(CURLOPT_CONNECTTIMEOUT_MS, options.connectTimeout.milliseconds)
     set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1)
-    set(CURLOPT_USERAGENT, "token-broker")
-    // A proxy of the environment is for the way out, never for this machine itself.
+    set(CURLOPT_USERAGENT, options.userAgent)
+    if let proxy = options.proxy { set(CURLOPT_PROXY, proxy) }
+    // A proxy is for the way out, never for this machine itself.
     if Self.isLoopback(request.url) { set(CURLOPT_NOPROXY, "*") }
-    setTLS(trust)
+    setTLS(options.trust, request.identity ?? options.identity)
     setHeaders(request)
     setBody(request.body)
     setCallbacks()
@@ -46,6 +52,7 @@ import CCurl
     unsafe curl_easy_cleanup(easy)
     unsafe detail.deallocate()
     unsafe curl_slist_free_all(headers)
+    unsafe authorizationNode.deallocate()
   }
 
   // MARK: Setting up
@@ -57,7 +64,7 @@ import CCurl
   }
   private func note(_ code: CURLcode) { areOptionsSet = areOptionsSet && code == CURLE_OK }
 
-  private func setTLS(_ trust: HTTPClient.Trust) {
+  private func setTLS(_ trust: HTTPClient.Trust, _ identity: HTTPClient.Identity?) {
     set(CURLOPT_SSL_VERIFYPEER, 1)
     set(CURLOPT_SSL_VERIFYHOST, 2)
     set(CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2))
@@ -74,6 +81,10 @@ import CCurl
       let bytes = Array(text.utf8)
       note(unsafe ccurl_set_blob(easy, CURLOPT_CAINFO_BLOB, bytes, bytes.count))
     }
+    if let identity {
+      set(CURLOPT_SSLCERT, identity.certificateFile)
+      set(CURLOPT_SSLKEY, identity.keyFile)
+    }
   }
 
   /// The directory of authorities would be asked beside the ones that were given.
@@ -85,7 +96,23 @@ import CCurl
     }
     // curl would ask a server to say 100 Continue first, for a body of more than 1 MiB.
     unsafe headers = curl_slist_append(headers, "Expect:")
-    unsafe set(CURLOPT_HTTPHEADER, pointer: headers)
+    guard let value = request.authorization else { return unsafe set(CURLOPT_HTTPHEADER, pointer: headers) }
+    let name = "Authorization: "
+    let line = Secret(capacity: name.utf8.count + value.count + 1) { writer in
+      writer.append(name.utf8)
+      writer.append(value)
+      writer.append(CollectionOfOne(0))
+    }
+    authorization = line
+    // The line does not move, and this transfer keeps it for as long as curl may read it.
+    line.withBytes { bytes in
+      unsafe bytes.withUnsafeBytes { bytes in
+        let start = unsafe bytes.baseAddress?.assumingMemoryBound(to: CChar.self)
+        unsafe authorizationNode.pointee.data = unsafe UnsafeMutablePointer(mutating: start)
+      }
+    }
+    unsafe authorizationNode.pointee.next = headers
+    unsafe set(CURLOPT_HTTPHEADER, pointer: authorizationNode)
   }
 
   private func setBody(_ body: Secret?) {
@@ -172,8 +199,8 @@ import CCurl
       switch code {
       case CURLE_OPERATION_TIMEDOUT: .timeout
       case CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY, CURLE_COULDNT_CONNECT: .connect
-      case CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CONNECT_ERROR, CURLE_SSL_CACERT_BADFILE, CURLE_SSL_CERTPROBLEM:
-        .tls
+      case CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CONNECT_ERROR, CURLE_SSL_CACERT_BADFILE: .tls
+      case CURLE_SSL_CERTPROBLEM, CURLE_SSL_CLIENTCERT: .identity
       default: .exchange
       }
     let words = unsafe detail.pointee == 0 ? curl_easy_strerror(code) : UnsafePointer(detail)

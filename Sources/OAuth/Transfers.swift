@@ -5,21 +5,19 @@ import CCurl
   // Unchecked because the compiler cannot see the confinement: all of it is touched on one serial queue, and
   // curl_multi_wakeup alone may be called from any thread.
   private let multi: UnsafeMutableRawPointer
-  private let trust: HTTPClient.Trust
-  private let connectTimeout: Duration
+  private let options: HTTPClient.Options
   private var active: [UnsafeMutableRawPointer: Transfer] = unsafe [:]
 
   /// curl_global_init may run once only, and a global is initialised once.
   private static let isInitialised = curl_global_init(Int(CURL_GLOBAL_ALL)) == CURLE_OK
   private static let maxConnections = 64
 
-  init(trust: HTTPClient.Trust, connectTimeout: Duration) throws(HTTPClient.Failure) {
+  init(_ options: HTTPClient.Options) throws(HTTPClient.Failure) {
     guard Self.isInitialised, let multi = unsafe curl_multi_init() else {
       throw HTTPClient.Failure(kind: .exchange, message: "libcurl cannot be initialised")
     }
     unsafe self.multi = multi
-    self.trust = trust
-    self.connectTimeout = connectTimeout
+    self.options = options
     _ = unsafe ccurl_multi_set_long(multi, CURLMOPT_PIPELINING, Int(CURLPIPE_MULTIPLEX))
     _ = unsafe ccurl_multi_set_long(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, Self.maxConnections)
     // All of them are kept: by default curl would close most as soon as a burst is over.
@@ -44,7 +42,7 @@ import CCurl
   }
 
   func start(_ submission: HTTPClient.Submission) {
-    guard let transfer = Transfer(submission, trust: trust, connectTimeout: connectTimeout),
+    guard let transfer = Transfer(submission, options),
       unsafe curl_multi_add_handle(multi, transfer.easy) == CURLM_OK
     else {
       let failure = HTTPClient.Failure(kind: .exchange, message: "libcurl cannot start a request")

@@ -39,7 +39,8 @@ package final class FileWatcher: @unchecked Sendable {
   }
 
   private static func add(_ directory: String, _ descriptor: Int32) {
-    let events = IN_CLOSE_WRITE | IN_CREATE | IN_MOVED_TO | IN_DELETE
+    // Not IN_CREATE: a file that has just been made is still to be written.
+    let events = IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE
     unsafe _ = inotify_add_watch(descriptor, directory, UInt32(events))
   }
 

@@ -26,11 +26,26 @@ package struct AudienceCatalog: Sendable {
   private let listed: [[UInt8]: Entry]
   /// For audiences that are not listed; nil: they are not served.
   private let other: Entry?
+  /// Of the clients, where it is not the first.
+  private var generations: [String: Int] = [:]
 
   /// `listed` by the bytes of their names: equal strings need not be the same audience.
   package init(listed: [[UInt8]: Entry], other: Entry?) {
     self.listed = listed
     self.other = other
+  }
+
+  /// The same for these generations of clients.
+  package func with(generations: [String: Int]) -> AudienceCatalog {
+    var catalog = self
+    catalog.generations = generations
+    return catalog
+  }
+
+  /// The audiences whose tokens are not checked, of one client; sorted.
+  package func unverified(of client: String) -> [String] {
+    listed.filter { $0.value.client == client && $0.value.verification == .opaque }
+      .map { String(decoding: $0.key, as: UTF8.self) }.sorted()
   }
 
   /// nil if the audience is not served.
@@ -42,7 +57,7 @@ package struct AudienceCatalog: Sendable {
     let grant = Grant(
       audience: grant.audience, scope: grant.scope ?? entry.scope,
       organization: grant.organization ?? entry.organization)
-    return TokenKey(client: entry.client, grant: grant)
+    return TokenKey(client: ClientID(entry.client, generation: generations[entry.client] ?? 0), grant: grant)
   }
 
   /// Whether a request for the key's audience that names nothing else gets its token.

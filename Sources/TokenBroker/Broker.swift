@@ -11,7 +11,7 @@ package actor Broker {
 
   /// Asks upstream and validates; returns or throws by the deadline.
   package typealias Mint =
-    @Sendable (TokenKey, _ deadline: Instant) async throws(TokenError) -> MintedToken
+    @Sendable (TokenKey, BroughtCredentials?, _ deadline: Instant) async throws(TokenError) -> MintedToken
 
   private var cache: TokenCache
   private var requestTimeout: Duration
@@ -21,6 +21,11 @@ package actor Broker {
   private let log: Logger
   private var waiting: [TokenCache.WaiterID: CheckedContinuation<Result<CachedToken, TokenError>, Never>] = [:]
   private var lastWaiter: TokenCache.WaiterID = 0
+  /// Those that were brought along, for as long as there is a token to be replaced in time, or one is being asked for.
+  private var credentials: [TokenKey: BroughtCredentials] = [:]
+  private var clients: [String: BrokerFigures.Client] = [:]
+  /// Those that are no longer configured; how their last requests end says nothing of the broker.
+  private var retired: Set<ClientID> = []
   /// Sleeps until the cache has something to do.
   private var alarm: (at: Instant, task: Task<Void, Never>)?
 
@@ -40,7 +45,11 @@ package actor Broker {
   }
 
   /// The current token for `key`, or a new one if none is held that will do. A caller that gives up disturbs nobody.
-  package func token(_ key: TokenKey, _ demand: Demand = Demand()) async throws(TokenError) -> CachedToken {
+  /// `brought` are the credentials of a key that has a holder.
+  package func token(
+    _ key: TokenKey, _ demand: Demand = Demand(), with brought: BroughtCredentials? = nil
+  ) async throws(TokenError) -> CachedToken {
+    if let brought { credentials[key] = brought }
     lastWaiter += 1
     let id = lastWaiter
     let now = Instant.now
@@ -48,30 +57,41 @@ package actor Broker {
       waiting[id] = continuation
       perform(cache.request(key, demand, waiter: id, deadline: now.advanced(by: requestTimeout), now: now))
     }
+    drop(credentialsOf: key)
     return try result.get()
+  }
+
+  package var figures: BrokerFigures {
+    var figures = BrokerFigures()
+    figures.lookups = cache.lookups
+    figures.clients = clients
+    for (name, saved) in cache.saved { figures.clients[name, default: .init()].saved = saved }
+    figures.tokens = cache.tokens.map { .init(key: $0.key, expiresAt: $0.minted.expiresAt) }
+    return figures
   }
 
   /// A token is used though it is due to be replaced.
   package func used(_ key: TokenKey) { perform(cache.used(key, now: .now)) }
 
   /// The tenant publishes exactly these keys, as of `asked`.
-  package func keySetChanged(_ keyIDs: Set<String>, client: String, asked: Instant) {
+  package func keySetChanged(_ keyIDs: Set<String>, client: ClientID, asked: Instant) {
     perform(cache.keySetChanged(keyIDs, client: client, asked: asked, now: .now))
   }
 
   /// The client has other credentials now, so what was said of the old ones counts no more.
-  package func credentialsChanged(client: String) {
-    health.accepted(client: client)
+  package func credentialsChanged(client: ClientID) {
+    health.accepted(client: client.name)
     perform(cache.credentialsChanged(client: client, now: .now))
   }
 
   /// Takes over another configuration. `announce` tells those who hand tokens out, who are then told of all that are held.
   package func configure(
-    rules: TokenCache.Rules, requestTimeout: Duration, prefetched: Set<TokenKey>, forgetting forgotten: Set<String>,
+    rules: TokenCache.Rules, requestTimeout: Duration, prefetched: Set<TokenKey>, forgetting forgotten: Set<ClientID>,
     announce: @Sendable () -> Void
   ) {
     self.requestTimeout = requestTimeout
-    for client in forgotten { health.accepted(client: client) }
+    retired.formUnion(forgotten)
+    health.acceptedAll()
     let actions = cache.configure(rules, prefetched: prefetched, forgetting: forgotten, now: .now)
     announce()
     for token in cache.tokens { publish(.current(token)) }
@@ -84,7 +104,9 @@ package actor Broker {
       case .fetch(let key): fetch(key)
       case .answer(let waiter, let result): waiting.removeValue(forKey: waiter)?.resume(returning: result)
       case .publish(let token): publish(.current(token))
-      case .withdraw(let key): publish(.withdrawn(key))
+      case .withdraw(let key):
+        drop(credentialsOf: key)
+        publish(.withdrawn(key))
       }
     }
     setAlarm()
@@ -95,37 +117,60 @@ package actor Broker {
     Task {
       let result: Result<MintedToken, TokenError>
       do throws(TokenError) {
-        result = .success(try await mint(key, started.advanced(by: requestTimeout)))
+        result = .success(try await mint(key, credentials[key], started.advanced(by: requestTimeout)))
       } catch {
         result = .failure(error)
       }
       report(result, for: key, took: started.duration(to: .now))
       cache.enter(month: WallClock.month)
       perform(cache.fetched(key, result, now: .now))
+      drop(credentialsOf: key)
     }
+  }
+
+  private func drop(credentialsOf key: TokenKey) {
+    if key.holder != nil, !cache.isConcerned(with: key) { credentials[key] = nil }
   }
 
   private func report(_ result: Result<MintedToken, TokenError>, for key: TokenKey, took: Duration) {
     var facts: Logger.Metadata = [
-      "client": "\(key.client)", "audience": "\(key.grant.audience)", "duration_ms": "\(took.milliseconds)",
+      "client": "\(key.client.name)", "audience": "\(key.grant.audience)", "duration_ms": "\(took.milliseconds)",
     ]
     if let scope = key.grant.scope { facts["scope"] = "\(scope)" }
     if let organization = key.grant.organization { facts["organization"] = "\(organization)" }
+    count(result, for: key.client.name, took: took)
+    let isOwn = key.holder == nil && !retired.contains(key.client)
     switch result {
     case .success(let minted):
-      health.accepted(client: key.client)
+      if isOwn { health.accepted(client: key.client.name) }
       facts["expires_in"] = "\(minted.mintedAt.duration(to: minted.expiresAt).components.seconds)"
       facts["key_id"] = minted.keyID.map { "\($0)" }
       facts["upstream_request_id"] = minted.upstreamRequestID.map { "\($0)" }
       log.info("token minted", metadata: facts)
     case .failure(let error):
-      if error.code == .brokerMisconfigured { health.refused(client: key.client, reason: error.message, now: .now) }
+      if error.code == .brokerMisconfigured, isOwn {
+        health.refused(client: key.client.name, reason: error.message, now: .now)
+      }
       facts["error"] = "\(error.code.rawValue)"
       facts["reason"] = "\(error.message)"
       facts["upstream_status"] = error.upstreamStatus.map { "\($0)" }
       facts["upstream_request_id"] = error.upstreamRequestID.map { "\($0)" }
       log.warning("no token", metadata: facts)
     }
+  }
+
+  private func count(_ result: Result<MintedToken, TokenError>, for client: String, took: Duration) {
+    var figures = clients[client] ?? BrokerFigures.Client()
+    figures.durations.add(took)
+    switch result {
+    case .success(let minted):
+      figures.outcomes["ok", default: 0] += 1
+      figures.minted += 1
+      for bucket in minted.quota where !bucket.isOfOrganization { figures.quota[bucket.name] = bucket.remaining }
+    case .failure(let error):
+      figures.outcomes[error.code.rawValue, default: 0] += 1
+    }
+    clients[client] = figures
   }
 
   /// One task sleeps, until the next event. Where that comes to be later, the task finds nothing to do, once.

@@ -133,7 +133,8 @@ package struct ClientGate {
         return false
       }
       close(.limit, error, now: now, random: &random)
-    case .brokerMisconfigured:
+    // A holder's credentials say nothing of others'.
+    case .brokerMisconfigured where key.holder == nil:
       close(.refusal, error, now: now, random: &random)
     case .upstreamUnavailable, .upstreamTimeout:
       if key != lastFault { faults += 1 }
@@ -142,7 +143,8 @@ package struct ClientGate {
       if faults >= Self.faultsToBlock || block != nil { close(.fault, error, now: now, random: &random) }
       // The key's own patience goes on beside the client's: it may be the key, after all.
       return false
-    case .unknownAudience, .audienceNotGranted, .invalidUpstreamResponse, .tokenValidationFailed, .overloaded:
+    case .unknownAudience, .audienceNotGranted, .invalidCaller, .brokerMisconfigured, .invalidUpstreamResponse,
+      .tokenValidationFailed, .overloaded:
       // The tenant has answered, and of this key alone.
       (faults, lastFault) = (0, nil)
       reopen(now)

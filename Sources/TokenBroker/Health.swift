@@ -27,6 +27,9 @@ package final class Health: Sendable {
     state.withLock { $0.refused[client] = Refusal(reason: reason, until: now.advanced(by: Self.memory)) }
   }
 
+  /// What was known of refusals may no longer be so.
+  func acceptedAll() { state.withLock { $0.refused = [:] } }
+
   func accepted(client: String) { _ = state.withLock { $0.refused.removeValue(forKey: client) } }
 
   /// Why token requests cannot be answered, a sentence each; empty when they can.

@@ -78,13 +78,16 @@ package struct TokenCache {
   private var prefetched: Set<TokenKey> = []
   private var random: SeededGenerator
   private var entries: [TokenKey: Entry] = [:]
-  private var clients: [String: Client] = [:]
+  private var clients: [ClientID: Client] = [:]
   /// When which entry is to be looked at; those that do not say what the entry says are out of date.
   private var looks = Heap<Look>()
   private var waiterCount = 0
   private var strangerWaiterCount = 0
   private var actions: [Action] = []
   private var month = 0
+  package private(set) var lookups = BrokerFigures.Lookups()
+  /// Answers that cost no mint, by client.
+  package private(set) var saved: [String: Int] = [:]
 
   /// A refusal is remembered this long beyond its time, so that the next one counts as a repetition.
   private static let grudge = Duration.seconds(600)
@@ -119,7 +122,8 @@ package struct TokenCache {
   }
 
   /// The tenant publishes exactly these keys, as of `asked`: tokens signed before with any other are worth nothing.
-  package mutating func keySetChanged(_ keyIDs: Set<String>, client: String, asked: Instant, now: Instant) -> [Action] {
+  package mutating func keySetChanged(_ keyIDs: Set<String>, client: ClientID, asked: Instant, now: Instant) -> [Action]
+  {
     changing(client, now) { cache in
       for (key, entry) in cache.entries where key.client == client {
         guard let token = entry.token, token.minted.mintedAt < asked, let id = token.minted.keyID,
@@ -133,25 +137,28 @@ package struct TokenCache {
   }
 
   /// The client has other credentials now.
-  package mutating func credentialsChanged(client: String, now: Instant) -> [Action] {
-    changing(client, now) { cache in
-      cache.clients[client]?.gate.credentialsChanged()
-      for (key, entry) in cache.entries
-      where key.client == client && entry.failure?.error.code == .brokerMisconfigured {
-        cache.entries[key]?.failure = nil
-      }
+  package mutating func credentialsChanged(client: ClientID, now: Instant) -> [Action] {
+    changing(client, now) { cache in cache.credentialsChanged(client) }
+  }
+
+  private mutating func credentialsChanged(_ client: ClientID) {
+    clients[client]?.gate.credentialsChanged()
+    for (key, entry) in entries where key.client == client && entry.failure?.error.code == .brokerMisconfigured {
+      entries[key]?.failure = nil
     }
   }
 
-  /// Takes over other rules, and other keys to prefetch. What is held and remembered of `forgotten` clients goes: they
-  /// are somebody else's now.
+  /// Takes over other rules, and other keys to prefetch. The tokens of `forgotten` clients, which nobody will ask for
+  /// again, go; who waits for one still gets it. What was refused of credentials may be well by now.
   package mutating func configure(
-    _ rules: Rules, prefetched: Set<TokenKey>, forgetting forgotten: Set<String> = [], now: Instant
+    _ rules: Rules, prefetched: Set<TokenKey>, forgetting forgotten: Set<ClientID> = [], now: Instant
   ) -> [Action] {
     self.rules = rules
     self.prefetched = prefetched
-    for client in clients.keys { clients[client]?.gate.configure(rules.client) }
-    for client in forgotten { clients[client]?.gate.credentialsChanged() }
+    for client in clients.keys {
+      clients[client]?.gate.configure(rules.client)
+      credentialsChanged(client)
+    }
     for (key, entry) in entries where forgotten.contains(key.client) {
       entries[key]?.failure = nil
       entries[key]?.isOutdated = entry.fetch == .running
@@ -165,6 +172,11 @@ package struct TokenCache {
       look(key, now)
     }
     return advance(now: now)
+  }
+
+  /// Whether a token is held for the key, or being asked for.
+  package func isConcerned(with key: TokenKey) -> Bool {
+    entries[key].map { $0.token != nil || $0.fetch != .none } ?? false
   }
 
   /// The tokens that are held.
@@ -192,7 +204,7 @@ package struct TokenCache {
     return next == .distantFuture ? nil : next
   }
 
-  private mutating func changing(_ client: String, _ now: Instant, _ change: (inout TokenCache) -> Void) -> [Action] {
+  private mutating func changing(_ client: ClientID, _ now: Instant, _ change: (inout TokenCache) -> Void) -> [Action] {
     meet(client, now)
     change(&self)
     pump(client, now)
@@ -200,7 +212,7 @@ package struct TokenCache {
     return takeActions()
   }
 
-  private mutating func meet(_ client: String, _ now: Instant) {
+  private mutating func meet(_ client: ClientID, _ now: Instant) {
     guard clients[client] == nil else { return }
     clients[client] = Client(gate: ClientGate(rules: rules.client, now: now))
     clients[client]?.gate.enter(month: month)
@@ -217,18 +229,23 @@ package struct TokenCache {
     let token = entries[key]?.token.flatMap { $0.isServable(at: now) ? $0 : nil }
     if let token, accepts(token, waiter.demand, now) {
       token.markUsed(at: now)
+      lookups.hit += 1
+      saved[key.client.name, default: 0] += 1
       actions.append(.answer(waiter.id, .success(token)))
       return
     }
     if let error = remembered(key, now) {
-      actions.append(.answer(waiter.id, Self.answer(to: waiter, error, current: token, now: now)))
+      lookups.negative += 1
+      actions.append(.answer(waiter.id, answer(to: waiter, error, current: token, now: now)))
       return
     }
     let isStranger = entries[key]?.isStranger ?? true
     guard waiterCount < rules.maxWaiters, !isStranger || strangerWaiterCount < rules.maxWaiters / 2 else {
-      actions.append(.answer(waiter.id, Self.answer(to: waiter, .overloaded, current: token, now: now)))
+      actions.append(.answer(waiter.id, answer(to: waiter, .overloaded, current: token, now: now)))
       return
     }
+    let isFirst = entries[key].map { $0.fetch == .none } ?? true
+    if isFirst { lookups.miss += 1 } else { lookups.coalesced += 1 }
     entries[key, default: Entry()].waiters.append(waiter)
     waiterCount += 1
     if isStranger { strangerWaiterCount += 1 }
@@ -261,13 +278,14 @@ package struct TokenCache {
   }
 
   /// A passing fault upstream is kept from a caller who wanted a newer token, as long as the current one will do.
-  private static func answer(
+  private mutating func answer(
     to waiter: Waiter, _ error: TokenError, current: CachedToken?, now: Instant
   ) -> Result<CachedToken, TokenError> {
     let isPlain = waiter.demand.isPlain
     guard isPlain || error.code.isPassing, let current, current.isServable(at: now),
       now.duration(to: current.minted.expiresAt) >= waiter.demand.minTTL
     else { return .failure(error) }
+    lookups.stale += 1
     return .success(current)
   }
 
@@ -283,7 +301,7 @@ package struct TokenCache {
   }
 
   /// Starts as many of the client's fetches as may go out now.
-  private mutating func pump(_ client: String, _ now: Instant) {
+  private mutating func pump(_ client: ClientID, _ now: Instant) {
     // Taken out while it changes: a copy of the queue would be made otherwise.
     guard var state = clients.removeValue(forKey: client) else { return }
     var gate = state.gate
@@ -314,6 +332,7 @@ package struct TokenCache {
     switch outcome {
     case .success(let token):
       if !entry.isOutdated { keep(token) }
+      saved[key.client.name, default: 0] += max(0, waiters.count - 1)
       for waiter in waiters { actions.append(.answer(waiter.id, .success(token))) }
     case .failure(let error):
       let left = entry.token.map { now.duration(to: $0.servableUntil) }
@@ -321,7 +340,7 @@ package struct TokenCache {
       if !isOfClient { entries[key]?.failure = failure }
       let told = remembered(key, now) ?? error
       for waiter in waiters {
-        actions.append(.answer(waiter.id, Self.answer(to: waiter, told, current: entry.token, now: now)))
+        actions.append(.answer(waiter.id, answer(to: waiter, told, current: entry.token, now: now)))
       }
     }
     look(key, now)
@@ -336,11 +355,11 @@ package struct TokenCache {
   }
 
   /// The client is shut out for a while: those who wait for their turn are told at once.
-  private mutating func refuseWaiting(_ client: String, _ now: Instant) {
+  private mutating func refuseWaiting(_ client: ClientID, _ now: Instant) {
     for key in clients[client]?.queue.keys ?? [] where entries[key]?.waiters.isEmpty == false {
       guard let error = remembered(key, now) else { continue }
       for waiter in release(key) {
-        let answer = Self.answer(to: waiter, error, current: entries[key]?.token, now: now)
+        let answer = answer(to: waiter, error, current: entries[key]?.token, now: now)
         actions.append(.answer(waiter.id, answer))
       }
       clients[client]?.queue.remove(key)
@@ -355,7 +374,7 @@ package struct TokenCache {
   private mutating func look(_ key: TokenKey, _ now: Instant) {
     for waiter in release(key, where: { $0.deadline <= now }) {
       let current = entries[key]?.token
-      actions.append(.answer(waiter.id, Self.answer(to: waiter, .timedOut, current: current, now: now)))
+      actions.append(.answer(waiter.id, answer(to: waiter, .timedOut, current: current, now: now)))
     }
     if let token = entries[key]?.token, !token.isServable(at: now) {
       entries[key]?.token = nil

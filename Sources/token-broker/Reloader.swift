@@ -1,15 +1,16 @@
 import Logging
+import TokenBroker
 
 /// Reads the configuration again while the broker runs. One that is wrong changes nothing.
 actor Reloader {
-  typealias Apply = @Sendable (Configuration) async throws -> Void
+  typealias Apply = @Sendable (Configuration) async throws -> Routing
 
   private let origin: Configuration.Origin
   private let log: Logger
   private let apply: Apply
   private(set) var current: Configuration?
-  /// The file as it was last read.
-  private var contents: [UInt8]?
+  /// Of the file as it was last read.
+  private var digest: KeyDigest?
   /// What is under way: an actor lets others in while it waits, and configurations must follow one another.
   private var last: Task<Void, Never>?
 
@@ -20,10 +21,10 @@ actor Reloader {
   }
 
   /// Applies the configuration that the broker starts with.
-  func start(_ configuration: Configuration) async throws {
-    contents = read()
-    try await apply(configuration)
+  func start(_ configuration: Configuration) async throws -> Routing {
+    let routing = try await apply(configuration)
     current = configuration
+    return routing
   }
 
   /// `ifChanged`: only if the file is another than it was.
@@ -37,14 +38,16 @@ actor Reloader {
     await task.value
   }
 
-  private func read() -> [UInt8]? { origin.file.flatMap { try? File.read($0) } }
+  private var currentDigest: KeyDigest? {
+    origin.file.flatMap { try? File.read($0) }.map { KeyDigest(of: $0.span) }
+  }
 
   private func reloadNow(ifChanged: Bool) async {
-    let contents = read()
-    if ifChanged, contents == self.contents { return }
-    self.contents = contents
+    let digest = currentDigest
+    if ifChanged, digest == self.digest { return }
+    self.digest = digest
     do throws(ConfigurationErrors) {
-      try await take(Configuration(from: origin))
+      try await take(Configuration(from: origin, after: current))
     } catch {
       for error in error.errors {
         log.error("the configuration stays as it was", metadata: ["reason": "\(error)"])
@@ -53,8 +56,15 @@ actor Reloader {
   }
 
   private func take(_ configuration: Configuration) async {
+    // What nobody meant to open stays shut: a file may have lost its end.
+    if configuration.callers == nil, current?.callers != nil {
+      log.error(
+        "the configuration stays as it was",
+        metadata: ["reason": "callers: they cannot be given up while the broker runs; that takes a new start"])
+      return
+    }
     do {
-      try await apply(configuration)
+      _ = try await apply(configuration)
       log.info("the configuration was read again", metadata: ["file": "\(origin.file ?? "environment")"])
       warn(configuration)
       current = configuration
@@ -68,7 +78,8 @@ actor Reloader {
     let keys = ["listen", "admin.", "workers", "limits.", "log."]
     func fixed(_ configuration: Configuration?) -> [String: String] {
       let settings = (configuration?.effective ?? []).filter { setting in
-        keys.contains { setting.key.starts(with: $0) } && setting.key != "limits.requestTimeout"
+        keys.contains { setting.key.starts(with: $0) }
+          && !["limits.requestTimeout", "limits.waitingRequests"].contains(setting.key)
       }
       return Dictionary(settings.map { ($0.key, $0.value) }) { "\($0), \($1)" }
     }

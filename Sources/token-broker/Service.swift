@@ -10,15 +10,19 @@ struct Service {
   private let origin: Configuration.Origin
   private let configuration: Configuration
   private let server: Server
+  /// So many of the server's bindings are the main listener's; the rest is the admin listener.
+  private let mainCount: Int
   private let health = Health()
   private let log: Logger
 
-  /// Binds the listeners. Throws `Server.BindError` for an address that cannot be had.
+  /// Listens, or takes the sockets that systemd hands over. Throws `Server.BindError` for an address that cannot be had.
   init(_ configuration: Configuration, from origin: Configuration.Origin, log: Logger) throws {
     self.origin = origin
     self.configuration = configuration
     self.log = log
-    let bindings = configuration.listen + (configuration.adminListen.map { [$0] } ?? [])
+    let listeners = try Listeners(configuration, inherited: Listener.inherited(origin.environment))
+    let bindings = listeners.main + listeners.admin
+    mainCount = listeners.main.count
     var limits = configuration.limits
     let wanted = limits.connections
     // The broker answers within the request's time; the server's own deadline only guards against its failing to.
@@ -29,48 +33,53 @@ struct Service {
         "the limit on open files allows fewer connections than configured",
         metadata: ["connections": "\(limits.connections)", "files": "\(ThisProcess.descriptorLimit)"])
     }
-    server = try Server(
-      label: "http", bindings.map { Server.Binding($0) }, loops: configuration.workers, limits: limits)
+    server = try Server(label: "http", bindings, loops: configuration.workers, limits: limits)
   }
 
   /// The addresses of the main listener.
-  var addresses: [SocketAddress] { Array(server.addresses.prefix(configuration.listen.count)) }
+  var addresses: [SocketAddress] { Array(server.addresses.prefix(mainCount)) }
 
   /// Serves until a signal ends it.
   func run() async throws {
     let mailboxes = try (0..<configuration.workers).map { _ throws(SystemError) in try Mailbox<Router.Message>() }
     let tellAll: @Sendable (Router.Message) -> Void = { message in for mailbox in mailboxes { mailbox.post(message) } }
     let upstreams = Upstreams(log: log)
+    let clients = ClientNumbers()
     let broker = Broker(
       rules: configuration.cache, requestTimeout: configuration.limits.requestTimeout, health: health, log: log,
-      publish: { tellAll(.token(TokenTable.Change($0))) },
-      mint: { key, deadline throws(TokenError) in try await upstreams.mint(key, deadline: deadline) })
+      publish: { tellAll(.token(TokenTable.Change($0, clients))) },
+      mint: { key, brought, deadline throws(TokenError) in
+        try await upstreams.mint(key, with: brought, deadline: deadline)
+      })
     let reloader = Reloader(origin, log: log) { configuration in
-      let forgotten = try upstreams.replace(with: configuration, for: broker)
-      let routing = Routing(configuration)
+      let clients = try upstreams.replace(with: configuration, for: broker)
+      let routing = Routing(configuration, clients)
       await broker.configure(
         rules: configuration.cache, requestTimeout: configuration.limits.requestTimeout,
-        prefetched: Set(configuration.audiences.prefetchedKeys), forgetting: forgotten
+        prefetched: Set(clients.audiences.prefetchedKeys), forgetting: clients.retired
       ) { tellAll(.routing(routing)) }
+      return routing
     }
     let services = Router.Services(
-      broker: broker, health: health, firstAdminBinding: configuration.listen.count, log: log,
-      audit: AuditLog(configuration.logging), tellAll: tellAll)
+      broker: broker, health: health, firstAdminBinding: mainCount, log: log,
+      audit: AuditLog(configuration.logging),
+      metrics: Metrics(loops: configuration.workers, clients: clients, broker: broker) { [server] in server.connections
+      },
+      passThrough: PassThrough(), tellAll: tellAll)
 
-    try await reloader.start(configuration)
+    let routing = try await reloader.start(configuration)
     let configurationFile = try origin.file.map { path in
       try FileWatcher(path) { Task { await reloader.reload(ifChanged: true) } }
     }
-    let signals = Signals()
-    let chore = Task { [stream = signals.stream] in await heed(stream, reloader, upstreams) }
+    let signals = await Signals()
+    let chore = Task { [stream = signals.stream] in await heed(stream, reloader) }
     defer {
       chore.cancel()
       withExtendedLifetime((signals, configurationFile)) {}
     }
     announce()
-    let routing = Routing(configuration)
     try await server.run { index, loop in
-      let router = Router(loop: loop, routing: routing, services: services)
+      let router = Router(index, loop: loop, routing: routing, services: services)
       try mailboxes[index].attach(to: loop) { router.receive($0) }
       return router
     }
@@ -82,9 +91,9 @@ struct Service {
       "serving",
       metadata: [
         "addresses": "\(addresses.map(\.description).joined(separator: " "))",
-        "admin": "\(configuration.adminListen == nil ? "off" : "\(server.addresses.last.map(\.description) ?? "")")",
+        "admin": "\(server.addresses.dropFirst(mainCount).first.map(\.description) ?? "off")",
         "clients":
-          "\(configuration.clients.values.map { "\($0.client.name)=\($0.client.issuer)" }.sorted().joined(separator: " "))",
+          "\(configuration.clients.values.map { "\($0.client.name)=\($0.client.issuer ?? "none")" }.sorted().joined(separator: " "))",
         "callers": "\(configuration.callers.map { "\($0.byName.count)" } ?? "anyone")",
         "workers": "\(configuration.workers)", "version": "\(Version.current)",
       ])
@@ -96,26 +105,44 @@ struct Service {
   }
 
   /// The first signal to end drains, the second ends at once; SIGHUP reads the configuration and the secrets again.
-  private func heed(_ signals: AsyncStream<Int32>, _ reloader: Reloader, _ upstreams: Upstreams) async {
+  private func heed(_ signals: AsyncStream<Int32>, _ reloader: Reloader) async {
     for await signal in signals {
       if signal == SIGHUP {
-        await reloader.reload(ifChanged: false)
+        // Not waited for: a file may be slow to read, and a signal to end must not be.
+        Task { await reloader.reload(ifChanged: false) }
         continue
       }
       if health.isDraining {
         log.warning("second signal: ending at once")
-        LogOutput.standardError.flush()
         exit(1)
       }
       health.drain()
       log.info("draining", metadata: ["signal": "\(signal == SIGINT ? "SIGINT" : "SIGTERM")"])
-      let current = await reloader.current ?? configuration
       Task {
+        let current = await reloader.current ?? configuration
         // Accepting goes on for so long, until those who route requests here have seen `/readyz` turn.
         try? await Task.sleep(for: current.shutdownDelay)
         server.drain(timeout: current.shutdownTimeout)
       }
     }
+  }
+}
+
+/// What to listen on: the sockets handed over in place of those configured, each kind for itself.
+private struct Listeners {
+  let main: [Server.Binding]
+  let admin: [Server.Binding]
+
+  /// One that is called `admin` (FileDescriptorName=) is the admin listener.
+  init(_ configuration: Configuration, inherited: [(name: String, listener: Listener)]) {
+    let (admin, main) = (inherited.filter { $0.name == "admin" }, inherited.filter { $0.name != "admin" })
+    self.main =
+      main.isEmpty
+      ? configuration.listen.map { Server.Binding($0) } : main.map { Server.Binding(inherited: $0.listener) }
+    self.admin =
+      admin.isEmpty
+      ? configuration.adminListen.map { [Server.Binding($0)] } ?? []
+      : admin.map { Server.Binding(inherited: $0.listener) }
   }
 }
 

@@ -6,16 +6,20 @@ final class Signals {
   let stream: AsyncStream<Int32>
   private let sources: [any DispatchSourceSignal]
 
-  init() {
+  /// Returns when all are watched. Until then each still ends the process: none is taken in and lost.
+  init() async {
     let (stream, continuation) = AsyncStream<Int32>.makeStream()
     self.stream = stream
     sources = [SIGINT, SIGTERM, SIGHUP].map { number in
-      // Dispatch only watches; the default action would still end the process.
-      _ = signal(number, SIG_IGN)
       let source = DispatchSource.makeSignalSource(signal: number)
       source.setEventHandler { continuation.yield(number) }
-      source.activate()
       return source
+    }
+    for source in sources {
+      await withCheckedContinuation { watched in
+        source.setRegistrationHandler { watched.resume() }
+        source.activate()
+      }
     }
   }
 

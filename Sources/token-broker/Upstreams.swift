@@ -8,8 +8,22 @@ import TokenBroker
 /// The clients in use, each with what mints its tokens and keeps them current.
 final class Upstreams: Sendable {
   private struct State {
-    var clients: [String: Upstream] = [:]
+    /// The present ones, and those they have replaced, for what is still under way.
+    var clients: [ClientID: Upstream] = [:]
+    var present: Set<ClientID> = []
+    /// What made the present ones what they are.
+    var identities: [String: [String]] = [:]
+    var generations: [String: Int] = [:]
     var audiences = AudienceCatalog(listed: [:], other: nil)
+  }
+
+  /// What a configuration has made of the clients.
+  struct Change {
+    /// With the present clients in it.
+    let audiences: AudienceCatalog
+    let passThrough: ClientID?
+    /// Those that are no longer there.
+    let retired: Set<ClientID>
   }
 
   private let state = Mutex(State())
@@ -19,52 +33,80 @@ final class Upstreams: Sendable {
     self.log = log
   }
 
-  func mint(_ key: TokenKey, deadline: Instant) async throws(TokenError) -> MintedToken {
+  /// `brought` are credentials to ask with instead of the client's.
+  func mint(
+    _ key: TokenKey, with brought: BroughtCredentials? = nil, deadline: Instant
+  ) async throws(TokenError) -> MintedToken {
     let (source, verification) = state.withLock { ($0.clients[key.client]?.source, $0.audiences.verification(of: key)) }
-    guard let source else {
-      throw TokenError(code: .brokerMisconfigured, message: "the client '\(key.client)' is no longer configured")
+    // Without its own credentials a holder's request must not go out with the client's.
+    guard let source, (key.holder == nil) == (brought == nil) else {
+      throw TokenError(code: .upstreamUnavailable, message: "the configuration has changed meanwhile")
     }
-    return try await source.mint(key.grant, verify: verification, deadline: deadline)
+    return try await source.mint(key.grant, verify: verification, as: brought, deadline: deadline)
   }
 
-  /// Takes over the clients of a configuration, and tells `broker` what becomes of them. Returns those whose tokens would now be others.
-  func replace(with configuration: Configuration, for broker: Broker? = nil) throws -> Set<String> {
-    var clients: [String: Upstream] = [:]
-    let before = state.withLock(\.clients)
+  /// Takes over the clients of a configuration, and tells `broker` what becomes of them.
+  func replace(with configuration: Configuration, for broker: Broker? = nil) throws -> Change {
+    let before = state.withLock(\.self)
+    var next = State(generations: before.generations, audiences: configuration.audiences)
     for (name, settings) in configuration.clients {
-      if let current = before[name]?.settings, current.identity == settings.identity {
-        settings.client.secrets.succeed(current.client.secrets)
-      }
-      clients[name] = try Upstream(settings, configuration.upstream, for: broker, log: log)
+      // A token that was not checked must not pass for one that was.
+      let identity = settings.identity + configuration.audiences.unverified(of: name)
+      next.identities[name] = identity
+      if let old = before.identities[name], old != identity { next.generations[name, default: 0] += 1 }
+      let client = ClientID(name, generation: next.generations[name] ?? 0)
+      if let secrets = before.clients[client]?.settings.client.secrets { settings.client.secrets?.succeed(secrets) }
+      let upstream = try Upstream(settings, as: client, configuration.upstream, for: broker, log: log)
+      for client in upstream.clients { next.clients[client] = upstream }
     }
-    state.withLock { $0 = State(clients: clients, audiences: configuration.audiences) }
-    return Set(before.filter { clients[$0.key]?.settings.identity != $0.value.settings.identity }.keys)
+    for name in before.identities.keys where next.identities[name] == nil { next.generations[name, default: 0] += 1 }
+    next.present = Set(next.clients.keys)
+    let retired = before.present.subtracting(next.present)
+    for client in retired { next.clients[client] = before.clients[client] }
+    state.withLock { [next] in $0 = next }
+    let audiences = configuration.audiences.with(generations: next.generations)
+    let passThrough = configuration.clients.first { $0.value.isPassThrough }.map { name, _ in
+      ClientID(name, generation: next.generations[name] ?? 0).passThrough
+    }
+    return Change(audiences: audiences, passThrough: passThrough, retired: retired)
   }
+}
 
-  /// Reads the secrets of all clients again.
-  func readSecrets() { for upstream in state.withLock(\.clients).values { upstream.readSecrets() } }
+extension ClientID {
+  /// The same client for those with credentials of their own: what happens to theirs is not its own affair.
+  var passThrough: ClientID { ClientID("\(name) (pass-through)", generation: generation) }
 }
 
 /// One client: its source of tokens, and the chores that end with it.
 private final class Upstream: Sendable {
   let settings: ClientSettings
   let source: TokenSource
+  /// What the cache knows it as.
+  let clients: [ClientID]
   private let broker: Broker?
   private let log: Logger
   private let chores: Mutex<[Task<Void, Never>]>
   private let secretFile: Mutex<FileWatcher?>
 
-  init(_ settings: ClientSettings, _ upstream: UpstreamSettings, for broker: Broker?, log: Logger) throws {
+  init(
+    _ settings: ClientSettings, as client: ClientID, _ upstream: UpstreamSettings, for broker: Broker?, log: Logger
+  ) throws {
     self.settings = settings
     self.broker = broker
     self.log = log
-    let http = try HTTPClient(trust: settings.trust, connectTimeout: upstream.connectTimeout)
-    let (source, name) = (TokenSource(client: settings.client, http: http), settings.client.name)
+    let http = try HTTPClient(
+      trust: settings.trust, proxy: upstream.proxy, userAgent: "token-broker/\(Version.current)",
+      connectTimeout: upstream.connectTimeout)
+    let source = TokenSource(client: settings.client, http: http, timeout: upstream.timeout)
+    let clients = settings.isPassThrough ? [client, client.passThrough] : [client]
     self.source = source
+    self.clients = clients
     chores = Mutex([
       Task {
         for await change in source.keySetChanges {
-          await broker?.keySetChanged(change.keyIDs, client: name, asked: change.asked)
+          for client in clients {
+            await broker?.keySetChanged(change.keyIDs, client: client, asked: change.asked)
+          }
         }
       },
       Task {
@@ -86,11 +128,11 @@ private final class Upstream: Sendable {
   /// Takes over what the secret file says now; a file that makes no sense changes nothing.
   func readSecrets() {
     guard let path = settings.secretFile else { return }
-    let name = settings.client.name
+    let client = clients[0]
     do throws(FileError) {
-      guard settings.client.secrets.replace(with: try SecretFile(path).secrets) else { return }
-      log.info("the client secret has changed", metadata: ["client": "\(name)", "file": "\(path)"])
-      Task { [broker] in await broker?.credentialsChanged(client: name) }
+      guard settings.client.secrets?.replace(with: try SecretFile(path).secrets) == true else { return }
+      log.info("the client secret has changed", metadata: ["client": "\(client.name)", "file": "\(path)"])
+      Task { [broker] in await broker?.credentialsChanged(client: client) }
     } catch {
       log.warning("the client secret stays as it was", metadata: ["file": "\(path)", "reason": "\(error.reason)"])
     }

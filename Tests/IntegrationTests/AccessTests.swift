@@ -49,6 +49,8 @@ extension IntegrationTests {
           #expect(answer.status == status && answer.error == error, "\(path) \(header.prefix(22)) \(answer.body)")
           #expect((answer.field("www-authenticate")?.hasPrefix("Bearer") ?? false) == (status == 401))
         }
+        let twice = try await broker.token(Self.api, "-H", billing, "-H", "Authorization: Bearer x")
+        #expect(twice.status == 400)
         #expect(tenant.tenant.statistics.tokenRequests == 0)
         try await broker.wait(forLog: "\"denied\"", times: refused.count)
 
@@ -108,6 +110,84 @@ extension IntegrationTests {
       return body + (Data(base64Encoded: padded).map { String(decoding: $0, as: UTF8.self) } ?? "")
     }
 
+    @Test("Where an API is named by its scopes, a caller gets those of its audiences and no others")
+    func scopesAsAudiences() async throws {
+      let callers = TestCallers()
+      let more = { (tenant: Tenant) in
+        """
+        clients:
+          other: {provider: oauth2, issuer: '\(tenant.tenant.baseURL)/', clientId: x, clientSecret: y, \
+        audienceParameter: none, caFile: '\(tenant.environment["AUTH0_CA_FILE"] ?? "")'}
+        audiences: [{audience: 'https://api.example.com/', client: other, scope: 'orders.read orders.write'}]
+
+        """
+      }
+      try await withTenant { tenant in
+        let file = try callers.file(tenant, more(tenant))
+        let broker = try await BrokerProcess(environment: tenant.environment.merging(file) { $1 })
+        let proof = "Authorization: Bearer \(callers.billing)"
+        for (query, isAllowed) in [
+          ("", true), ("?scope=orders.read", true), ("?scope=payroll.read", false),
+          ("?scope=orders.read%20payroll.read", false),
+        ] {
+          let answer = try await broker.token(Self.api + query, "-H", proof)
+          #expect((answer.error != "caller_not_allowed") == isAllowed, "\(query): \(answer.body)")
+        }
+      }
+    }
+
+    @Test("A Kubernetes service account is known by a token that its cluster has signed for the broker")
+    func serviceAccounts() async throws {
+      try await withTenant { tenant in
+        let keys = try tenant.file("jwks.json", "")
+        let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+          .appendingPathComponent("Clients/service_account.py")
+        let made = try await ChildProcess.run("/usr/bin/python3", [script.path, keys])
+        let tokens = try JSONDecoder().decode([String: String].self, from: Data(made.output.utf8))
+        let file = try tenant.file(
+          "broker.yaml",
+          """
+          callers: {batch: {serviceAccount: [jobs/batch], audiences: ["https://api.example.com/"]}}
+          kubernetes: {issuer: "https://kubernetes.example", jwksFile: \(keys)}
+
+          """)
+        let broker = try await BrokerProcess(environment: tenant.environment.merging(["BROKER_CONFIG": file]) { $1 })
+        #expect(tokens.count == 8)
+        for (name, token) in tokens {
+          // The second time it is known without a check.
+          for _ in 0..<2 {
+            let answer = try await broker.token(Self.api, "-H", "Authorization: Bearer \(token)")
+            #expect(answer.status == (name == "good" ? 200 : 401), "\(name): \(answer.body)")
+          }
+        }
+        let other = try await broker.token("https://other/", "-H", "Authorization: Bearer \(tokens["good"] ?? "")")
+        #expect(other.status == 403)
+        #expect(tenant.tenant.statistics.tokenRequests == 1)
+      }
+    }
+
+    @Test("On a Unix socket a caller is known by its user")
+    func unixUser() async throws {
+      try await withTenant { tenant in
+        let socket = try tenant.file("broker.sock", "")
+        try FileManager.default.removeItem(atPath: socket)
+        for (user, status) in [(getuid(), "200"), (getuid() + 1, "401")] {
+          let callers = "callers: {agent: {unixUser: ['\(user)'], audiences: ['*']}}\n"
+          let environment = [
+            "BROKER_CONFIG": try tenant.file("broker.yaml", callers), "BROKER_LISTEN": "127.0.0.1:0,unix:\(socket)",
+          ]
+          let broker = try await BrokerProcess(environment: tenant.environment.merging(environment) { $1 })
+          let path = "http://broker/token/\(Self.api)"
+          let answer = try await Answer.curl(["--unix-socket", socket, path])
+          #expect("\(answer.status)" == status)
+          #expect(try await broker.token(Self.api).status == 401)
+          broker.child.signal(SIGTERM)
+          try await broker.child.end()
+          #expect(!FileManager.default.fileExists(atPath: socket))
+        }
+      }
+    }
+
     @Test("A caller beyond its limit is told so, and others are not")
     func limit() async throws {
       let limited = TestCallers()
@@ -136,21 +216,22 @@ extension IntegrationTests {
         func ask(_ path: String, _ headers: [String]) async throws -> Answer {
           try await Answer.curl(["\(broker.url)/\(path)/\(Self.api)"] + headers)
         }
-        for (headers, token, forward) in [
+        let cases: [(headers: [String], token: Int, forward: Int)] = [
           ([], 200, 200), (["-H", "Host: BROKER.internal"], 200, 200), (["-H", "Sec-Fetch-Site: none"], 200, 200),
           (["-H", "Origin: https://evil.example"], 403, 200), (["-H", "Origin: null"], 403, 200),
           (["-H", "Sec-Fetch-Site: cross-site"], 403, 200), (["-H", "Sec-Fetch-Site: same-site"], 403, 200),
           (["-H", "X-Forwarded-For: 10.0.0.1"], 403, 200), (["-H", "Host: evil.example"], 403, 403),
           (["-H", "Host: broker.internal.evil.example"], 403, 403), (["-H", "X-Token-Broker: false"], 403, 403),
           (["-H", "X-Token-Broker;"], 403, 403),
-        ] {
+        ]
+        for (headers, token, forward) in cases {
           // Of two fields of a name, curl sends the last.
           let names = Set(headers.map { $0.prefix { $0 != ":" && $0 != ";" }.lowercased() }).subtracting(["-h"])
           let kept = stride(from: 0, to: good.count, by: 2).filter { index in
             !names.contains(good[index + 1].prefix { $0 != ":" }.lowercased())
           }.flatMap { [good[$0], good[$0 + 1]] }
-          #expect(try await ask("token", kept + headers).status == token, "\(headers)")
-          #expect(try await ask("forward-auth", kept + headers).status == forward, "\(headers)")
+          let answers = try await (ask("token", kept + headers), ask("forward-auth", kept + headers))
+          #expect(answers.0.status == token && answers.1.status == forward, "\(headers)")
         }
       }
     }

@@ -53,7 +53,7 @@ extension IntegrationTests {
             "BROKER_LOG_FORMAT", "BROKER_STORE",
           ]
         ),
-        (sound.merging(["BROKER_LISTEN": "unix:/tmp/x,https://0.0.0.0:1"]) { $1 }, ["BROKER_LISTEN", "BROKER_LISTEN"]),
+        (sound.merging(["BROKER_LISTEN": "unix:@x,https://0.0.0.0:1"]) { $1 }, ["BROKER_LISTEN", "BROKER_LISTEN"]),
       ] as [([String: String], [String])])
     func configurationErrors(_ environment: [String: String], _ keys: [String]) async throws {
       for command in ["serve", "check"] {
@@ -88,6 +88,31 @@ extension IntegrationTests {
         let result = try await run(["serve"], environment)
         #expect(result.status == 1)
         #expect(result.errors.contains("127.0.0.1:\(broker.port)") && result.errors.contains("in use"))
+      }
+    }
+
+    @Test("Sockets that systemd hands over are served instead of those configured")
+    func inheritedSockets() async throws {
+      try await withTenant { tenant in
+        let socket = try tenant.file("main.sock", "")
+        try FileManager.default.removeItem(atPath: socket)
+        // As sd_listen_fds(3) has it: from descriptor 3 on, for the process that executes the program.
+        let activator = """
+          import os, socket, sys
+          main = socket.socket(socket.AF_UNIX); main.bind(sys.argv[1]); main.listen()
+          os.dup2(main.fileno(), 3); os.set_inheritable(3, True)
+          os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()), LISTEN_FDNAMES="main")
+          os.execv(sys.argv[2], [sys.argv[2]])
+          """
+        let environment = tenant.environment.merging(BrokerProcess.loopback) { $1 }
+        let child = try ChildProcess(
+          "/usr/bin/python3", ["-c", activator, socket, BrokerProcess.executable], environment: environment)
+        _ = try await child.wait(for: "serving line") { $0.errors.contains("\"unix:\(socket)\"") ? true : nil }
+        let path = "http://broker/token/https%3A%2F%2Fapi.example.com%2F"
+        #expect(try await Answer.curl(["--unix-socket", socket, path]).status == 200)
+        child.signal(SIGTERM)
+        #expect(try await child.end() == 0)
+        #expect(FileManager.default.fileExists(atPath: socket), "it is systemd's")
       }
     }
 

@@ -73,7 +73,7 @@ extension IntegrationTests {
       ),
       (
         sound, #"admin: {port: 8081}"#,
-        [#"admin.port (2:9): no such key; known here: listen"#]
+        [#"admin (2:9): no such key; known here: listen"#]
       ),
       (
         sound, #"log: {level: loud, format: xml, audit: yes}"#,
@@ -235,11 +235,13 @@ extension IntegrationTests {
       ),
       (
         sound, #"requireHeader: X-Token-Broker"#,
-        [#"requireHeader (2:16): expected a header field, such as 'X-Token-Broker: true'; found 'X-Token-Broker'"#]
+        [#"requireHeader (2:16): expected a header field, such as 'X-Token-Broker: true'"#]
       ),
       (
         nil, #"auth0: {domain: acme.eu.auth0.com, clientId: id}"#,
-        [#"auth0.clientSecret (1:8): required: the client secret itself here, or its file in clientSecretFile"#]
+        [
+          #"auth0.clientSecret (1:8): required: the client secret itself here, or its file in clientSecretFile; or privateKeyFile, or certificateFile"#
+        ]
       ),
       (
         nil,
@@ -268,7 +270,7 @@ extension IntegrationTests {
           #"auth0 (1:8): expected keys with values (key: value)"#,
           #"auth0.domain (1:8): required: your tenant's domain, such as acme.eu.auth0.com"#,
           #"auth0.clientId (1:8): required: the client id of a machine-to-machine application"#,
-          #"auth0.clientSecret (1:8): required: the client secret itself here, or its file in clientSecretFile"#,
+          #"auth0.clientSecret (1:8): required: the client secret itself here, or its file in clientSecretFile; or privateKeyFile, or certificateFile"#,
         ]
       ),
       (
@@ -276,7 +278,7 @@ extension IntegrationTests {
         [
           #"AUTH0_DOMAIN (environment): required: your tenant's domain, such as acme.eu.auth0.com"#,
           #"AUTH0_CLIENT_ID (environment): required: the client id of a machine-to-machine application"#,
-          #"AUTH0_CLIENT_SECRET (environment): required: the client secret itself here, or its file in clientSecretFile"#,
+          #"AUTH0_CLIENT_SECRET (environment): required: the client secret itself here, or its file in clientSecretFile; or privateKeyFile, or certificateFile"#,
           #"configuration (1:1): expected keys with values (key: value)"#,
         ]
       ),
@@ -305,6 +307,83 @@ extension IntegrationTests {
         #"clients: {a: {domain: a.auth0.com, clientId: x, clientSecret: t0p-s3cr3t}, b: {domain: b.auth0.com, clientId: y, clientSecret: t0p-s3cr3t}}"#,
         [#"audiences (1:1): required with several clients and none called default: a list that gives each its client"#]
       ),
+      (
+        nil, #"auth0: {domain: acme.eu.auth0.com, clientId: id, clientSecret:t0p-s3cr3t}"#,
+        [
+          #"auth0.clientSecret (1:8): required: the client secret itself here, or its file in clientSecretFile; or privateKeyFile, or certificateFile"#,
+          #"auth0.clientSecret (1:50): no such key; expected a space behind its colon"#,
+        ]
+      ),
+      (
+        nil, #"? t0p-s3cr3t"#,
+        [
+          #"AUTH0_DOMAIN (environment): required: your tenant's domain, such as acme.eu.auth0.com"#,
+          #"AUTH0_CLIENT_ID (environment): required: the client id of a machine-to-machine application"#,
+          #"AUTH0_CLIENT_SECRET (environment): required: the client secret itself here, or its file in clientSecretFile; or privateKeyFile, or certificateFile"#,
+          #"configuration (1:3): no such key; known here: admin, allowedHosts, audiences, auth0, budget, cache, callers, clients, kubernetes, limits, listen, log, requireHeader, shutdown, store, tls, upstream, workers"#,
+        ]
+      ),
+      (
+        nil, #"# nothing but this"#,
+        [#"configuration (): the file is empty"#]
+      ),
+      (
+        nil, #"auth0: {domain: acme.eu.auth0.com, clientId: id, clientSecretFile: t0p-s3cr3t}"#,
+        [#"auth0.clientSecretFile (1:68): the file: No such file or directory"#]
+      ),
+      (
+        nil,
+        #"auth0: {domain: acme.eu.auth0.com, clientId: id, privateKeyFile: "-----BEGIN PRIVATE KEY-----\nt0p-s3cr3t"}"#,
+        [#"auth0.privateKeyFile (1:66): the file: No such file or directory"#]
+      ),
+      (
+        sound, #"callers: {a: {bearerSHA256: DIGEST, audiences: 'https:/*'}}"#,
+        [
+          #"callers.a.audiences (2:106): 'https:/*': a star is for everything ('*') or stands behind a slash at the end"#
+        ]
+      ),
+      (
+        nil, #"clients: {a: {provider: oauth2, clientId: x, clientSecret: t0p-s3cr3t}}"#,
+        [#"clients.a.issuer (1:14): required: the server's issuer URL, or its tokenURL"#]
+      ),
+      (
+        nil,
+        #"clients: {a: {provider: oauth2, tokenURL: 'http://example.com/token', clientId: x, clientSecret: t0p-s3cr3t}}"#,
+        [
+          #"clients.a.tokenURL (1:43): expected an https:// URL without user, query or fragment; http:// is for 127.0.0.1, [::1] and localhost"#
+        ]
+      ),
+      (
+        nil,
+        #"clients: {a: {provider: oauth2, tokenURL: 'https://example.com/token', jwksURL: 'https://example.com/jwks', clientId: x, clientSecret: t0p-s3cr3t}}"#,
+        [#"clients.a.jwksURL (1:81): tokens are checked with jwksURL and issuer together; expected both or neither"#]
+      ),
+      (
+        nil, #"clients: {a: {provider: okta, domain: x.example, clientId: x, clientSecret: t0p-s3cr3t}}"#,
+        [#"clients.a.provider (1:25): expected one of auth0, oauth2; found 'okta'"#]
+      ),
+      (
+        nil,
+        #"clients: {a: {provider: oauth2, issuer: 'https://example.com', clientId: x, clientSecret: t0p-s3cr3t, authMethod: private_key_jwt}}"#,
+        [#"clients.a.authMethod (1:115): private_key_jwt does not go with clientSecret"#]
+      ),
+      (
+        nil,
+        #"clients: {a: {provider: oauth2, issuer: 'https://example.com', clientId: x, clientSecret: t0p-s3cr3t, extraParameters: {client_secret: t0p-s3cr3t}}}"#,
+        [#"clients.a.extraParameters (1:120): 'client_secret' is set by the broker itself, and cannot be set here"#]
+      ),
+      (
+        nil,
+        #"clients: {a: {provider: oauth2, issuer: 'https://example.com', clientId: x, certificateFile: /dev/null}}"#,
+        [
+          #"clients.a.certificateKeyFile (1:14): required: the file of the certificate's private key"#,
+          #"clients.a.certificateFile (1:94): /dev/null: it holds no PEM certificate"#,
+        ]
+      ),
+      (
+        nil, #"auth0: {domain: acme.eu.auth0.com, clientId: id, privateKeyFile: /dev/null}"#,
+        [#"auth0.privateKeyFile (1:66): expected a private key in PEM"#]
+      ),
     ]
 
     @Test("Every error of a broken file is said at once, with its place and what was expected, and no secret")
@@ -316,7 +395,8 @@ extension IntegrationTests {
           let path = try tenant.file("broken.yaml", contents)
           let result = try await check(path)
           #expect(result.status == 78, "\(text)")
-          let lines = result.errors.replacing(path + ":", with: "").split(separator: "\n").map {
+          let lines = result.errors.replacing(path + ":", with: "").replacing(path, with: "").split(separator: "\n").map
+          {
             String($0.dropFirst("token-broker: ".count))
           }
           #expect(lines == expected, "\(text)")

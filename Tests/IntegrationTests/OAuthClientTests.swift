@@ -88,6 +88,10 @@ extension IntegrationTests {
           (400, "invalid_target", try await ask("-u", basic, "-d", grant, "-d", audience, "-d", "resource=https://x/")),
           (400, "invalid_scope", try await ask("-u", basic, "-d", grant, "-d", audience, "-d", "scope=%22")),
           (400, "invalid_request", try await ask("-u", basic, "-d", grant, "-d", audience, "-d", "client_secret=x")),
+          (
+            400, "invalid_request",
+            try await ask("-u", basic, "-d", grant, "-d", audience, "-d", "organization=a%0D%0Ab")
+          ),
           (400, "invalid_request", try await ask("-H", "Content-Type: text/plain", "-u", basic, "-d", grant)),
           (400, "invalid_request", try await ask("-H", "Content-Type: application/json", "-d", "[1]")),
           (400, "invalid_request", try await ask("-H", "Content-Type: application/json", "-d", json(#""audience":7"#))),

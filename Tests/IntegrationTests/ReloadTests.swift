@@ -28,7 +28,7 @@ extension IntegrationTests {
           if round % 2 == 0 { broker.child.signal(SIGHUP) }
           try await broker.wait(forLog: "\"the configuration was read again\"", times: round)
           _ = try tenant.file("broker.yaml", callers.text + "cache: {minRefreshInterval: \(round)}\n")
-          try await broker.wait(forLog: "(\(path):\(callers.lines + 1):28): expected a duration", times: round)
+          try await broker.wait(forLog: "(\(path):\(callers.lines + 1):29): expected a duration", times: round)
         }
         done.raise()
         let (answers, errors) = try await failures
@@ -71,7 +71,7 @@ extension IntegrationTests {
             other: {domain: '\(tenant.tenant.baseURL)', clientId: \(tenant.tenant.clientID), \
           clientSecret: \(tenant.secret), caFile: \(tenant.environment["AUTH0_CA_FILE"] ?? "")}
           audiences: [{audience: 'https://api.example.com/', client: other, scope: 'read:a', prefetch: true}]
-          listen: 127.0.0.1:1
+          workers: 7
 
           """
         _ = try tenant.file("broker.yaml", callers.text + other)
@@ -81,6 +81,62 @@ extension IntegrationTests {
         let renewed = try await broker.token(Self.api, "-H", proof)
         #expect(renewed.status == 200 && renewed.token != token && renewed.json["scope"] as? String == "read:a")
         #expect(tenant.tenant.statistics.mints == 2)
+      }
+    }
+
+    @Test("What a file has closed, its loss does not open", arguments: ["", "# cut short\n", "workers: 2\n"])
+    func lostCallers(_ rest: String) async throws {
+      let callers = TestCallers()
+      try await withTenant { tenant in
+        let path = try tenant.file("broker.yaml", callers.text)
+        let broker = try await BrokerProcess(environment: tenant.environment.merging(["BROKER_CONFIG": path]) { $1 })
+        _ = try tenant.file("broker.yaml", rest)
+        try await broker.wait(forLog: "\"the configuration stays as it was\"")
+        #expect(try await broker.token(Self.api).status == 401)
+        #expect(try await broker.token(Self.api, "-H", "Authorization: Bearer \(callers.billing)").status == 200)
+      }
+    }
+
+    @Test("A secret that was wrong and is corrected is tried at once, and limits go on counting")
+    func corrected() async throws {
+      try await withTenant { tenant in
+        let client = { (secret: String) in
+          "auth0: {domain: '\(tenant.tenant.baseURL)', clientId: \(tenant.tenant.clientID), clientSecret: \(secret)}\n"
+        }
+        let callers = TestCallers()
+        let text = callers.text.replacing("scopes: [\"read:a\"]", with: "requestsPerMinute: 3")
+        let path = try tenant.file("broker.yaml", text + client("wrong"))
+        let environment = tenant.environment.filter { $0.key == "AUTH0_CA_FILE" }
+        let broker = try await BrokerProcess(environment: environment.merging(["BROKER_CONFIG": path]) { $1 })
+        let proof = "Authorization: Bearer \(callers.reports)"
+        #expect(try await broker.token(Self.api, "-H", proof).status == 502)
+        #expect(try await Answer.curl([broker.url + "/readyz"]).status == 503)
+        _ = try tenant.file("broker.yaml", text + client(tenant.secret))
+        try await broker.wait(forLog: "\"the configuration was read again\"")
+        #expect(try await Answer.curl([broker.url + "/readyz"]).status == 200)
+        for status in [200, 200, 503] { #expect(try await broker.token(Self.api, "-H", proof).status == status) }
+      }
+    }
+
+    @Test("Who asks after a reload gets the new client's token, whatever is still under way for the old one")
+    func underWay() async throws {
+      try await withTenant { tenant in
+        let client = { (id: String) in
+          "auth0: {domain: '\(tenant.tenant.baseURL)', clientId: \(id), clientSecret: \(tenant.secret)}\n"
+        }
+        let path = try tenant.file("broker.yaml", client("nobody"))
+        let environment = tenant.environment.filter { $0.key == "AUTH0_CA_FILE" }
+        let broker = try await BrokerProcess(environment: environment.merging(["BROKER_CONFIG": path]) { $1 })
+        tenant.tenant.setLatency(.seconds(2))
+        async let before = broker.token(Self.api)
+        await tenant.wait { $0.tokenRequests == 1 }
+        tenant.tenant.setLatency(.zero)
+        _ = try tenant.file("broker.yaml", client(tenant.tenant.clientID))
+        try await broker.wait(forLog: "\"the configuration was read again\"")
+        #expect(try await broker.token(Self.api).status == 200)
+        #expect(try await before.status == 502)
+        #expect(try await broker.token(Self.api).status == 200)
+        #expect(try await Answer.curl([broker.url + "/readyz"]).status == 200)
       }
     }
 

@@ -31,6 +31,13 @@ import Testing
     Case(400, "invalid_scope", "", .audienceNotGranted),
     Case(400, "invalid_client", "", .brokerMisconfigured),
     Case(400, "invalid_request", "nonsense", .invalidUpstreamResponse),
+    Case(400, "unauthorized_client", "", .audienceNotGranted),
+    Case(400, "invalid_resource", "", .unknownAudience),
+    Case(400, "invalid_grant", "", .brokerMisconfigured),
+    Case(400, "unsupported_grant_type", "", .brokerMisconfigured),
+    Case(401, "unauthorized_client", "Invalid client or Invalid client credentials", .brokerMisconfigured),
+    Case(403, "invalid_grant", "", .invalidUpstreamResponse),
+    Case(403, "unsupported_grant_type", "", .invalidUpstreamResponse),
     Case(403, nil, "<html>blocked", .upstreamUnavailable),
     Case(429, "too_many_requests", "Rate limit exceeded.", .upstreamRateLimited),
     Case(429, nil, "", .upstreamRateLimited),
@@ -53,6 +60,16 @@ import Testing
     #expect(error.upstreamRequestID == "abc?1")
     #expect(!error.message.contains("https://x/") && !error.message.contains("<html>"))
     #expect(error.retryAfter == nil, "nothing was said of when to come back")
+  }
+
+  @Test(
+    "Credentials are refused by 401, and where they were in the body by an error with 400",
+    arguments: [
+      (401, "", true), (401, "access_denied", true), (400, "invalid_client", true), (400, "invalid_request", false),
+      (403, "invalid_client", false), (403, "access_denied", false), (500, "invalid_client", false), (200, "", false),
+    ])
+  func credentials(_ status: Int, _ error: String, _ expected: Bool) {
+    #expect(Refusal(HTTPClient.Response(status, #"{"error":"\#(error)"}"#)).isOfCredentials == expected)
   }
 
   /// 2000-01-01T00:00:00Z

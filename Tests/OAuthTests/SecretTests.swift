@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @testable import OAuth
@@ -22,15 +23,24 @@ import Testing
     #expect((Secret(Array(text.utf8)) == secret) == expected)
   }
 
-  @Test("The request body is exact, percent-encoded, and as long as it says")
-  func body() {
-    let grant = Grant(audience: "https://a/?b=c d", scope: "read:a write:a", organization: "org_1")
-    let body = grant.body(clientID: "id&", secret: Secret(Array("p+&%= é".utf8)))
-    let text = body.withBytes { bytes in String(decoding: bytes.indices.map { bytes[$0] }, as: UTF8.self) }
-    #expect(
-      text == "grant_type=client_credentials&client_id=id%26&audience=https%3A%2F%2Fa%2F%3Fb%3Dc%20d"
-        + "&scope=read%3Aa%20write%3Aa&organization=org_1&client_secret=p%2B%26%25%3D%20%C3%A9")
-    #expect(body.count == text.utf8.count)
+  @Test(
+    "A file is read whole, but for white space at its end",
+    arguments: [
+      ("hunter2", "hunter2"), ("hunter2\n", "hunter2"), ("a\nb\r\n\n ", "a\nb"), ("", ""), ("\n", ""),
+      (String(repeating: "x", count: 65536), String(repeating: "x", count: 65536)),
+      (String(repeating: "x", count: 65537), nil),
+    ] as [(String, String?)])
+  func file(_ contents: String, _ expected: String?) throws {
+    let path = FileManager.default.temporaryDirectory.appendingPathComponent("secret-\(UUID())").path
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    try contents.write(toFile: path, atomically: false, encoding: .utf8)
+    #expect((try? Secret(file: path))?.text == expected)
+  }
+
+  @Test("A file that cannot be read is told of in the system's words", arguments: ["/nonexistent", "/"])
+  func unreadable(_ path: String) {
+    let error = #expect(throws: Secret.Unreadable.self) { try Secret(file: path) }
+    #expect(error?.reason.isEmpty == false)
   }
 
   @Test("The hash of a token is its SHA-256 in lower-case hexadecimal")

@@ -91,11 +91,19 @@ public final class ChildProcess: Sendable {
     unsafe posix_spawn_file_actions_adddup2(&actions, errors.write, STDERR_FILENO)
     // What tests beside this one have open is none of its business: inherited, it counts against a low limit.
     unsafe posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1)
+    // The threads that tests run on block signals, which a program would inherit.
+    var attributes = posix_spawnattr_t()
+    unsafe posix_spawnattr_init(&attributes)
+    defer { unsafe _ = posix_spawnattr_destroy(&attributes) }
+    var none = sigset_t()
+    unsafe sigemptyset(&none)
+    unsafe posix_spawnattr_setsigmask(&attributes, &none)
+    unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
     let arguments = unsafe words.map { unsafe strdup($0) } + [nil]
     let variables = unsafe environment.map { unsafe strdup("\($0.key)=\($0.value)") } + [nil]
     defer { unsafe (arguments + variables).forEach { unsafe free($0) } }
     var child: pid_t = 0
-    let code = unsafe posix_spawnp(&child, words[0], &actions, nil, arguments, variables)
+    let code = unsafe posix_spawnp(&child, words[0], &actions, &attributes, arguments, variables)
     if code != 0 { throw Failure(description: "cannot start \(words[0]): errno \(code)") }
     return (child, output.read, errors.read)
   }

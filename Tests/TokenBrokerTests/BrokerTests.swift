@@ -31,7 +31,7 @@ import Testing
     let mints = Atomic(0)
     let published = Atomic(0)
     let (gate, open) = AsyncStream<Void>.makeStream()
-    let broker = broker(publish: { _ in published.add(1, ordering: .relaxed) }) { _, _ throws(TokenError) in
+    let broker = broker(publish: { _ in published.add(1, ordering: .relaxed) }) { _, _, _ throws(TokenError) in
       mints.add(1, ordering: .relaxed)
       for await _ in gate { break }
       return Self.minted("t")
@@ -56,7 +56,7 @@ import Testing
   @Test("A fetch that never ends costs its waiters only their own time")
   func timeout() async {
     let (never, end) = AsyncStream<Void>.makeStream()
-    let broker = broker(timeout: .milliseconds(50)) { _, _ throws(TokenError) in
+    let broker = broker(timeout: .milliseconds(50)) { _, _, _ throws(TokenError) in
       for await _ in never {}
       throw TokenError(code: .upstreamUnavailable, message: "ended")
     }
@@ -69,7 +69,7 @@ import Testing
   func readiness() async throws {
     let health = Health()
     let accepted = Atomic(false)
-    let broker = broker(health: health) { _, _ throws(TokenError) in
+    let broker = broker(health: health) { _, _, _ throws(TokenError) in
       if accepted.load(ordering: .relaxed) { return Self.minted("t") }
       throw TokenError(code: .brokerMisconfigured, message: "Auth0 refuses the client")
     }

@@ -43,7 +43,9 @@ import TokenBroker
 
   @Test(
     "Any other star is no pattern, and adds nothing",
-    arguments: ["**", "https://*", "https://a*", "https://*.example.com/", "*/", "https://a/*/b", "https://a/**"])
+    arguments: [
+      "**", "https://*", "https:/*", "https://a*", "https://*.example.com/", "*/", "https://a/*/b", "https://a/**",
+    ])
   func badPatterns(_ pattern: String) {
     var audiences = AudienceSet()
     let isPattern = audiences.insert(pattern: pattern)
@@ -134,6 +136,8 @@ import TokenBroker
     #expect(free.scope(asked: nil) == .granted(nil) && free.scope(asked: "x y") == .granted("x y"))
     let bound = Caller(name: "a", audiences: AudienceSet(), scopes: ["read:b", "read:a"])
     #expect(bound.scope(asked: nil) == .granted("read:a read:b"))
+    #expect(bound.scope(asked: nil, usual: "write:a") == .granted("read:a read:b"))
+    #expect(free.scope(asked: nil, usual: "write:a") == .granted("write:a"))
     #expect(bound.scope(asked: "read:a") == .granted("read:a"))
     #expect(bound.scope(asked: "read:a write:a") == .refused("write:a"))
     #expect(bound.scope(asked: "read:A") == .refused("read:A"))
@@ -141,7 +145,7 @@ import TokenBroker
 
   @Test("So many requests a minute are admitted at once, and then one at a time")
   func rateLimit() {
-    let caller = Caller(name: "a", audiences: AudienceSet(), requestsPerMinute: 60)
+    let caller = Caller(name: "a", audiences: AudienceSet(), limit: RateLimit(perMinute: 60))
     let start = Instant(nanoseconds: 1_000_000_000_000)
     let admitted = (0..<100).filter { _ in caller.admit(now: start) == nil }.count
     #expect(admitted == 60)

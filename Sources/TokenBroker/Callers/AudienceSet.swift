@@ -14,7 +14,9 @@ package struct AudienceSet: Sendable {
     switch bytes.firstIndex(of: UInt8(ascii: "*")) {
     case nil: names.insert(bytes)
     case 0 where bytes.count == 1: isEverything = true
-    case bytes.count - 1 where bytes.dropLast().last == UInt8(ascii: "/"): prefixes.append(bytes.dropLast())
+    // Behind the scheme it would stand for every host.
+    case bytes.count - 1 where bytes.hasSuffix("/*") && !bytes.hasSuffix("//*") && !bytes.hasSuffix(":/*"):
+      prefixes.append(bytes.dropLast())
     default: return false
     }
     return true
@@ -24,4 +26,8 @@ package struct AudienceSet: Sendable {
   package func contains(_ audience: [UInt8]) -> Bool {
     isEverything || names.contains(audience) || prefixes.contains { audience.starts(with: $0) }
   }
+}
+
+extension [UInt8] {
+  fileprivate func hasSuffix(_ text: String) -> Bool { suffix(text.utf8.count).elementsEqual(text.utf8) }
 }

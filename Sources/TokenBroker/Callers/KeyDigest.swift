@@ -18,7 +18,8 @@ package struct KeyDigest: Sendable {
     self.init((0..<32).map { nibbles[2 * $0] << 4 | nibbles[2 * $0 + 1] })
   }
 
-  private init(_ bytes: some Sequence<UInt8>) {
+  /// Of 32 bytes.
+  package init(_ bytes: some Sequence<UInt8>) {
     var words: [UInt64] = [0, 0, 0, 0]
     for (index, byte) in bytes.enumerated() { words[index / 8] = words[index / 8] << 8 | UInt64(byte) }
     self.words = (words[0], words[1], words[2], words[3])

@@ -6,12 +6,15 @@ struct CallerSettings: Sendable {
   var directory = CallerDirectory()
   /// By name, for those who come as OAuth clients.
   var byName: [String: Caller] = [:]
-  var kubernetes: KubernetesSettings?
+  /// Checks the tokens of Kubernetes service accounts.
+  var serviceAccounts: CallerTokenVerifier?
+  /// What it was made of.
+  private var verifierSettings: [String?] = []
 
   /// nil if there are no callers: then everybody is served.
-  init?(_ root: Section) {
+  init?(_ root: Section, after previous: CallerSettings?) {
     root.sections("callers") { name, section in
-      let caller = Self.caller(name, section)
+      let caller = Self.caller(name, section, after: previous?.byName[name])
       byName[name] = caller
       for proof in Self.proofs(section) {
         guard let other = directory.insert(proof, of: caller), other.name != name else { continue }
@@ -22,7 +25,11 @@ struct CallerSettings: Sendable {
       }
     }
     let isWanted = directory.hasServiceAccounts
-    kubernetes = root.section("kubernetes") { KubernetesSettings($0, isWanted: isWanted) }
+    (serviceAccounts, verifierSettings) = root.section("kubernetes") {
+      CallerTokenVerifier.read($0, isWanted: isWanted)
+    }
+    // It knows keys that may not be had just now.
+    if let previous, previous.verifierSettings == verifierSettings { serviceAccounts = previous.serviceAccounts }
     if byName.isEmpty {
       if root.has("callers") {
         root.fail("callers", "expected at least one caller; without the key everybody is served")
@@ -33,7 +40,7 @@ struct CallerSettings: Sendable {
 
   private static let ways = ["bearerSHA256", "clientCertificate", "serviceAccount", "unixUser", "unixGroup"]
 
-  private static func caller(_ name: String, _ section: Section) -> Caller {
+  private static func caller(_ name: String, _ section: Section, after previous: Caller?) -> Caller {
     var audiences = AudienceSet()
     let patterns = section.values("audiences", .audience)
     if patterns == nil, !section.has("audiences") {
@@ -43,10 +50,12 @@ struct CallerSettings: Sendable {
       section.fail("audiences", "'\(pattern)': a star is for everything ('*') or stands behind a slash at the end")
     }
     let scopes = section.values("scopes", .scope)
+    let perMinute = section.value("requestsPerMinute", .number(1...100_000_000))
+    // What was counted goes on counting.
+    let limit = previous?.limit?.perMinute == perMinute ? previous?.limit : perMinute.map { RateLimit(perMinute: $0) }
     return Caller(
       name: name, audiences: audiences,
-      scopes: scopes.map { Set($0.flatMap { $0.split(separator: " ").map(String.init) }) },
-      requestsPerMinute: section.value("requestsPerMinute", .number(1...100_000_000)))
+      scopes: scopes.map { Set($0.flatMap { $0.split(separator: " ").map(String.init) }) }, limit: limit)
   }
 
   private static func proofs(_ section: Section) -> [CallerDirectory.Proof] {
@@ -84,39 +93,35 @@ extension Format where Value == String {
   }
 }
 
-/// Whose word is taken for a Kubernetes service account, and how it is checked.
-struct KubernetesSettings: Sendable {
-  enum Keys: Sendable {
-    case url(String)
-    /// A JWKS document.
-    case file([UInt8])
-  }
-
-  let issuer: String
-  let keys: Keys
-  /// What its tokens must be for.
-  let audience: String
-  /// A token to ask for the keys with.
-  let tokenFile: String?
-  let caFile: String?
-
-  /// nil, with what is wrong said, if there is none or it is not complete.
-  init?(_ section: Section, isWanted: Bool) {
+extension CallerTokenVerifier {
+  /// For Kubernetes service accounts. nil, with what is wrong said, if there is none or it is not complete.
+  fileprivate static func read(
+    _ section: Section, isWanted: Bool
+  ) -> (verifier: CallerTokenVerifier?, settings: [String?]) {
     let issuer = section.value("issuer", .url)
     let url = section.value("jwksURL", .url)
-    let file = section.value("jwksFile", .contents)
-    audience = section.value("audience", .text("an audience"), default: "token-broker")
-    tokenFile = section.value("tokenFile", .path)
-    caFile = section.value("caFile", .certificates)
-    guard isWanted || section.mark != nil else { return nil }
+    let document = section.value("jwksFile", .contents)
+    let audience = section.value("audience", .text("an audience"), default: "token-broker")
+    let tokenFile = section.value("tokenFile", .path)
+    let authorities = section.value("caFile", .certificates)
+    guard isWanted || section.mark != nil else { return (nil, []) }
     if issuer == nil, !section.has("issuer") {
       section.fail("issuer", "required for callers with serviceAccount: the cluster's issuer URL")
     }
     if section.has("jwksURL") == section.has("jwksFile") {
       section.fail("jwksURL", "expected one of jwksURL and jwksFile")
     }
-    guard let issuer, let keys = url.map(Keys.url) ?? file.map(Keys.file) else { return nil }
-    self.issuer = issuer
-    self.keys = keys
+    do {
+      let keys = try url.map { url in
+        Keys.remote(
+          url: url, bearerTokenFile: tokenFile, http: try HTTPClient(trust: authorities.map { .file($0) } ?? .system))
+      }
+      guard let issuer, let keys = keys ?? document.map(Keys.document) else { return (nil, []) }
+      let settings = [issuer, audience, url, tokenFile, authorities, document.map { KeyDigest(of: $0.span).hex }]
+      return (try CallerTokenVerifier(issuer: issuer, audience: audience, keys: keys), settings)
+    } catch {
+      section.fail(url == nil ? "jwksFile" : "jwksURL", (error as? InvalidSetting)?.reason ?? "\(error)")
+      return (nil, [])
+    }
   }
 }

@@ -7,9 +7,11 @@ struct ClientSettings: Sendable {
   let trust: HTTPClient.Trust
   /// Where its secrets are read from again when they change.
   var secretFile: String?
+  /// Whether clients of their own may ask through it, with the credentials that they bring.
+  var isPassThrough = false
 
   /// Clients with the same identity get the same tokens, whatever else is told of them.
-  var identity: [String] { [client.tokenURL, client.issuer, client.clientID] }
+  var identity: [String] { client.identity }
 }
 
 extension Configuration {
@@ -22,87 +24,19 @@ extension Configuration {
         !hasOthers || section.mark != nil
         || ["DOMAIN", "CLIENT_ID"].contains { section.isFromEnvironment("AUTH0_\($0)") }
       if isWanted { names.append("default") }
-      clients["default"] = ClientReader(section, name: "default", isDefault: true, embedded: embedded)
+      clients["default"] = ClientReader(section: section, name: "default", isDefault: true, embedded: embedded)
         .read(isWanted: isWanted)
     }
     root.sections("clients") { name, section in
       if names.contains(name) { return section.fail("domain", "the client called default is the one under auth0") }
       names.append(name)
-      clients[name] = ClientReader(section, name: name, isDefault: false, embedded: embedded).read(isWanted: true)
+      clients[name] = ClientReader(section: section, name: name, isDefault: false, embedded: embedded).read(
+        isWanted: true)
+    }
+    if clients.values.count(where: \.isPassThrough) > 1 {
+      root.fail("clients", "more than one client has passthrough; expected one, whose tenant such requests are for")
     }
     return names
-  }
-}
-
-/// Reads one client.
-private struct ClientReader {
-  let section: Section
-  let name: String
-  /// Then the environment is asked too.
-  let isDefault: Bool
-  let embedded: Configuration.EmbeddedTenant?
-
-  init(_ section: Section, name: String, isDefault: Bool, embedded: Configuration.EmbeddedTenant?) {
-    self.section = section
-    self.name = name
-    self.isDefault = isDefault
-    self.embedded = embedded
-  }
-
-  private func variable(_ name: String) -> String? { isDefault ? "AUTH0_\(name)" : nil }
-
-  private func require<Value>(
-    _ key: String, _ name: String, _ format: Format<Value>, _ expectation: String
-  ) -> Value? {
-    let value = section.value(key, environment: variable(name), format)
-    if value == nil, !section.has(key, environment: variable(name)) {
-      section.fail(key, environment: variable(name), "required: \(expectation)")
-    }
-    return value
-  }
-
-  func read(isWanted: Bool) -> ClientSettings? {
-    if let embedded {
-      section.ignore()
-      let client = OAuthClient.auth0(
-        name: name, baseURL: embedded.baseURL, clientID: embedded.clientID,
-        secrets: embedded.secrets.map { Secret(Array($0.utf8)) })
-      return ClientSettings(client: client, trust: .pem(embedded.certificatePEM))
-    }
-    guard isWanted else { return nil }
-    let tenant = require("domain", "DOMAIN", .tenant, "your tenant's domain, such as acme.eu.auth0.com")
-    let id = require("clientId", "CLIENT_ID", .text("a client id"), "the client id of a machine-to-machine application")
-    let secrets = secrets()
-    let trust = section.value("caFile", environment: variable("CA_FILE"), .certificates).map(HTTPClient.Trust.file)
-    if section.has("privateKeyFile", environment: variable("PRIVATE_KEY_FILE")) {
-      section.fail(
-        "privateKeyFile", environment: variable("PRIVATE_KEY_FILE"),
-        "private_key_jwt is not supported yet; use a client secret")
-    }
-    guard let tenant, let id, let secrets else { return nil }
-    let client = OAuthClient.auth0(name: name, baseURL: tenant, clientID: id, secrets: secrets.list)
-    return ClientSettings(client: client, trust: trust ?? .system, secretFile: secrets.file)
-  }
-
-  /// From one place; what the environment names, it names alone.
-  private func secrets() -> (list: [Secret], file: String?)? {
-    let (secret, file) = (variable("CLIENT_SECRET"), variable("CLIENT_SECRET_FILE"))
-    let isInEnvironment = section.isFromEnvironment(secret) || section.isFromEnvironment(file)
-    let hasSecret = isInEnvironment ? section.isFromEnvironment(secret) : section.has("clientSecret")
-    let hasFile = isInEnvironment ? section.isFromEnvironment(file) : section.has("clientSecretFile")
-    section.know("clientSecret", "clientSecretFile")
-    switch (hasSecret, hasFile) {
-    case (true, true):
-      section.fail("clientSecret", environment: secret, "set together with clientSecretFile; expected one of them")
-    case (true, false):
-      return section.value("clientSecret", environment: secret, .secret("the client secret")).map { ([$0], nil) }
-    case (false, true):
-      return section.value("clientSecretFile", environment: file, .secretFile).map { ($0.secrets, $0.path) }
-    case (false, false):
-      section.fail(
-        "clientSecret", environment: secret, "required: the client secret itself here, or its file in clientSecretFile")
-    }
-    return nil
   }
 }
 
@@ -113,12 +47,15 @@ struct SecretFile: Sendable {
 
   init(_ path: String) throws(FileError) {
     self.path = path
-    let lines = try File.read(path).split { $0 == 0x0A || $0 == 0x0D }
-    if lines.isEmpty { throw FileError(reason: "it is empty; expected the client secret in it") }
-    if lines.count > 2 {
-      throw FileError(reason: "it has \(lines.count) lines; expected one secret, or the new and the old one")
+    do throws(Secret.Unreadable) {
+      secrets = try Secret(file: path).lines
+    } catch {
+      throw FileError(reason: error.reason)
     }
-    secrets = lines.map { Secret($0) }
+    if secrets.isEmpty { throw FileError(reason: "it is empty; expected the client secret in it") }
+    if secrets.count > 2 {
+      throw FileError(reason: "it has \(secrets.count) lines; expected one secret, or the new and the old one")
+    }
   }
 }
 
@@ -153,8 +90,16 @@ extension Format {
       do throws(FileError) {
         return try read(path)
       } catch {
-        throw Unexpected("\(path): \(error.reason)")
+        throw Unexpected("\(Path.shown(path)): \(error.reason)")
       }
     }
+  }
+}
+
+enum Path {
+  /// A path as it may be shown: what looks like none may be the secret that was meant to be in the file.
+  static func shown(_ path: String) -> String {
+    let isPath = path.first == "/" || path.first == "."
+    return isPath && path.utf8.count < 256 && path.utf8.allSatisfy { $0 >= 0x20 } ? path : "the file"
   }
 }

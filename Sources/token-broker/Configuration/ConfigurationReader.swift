@@ -23,11 +23,11 @@ extension Configuration {
     let certificatePEM: String
   }
 
-  /// Reads all of it. Throws all that is wrong with it, at once.
-  init(from origin: Origin) throws(ConfigurationErrors) {
+  /// Reads all of it. Throws all that is wrong with it, at once. What is counted and known goes over from `previous`.
+  init(from origin: Origin, after previous: Configuration? = nil) throws(ConfigurationErrors) {
     let reader = SettingsReader(environment: origin.environment, fileName: origin.file)
     var configuration = Configuration()
-    reader.read(try Self.document(origin.file)) { root in configuration.read(root, origin) }
+    reader.read(try Self.document(origin.file)) { root in configuration.read(root, origin, after: previous) }
     try reader.finish()
     configuration.effective = reader.effective
     self = configuration
@@ -44,18 +44,22 @@ extension Configuration {
     } catch {
       throw wrong(path, error.reason)
     }
+    var root: YAMLNode?
     do throws(YAMLError) {
-      return try YAMLParser.parse(bytes)
+      root = try YAMLParser.parse(bytes)
     } catch {
       throw wrong("\(path):\(error.mark)", error.reason)
     }
+    // One that was cut short must not open what it closed.
+    if root == nil { throw wrong(path, "the file is empty") }
+    return root
   }
 
-  private mutating func read(_ root: Section, _ origin: Origin) {
+  private mutating func read(_ root: Section, _ origin: Origin, after previous: Configuration?) {
     readServer(root, isTerminal: origin.isTerminal)
     readCache(root)
     readAudiences(root, clients: readClients(root, origin.embedded))
-    callers = CallerSettings(root)
+    callers = CallerSettings(root, after: previous?.callers)
     guards = RequestGuards(root)
     refuseWhatIsNotHereYet(root)
   }

@@ -6,14 +6,17 @@ struct FileError: Error {
 }
 
 enum File {
-  /// The whole of a small file, at most 1 MiB.
+  private static let limit = 1 << 20
+
+  /// The whole of a file of at most 1 MiB.
   static func read(_ path: String) throws(FileError) -> [UInt8] {
     guard let file = unsafe fopen(path, "re") else { throw FileError(reason: unsafe String(cString: strerror(errno))) }
     defer { unsafe _ = fclose(file) }
-    var bytes = [UInt8](repeating: 0, count: 1 << 20)
+    var bytes = [UInt8](repeating: 0, count: limit + 1)
     let count = unsafe fread(&bytes, 1, bytes.count, file)
     // fopen opens directories; reading them is what fails.
     if unsafe ferror(file) != 0 { throw FileError(reason: unsafe String(cString: strerror(errno))) }
+    if count > limit { throw FileError(reason: "it is over 1 MiB") }
     return Array(bytes.prefix(count))
   }
 }

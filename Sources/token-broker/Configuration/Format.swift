@@ -35,6 +35,13 @@ extension Format where Value == String {
     }
   }
 
+  /// A text that may be a secret.
+  static func hidden(_ expectation: String) -> Format {
+    var format = text(expectation)
+    format.isSecret = true
+    return format
+  }
+
   static var path: Format { text("the path of a file") }
 }
 

@@ -29,9 +29,9 @@ extension Format where Value == String {
 
 extension Format where Value == (name: String, value: String) {
   fileprivate static var field: Format {
-    Format(show: { "\($0.name): \($0.value)" }) { text throws(Unexpected) in
+    Format(isSecret: true) { text throws(Unexpected) in
       guard let match = text.wholeMatch(of: /([A-Za-z0-9\-]+): *([!-~]+)/) else {
-        throw Unexpected("a header field, such as 'X-Token-Broker: true'", found: text)
+        throw Unexpected("expected a header field, such as 'X-Token-Broker: true'")
       }
       return (match.1.lowercased(), String(match.2))
     }

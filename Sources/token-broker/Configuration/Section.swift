@@ -37,25 +37,26 @@ final class Section {
   private func finish() {
     var seen: [String: YAMLNode.Mark] = [:]
     for member in members {
-      if let first = seen[member.key] {
-        reader.fail(path + shown(member.key), at: member.mark, "it stands there twice; first at \(first)")
-      } else if !known.contains(member.key) {
-        reader.fail(path + shown(member.key), at: member.mark, "no such key; \(suggestion(member.key))")
+      if !known.contains(member.key) {
+        failUnknown(member)
+      } else if let first = seen[member.key] {
+        reader.fail(path + member.key, at: member.mark, "it stands there twice; first at \(first)")
       }
       seen[member.key] = member.mark
     }
   }
 
-  private func suggestion(_ key: String) -> String {
+  /// Shown is only what is nearly a known key: what was taken for one may be anything, a secret too.
+  private func failUnknown(_ member: YAMLNode.Member) {
+    let key = String(member.key.prefix { $0.isASCII && ($0.isLetter || $0.isNumber) })
     let near = known.map { (name: $0, distance: EditDistance.between(key.lowercased(), $0.lowercased())) }
       .min { $0.distance < $1.distance }
-    if let near, near.distance <= max(2, near.name.count / 3) { return "did you mean '\(near.name)'?" }
-    return "known here: \(known.sorted().joined(separator: ", "))"
-  }
-
-  /// What was taken for a key may be anything.
-  private func shown(_ key: String) -> String {
-    String(key.unicodeScalars.prefix(40).map { $0.properties.generalCategory == .control ? "?" : Character($0) })
+    guard let near, near.distance <= max(1, near.name.count / 3) else {
+      let place = path.isEmpty ? "configuration" : String(path.dropLast())
+      return reader.fail(place, at: member.mark, "no such key; known here: \(known.sorted().joined(separator: ", "))")
+    }
+    let advice = near.distance == 0 ? "expected a space behind its colon" : "did you mean '\(near.name)'?"
+    reader.fail(path + key, at: member.mark, "no such key; \(advice)")
   }
 
   private func member(_ key: String) -> YAMLNode? {
@@ -64,10 +65,10 @@ final class Section {
   }
 
   /// Takes these keys for known, whoever reads them.
-  func know(_ keys: String...) { for key in keys { _ = member(key) } }
+  func know(_ keys: [String]) { for key in keys { _ = member(key) } }
 
   /// Takes all of it for known.
-  func ignore() { for member in members { know(member.key) } }
+  func ignore() { know(members.map(\.key)) }
 
   // MARK: What it holds
 
@@ -148,6 +149,16 @@ final class Section {
           reader.fail(path + key, at: member.mark, "expected names of at most 64 visible ASCII characters")
         }
         names.section(name) { body(name, $0) }
+      }
+    }
+  }
+
+  /// Names that the file chooses, each with a value, in their order.
+  func pairs<Value>(_ key: String, _ format: Format<Value>) -> [(name: String, value: Value)] {
+    guard let node = member(key) else { return [] }
+    return Section.read(path + key + ".", node, in: reader) { pairs in
+      pairs.members.filter { !pairs.known.contains($0.key) }.compactMap { member in
+        pairs.value(member.key, format).map { (member.key, $0) }
       }
     }
   }

@@ -1,15 +1,15 @@
+import Clocks
 import HTTPServer
 
 /// Where the answer to a request for a token goes, and in which shape its errors are told.
 struct Answer {
   let response: ResponseWriter
-  private let line: AccessLine?
-  private let isOAuth: Bool
+  private let record: RequestRecord
+  private var isOAuth: Bool { record.route == .oauthToken }
 
-  init(_ response: ResponseWriter, _ line: AccessLine?, isOAuth: Bool = false) {
+  init(_ response: ResponseWriter, _ record: RequestRecord) {
     self.response = response
-    self.line = line
-    self.isOAuth = isOAuth
+    self.record = record
   }
 
   var requestID: String { response.requestID }
@@ -20,24 +20,36 @@ struct Answer {
 
   /// For an answer that comes later, from anywhere.
   func later() -> LaterAnswer? {
-    response.later().map { LaterAnswer(exchange: $0, line: line, isOAuth: isOAuth) }
+    response.later().map { LaterAnswer(exchange: $0, record: record) }
   }
 }
 
 /// The same, once the loop has gone on.
 struct LaterAnswer: Sendable {
   fileprivate let exchange: Exchange
-  fileprivate let line: AccessLine?
-  fileprivate let isOAuth: Bool
+  fileprivate let record: RequestRecord
 
   var requestID: String { exchange.requestID }
 
   func send(_ response: Response) {
     exchange.send(response)
-    line?.write(status: response.status)
+    record.answered(response.status, now: .now)
   }
 
   func send(_ problem: Problem) {
-    send(isOAuth ? problem.oauthResponse() : problem.response(requestID: exchange.requestID))
+    send(record.route == .oauthToken ? problem.oauthResponse() : problem.response(requestID: exchange.requestID))
+  }
+}
+
+/// What is counted and logged of a request once it is answered.
+struct RequestRecord: Sendable {
+  let route: Route
+  let started: Instant
+  let metrics: LoopMetrics
+  let line: AccessLine?
+
+  func answered(_ status: Int, now: Instant) {
+    metrics.answered(route, status: status, took: started.duration(to: now))
+    line?.write(status: status)
   }
 }

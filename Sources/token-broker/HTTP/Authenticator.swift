@@ -1,6 +1,7 @@
 import Clocks
 import HTTPServer
 import OAuth
+import Sockets
 import TokenBroker
 
 /// Finds out on one event loop who sends a request.
@@ -10,7 +11,10 @@ struct Authenticator {
     case anyone
     case caller(Caller)
     /// A token of a service account that is still to be checked, which takes a signature and perhaps a request.
-    case unproven([UInt8], KeyDigest)
+    /// With a client id, that must be the caller's name.
+    case unproven([UInt8], KeyDigest, clientID: String?)
+    /// A client of the tenant's own, with its credentials there.
+    case holder(BroughtCredentials)
     case refused(Problem)
   }
 
@@ -19,56 +23,86 @@ struct Authenticator {
     let digest: KeyDigest
     let caller: Caller
     let until: Instant
+    /// Under which that was so.
+    let routing: Routing
   }
 
-  private let callers: CallerSettings?
+  private let routing: Routing
+  private var callers: CallerSettings? { routing.callers }
   /// Checked once in a while, not for each request.
   private var proven: [KeyDigest: Proven] = [:]
   private static let capacity = 4096
 
-  init(_ callers: CallerSettings?) {
-    self.callers = callers
+  init(_ routing: Routing) {
+    self.routing = routing
   }
 
   mutating func learn(_ proof: Proven) {
+    // It may have been begun under another configuration.
+    guard proof.routing === routing else { return }
     if proven.count >= Self.capacity { proven.removeAll() }
     proven[proof.digest] = proof
   }
 
-  func identify(_ head: borrowing RequestHead, _ bytes: Span<UInt8>, now: Instant) -> Verdict {
+  /// By what the request says, else by whose process the connection is.
+  func identify(
+    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ peer: PeerCredentials?, now: Instant
+  ) -> Verdict {
     guard let callers else { return .anyone }
     guard let field = head.value(of: "authorization", in: bytes) else {
+      if let peer, let caller = callers.directory.caller(user: peer.user, groups: peer.groups) {
+        return .caller(caller)
+      }
       return .refused(Self.problem("callers must prove who they are", "Bearer realm=\"token-broker\""))
+    }
+    if head.isRepeated("authorization", in: bytes) {
+      return .refused(Problem(400, "invalid_request", "there are several Authorization fields"))
     }
     guard let token = Self.bearerToken(field, bytes) else {
       return .refused(Self.problem("the Authorization field holds no bearer token", "Bearer realm=\"token-broker\""))
     }
     let digest = KeyDigest(of: bytes.extracting(token))
     if let caller = callers.directory.caller(.key(digest)) { return .caller(caller) }
-    if callers.kubernetes != nil {
+    if callers.serviceAccounts != nil {
       if let proof = proven[digest], now < proof.until { return .caller(proof.caller) }
-      if bytes.extracting(token).hasThreeSegments { return .unproven(bytes.array(at: token), digest) }
+      if bytes.extracting(token).hasThreeSegments { return .unproven(bytes.array(at: token), digest, clientID: nil) }
     }
     return .refused(Self.unknownToken)
   }
 
   /// For an OAuth client: its id is a caller's name, its secret the caller's key. Without a secret, as anybody else.
   func identify(
-    _ credentials: OAuthTokenRequest.Credentials?, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, now: Instant
+    _ credentials: OAuthTokenRequest.Credentials?, _ head: borrowing RequestHead, _ bytes: Span<UInt8>,
+    _ peer: PeerCredentials?, now: Instant
   ) -> Verdict {
-    guard let callers else { return .anyone }
+    if callers == nil, routing.passThrough == nil { return .anyone }
     guard let credentials, let secret = credentials.secret else {
-      let verdict = identify(head, bytes, now: now)
-      guard case .caller(let caller) = verdict, let id = credentials?.clientID, id != caller.name else {
-        return verdict
+      let verdict = identify(head, bytes, peer, now: now)
+      guard let id = credentials?.clientID else { return verdict }
+      switch verdict {
+      case .caller(let caller) where caller.name != id: return .refused(Self.otherName)
+      case .unproven(let token, let digest, _): return .unproven(token, digest, clientID: id)
+      default: return verdict
       }
-      return .refused(Self.problem("the client id is not the caller's name", "Bearer realm=\"token-broker\""))
     }
     let digest = secret.withBytes { KeyDigest(of: $0) }
-    guard let caller = callers.directory.caller(.key(digest)), caller.name == credentials.clientID else {
-      return .refused(Self.problem("no caller has this client id and secret", "Basic realm=\"token-broker\""))
+    if let caller = callers?.directory.caller(.key(digest)) {
+      return caller.name == credentials.clientID ? .caller(caller) : .refused(Self.unknownClient)
     }
-    return .caller(caller)
+    // Neither a caller's key under another name nor a mistyped one is for the tenant to see.
+    guard routing.passThrough != nil, callers?.byName[credentials.clientID] == nil else {
+      return .refused(Self.unknownClient)
+    }
+    return .holder(
+      BroughtCredentials(clientID: credentials.clientID, secret: secret, method: credentials.isBasic ? .basic : .post))
+  }
+
+  static var unknownClient: Problem {
+    problem("nobody with this client id and secret may have this", "Basic realm=\"token-broker\"")
+  }
+
+  static var otherName: Problem {
+    problem("the client id is not the caller's name", "Bearer realm=\"token-broker\"")
   }
 
   static var unknownToken: Problem {

@@ -24,6 +24,12 @@ struct OAuthTokenRequest {
     case nil: throw ProblemError(400, "invalid_request", "grant_type is missing; it must be client_credentials")
     default: throw ProblemError(400, "unsupported_grant_type", "the only grant_type is client_credentials")
     }
+    for name in ["client_id", "scope", "organization"] {
+      if let value = parameters[name], Audience.problem(with: value) != nil {
+        throw ProblemError(
+          400, name == "scope" ? "invalid_scope" : "invalid_request", "\(name) is too long or malformed")
+      }
+    }
     let targets = [parameters["audience"], parameters["resource"]].compactMap(\.self)
     guard let audience = targets.first else {
       throw ProblemError(400, "invalid_request", "audience (or resource) is missing")
@@ -126,7 +132,8 @@ struct OAuthTokenRequest {
     guard authorization.utf8.count > 6, authorization.prefix(6).lowercased() == "basic " else { return nil }
     let parts = Data(base64Encoded: String(authorization.dropFirst(6).trimmingSpaces))?
       .split(separator: UInt8(ascii: ":"), maxSplits: 1, omittingEmptySubsequences: false)
-    guard let parts, parts.count == 2, let id = decode(Array(parts[0])[...]), let secret = decode(Array(parts[1])[...])
+    guard let parts, parts.count == 2, let id = decode(Array(parts[0])[...]), Audience.problem(with: id) == nil,
+      let secret = decode(Array(parts[1])[...])
     else {
       throw ProblemError(400, "invalid_request", "the Basic credentials are malformed")
     }

@@ -18,13 +18,16 @@ final class RenderedToken: Sendable {
   private let audienceEnd: Int
   private let startEnd: Int
   let token: CachedToken
+  /// In the metrics.
+  let clientNumber: Int
 
   private static let middle: StaticString = ",\"refresh_in\":"
   private static let jsonHead = PreparedHead(200, fields(type: "application/json"))
   private static let textHead = PreparedHead(200, fields(type: "text/plain; charset=utf-8"))
 
-  init(_ token: CachedToken) {
+  init(_ token: CachedToken, clientNumber: Int = 0) {
     self.token = token
+    self.clientNumber = clientNumber
     servableUntil = token.servableUntil
     expiresAt = token.minted.expiresAt
     refreshAt = token.refreshAt

@@ -15,6 +15,8 @@ final class Router: RequestHandler {
     let firstAdminBinding: Int
     let log: Logger
     let audit: AuditLog
+    let metrics: Metrics
+    let passThrough: PassThrough
     /// Tells all routers, this one too.
     let tellAll: @Sendable (Message) -> Void
   }
@@ -29,18 +31,21 @@ final class Router: RequestHandler {
   private let loop: EventLoop
   private let services: Services
   private let logsRequests: Bool
+  private let metrics: LoopMetrics
   private var routing: Routing
   private var tokens: TokenTable
   private var authenticator: Authenticator
   /// The audience of the request at hand.
   private var name: [UInt8] = []
 
-  init(loop: EventLoop, routing: Routing, services: Services) {
+  /// `index` is the loop's.
+  init(_ index: Int, loop: EventLoop, routing: Routing, services: Services) {
     self.loop = loop
+    metrics = services.metrics.loops[index]
     self.routing = routing
     self.services = services
     tokens = TokenTable(routing.audiences)
-    authenticator = Authenticator(routing.callers)
+    authenticator = Authenticator(routing)
     logsRequests = services.log.logLevel <= .debug
     name.reserveCapacity(Audience.maxBytes)
   }
@@ -52,7 +57,7 @@ final class Router: RequestHandler {
     case .routing(let routing):
       self.routing = routing
       tokens = TokenTable(routing.audiences)
-      authenticator = Authenticator(routing.callers)
+      authenticator = Authenticator(routing)
     }
   }
 
@@ -60,34 +65,52 @@ final class Router: RequestHandler {
 
   func handle(_ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ response: ResponseWriter) {
     let line = logsRequests ? AccessLine(head, bytes, response, services.log) : nil
-    route(head, bytes, response, line)
-    if let line, let status = response.status { line.write(status: status) }
+    let started = loop.now
+    func record(_ route: Route, _ metrics: LoopMetrics) -> RequestRecord {
+      RequestRecord(route: route, started: started, metrics: metrics, line: line)
+    }
+    let (route, rest) = route(of: head, bytes, isMain: response.binding < services.firstAdminBinding)
+    answer(route, rest, head, bytes, Answer(response, record(route, services.metrics.later)))
+    if let status = response.status { record(route, metrics).answered(status, now: .now) }
   }
 
+  /// Where a path leads, and what of it stands behind the route's own part.
   private func route(
-    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ response: ResponseWriter, _ line: AccessLine?
-  ) {
+    of head: borrowing RequestHead, _ bytes: Span<UInt8>, isMain: Bool
+  ) -> (Route, rest: Range<Int>) {
     let path = head.path
+    if isMain {
+      if let rest = Self.rest(of: path, behind: "/token/", bytes) { return (.token, rest) }
+      if let rest = Self.rest(of: path, behind: "/forward-auth/", bytes) { return (.forwardAuth, rest) }
+      if bytes.equals("/oauth/token", at: path) { return (.oauthToken, path) }
+    } else if bytes.equals("/metrics", at: path) {
+      return (.metrics, path)
+    }
+    if bytes.equals("/healthz", at: path) { return (.healthz, path) }
+    return (bytes.equals("/readyz", at: path) ? .readyz : .other, path)
+  }
+
+  private func answer(
+    _ route: Route, _ rest: Range<Int>, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ answer: Answer
+  ) {
+    let response = answer.response
     let isRead = head.method == .get || head.method == .head
-    let isMain = response.binding < services.firstAdminBinding
-    if isMain, let audience = Self.rest(of: path, behind: "/token/", bytes) {
-      guard isRead else { return refuseMethod(response, "GET, HEAD") }
-      token(audience, head, bytes, Answer(response, line))
-    } else if isMain, let audience = Self.rest(of: path, behind: "/forward-auth/", bytes) {
-      forwardAuth(audience, head, bytes, Answer(response, line))
-    } else if isMain, bytes.equals("/oauth/token", at: path) {
-      guard head.method == .post else { return refuseMethod(response, "POST") }
-      oauthToken(head, bytes, Answer(response, line, isOAuth: true))
-    } else if bytes.equals("/healthz", at: path) {
-      guard isRead else { return refuseMethod(response, "GET, HEAD") }
-      response.send(Self.status("ok", reasons: []))
-    } else if bytes.equals("/readyz", at: path) {
-      guard isRead else { return refuseMethod(response, "GET, HEAD") }
+    switch route {
+    case .oauthToken:
+      if head.method == .post { oauthToken(head, bytes, answer) } else { refuseMethod(response, "POST") }
+    case .forwardAuth: forwardAuth(rest, head, bytes, answer)
+    case .other: response.send(Problem(404, "not_found", "there is nothing at this path"))
+    case _ where !isRead: refuseMethod(response, "GET, HEAD")
+    case .token: token(rest, head, bytes, answer)
+    case .healthz: response.send(Self.status("ok", reasons: []))
+    case .readyz:
       let reasons = services.health.reasonsNotReady(at: loop.now)
       let status = reasons.isEmpty ? "ok" : services.health.isDraining ? "draining" : "not_ready"
       response.send(Self.status(status, reasons: reasons))
-    } else {
-      response.send(Problem(404, "not_found", "there is nothing at this path"))
+    case .metrics:
+      let format = MetricsText.Format(accept: head.text(of: "accept", in: bytes))
+      guard let later = answer.later() else { return }
+      Task { [metrics = services.metrics] in later.send(await metrics.response(format)) }
     }
   }
 
@@ -122,7 +145,7 @@ final class Router: RequestHandler {
     _ audience: Range<Int>, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ answer: Answer
   ) {
     guard admits(head, bytes, answer) else { return }
-    let verdict = authenticator.identify(head, bytes, now: loop.now)
+    let verdict = authenticator.identify(head, bytes, answer.response.peer, now: loop.now)
     if isPlain(head, bytes), servePlain(audience, bytes, verdict, .json, answer) { return }
     do throws(ProblemError) {
       let query = try TokenQuery(audience: audience, head, bytes)
@@ -139,7 +162,7 @@ final class Router: RequestHandler {
     _ audience: Range<Int>, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ answer: Answer
   ) {
     guard admits(head, bytes, answer, isForwarded: true) else { return }
-    let verdict = authenticator.identify(head, bytes, now: loop.now)
+    let verdict = authenticator.identify(head, bytes, answer.response.peer, now: loop.now)
     if head.query == nil, servePlain(audience, bytes, verdict, .field, answer) { return }
     do throws(ProblemError) {
       give(try TokenQuery(audience: audience, head, bytes, isForwarded: true), .field, to: verdict, answer)
@@ -154,7 +177,7 @@ final class Router: RequestHandler {
       let request = try OAuthTokenRequest(
         contentType: head.text(of: "content-type", in: bytes),
         authorization: head.text(of: "authorization", in: bytes), body: bytes.array(at: head.body))
-      let verdict = authenticator.identify(request.credentials, head, bytes, now: loop.now)
+      let verdict = authenticator.identify(request.credentials, head, bytes, answer.response.peer, now: loop.now)
       give(request.query, .json, to: verdict, answer)
     } catch {
       answer.send(error.problem)
@@ -194,17 +217,18 @@ final class Router: RequestHandler {
         answer.send(.tooMany(wait))
         return true
       }
-      return serve(hit, representation, to: caller, answer)
-    case .unproven, .refused: return false
+      return serve(hit, representation, to: caller.name, answer)
+    case .unproven, .holder, .refused: return false
     }
   }
 
   /// False if the token may not be served any more.
   private func serve(
-    _ token: RenderedToken, _ representation: Representation, to caller: Caller?, _ answer: Answer
+    _ token: RenderedToken, _ representation: Representation, to name: String?, _ answer: Answer
   ) -> Bool {
     guard token.send(representation, to: answer.response, now: loop.now) else { return false }
-    if let caller { services.audit.given(token.token.key, to: caller, requestID: answer.requestID) }
+    metrics.hit(client: token.clientNumber)
+    if let name { services.audit.given(token.token.key, to: name, requestID: answer.requestID) }
     if token.isFirstUseWhenDue(loop.now) {
       Task { [broker = services.broker, key = token.token.key] in await broker.used(key) }
     }
@@ -220,18 +244,36 @@ final class Router: RequestHandler {
     switch verdict {
     case .refused(let problem):
       answer.send(desk.denied(nil, problem, requestID: answer.requestID))
-    case .unproven(let token, let digest):
+    case .unproven(let token, let digest, let clientID):
       guard let exchange = answer.later() else { return }
-      Task { await desk.serve(unproven: token, digest, exchange) }
+      Task { await desk.serve(unproven: token, digest, clientID: clientID, exchange) }
+    case .holder(let credentials): give(desk, toHolderOf: credentials, answer)
     case .anyone: give(desk, to: nil, answer)
     case .caller(let caller): give(desk, to: caller, answer)
+    }
+  }
+
+  private func give(_ desk: TokenDesk, toHolderOf credentials: BroughtCredentials, _ answer: Answer) {
+    do throws(ProblemError) {
+      let holder = services.passThrough.holder(of: credentials)
+      let key = try desk.routing.key(for: desk.query.grant, heldBy: holder)
+      if let hit = tokens.find(key), serve(hit, desk.representation, to: credentials.clientID, answer) { return }
+      if let wait = services.passThrough.admit(credentials, holder, now: loop.now) {
+        return answer.send(.tooMany(wait))
+      }
+      guard let exchange = answer.later() else { return }
+      Task { await desk.serve(key, with: credentials, exchange) }
+    } catch {
+      answer.send(error.problem)
     }
   }
 
   private func give(_ desk: TokenDesk, to caller: Caller?, _ answer: Answer) {
     do throws(ProblemError) {
       let key = try desk.key(for: caller, now: loop.now, requestID: answer.requestID)
-      if desk.query.demand.isPlain, let hit = tokens.find(key), serve(hit, desk.representation, to: caller, answer) {
+      if desk.query.demand.isPlain, let hit = tokens.find(key),
+        serve(hit, desk.representation, to: caller?.name, answer)
+      {
         return
       }
       guard let exchange = answer.later() else { return }

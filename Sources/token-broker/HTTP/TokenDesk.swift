@@ -29,13 +29,35 @@ struct TokenDesk: Sendable {
     return problem
   }
 
+  /// For the keys that service accounts' tokens are checked with.
+  private static let proofTimeout = Duration.seconds(5)
+
   /// For a service account: its token is checked first.
-  func serve(unproven token: [UInt8], _ digest: KeyDigest, _ answer: LaterAnswer) async {
+  func serve(unproven token: [UInt8], _ digest: KeyDigest, clientID: String?, _ answer: LaterAnswer) async {
     do throws(ProblemError) {
-      let caller = try await routing.prove(token, digest, tell: services.tellAll)
-      try await serve(key(for: caller, now: .now, requestID: answer.requestID), to: caller, answer)
+      let deadline = Instant.now.advanced(by: Self.proofTimeout)
+      let proof = try await routing.prove(token, digest, deadline: deadline)
+      services.tellAll(.proven(proof))
+      if let clientID, clientID != proof.caller.name { throw ProblemError(Authenticator.otherName) }
+      try await serve(key(for: proof.caller, now: .now, requestID: answer.requestID), to: proof.caller, answer)
     } catch {
       answer.send(error.problem.status == 401 ? denied(nil, error.problem, requestID: answer.requestID) : error.problem)
+    }
+  }
+
+  /// With credentials that were brought along: if they are refused, that is their bearer's affair.
+  func serve(_ key: TokenKey, with credentials: BroughtCredentials, _ answer: LaterAnswer) async {
+    do throws(TokenError) {
+      let token = try await services.broker.token(key, with: credentials)
+      if let holder = key.holder { services.passThrough.accepted(holder) }
+      answer.send(RenderedToken(token).response(representation, now: .now))
+      services.audit.given(key, to: credentials.clientID, requestID: answer.requestID)
+    } catch {
+      let isRefused = error.code == .invalidCaller
+      answer.send(
+        isRefused
+          ? denied(nil, Authenticator.unknownClient, requestID: answer.requestID)
+          : Problem(error, audience: key.grant.audience))
     }
   }
 
@@ -43,7 +65,7 @@ struct TokenDesk: Sendable {
     do throws(TokenError) {
       let token = try await services.broker.token(key, query.demand)
       answer.send(RenderedToken(token).response(representation, now: .now))
-      if let caller { services.audit.given(key, to: caller, requestID: answer.requestID) }
+      if let caller { services.audit.given(key, to: caller.name, requestID: answer.requestID) }
     } catch {
       answer.send(Problem(error, audience: key.grant.audience))
     }

@@ -61,9 +61,10 @@ struct TokenTable {
 }
 
 extension TokenTable.Change {
-  init(_ publication: Broker.Publication) {
+  init(_ publication: Broker.Publication, _ clients: ClientNumbers) {
     switch publication {
-    case .current(let token): self = .insert(RenderedToken(token))
+    case .current(let token):
+      self = .insert(RenderedToken(token, clientNumber: clients.number(of: token.key.client.name)))
     case .withdrawn(let key): self = .remove(key)
     }
   }

@@ -1,3 +1,4 @@
+import Clocks
 import Logging
 import OAuth
 import TokenBroker
@@ -6,15 +7,19 @@ import TokenBroker
 struct AuditLog: Sendable {
   private let settings: LogSettings
   private let output: LogOutput
+  /// Anybody can be denied, as often as they like.
+  private let denials = RateLimit(perMinute: 6000)
+  private let unsaid = Counter()
 
   init(_ settings: LogSettings, _ output: LogOutput = .standardError) {
     self.settings = settings
     self.output = output
   }
 
-  func given(_ key: TokenKey, to caller: Caller, requestID: String) {
+  /// `name` is a caller's, or a client id of the tenant's own.
+  func given(_ key: TokenKey, to name: String, requestID: String) {
     guard settings.audits, settings.level <= .info else { return }
-    var facts = [("audience", key.grant.audience), ("caller", caller.name), ("client", key.client)]
+    var facts = [("audience", key.grant.audience), ("caller", name), ("client", key.client.name)]
     if let organization = key.grant.organization { facts.append(("organization", organization)) }
     facts.append(("request_id", requestID))
     if let scope = key.grant.scope { facts.append(("scope", scope)) }
@@ -26,7 +31,10 @@ struct AuditLog: Sendable {
   /// `caller` is nil where nobody was recognised.
   func denied(_ caller: Caller?, audience: String?, reason: String, requestID: String) {
     guard settings.level <= .warning else { return }
+    if denials.admit(now: .now) != nil { return unsaid.add() }
     var facts = [("reason", reason), ("request_id", requestID)]
+    let missing = unsaid.take()
+    if missing > 0 { facts.append(("denials_not_logged", "\(missing)")) }
     if let caller { facts.append(("caller", caller.name)) }
     if let audience { facts.append(("audience", audience)) }
     output.add { line, timestamp in

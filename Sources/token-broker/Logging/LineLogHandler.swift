@@ -36,9 +36,11 @@ enum LogLine {
   ) {
     switch format {
     case .json:
-      line += Array("{\"time\":\"".utf8)
+      line.append(contentsOf: "{\"time\":\"".utf8)
       timestamp.append(to: &line)
-      line += Array("\",\"level\":\"\(level.rawValue)\",\"message\":".utf8)
+      line.append(contentsOf: "\",\"level\":\"".utf8)
+      line.append(contentsOf: level.rawValue.utf8)
+      line.append(contentsOf: "\",\"message\":".utf8)
       JSONText.append(message, to: &line)
       for (name, value) in facts {
         line.append(UInt8(ascii: ","))
@@ -49,9 +51,9 @@ enum LogLine {
       line.append(UInt8(ascii: "}"))
     case .text:
       timestamp.append(to: &line)
-      line += Array(" \(level.rawValue) \(message)".utf8)
+      line.append(contentsOf: " \(level.rawValue) \(message)".utf8)
       for (name, value) in facts {
-        line += Array(" \(name)=".utf8)
+        line.append(contentsOf: " \(name)=".utf8)
         // Quoted as JSON strings, so that no value can pass for another line.
         JSONText.append(value, to: &line)
       }

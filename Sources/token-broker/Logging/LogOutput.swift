@@ -41,9 +41,14 @@ final class LogOutput: Sendable {
     if isFirst { queue.async { [self] in write() } }
   }
 
-  /// Returns when all that was added has been written.
+  /// Returns when all that was added has been written, or soon, if nobody reads it.
   func flush() {
-    queue.sync { _ = writeAll() }
+    let done = DispatchSemaphore(value: 0)
+    queue.async { [self] in
+      _ = writeAll()
+      done.signal()
+    }
+    _ = done.wait(timeout: .now() + .seconds(1))
   }
 
   private func write() {
@@ -91,9 +96,9 @@ struct Timestamp {
     }
     line += text
     line.append(UInt8(ascii: "."))
-    for digit in [milliseconds / 100, milliseconds / 10 % 10, milliseconds % 10] {
-      line.append(UInt8(ascii: "0") + UInt8(digit))
-    }
+    line.append(UInt8(ascii: "0") + UInt8(milliseconds / 100))
+    line.append(UInt8(ascii: "0") + UInt8(milliseconds / 10 % 10))
+    line.append(UInt8(ascii: "0") + UInt8(milliseconds % 10))
     line.append(UInt8(ascii: "Z"))
   }
 

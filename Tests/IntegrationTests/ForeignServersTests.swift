@@ -1,0 +1,208 @@
+import Clocks
+import Foundation
+import OAuth
+import Sockets
+import TestSupport
+import Testing
+
+/// Against an authorization server that nobody here wrote: Authlib's.
+@Suite(.serialized, .timeLimit(.minutes(5))) struct ForeignServersTests {
+  /// Authlib's server, and the keys and certificates that OpenSSL has made for it and for its clients.
+  final class AuthlibServer: Sendable {
+    let issuer: String
+    let mutual: String
+    private let directory: URL
+    private let child: ChildProcess
+
+    /// One for all tests here, because keys take their time; it ends with the test program.
+    static let shared = Task { try await AuthlibServer() }
+
+    private static let preparations = """
+      openssl genrsa -out rsa.key 2048 && openssl rsa -in rsa.key -pubout -out rsa.pub
+      openssl ecparam -name prime256v1 -genkey -out ec.key && openssl ec -in ec.key -pubout -out ec.pub
+      openssl genrsa -out other-rsa.key 2048; openssl ecparam -name prime256v1 -genkey -out other-ec.key
+      openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.crt -subj /CN=ca -days 2
+      sign() {
+        openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout $1.key -out $1.csr -subj /CN=$1
+        echo "subjectAltName=IP:127.0.0.1" > $1.ext
+        openssl x509 -req -in $1.csr -CA $2.crt -CAkey $2.key -CAcreateserial -out $1.crt -extfile $1.ext -days 2
+      }
+      sign server ca; sign tls ca; sign other ca
+      openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout rogue.key -out rogue.crt \\
+        -subj /CN=tls -days 2
+      """
+
+    init() async throws {
+      directory = FileManager.default.temporaryDirectory.appendingPathComponent("authlib-\(UUID())")
+      try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+      let made = try await ChildProcess.run("sh", ["-ec", "cd \"$0\"\n\(Self.preparations)", directory.path])
+      if made.status != 0 { throw ChildProcess.Failure(description: made.errors) }
+      let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+        .appendingPathComponent("Servers/authlib_server.py")
+      child = try ChildProcess("/usr/bin/python3", [script.path, directory.path])
+      let line = try await child.wait(for: "line that says where it is", timeout: .seconds(60)) { child in
+        child.output.contains("\n") ? child.output : nil
+      }
+      let addresses = try JSONDecoder().decode([String: String].self, from: Data(line.utf8))
+      issuer = try #require(addresses["issuer"])
+      mutual = try #require(addresses["mutual"])
+    }
+
+    func path(_ name: String) -> String { directory.appendingPathComponent(name).path }
+    func key(_ name: String, _ algorithm: AssertionKey.Algorithm? = nil) throws -> AssertionKey {
+      try AssertionKey(pem: Secret(file: path(name)), algorithm: algorithm, keyID: "any")
+    }
+    func identity(_ name: String) -> HTTPClient.Identity {
+      HTTPClient.Identity(certificateFile: path("\(name).crt"), keyFile: path("\(name).key"))
+    }
+  }
+
+  private let server: AuthlibServer
+
+  init() async throws {
+    ThisProcess.ignoreBrokenPipes()
+    server = try await AuthlibServer.shared.value
+  }
+
+  private func source(
+    _ clientID: String, _ authentication: ClientAuthentication, _ dialect: Dialect = .standard,
+    fixed: Endpoints? = nil, checksAudience: Bool = true
+  ) throws -> TokenSource {
+    let client = try OAuthClient(
+      name: "test", clientID: clientID, authentication: authentication,
+      location: fixed.map { .fixed($0) } ?? .discovered(issuer: server.issuer), dialect: dialect,
+      checksAudience: checksAudience)
+    return TokenSource(client: client, http: try HTTPClient(trust: .file(server.path("ca.crt"))))
+  }
+
+  private func mint(
+    _ source: TokenSource, audience: String = "https://api.example.com/", scope: String? = nil,
+    verify: Verification = .jwt, as brought: BroughtCredentials? = nil
+  ) async -> Result<MintedToken, TokenError> {
+    do throws(TokenError) {
+      let grant = Grant(audience: audience, scope: scope)
+      return .success(
+        try await source.mint(grant, verify: verify, as: brought, deadline: .now.advanced(by: .seconds(30))))
+    } catch {
+      return .failure(error)
+    }
+  }
+
+  private func code(_ result: Result<MintedToken, TokenError>) -> TokenError.Code? {
+    if case .failure(let error) = result { error.code } else { nil }
+  }
+
+  private func secrets(_ texts: String...) -> ClientSecrets { ClientSecrets(texts.map { Secret($0.utf8) }) }
+  private var odd: String { "p+&%= \u{E9}:~/\"" }
+
+  @Test("Every way to authenticate brings a token that its own keys verify, again and again")
+  func methods() async throws {
+    let ways: [(String, ClientAuthentication)] = [
+      ("poster", .secretPost(secrets(odd))), ("basic", .secretBasic(secrets("s3cr3t-._~"))),
+      ("rsa", .privateKeyJWT(try server.key("rsa.key"))), ("rsa", .privateKeyJWT(try server.key("rsa.key", .ps256))),
+      ("ec", .privateKeyJWT(try server.key("ec.key"))), ("tls", .tlsClient(server.identity("tls"))),
+    ]
+    for (clientID, authentication) in ways {
+      let source = try source(clientID, authentication)
+      for _ in 0..<3 {
+        let token = try await mint(source, scope: "read").get()
+        #expect(token.keyID == "authlib-1" && token.scope == "read", "\(clientID)")
+        let life = token.mintedAt.duration(to: token.expiresAt)
+        #expect(life > .seconds(3590) && life <= .seconds(3600))
+      }
+    }
+  }
+
+  @Test("Whatever is wrong with credentials, it is the broker's, and said so")
+  func wrongCredentials() async throws {
+    let ways: [(String, ClientAuthentication)] = [
+      ("poster", .secretPost(secrets("wrong"))), ("poster", .secretBasic(secrets(odd))),
+      ("basic", .secretBasic(secrets("wrong"))), ("basic", .secretPost(secrets("s3cr3t-._~"))),
+      ("nobody", .secretPost(secrets("x"))), ("rsa", .privateKeyJWT(try server.key("other-rsa.key"))),
+      ("ec", .privateKeyJWT(try server.key("other-ec.key"))),
+      ("rsa", .privateKeyJWT(try server.key("rsa.key"), audience: "https://elsewhere/")),
+      ("nobody", .privateKeyJWT(try server.key("rsa.key"))), ("tls", .tlsClient(server.identity("other"))),
+      ("tls", .tlsClient(HTTPClient.Identity(certificateFile: "/nonexistent", keyFile: "/nonexistent"))),
+    ]
+    for (clientID, authentication) in ways {
+      let result = await mint(try source(clientID, authentication))
+      #expect(code(result) == .brokerMisconfigured, "\(clientID): \(result)")
+    }
+  }
+
+  @Test("A certificate of another authority does not get as far as asking")
+  func rogueCertificate() async throws {
+    let result = await mint(try source("tls", .tlsClient(server.identity("rogue"))))
+    #expect([.upstreamUnavailable, .brokerMisconfigured].contains(code(result)), "\(result)")
+  }
+
+  @Test("A new secret that is not accepted yet gives way to the old one, by header and by body")
+  func rotation() async throws {
+    _ = try await mint(try source("basic", .secretBasic(secrets("next", "s3cr3t-._~")))).get()
+    _ = try await mint(try source("poster", .secretPost(secrets("next", odd)))).get()
+  }
+
+  @Test("Credentials that a caller brings are its own")
+  func brought() async throws {
+    let source = try source("poster", .secretPost(secrets("wrong")))
+    for (credentials, expected) in [
+      (BroughtCredentials(clientID: "basic", secret: Secret("s3cr3t-._~".utf8), method: .basic), nil),
+      (BroughtCredentials(clientID: "poster", secret: Secret(odd.utf8)), nil),
+      (BroughtCredentials(clientID: "basic", secret: Secret("wrong".utf8), method: .basic), .invalidCaller),
+      (BroughtCredentials(clientID: "poster", secret: Secret("wrong".utf8)), .invalidCaller),
+    ] as [(BroughtCredentials, TokenError.Code?)] {
+      #expect(code(await mint(source, as: credentials)) == expected)
+    }
+    let certified = try self.source("tls", .tlsClient(server.identity("tls")))
+    let token = await mint(certified, as: BroughtCredentials(clientID: "tls", secret: Secret("x".utf8)))
+    #expect(code(token) != nil, "the client's certificate does not vouch for a caller")
+  }
+
+  @Test("The server's refusals are told apart")
+  func refusals() async throws {
+    let basic = ClientAuthentication.secretBasic(secrets("s3cr3t-._~"))
+    #expect(code(await mint(try source("basic", basic), audience: "https://unknown/")) == .unknownAudience)
+    #expect(code(await mint(try source("basic", basic), scope: "admin")) == .audienceNotGranted)
+    let ungranted = try source("ungranted", .secretBasic(secrets("s3cr3t")))
+    #expect(code(await mint(ungranted)) == .audienceNotGranted)
+    let nowhere = try Endpoints(tokenURL: server.issuer + "/nowhere")
+    #expect(
+      code(await mint(try source("basic", basic, fixed: nowhere), verify: .opaque)) == .invalidUpstreamResponse)
+  }
+
+  @Test("The audience goes by its own parameter, the scope by a template, and a token without aud is taken if told so")
+  func dialects() async throws {
+    let basic = ClientAuthentication.secretBasic(secrets("s3cr3t-._~"))
+    let resource = try Dialect(audienceParameter: .resource, scopeTemplate: "read write")
+    #expect(try await mint(try source("basic", basic, resource)).get().scope == "read write")
+    let bare = try Dialect(audienceParameter: .resource, extraParameters: [("token_format", "without_aud")])
+    #expect(code(await mint(try source("basic", basic, bare))) == .tokenValidationFailed)
+    #expect(try await mint(try source("basic", basic, bare, checksAudience: false)).get().keyID == "authlib-1")
+    let none = try Dialect(audienceParameter: .none)
+    #expect(code(await mint(try source("basic", basic, none))) == .unknownAudience)
+  }
+
+  @Test("An opaque token is had without an issuer, and where that is wanted alone")
+  func opaque() async throws {
+    let basic = ClientAuthentication.secretBasic(secrets("s3cr3t-._~"))
+    let dialect = try Dialect(extraParameters: [("token_format", "opaque")])
+    let fixed = try source("basic", basic, dialect, fixed: Endpoints(tokenURL: server.issuer + "/token"))
+    let token = try await mint(fixed, verify: .opaque).get()
+    #expect(token.keyID == nil && token.mintedAt.duration(to: token.expiresAt) == .seconds(3600))
+    #expect(code(await mint(fixed)) == .brokerMisconfigured)
+    #expect(code(await mint(try source("basic", basic, dialect))) == .tokenValidationFailed)
+  }
+
+  @Test("What this server's tokens say of their bearer is believed as a caller's proof")
+  func callers() async throws {
+    let token = try await mint(try source("basic", .secretBasic(secrets("s3cr3t-._~")))).get()
+    let keys = CallerTokenVerifier.Keys.remote(url: server.issuer + "/keys", http: try HTTPClient())
+    let deadline = Instant.now.advanced(by: .seconds(10))
+    let verifier = try CallerTokenVerifier(issuer: server.issuer, audience: "https://api.example.com/", keys: keys)
+    #expect(try await verifier.verify(Array(token.accessToken.value.utf8), deadline: deadline).subject == "basic")
+    let other = try CallerTokenVerifier(issuer: server.issuer, audience: "https://ledger.example.com", keys: keys)
+    await #expect(throws: CallerTokenError.refused(reason: "it is not for the audience")) {
+      try await other.verify(Array(token.accessToken.value.utf8), deadline: deadline)
+    }
+  }
+}

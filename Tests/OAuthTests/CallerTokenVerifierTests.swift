@@ -1,0 +1,283 @@
+import Clocks
+import Crypto
+import Foundation
+import Sockets
+import Synchronization
+import Testing
+
+@testable import OAuth
+
+/// Tokens made by hand with swift-crypto, as a Kubernetes cluster would make them.
+@Suite(.timeLimit(.minutes(1))) struct CallerTokenVerifierTests {
+  private static let issuer = "https://kubernetes.default.svc.cluster.local"
+  private static let audience = "token-broker"
+  private static let subject = "system:serviceaccount:jobs:batch"
+  private let key = P256.Signing.PrivateKey()
+
+  init() { ThisProcess.ignoreBrokenPipes() }
+
+  private static func encode(_ bytes: some DataProtocol) -> String {
+    Data(bytes).base64EncodedString().replacingOccurrences(of: "+", with: "-")
+      .replacingOccurrences(of: "/", with: "_").replacingOccurrences(of: "=", with: "")
+  }
+
+  private func keySet(_ kid: String = "k1") -> String {
+    let raw = key.publicKey.rawRepresentation
+    return #"{"keys":[{"kty":"EC","crv":"P-256","use":"sig","alg":"ES256","kid":"\#(kid)","#
+      + #""x":"\#(Self.encode(raw.prefix(32)))","y":"\#(Self.encode(raw.suffix(32)))"}]}"#
+  }
+
+  /// `changes` replaces claims by other JSON, or removes those that are nil.
+  private func token(
+    _ changes: [String: String?] = [:], header: String = #"{"alg":"ES256","kid":"k1"}"#
+  ) throws -> [UInt8] {
+    let now = Int(Date().timeIntervalSince1970)
+    let claims = [
+      "iss": #""\#(Self.issuer)""#, "aud": #"["\#(Self.audience)"]"#, "sub": #""\#(Self.subject)""#,
+      "exp": "\(now + 600)", "iat": "\(now)", "nbf": "\(now)", "kubernetes.io": #"{"namespace":"jobs"}"#,
+    ].merging(changes) { $1 }
+    let members = claims.compactMap { name, value in value.map { #""\#(name)":\#($0)"# } }
+    let payload = Data("{\(members.joined(separator: ","))}".utf8)
+    let input = "\(Self.encode(Data(header.utf8))).\(Self.encode(payload))"
+    let signature = try key.signature(for: Data(input.utf8)).rawRepresentation
+    return Array("\(input).\(Self.encode(signature))".utf8)
+  }
+
+  private var deadline: Instant { .now.advanced(by: .seconds(10)) }
+
+  private func local() throws -> CallerTokenVerifier {
+    try CallerTokenVerifier(issuer: Self.issuer, audience: Self.audience, keys: .document(Array(keySet().utf8)))
+  }
+
+  private func reason(_ verifier: CallerTokenVerifier, _ token: [UInt8]) async -> String {
+    do throws(CallerTokenError) {
+      return "accepted: \(try await verifier.verify(token, deadline: deadline).subject)"
+    } catch {
+      switch error {
+      case .refused(let reason): return "refused: \(reason)"
+      case .unavailable(let reason, _): return "unavailable: \(reason)"
+      }
+    }
+  }
+
+  @Test("A good token says who its bearer is, and until when")
+  func good() async throws {
+    let before = Instant.now
+    let caller = try await local().verify(try token(), deadline: deadline)
+    #expect(caller.subject == Self.subject)
+    let life = before.duration(to: caller.expiresAt)
+    #expect(life > .seconds(590) && life < .seconds(610))
+  }
+
+  @Test(
+    "A token is refused for any claim that does not fit",
+    arguments: [
+      ("iss", #""https://kubernetes.default.svc""#, "issuer"), ("iss", nil, "claims"),
+      ("aud", #"["other"]"#, "audience"), ("aud", nil, "audience"), ("aud", #""token-broker ""#, "audience"),
+      ("aud", "[]", "audience"), ("sub", nil, "subject"), ("sub", #""""#, "subject"), ("sub", "7", "subject"),
+      ("exp", "1", "expired"), ("exp", nil, "claims"), ("iat", "4000000000", "future"),
+      ("nbf", "4000000000", "not valid yet"), ("cnf", #"{"jkt":"x"}"#, "cnf"),
+    ] as [(String, String?, String)])
+  func claims(_ name: String, _ value: String?, _ expected: String) async throws {
+    let reason = await reason(try local(), try token([name: value]))
+    #expect(reason.hasPrefix("refused") && reason.contains(expected), "\(reason)")
+  }
+
+  @Test("exp gets no leeway, iat and nbf get a minute")
+  func leeway() async throws {
+    let now = Int(Date().timeIntervalSince1970)
+    for (changes, isAccepted) in [
+      (["exp": "\(now)"], false), (["exp": "\(now - 30)"], false),
+      (["iat": "\(now + 50)", "nbf": "\(now + 50)"], true),
+      (["iat": "\(now + 90)"], false), (["nbf": "\(now + 90)"], false),
+    ] as [([String: String?], Bool)] {
+      let reason = await reason(try local(), try token(changes))
+      #expect(reason.hasPrefix("accepted") == isAccepted, "\(changes): \(reason)")
+    }
+  }
+
+  @Test(
+    "A token is refused for a header that promises less than a signature by a known key",
+    arguments: [
+      (#"{"alg":"none","kid":"k1"}"#, "'none'"), (#"{"alg":"HS256","kid":"k1"}"#, "'HS256'"),
+      (#"{"alg":"ES256","kid":"k2"}"#, "publish"), (#"{"alg":"RS256","kid":"k1"}"#, "publish"),
+      (#"{"alg":"ES384","kid":"k1"}"#, "publish"), (#"{"alg":"ES256","kid":"k1","crit":["x"]}"#, "crit"),
+      (#"{"alg":"ES256","alg":"none","kid":"k1"}"#, "header"), ("[]", "header"),
+    ])
+  func headers(_ header: String, _ expected: String) async throws {
+    let reason = await reason(try local(), try token(header: header))
+    #expect(reason.hasPrefix("refused") && reason.contains(expected), "\(reason)")
+  }
+
+  @Test("What is no token is refused, and one that was changed or signed by another key")
+  func damaged() async throws {
+    let verifier = try local()
+    let good = try token()
+    var flipped = good
+    flipped[good.count - 10] ^= 1
+    let foreign = try CallerTokenVerifierTests().token()
+    let unsigned = Array(String(decoding: good, as: UTF8.self).prefix { $0 != "." }.utf8) + Array(".e30.".utf8)
+    let bad: [[UInt8]] = [
+      [], [0], Array("a.b".utf8), Array("a.b.c.d.e".utf8), [0xFF, 0xFE], flipped, foreign, unsigned, good + [0x0A],
+      Array(repeating: 0x61, count: 20000), Array(good.dropLast(2)),
+    ]
+    for token in bad { #expect(await reason(verifier, token).hasPrefix("refused")) }
+    #expect(await reason(verifier, good) == "accepted: \(Self.subject)")
+  }
+
+  @Test(
+    "A document without a key to verify with is no document",
+    arguments: ["", "{}", "[]", #"{"keys":[]}"#, #"{"keys":[{"kty":"oct","k":"AAAA"}]}"#])
+  func documents(_ json: String) {
+    let error = #expect(throws: InvalidSetting.self) {
+      try CallerTokenVerifier(issuer: Self.issuer, audience: Self.audience, keys: .document(Array(json.utf8)))
+    }
+    #expect(error?.setting == "jwksFile")
+  }
+
+  @Test("Keys come over TLS, or from this machine")
+  func url() throws {
+    let http = try HTTPClient()
+    let error = #expect(throws: InvalidSetting.self) {
+      try CallerTokenVerifier(
+        issuer: Self.issuer, audience: Self.audience, keys: .remote(url: "http://a.example.com/", http: http))
+    }
+    #expect(error?.setting == "jwksURL")
+  }
+
+  // MARK: Keys from a server
+
+  /// A server of one document, which counts and may be told to fail.
+  private final class KeyServer: Sendable {
+    let answer: Mutex<(status: String, body: String)>
+
+    init(_ body: String) { answer = Mutex(("200 OK", body)) }
+
+    func play(_ connection: RawPeer.Connection) {
+      while connection.request() != nil {
+        let answer = answer.withLock { $0 }
+        connection.answer(answer.status, body: answer.body)
+      }
+    }
+  }
+
+  private func withServer(
+    file: String? = nil, _ body: (RawPeer, KeyServer, CallerTokenVerifier) async throws -> Void
+  ) async throws {
+    let server = KeyServer(keySet())
+    try await withPeer {
+      server.play($0)
+    } _: { peer in
+      let verifier = try CallerTokenVerifier(
+        issuer: Self.issuer, audience: Self.audience,
+        keys: .remote(url: peer.url + "/openid/v1/jwks", bearerTokenFile: file, http: try HTTPClient()))
+      try await body(peer, server, verifier)
+    }
+  }
+
+  @Test("Keys are asked for once, in a way that Kubernetes answers")
+  func remote() async throws {
+    try await withServer { peer, _, verifier in
+      for _ in 0..<10 {
+        let reason = await reason(verifier, try token())
+        #expect(reason == "accepted: \(Self.subject)")
+      }
+      #expect(peer.requests.count == 1)
+      #expect(peer.requests.first?.contains("Accept: application/jwk-set+json, application/json\r\n") == true)
+      #expect(peer.requests.first?.contains("Authorization") == false)
+    }
+  }
+
+  @Test("A flood of unknown keys costs one request, is refused at once, and keeps nobody out whose key is known")
+  func flood() async throws {
+    try await withServer { peer, _, verifier in
+      let start = Instant.now
+      // The first wave arrives while the keys are being read, the second after that.
+      for wave in 0..<2 {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+          for index in 0..<100 {
+            let stranger = try token(header: #"{"alg":"ES256","kid":"unknown \#(wave) \#(index)"}"#)
+            group.addTask {
+              let reason = await reason(verifier, stranger)
+              #expect(reason.hasPrefix("refused") && reason.contains("publish"), "\(reason)")
+            }
+          }
+          try await group.waitForAll()
+        }
+      }
+      let known = await reason(verifier, try token())
+      #expect(known == "accepted: \(Self.subject)")
+      #expect(peer.requests.count == 1)
+      #expect(start.duration(to: .now) < KeySetCache<KeySet>.cooldown / 2)
+    }
+  }
+
+  @Test("While the keys cannot be had that is said, with when to ask again, and the server is not pressed")
+  func unavailable() async throws {
+    try await withServer { peer, server, verifier in
+      server.answer.withLock { $0.status = "403 Forbidden" }
+      for _ in 0..<50 {
+        let error = await #expect(throws: CallerTokenError.self) {
+          try await verifier.verify(try token(), deadline: deadline)
+        }
+        guard case .unavailable(let reason, let wait) = error else {
+          Issue.record("\(String(describing: error))")
+          return
+        }
+        #expect(reason.contains("403") && wait <= .seconds(30))
+      }
+      #expect(peer.requests.count < 10)
+    }
+  }
+
+  @Test("A caller whose deadline passes is not kept")
+  func slow() async throws {
+    try await withPeer {
+      $0.waitForEnd()
+    } _: { peer in
+      let verifier = try CallerTokenVerifier(
+        issuer: Self.issuer, audience: Self.audience, keys: .remote(url: peer.url, http: try HTTPClient()))
+      let start = Instant.now
+      let token = try token()
+      await #expect(throws: CallerTokenError.self) {
+        try await verifier.verify(token, deadline: .now.advanced(by: .milliseconds(100)))
+      }
+      #expect(start.duration(to: .now) < .seconds(4))
+    }
+  }
+
+  @Test("The bearer token is read for each request, and its absence is told")
+  func bearer() async throws {
+    let path = FileManager.default.temporaryDirectory.appendingPathComponent("token-\(UUID())").path
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    try await withServer(file: path) { peer, server, verifier in
+      let missing = await reason(verifier, try token())
+      #expect(missing.hasSuffix("No such file or directory"))
+      #expect(peer.requests.isEmpty)
+      server.answer.withLock { $0.status = "401 Unauthorized" }
+      for text in ["first", "second\n"] {
+        try text.write(toFile: path, atomically: true, encoding: .utf8)
+        let requests = peer.requests.count
+        // Until its back-off is over the verifier does not ask; it says how long that is.
+        while peer.requests.count == requests {
+          guard case .unavailable(_, let wait) = await failure(of: verifier, try token()) else { break }
+          if peer.requests.count == requests { try await Task.sleep(for: wait) }
+        }
+      }
+      #expect(
+        peer.requests.compactMap { $0.firstMatch(of: /Authorization: (.*)\r\n/)?.1 } == [
+          "Bearer first", "Bearer second",
+        ])
+      server.answer.withLock { $0.status = "200 OK" }
+    }
+  }
+
+  private func failure(of verifier: CallerTokenVerifier, _ token: [UInt8]) async -> CallerTokenError? {
+    do throws(CallerTokenError) {
+      _ = try await verifier.verify(token, deadline: deadline)
+      return nil
+    } catch {
+      return error
+    }
+  }
+}
