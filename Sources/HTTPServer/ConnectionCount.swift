@@ -19,8 +19,6 @@ final class ConnectionCount: Sendable {
     reserveLimit = limits.reserve
   }
 
-  var current: Int { regular.load(ordering: .relaxed) + reserve.load(ordering: .relaxed) }
-
   /// Counts a new connection; nil when there is no room at all.
   func admit() -> Admission? {
     if Self.take(regular, limit) { return .regular }

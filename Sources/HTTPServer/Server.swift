@@ -107,9 +107,6 @@ package final class Server: Sendable {
     }
   }
 
-  /// How many connections are open.
-  package var connections: Int { counts.reduce(0) { $0 + $1.current } }
-
   /// Stops listening and lets `run` return once the requests in flight are answered, at the latest after `timeout`.
   package func drain(timeout: Duration) {
     for mailbox in mailboxes { mailbox.post(.drain) }

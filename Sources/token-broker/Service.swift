@@ -51,19 +51,21 @@ struct Service {
       mint: { key, brought, deadline throws(TokenError) in
         try await upstreams.mint(key, with: brought, deadline: deadline)
       })
-    let reloader = Reloader(origin, log: log) { configuration in
+    let reloader = Reloader(origin, log: log) { [server, mainCount] configuration in
       let clients = try upstreams.replace(with: configuration, for: broker)
       let routing = Routing(configuration, clients)
       await broker.configure(
         rules: configuration.cache, requestTimeout: configuration.limits.requestTimeout,
         prefetched: Set(clients.audiences.prefetchedKeys), forgetting: clients.retired
       ) { tellAll(.routing(routing)) }
+      if let tls = configuration.tls { for index in 0..<mainCount { server.replaceTLS(index, with: tls) } }
       return routing
     }
     let services = Router.Services(
       broker: broker, health: health, firstAdminBinding: mainCount, log: log,
       audit: AuditLog(configuration.logging),
-      metrics: Metrics(loops: configuration.workers, clients: clients, broker: broker) { [server] in server.connections
+      metrics: Metrics(loops: configuration.workers, clients: clients, broker: broker) { [server] in
+        server.addresses.indices.map { server.connections($0) }.reduce((0, 0)) { ($0.0 + $1.http1, $0.1 + $1.http2) }
       },
       passThrough: PassThrough(), tellAll: tellAll)
 
@@ -138,7 +140,8 @@ private struct Listeners {
     let (admin, main) = (inherited.filter { $0.name == "admin" }, inherited.filter { $0.name != "admin" })
     self.main =
       main.isEmpty
-      ? configuration.listen.map { Server.Binding($0) } : main.map { Server.Binding(inherited: $0.listener) }
+      ? configuration.listen.map { Server.Binding($0.address, tls: $0.isTLS ? configuration.tls : nil) }
+      : main.map { Server.Binding(inherited: $0.listener) }
     self.admin =
       admin.isEmpty
       ? configuration.adminListen.map { [Server.Binding($0)] } ?? []

@@ -53,7 +53,10 @@ extension IntegrationTests {
             "BROKER_LOG_FORMAT", "BROKER_STORE",
           ]
         ),
-        (sound.merging(["BROKER_LISTEN": "unix:@x,https://0.0.0.0:1"]) { $1 }, ["BROKER_LISTEN", "BROKER_LISTEN"]),
+        (
+          sound.merging(["BROKER_LISTEN": "unix:@x,https://127.0.0.1:1"]) { $1 },
+          ["BROKER_LISTEN", "tls.certificateFile", "tls.keyFile"]
+        ),
       ] as [([String: String], [String])])
     func configurationErrors(_ environment: [String: String], _ keys: [String]) async throws {
       for command in ["serve", "check"] {

@@ -61,7 +61,10 @@ extension IntegrationTests {
       ),
       (
         sound, #"listen: https://127.0.0.1:8443"#,
-        [#"listen (2:9): 'https://127.0.0.1:8443': TLS listeners are not supported yet"#]
+        [
+          #"tls.certificateFile (environment): required for listeners with https://: a file in PEM"#,
+          #"tls.keyFile (environment): required for listeners with https://: a file in PEM"#,
+        ]
       ),
       (
         sound, #"admin: {listen: nowhere}"#,
@@ -148,7 +151,10 @@ extension IntegrationTests {
       ),
       (
         sound, #"tls: {certificateFile: /x}"#,
-        [#"tls (2:6): TLS listeners are not supported yet"#]
+        [
+          #"tls.keyFile (2:6): required for listeners with https://: a file in PEM"#,
+          #"tls.certificateFile (2:24): /x: No such file or directory"#,
+        ]
       ),
       (
         sound, #"audiences: []"#,
@@ -306,6 +312,18 @@ extension IntegrationTests {
         nil,
         #"clients: {a: {domain: a.auth0.com, clientId: x, clientSecret: t0p-s3cr3t}, b: {domain: b.auth0.com, clientId: y, clientSecret: t0p-s3cr3t}}"#,
         [#"audiences (1:1): required with several clients and none called default: a list that gives each its client"#]
+      ),
+      (
+        sound, #"listen: https://127.0.0.1:8443\#ntls: {certificateFile: /dev/null, keyFile: /no/such/file}"#,
+        [#"tls.certificateFile (3:24): /dev/null: it holds no PEM certificate"#]
+      ),
+      (
+        sound, #"tls: {requireClientCertificate: true}"#,
+        [
+          #"tls.certificateFile (2:6): required for listeners with https://: a file in PEM"#,
+          #"tls.keyFile (2:6): required for listeners with https://: a file in PEM"#,
+          #"tls.requireClientCertificate (2:33): without clientCAFile no certificate can be checked"#,
+        ]
       ),
       (
         nil, #"auth0: {domain: acme.eu.auth0.com, clientId: id, clientSecret:t0p-s3cr3t}"#,

@@ -60,7 +60,7 @@ extension IntegrationTests {
           samples["token_broker_upstream_requests_total{client=\"default\",outcome=\"\(outcome)\"}"]
         }
         #expect(upstream("ok") == 1 && upstream("unknown_audience") == 1)
-        #expect((samples["token_broker_http_connections{protocol=\"http\"}"] ?? 0) >= 10)
+        #expect((samples["token_broker_http_connections{protocol=\"http1\"}"] ?? 0) >= 10)
         let expiry = samples[
           "token_broker_token_expiry_timestamp_seconds{client=\"default\",audience=\"https://api.example.com/\"}"]
         #expect(abs((expiry ?? 0) - Date().timeIntervalSince1970 - 86400) < 60)

@@ -12,9 +12,11 @@ struct Configuration: Sendable {
   /// nil: whoever can connect is served.
   var callers: CallerSettings?
   var guards = RequestGuards()
-  var listen: [SocketAddress] = []
+  var listen: [ListenAddress] = []
   /// nil: no admin listener.
   var adminListen: SocketAddress?
+  /// For listeners with TLS; nil: there are none.
+  var tls: TLSContext?
   var workers = 1
   var limits = Limits()
   var logging = LogSettings()
@@ -24,6 +26,12 @@ struct Configuration: Sendable {
   var shutdownTimeout = Duration.seconds(10)
   /// All of it as it is in force, for people.
   var effective: [EffectiveSetting] = []
+}
+
+/// An address of the main listener.
+struct ListenAddress: Sendable {
+  let address: SocketAddress
+  let isTLS: Bool
 }
 
 struct UpstreamSettings: Sendable {

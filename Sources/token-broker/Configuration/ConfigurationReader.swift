@@ -67,7 +67,8 @@ extension Configuration {
   // MARK: The server
 
   private mutating func readServer(_ root: Section, isTerminal: Bool) {
-    listen = root.values("listen", environment: "BROKER_LISTEN", .address, standard: "127.0.0.1:8080") ?? []
+    listen = root.values("listen", environment: "BROKER_LISTEN", .listenAddress, standard: "127.0.0.1:8080") ?? []
+    readTLS(root)
     root.section("admin") { admin in
       let standard = "127.0.0.1:8081"
       adminListen =
@@ -99,6 +100,31 @@ extension Configuration {
       let range = Duration.zero...(.seconds(3600))
       shutdownDelay = section.value("delay", .duration(range), default: shutdownDelay)
       shutdownTimeout = section.value("timeout", .duration(range), default: shutdownTimeout)
+    }
+  }
+
+  private mutating func readTLS(_ root: Section) {
+    let isWanted = listen.contains(where: \.isTLS)
+    root.section("tls") { section in
+      let certificate = section.value("certificateFile", .certificates)
+      let key = section.value("keyFile", .path)
+      let authorities = section.value("clientCAFile", .certificates)
+      let isRequired = section.value("requireClientCertificate", .flag, default: false)
+      guard isWanted || section.mark != nil else { return }
+      for name in ["certificateFile", "keyFile"] where !section.has(name) {
+        section.fail(name, "required for listeners with https://: a file in PEM")
+      }
+      if isRequired, authorities == nil {
+        section.fail("requireClientCertificate", "without clientCAFile no certificate can be checked")
+      }
+      guard let certificate, let key else { return }
+      do throws(TLSError) {
+        let clients = authorities.map { isRequired ? TLSContext.Clients.required(.file($0)) : .optional(.file($0)) }
+        tls = try TLSContext(
+          certificate: .file(certificate), key: .file(key), clients: clients ?? .anonymous, offersHTTP2: true)
+      } catch {
+        section.fail("certificateFile", "\(error)")
+      }
     }
   }
 
@@ -198,6 +224,5 @@ extension Configuration {
         store.fail("keyFile", environment: "BROKER_STORE_KEY_FILE", "the store memory: needs no key")
       }
     }
-    if root.has("tls") { root.fail("tls", "TLS listeners are not supported yet") }
   }
 }

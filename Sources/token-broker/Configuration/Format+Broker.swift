@@ -5,11 +5,26 @@ import TokenBroker
 extension Format where Value == SocketAddress {
   static var address: Format {
     Format { text throws(Unexpected) in
-      if text.starts(with: "https://") { throw Unexpected("'\(text)': TLS listeners are not supported yet") }
       do throws(AddressError) {
         return try SocketAddress(parsing: text)
       } catch {
         throw Unexpected("\(error)")
+      }
+    }
+  }
+}
+
+extension Format where Value == ListenAddress {
+  /// With `https://` before it, or without.
+  static var listenAddress: Format {
+    Format(show: { "\($0.isTLS ? "https://" : "")\($0.address)" }) { text throws(Unexpected) in
+      let isTLS = text.starts(with: "https://")
+      do throws(Format<SocketAddress>.Unexpected) {
+        let address = try Format<SocketAddress>.address.read(
+          String(isTLS ? text.dropFirst("https://".count) : text[...]))
+        return ListenAddress(address: address, isTLS: isTLS)
+      } catch {
+        throw Unexpected(error.expectation)
       }
     }
   }

@@ -46,13 +46,11 @@ struct Authenticator {
 
   /// By what the request says, else by whose process the connection is.
   func identify(
-    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ peer: PeerCredentials?, now: Instant
+    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ connection: ResponseWriter, now: Instant
   ) -> Verdict {
     guard let callers else { return .anyone }
     guard let field = head.value(of: "authorization", in: bytes) else {
-      if let peer, let caller = callers.directory.caller(user: peer.user, groups: peer.groups) {
-        return .caller(caller)
-      }
+      if let caller = callers.directory.caller(connection) { return .caller(caller) }
       return .refused(Self.problem("callers must prove who they are", "Bearer realm=\"token-broker\""))
     }
     if head.isRepeated("authorization", in: bytes) {
@@ -73,11 +71,11 @@ struct Authenticator {
   /// For an OAuth client: its id is a caller's name, its secret the caller's key. Without a secret, as anybody else.
   func identify(
     _ credentials: OAuthTokenRequest.Credentials?, _ head: borrowing RequestHead, _ bytes: Span<UInt8>,
-    _ peer: PeerCredentials?, now: Instant
+    _ connection: ResponseWriter, now: Instant
   ) -> Verdict {
     if callers == nil, routing.passThrough == nil { return .anyone }
     guard let credentials, let secret = credentials.secret else {
-      let verdict = identify(head, bytes, peer, now: now)
+      let verdict = identify(head, bytes, connection, now: now)
       guard let id = credentials?.clientID else { return verdict }
       switch verdict {
       case .caller(let caller) where caller.name != id: return .refused(Self.otherName)
@@ -131,5 +129,20 @@ extension Span<UInt8> {
     var dots = 0
     for index in 0..<count where self[index] == UInt8(ascii: ".") { dots += 1 }
     return dots == 2
+  }
+}
+
+extension CallerDirectory {
+  /// By the names in its certificate, in their order, or by the user and groups of its Unix peer.
+  fileprivate func caller(_ connection: ResponseWriter) -> Caller? {
+    if let certificate = connection.certificate {
+      let names =
+        certificate.uris.map { CertificateName.uri($0) } + certificate.dnsNames.map { .dns($0.lowercased()) }
+        + [.subject(certificate.subject)]
+      for name in names {
+        if let caller = caller(.certificate(name)) { return caller }
+      }
+    }
+    return connection.peer.flatMap { caller(user: $0.user, groups: $0.groups) }
   }
 }

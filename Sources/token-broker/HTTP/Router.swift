@@ -145,7 +145,7 @@ final class Router: RequestHandler {
     _ audience: Range<Int>, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ answer: Answer
   ) {
     guard admits(head, bytes, answer) else { return }
-    let verdict = authenticator.identify(head, bytes, answer.response.peer, now: loop.now)
+    let verdict = authenticator.identify(head, bytes, answer.response, now: loop.now)
     if isPlain(head, bytes), servePlain(audience, bytes, verdict, .json, answer) { return }
     do throws(ProblemError) {
       let query = try TokenQuery(audience: audience, head, bytes)
@@ -162,7 +162,7 @@ final class Router: RequestHandler {
     _ audience: Range<Int>, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ answer: Answer
   ) {
     guard admits(head, bytes, answer, isForwarded: true) else { return }
-    let verdict = authenticator.identify(head, bytes, answer.response.peer, now: loop.now)
+    let verdict = authenticator.identify(head, bytes, answer.response, now: loop.now)
     if head.query == nil, servePlain(audience, bytes, verdict, .field, answer) { return }
     do throws(ProblemError) {
       give(try TokenQuery(audience: audience, head, bytes, isForwarded: true), .field, to: verdict, answer)
@@ -177,7 +177,7 @@ final class Router: RequestHandler {
       let request = try OAuthTokenRequest(
         contentType: head.text(of: "content-type", in: bytes),
         authorization: head.text(of: "authorization", in: bytes), body: bytes.array(at: head.body))
-      let verdict = authenticator.identify(request.credentials, head, bytes, answer.response.peer, now: loop.now)
+      let verdict = authenticator.identify(request.credentials, head, bytes, answer.response, now: loop.now)
       give(request.query, .json, to: verdict, answer)
     } catch {
       answer.send(error.problem)

@@ -10,12 +10,15 @@ final class Metrics: Sendable {
   let loops: [LoopMetrics]
   private let clients: ClientNumbers
   private let broker: Broker
-  private let connections: @Sendable () -> Int
+  private let connections: @Sendable () -> (http1: Int, http2: Int)
 
   /// Audiences that are told apart; a tenant has hundreds at the most, and labels cost whoever stores them.
   private static let maxTokens = 1000
 
-  init(loops count: Int, clients: ClientNumbers, broker: Broker, connections: @escaping @Sendable () -> Int) {
+  init(
+    loops count: Int, clients: ClientNumbers, broker: Broker,
+    connections: @escaping @Sendable () -> (http1: Int, http2: Int)
+  ) {
     loops = (0..<count).map { _ in LoopMetrics() }
     self.clients = clients
     self.broker = broker
@@ -50,8 +53,10 @@ final class Metrics: Sendable {
         }
         return ([("route", route.template)], Histogram(counts: counts, sum: all.reduce(0) { $0 + $1.seconds(route) }))
       })
+    let connections = connections()
     text.gauge(
-      "token_broker_http_connections", "Connections that are open.", [([("protocol", "http")], "\(connections())")])
+      "token_broker_http_connections", "Connections that are open.",
+      [([("protocol", "http1")], "\(connections.http1)"), ([("protocol", "http2")], "\(connections.http2)")])
   }
 
   private func writeBroker(_ figures: BrokerFigures, to text: inout MetricsText) {
