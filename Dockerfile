@@ -1,0 +1,62 @@
+# The broker in an image that holds it, the shared libraries it needs, the certificates of public authorities, and
+# nothing else: no shell, no package manager, no root. Build from the top of the repository:
+#
+#   docker build --tag token-broker .
+#   docker run --read-only --cap-drop ALL --publish 127.0.0.1:8080:8080 token-broker dev
+
+FROM swift:6.3-bookworm AS build
+
+COPY deploy/packages.txt /tmp/
+RUN apt-get update -qq \
+ && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+      $(awk '/^#/ { on = $2 == "build:" || $2 == "container:" } !/^#/ && on' /tmp/packages.txt) \
+ && rm -rf /var/lib/apt/lists/*
+
+WORKDIR /src
+# Before the sources, so that a change of those fetches nothing.
+COPY Package.swift ./
+RUN swift package resolve
+
+# Of Tests and Benchmarks only empty folders come along (.dockerignore): Package.swift names them.
+COPY . .
+RUN swift build -c release --static-swift-stdlib --product token-broker \
+ && install -D "$(swift build -c release --static-swift-stdlib --show-bin-path)/token-broker" /image/bin/token-broker \
+ && strip /image/bin/token-broker
+
+# The libraries by their names at run time, and the records of their packages, from which scanners know what is inside.
+RUN set -eu; \
+    mkdir -p /image/root/var/lib/dpkg/status.d /image/root/etc/ssl/certs; \
+    libraries="$(ldd /image/bin/token-broker | awk '$2 == "=>" { print $3 } $1 ~ /^\// { print $1 }')"; \
+    cp --dereference --parents $libraries /image/root; \
+    for library in $libraries; do dpkg-query --search "*/$(basename "$(readlink -f "$library")")"; done \
+      | cut -d: -f1 | { cat; echo ca-certificates; } | sort -u \
+      | while read -r package; do \
+          dpkg-query --status "$package" > "/image/root/var/lib/dpkg/status.d/$package"; \
+          cp --dereference --parents "/usr/share/doc/$package/copyright" /image/root || true; \
+        done; \
+    cp --dereference /etc/ssl/certs/ca-certificates.crt /image/root/etc/ssl/certs/; \
+    cp --parents /etc/os-release /image/root; \
+    echo 'hosts: files dns' > /image/root/etc/nsswitch.conf; \
+    echo 'nonroot:x:65532:65532::/:/' > /image/root/etc/passwd; \
+    echo 'nonroot:x:65532:' > /image/root/etc/group
+
+FROM scratch
+# The libraries apart from the broker: a new version of it is one small layer.
+COPY --from=build /image/root /
+COPY --from=build /image/bin /usr/local/bin
+ENV PATH=/usr/local/bin
+# In a container loopback is for nobody else. Set it to nothing where a file's `listen` is to hold. The admin listener stays
+# on loopback unless told otherwise.
+ENV BROKER_LISTEN=0.0.0.0:8080
+EXPOSE 8080
+USER 65532:65532
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 CMD ["token-broker", "health"]
+ENTRYPOINT ["token-broker"]
+
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="token-broker" \
+      org.opencontainers.image.description="Gives internal services Auth0 access tokens; the client secret stays here." \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"

@@ -1,0 +1,228 @@
+"""Asks a running broker for every answer that deploy/openapi.yaml describes, and checks each against it.
+
+openapi.py BINARY     runs it with the embedded development tenant, which misbehaves to order; needs PyYAML and jsonschema
+"""
+
+import base64
+import hashlib
+import http.client
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import urllib.parse
+import warnings
+
+import yaml
+
+warnings.simplefilter("ignore", DeprecationWarning)
+from jsonschema import Draft202012Validator, RefResolver  # noqa: E402
+
+SPEC = yaml.safe_load((pathlib.Path(__file__).parents[2] / "deploy/openapi.yaml").read_text())
+KEY = "tb_openapi"
+CONFIGURATION = """
+callers:
+  app:
+    bearerSHA256: [%s]
+    audiences: [https://api.example.com/]
+"""
+PLAIN = "log: {level: info}\n"
+# Rather than 30 seconds, for the tenant that never answers.
+IMPATIENT = "limits: {requestTimeout: 1s}\n"
+
+
+def resolve(node):
+    while "$ref" in node and len(node) == 1:
+        target = SPEC
+        for part in node["$ref"].removeprefix("#/").split("/"):
+            target = target[part.replace("~1", "/").replace("~0", "~")]
+        node = target
+    return node
+
+
+class Broker:
+    def __init__(self, binary, configuration):
+        self.file = tempfile.NamedTemporaryFile("w", suffix=".yaml")
+        self.file.write(configuration)
+        self.file.flush()
+        environment = {"BROKER_LISTEN": "127.0.0.1:0", "BROKER_ADMIN_LISTEN": "off"}
+        self.process = subprocess.Popen(
+            [binary, "dev", "--config", self.file.name], env=environment, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL, text=True)
+        for line in self.process.stdout:
+            if found := re.search(r"curl http://(127\.0\.0\.1):(\d+)/", line):
+                self.address = found[1], int(found[2])
+                return
+        raise SystemExit("the broker did not start")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        assert self.process.wait(10) == 0
+        self.file.close()
+
+    def send(self, method, path, fields, body):
+        connection = http.client.HTTPConnection(*self.address, timeout=20)
+        connection.request(method, path, body, fields)
+        response = connection.getresponse()
+        return response.status, response.headers, response.read()
+
+
+def conforms(operation, status, fields, body, method):
+    responses = SPEC["paths"][operation][method.lower()]["responses"]
+    described = resolve(responses.get(str(status)) or responses["default"])
+    for name, header in described.get("headers", {}).items():
+        header, value = resolve(header), fields.get(name)
+        assert value is not None or not header.get("required"), f"no {name}"
+        if value is not None:
+            schema = resolve(header["schema"])
+            validate(int(value) if schema.get("type") == "integer" else value, schema)
+    content = described.get("content")
+    if not content or method == "HEAD":
+        assert body == b"", body
+        return
+    kind = fields["Content-Type"].split(";")[0]
+    assert kind in content, f"{kind} is none of {list(content)}"
+    text = body.decode()
+    validate(text if kind == "text/plain" else json.loads(text), content[kind]["schema"])
+
+
+def validate(value, schema):
+    Draft202012Validator(schema, resolver=RefResolver("", SPEC)).validate(value)
+
+
+def audience(text):
+    return urllib.parse.quote(text, safe="")
+
+
+def fault(name):
+    return f"https://{name}.fault.example.com/"
+
+
+API = "https://api.example.com/"
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+JSON = {"Content-Type": "application/json"}
+BASIC = {"Authorization": "Basic " + base64.b64encode(f"app:{KEY}".encode()).decode()}
+BEARER = {"Authorization": f"Bearer {KEY}"}
+
+
+def lookups(template):
+    """What goes for both ways to look up a token: query, fields, status, error."""
+    methods = ["GET"] if template.startswith("/token") else ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+    cases = [
+        (API, "", {}, 200, None),
+        (API, "?scope=read%3Aa&min_ttl=60", {}, 200, None),
+        (API, "?min_ttl=soon", {}, 400, "invalid_request"),
+        (API, "?unknown=1", {}, 400, "invalid_request"),
+        (API, "?scope=%22", {}, 400, "invalid_scope"),
+        ("a\x01", "", {}, 400, "invalid_audience"),
+        (fault("not-authorized"), "", {}, 403, "audience_not_granted"),
+        (fault("service-not-found"), "", {}, 404, "unknown_audience"),
+        (fault("alg-none"), "", {}, 502, "token_validation_failed"),
+        (fault("html"), "", {}, 502, "invalid_upstream_response"),
+        (fault("rate-limited"), "", {}, 503, "upstream_rate_limited"),
+    ]
+    for name, query, fields, status, error in cases:
+        for method in methods + ["HEAD"]:
+            yield template, method, template.replace("{audience}", audience(name)) + query, fields, None, status, error
+
+
+def open_cases():
+    yield from lookups("/token/{audience}")
+    yield from lookups("/forward-auth/{audience}")
+    token = "/token/{audience}"
+    path = "/token/" + audience(API)
+    for accept in ("text/plain", "application/json", "*/*"):
+        yield token, "GET", path, {"Accept": accept}, None, 200, None
+    yield token, "GET", path, {"Accept": "text/html"}, None, 406, "invalid_request"
+    yield token, "GET", path, {"Cache-Control": "no-cache", "X-Rejected-Token": "0" * 64}, None, 200, None
+    yield token, "GET", path, {"Cache-Control": "no-cache", "X-Rejected-Token": "0"}, None, 400, "invalid_request"
+    yield token, "GET", path, {"Origin": "https://example.com"}, None, 403, "caller_not_allowed"
+    for body, status, error in [
+        ({"audience": API}, 200, None),
+        ({"resource": API, "audience": API, "scope": "read:a"}, 200, None),
+        ({}, 400, "invalid_request"),
+        ({"audience": API, "scope": '"'}, 400, "invalid_scope"),
+        ({"audience": API, "grant_type": "password"}, 400, "unsupported_grant_type"),
+        ({"audience": fault("service-not-found")}, 400, "invalid_target"),
+        ({"audience": fault("not-authorized")}, 400, "unauthorized_client"),
+        ({"audience": fault("alg-none")}, 502, "server_error"),
+        ({"audience": fault("rate-limited")}, 503, "temporarily_unavailable"),
+    ]:
+        body = {"grant_type": "client_credentials", **body}
+        yield "/oauth/token", "POST", "/oauth/token", FORM, urllib.parse.urlencode(body), status, error
+        yield "/oauth/token", "POST", "/oauth/token", JSON, json.dumps(body), status, error
+    for probe in ("/healthz", "/readyz"):
+        for method in ("GET", "HEAD"):
+            yield probe, method, probe, {}, None, 200, None
+
+
+def refused_cases():
+    """A broker whose credentials are refused is not ready, and asks for nothing more for a while."""
+    bad = fault("bad-credentials")
+    for template, method in (("/token/{audience}", "GET"), ("/forward-auth/{audience}", "PUT")):
+        yield template, method, template.replace("{audience}", audience(bad)), {}, None, 502, "broker_misconfigured"
+    for method in ("GET", "HEAD"):
+        yield "/readyz", method, "/readyz", {}, None, 503, None
+
+
+def closed_cases():
+    for template in ("/token/{audience}", "/forward-auth/{audience}"):
+        for method in SPEC["paths"][template]:
+            if method in ("parameters", "description"):
+                continue
+            path = template.replace("{audience}", audience(API))
+            yield template, method.upper(), path, {}, None, 401, "invalid_caller"
+            yield template, method.upper(), path, BEARER, None, 200, None
+            yield template, method.upper(), path + "x", BEARER, None, 403, "caller_not_allowed"
+    body = urllib.parse.urlencode({"grant_type": "client_credentials", "audience": API})
+    yield "/oauth/token", "POST", "/oauth/token", FORM, body, 401, "invalid_client"
+    yield "/oauth/token", "POST", "/oauth/token", {**FORM, **BASIC}, body, 200, None
+    yield "/oauth/token", "POST", "/oauth/token", {**FORM, **BASIC}, body + "x", 400, "unauthorized_client"
+
+
+def impatient_cases():
+    for template, query in (("/token/{audience}", ""), ("/forward-auth/{audience}", "?scope=read%3Aa")):
+        path = template.replace("{audience}", audience(fault("stall"))) + query
+        yield template, "GET", path, {}, None, 504, "upstream_timeout"
+    body = {"grant_type": "client_credentials", "audience": fault("stall"), "scope": "another"}
+    yield "/oauth/token", "POST", "/oauth/token", JSON, json.dumps(body), 504, "server_error"
+
+
+def main(binary):
+    shown, failures = set(), 0
+    closed = CONFIGURATION % hashlib.sha256(KEY.encode()).hexdigest()
+    for configuration, cases in (
+        (PLAIN, open_cases()), (PLAIN, refused_cases()), (closed, closed_cases()), (IMPATIENT, impatient_cases())
+    ):
+        with Broker(binary, configuration) as broker:
+            for operation, method, path, fields, body, status, error in cases:
+                answered, answer, content = broker.send(method, path, fields, body)
+                try:
+                    assert answered == status, f"{answered} instead of {status}: {content}"
+                    if error and method != "HEAD":
+                        assert json.loads(content)["error"] == error, f"no {error}: {content}"
+                    conforms(operation, status, answer, content, method)
+                    shown.add((operation, method.lower(), str(status)))
+                except Exception as problem:
+                    failures += 1
+                    print(f"{method} {path}: {str(problem)[:600]}")
+    # The other methods of /forward-auth share their answers with GET.
+    described = {
+        (path, method, status)
+        for path, item in SPEC["paths"].items() for method, operation in item.items() if isinstance(operation, dict)
+        for status in operation.get("responses", {}) if status != "default"
+        if not path.startswith("/forward-auth") or method == "get"
+    }
+    for path, method, status in sorted(described - shown):
+        failures += 1
+        print(f"described, but never seen: {method.upper()} {path}: {status}")
+    print(f"{len(shown)} kinds of answers seen, {len(described)} described, {failures} failures")
+    return 1 if failures else 0
+
+
+sys.exit(main(sys.argv[1]))

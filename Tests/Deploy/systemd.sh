@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# Runs the units of deploy/systemd under a real systemd, in a container of Debian made by debootstrap.
+#
+#   Tests/Deploy/systemd.sh BINARY [DIRECTORY]     needs root, debootstrap and systemd-container; a binary with the Swift
+#                                                  runtime inside; keeps the Debian in DIRECTORY
+#
+# Shows: the service starts as nobody's user, without capabilities and behind its filter of system calls; it gets its secret
+# and its sockets from systemd, mints a token, knows a caller by its user, and stops with 0; while it is stopped, the
+# sockets start it again.
+set -euo pipefail
+
+binary="$(readlink -f "$1")"
+repository="$(cd "$(dirname "$0")/../.." && pwd)"
+root="${2:-$(mktemp -d)}"
+
+[ -e "$root/usr/bin/curl" ] || debootstrap --variant=minbase \
+  --include=systemd,systemd-sysv,curl,ca-certificates,libcurl4,libnghttp2-14,libstdc++6,libyaml-0-2 bookworm "$root" \
+  > "$root.log"
+install -D "$binary" "$root/usr/local/bin/token-broker"
+units="$root/etc/systemd/system"
+install -D --mode=644 --target-directory="$units" "$repository"/deploy/systemd/*
+mkdir -p "$root/etc/token-broker" "$units/token-broker.service.d"
+cat > "$root/etc/token-broker/token-broker.yaml" <<'END'
+callers:
+  operator:
+    unixUser: ["0"]
+    audiences: [https://api.example.com/]
+END
+echo secret > "$root/etc/token-broker/auth0"
+chmod 600 "$root"/etc/token-broker/*
+# The embedded tenant, because the container reaches no other; all else is the unit's.
+sed 's/ serve / dev /; /^ExecStart=/!d; s/^/ExecStart=\n/' "$repository/deploy/systemd/token-broker.service" \
+  | sed '1i [Service]' > "$units/token-broker.service.d/tenant.conf"
+
+cat > "$root/try" <<'END'
+#!/bin/bash
+exec > /result 2>&1
+fail() { echo "failed: $*"; journalctl --boot --unit token-broker --no-pager --output cat; systemctl poweroff --no-block; exit; }
+get() { curl --silent --show-error --max-time 20 --path-as-is --output /tmp/answer --write-out '%{http_code}' "$@"; }
+property() { systemctl show --value --property "$1" token-broker.service; }
+
+[ "$(get http://127.0.0.1:8080/healthz)" = 200 ] || fail "main listener: $(cat /tmp/answer)"
+[ "$(get http://127.0.0.1:8081/readyz)" = 200 ] || fail "admin listener: $(cat /tmp/answer)"
+[ "$(get --unix-socket /run/token-broker/http.sock http://broker/token/https://api.example.com/)" = 200 ] \
+  || fail "Unix socket: $(cat /tmp/answer)"
+[ "$(get http://127.0.0.1:8080/token/https://api.example.com/)" = 401 ] || fail "without proof: $(cat /tmp/answer)"
+pid="$(property MainPID)"
+grep -Eq '^CapEff:\s+0+$' "/proc/$pid/status" || fail "capabilities"
+grep -Eq '^Seccomp:\s+2$' "/proc/$pid/status" || fail "no filter of system calls"
+grep -Eq '^NoNewPrivs:\s+1$' "/proc/$pid/status" || fail "new privileges"
+grep -Eq '^Uid:\s+0' "/proc/$pid/status" && fail "root"
+[ "$(tr '\0' '\n' < "/proc/$pid/environ" | sed -n 's/^AUTH0_CLIENT_SECRET_FILE=//p')" = /run/credentials/token-broker.service/auth0 ] \
+  || fail "the secret's file"
+# errno 13 is a container's that may not raise limits, LimitNICE= among them.
+journalctl --boot --unit token-broker --output cat | grep -i 'failed to' | grep -qv errno=13 && fail "it may not do all it must"
+user="$(grep ^Uid "/proc/$pid/status")"
+systemctl stop token-broker.service
+[ "$(property Result) $(property ExecMainStatus)" = "success 0" ] || fail "stopped with $(property ExecMainStatus)"
+[ "$(get http://127.0.0.1:8080/healthz)" = 200 ] || fail "the socket does not start it: $(cat /tmp/answer)"
+[ "$(property MainPID)" != "$pid" ] || fail "it was not stopped"
+echo "passed: $user"
+grep -E '^(CapEff|NoNewPrivs|Seccomp)' "/proc/$(property MainPID)/status"
+journalctl --boot --unit token-broker --no-pager --output cat
+systemctl poweroff --no-block
+END
+chmod +x "$root/try"
+rm -f "$root/result"
+cat > "$units/try.service" <<'END'
+[Unit]
+After=token-broker.service
+
+[Service]
+ExecStart=/try
+END
+mkdir -p "$units/multi-user.target.wants" "$units/sockets.target.wants"
+ln -sf ../token-broker.service ../try.service "$units/multi-user.target.wants/"
+ln -sf ../token-broker.socket ../token-broker-admin.socket "$units/sockets.target.wants/"
+
+timeout --kill-after=5 90 systemd-nspawn --quiet --directory="$root" --boot --register=no --keep-unit --private-network \
+  --link-journal=no < /dev/null > "$root.console" 2>&1 || true
+cat "$root/result"
+grep -q ^passed "$root/result"

@@ -1,0 +1,93 @@
+import Foundation
+import TestSupport
+import Testing
+
+extension IntegrationTests {
+  /// What deploy/ has, as far as that can be tried without a cluster; Tests/Deploy has what takes longer.
+  @Suite struct DeployTests {
+    private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent()
+
+    private static func path(_ name: String) -> String { root.appendingPathComponent(name).path }
+    private static func text(_ name: String) throws -> String {
+      try String(contentsOfFile: path(name), encoding: .utf8)
+    }
+    /// For a program that is not in every place of its kind.
+    private static func has(_ program: String) -> Bool {
+      ["/usr/bin/", "/usr/local/bin/"].contains { FileManager.default.isExecutableFile(atPath: $0 + program) }
+    }
+
+    @Test("The files of deploy agree with each other")
+    func manifests() async throws {
+      let result = try await ChildProcess.run("/usr/bin/python3", [Self.path("Tests/Deploy/manifests.py")])
+      #expect(result.status == 0, "\(result.output) \(result.errors)")
+    }
+
+    @Test(
+      "The configurations of the Kubernetes manifests are sound ones",
+      arguments: ["base/token-broker.yaml", "components/sidecar/token-broker.yaml"])
+    func configuration(_ name: String) async throws {
+      let text = try Self.text("deploy/kubernetes/\(name)")
+      try await withTenant { tenant in
+        let token = try tenant.file("token", "token")
+        let authorities = try #require(tenant.environment["AUTH0_CA_FILE"])
+        // What the pod has mounted, here as files of the test's own.
+        let local = text.replacing("/var/run/secrets/kubernetes.io/serviceaccount/token", with: token)
+          .replacing("/var/run/secrets/kubernetes.io/serviceaccount/ca.crt", with: authorities)
+        let result = try await ChildProcess.run(
+          BrokerProcess.executable, ["check", "--config", try tenant.file("token-broker.yaml", local)],
+          environment: tenant.environment)
+        #expect(result.status == 0 && result.output.contains("ok      https://api.example.com/"), "\(result)")
+      }
+    }
+
+    @Test("systemd understands the units, and finds the service little exposed")
+    func units() async throws {
+      try await withTenant { tenant in
+        var files: [String] = []
+        for name in ["token-broker.service", "token-broker.socket", "token-broker-admin.socket"] {
+          let unit = try Self.text("deploy/systemd/\(name)")
+          files.append(
+            try tenant.file(name, unit.replacing("/usr/local/bin/token-broker", with: BrokerProcess.executable)))
+        }
+        let verified = try await ChildProcess.run("systemd-analyze", ["verify", "--man=no"] + files)
+        #expect(verified.status == 0 && verified.errors.isEmpty, "\(verified)")
+        let exposed = try await ChildProcess.run(
+          "systemd-analyze", ["security", "--offline=true", "--threshold=20", "--no-pager", files[0]])
+        #expect(exposed.status == 0, "\(exposed.output.suffix(200))")
+      }
+    }
+
+    @Test("The alerts go off when they should, and else not", .enabled(if: has("promtool"), "promtool is not here"))
+    func alerts() async throws {
+      let result = try await ChildProcess.run(
+        "promtool", ["test", "rules", Self.path("deploy/prometheus/alerts_test.yaml")])
+      #expect(result.status == 0, "\(result.output) \(result.errors)")
+    }
+
+    @Test("The alerts and the dashboard ask for metrics that there are")
+    func metrics() async throws {
+      let named = try Self.text("deploy/prometheus/alerts.yaml") + Self.text("deploy/grafana/dashboard.json")
+      let wanted = Set(named.matches(of: /\b(token_broker|process)_[a-z_]+/).map { String($0.0) })
+      #expect(wanted.count > 10)
+      try await withBroker { _, broker in
+        _ = try await broker.token("https://api.example.com/")
+        let answer = try await Answer.curl([broker.adminURL + "/metrics"])
+        // By their types, because some have no sample before there is something to say.
+        var known: Set<String> = []
+        for line in answer.body.split(separator: "\n") where line.hasPrefix("# TYPE ") {
+          let name = String(line.split(separator: " ")[2])
+          known.formUnion(line.hasSuffix(" histogram") ? [name + "_bucket", name] : [name])
+        }
+        #expect(wanted.subtracting(known).isEmpty, "of \(known)")
+      }
+    }
+
+    @Test("The broker answers as the description of its API says, and all that it describes can be had")
+    func openAPI() async throws {
+      let result = try await ChildProcess.run(
+        "/usr/bin/python3", [Self.path("Tests/Deploy/openapi.py"), BrokerProcess.executable])
+      #expect(result.status == 0, "\(result.output) \(result.errors)")
+    }
+  }
+}
