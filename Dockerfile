@@ -25,24 +25,24 @@ RUN swift build -c release --static-swift-stdlib --product token-broker \
 
 # The libraries by their names at run time, and the records of their packages, from which scanners know what is inside.
 RUN set -eu; \
-    mkdir -p /image/root/var/lib/dpkg/status.d /image/root/etc/ssl/certs; \
+    mkdir -p /image/tree/var/lib/dpkg/status.d /image/tree/etc/ssl/certs; \
     libraries="$(ldd /image/bin/token-broker | awk '$2 == "=>" { print $3 } $1 ~ /^\// { print $1 }')"; \
-    cp --dereference --parents $libraries /image/root; \
+    cp --dereference --parents $libraries /image/tree; \
     for library in $libraries; do dpkg-query --search "*/$(basename "$(readlink -f "$library")")"; done \
       | cut -d: -f1 | { cat; echo ca-certificates; } | sort -u \
       | while read -r package; do \
-          dpkg-query --status "$package" > "/image/root/var/lib/dpkg/status.d/$package"; \
-          cp --dereference --parents "/usr/share/doc/$package/copyright" /image/root || true; \
+          dpkg-query --status "$package" > "/image/tree/var/lib/dpkg/status.d/$package"; \
+          cp --dereference --parents "/usr/share/doc/$package/copyright" /image/tree || true; \
         done; \
-    cp --dereference /etc/ssl/certs/ca-certificates.crt /image/root/etc/ssl/certs/; \
-    cp --parents /etc/os-release /image/root; \
-    echo 'hosts: files dns' > /image/root/etc/nsswitch.conf; \
-    echo 'nonroot:x:65532:65532::/:/' > /image/root/etc/passwd; \
-    echo 'nonroot:x:65532:' > /image/root/etc/group
+    cp --dereference /etc/ssl/certs/ca-certificates.crt /image/tree/etc/ssl/certs/; \
+    cp --parents /etc/os-release /image/tree; \
+    echo 'hosts: files dns' > /image/tree/etc/nsswitch.conf; \
+    echo 'nonroot:x:65532:65532::/:/' > /image/tree/etc/passwd; \
+    echo 'nonroot:x:65532:' > /image/tree/etc/group
 
 FROM scratch
 # The libraries apart from the broker: a new version of it is one small layer.
-COPY --from=build /image/root /
+COPY --from=build /image/tree /
 COPY --from=build /image/bin /usr/local/bin
 ENV PATH=/usr/local/bin
 # In a container loopback is for nobody else. Set it to nothing where a file's `listen` is to hold. The admin listener stays

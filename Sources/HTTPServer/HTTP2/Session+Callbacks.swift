@@ -5,6 +5,7 @@ import Sockets
 extension Session {
   /// One table for all sessions, never changed once it is made.
   @safe final class Callbacks: @unchecked Sendable {
+    // Unchecked because a pointer is not Sendable; what it leads to is only read.
     let pointer: OpaquePointer?
 
     fileprivate init(_ fill: (OpaquePointer?) -> Void) {

@@ -125,8 +125,7 @@ final class Router: RequestHandler {
   }
 
   private func refuseMethod(_ response: ResponseWriter, _ allowed: String) {
-    var problem = Problem(405, "method_not_allowed", "the methods here are \(allowed)")
-    if allowed == "POST" { problem.description = "the method here is POST" }
+    var problem = Problem(405, "method_not_allowed", "allowed here: \(allowed)")
     problem.fields = [("Allow", allowed)]
     response.send(problem)
   }
