@@ -62,6 +62,18 @@ extension IntegrationTests {
       }
     }
 
+    @Test("The command token shows its caller's key, which it finds in the environment")
+    func command() async throws {
+      try await withCallers { _, broker, callers in
+        for (key, status) in [(callers.billing, Int32(0)), ("wrong", 1), ("", 1)] {
+          let result = try await ChildProcess.run(
+            BrokerProcess.executable, ["token", "https://api.example.com/", "--url", broker.url],
+            environment: ["BROKER_CALLER_KEY": key])
+          #expect(result.status == status && result.output.hasPrefix("eyJ") == (status == 0), "\(result)")
+        }
+      }
+    }
+
     @Test("Scopes, organizations and callers never mix, on one connection and across connections")
     func interleaved() async throws {
       try await withCallers { _, broker, callers in

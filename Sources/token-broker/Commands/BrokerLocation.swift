@@ -15,7 +15,9 @@ struct BrokerLocation: ParsableArguments {
   }
 
   static func fromEnvironment(_ environment: [String: String]) -> String {
-    let first = environment["BROKER_LISTEN"]?.split { $0 == "," || $0.isWhitespace }.first ?? "127.0.0.1:8080"
+    let addresses = environment["BROKER_LISTEN"]?.split { $0 == "," || $0.isWhitespace } ?? []
+    let first = addresses.first { !$0.starts(with: "unix:") } ?? "127.0.0.1:8080"
+    if first.starts(with: "https://") { return String(first) }
     // An address that means every interface is reached by way of the loopback one.
     for (every, loopback) in [("0.0.0.0:", "127.0.0.1:"), ("[::]:", "[::1]:")] where first.starts(with: every) {
       return "http://\(loopback)\(first.dropFirst(every.count))"
@@ -23,11 +25,15 @@ struct BrokerLocation: ParsableArguments {
     return "http://\(first)"
   }
 
+  /// With the caller's key that BROKER_CALLER_KEY holds, if any: on the command line everybody could read it.
   func get(_ path: String, accept: String = "application/json") async throws -> HTTPClient.Response {
     do {
       let client = try HTTPClient()
-      return try await client.send(
-        HTTPClient.Request(url: base + path, headers: [("Accept", accept)], timeout: .seconds(35)))
+      var request = HTTPClient.Request(url: base + path, headers: [("Accept", accept)], timeout: .seconds(35))
+      if let key = ProcessEnvironment.variables["BROKER_CALLER_KEY"], !key.isEmpty {
+        request.authorization = Secret("Bearer \(key)".utf8)
+      }
+      return try await client.send(request)
     } catch {
       complain("\(base): \(error)")
       throw ExitCode.failure
