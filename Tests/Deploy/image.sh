@@ -2,13 +2,15 @@
 # Builds the image of the Dockerfile and runs it, where there is no Docker and no registry: with buildah and runc, on a
 # stand-in for the official Swift image made of Debian (debootstrap) and the toolchain that is installed here.
 #
-#   Tests/Deploy/image.sh [DIRECTORY]     needs root, buildah, runc, debootstrap and 15 GB; keeps its work in DIRECTORY
+#   Tests/Deploy/image.sh [DIRECTORY]     needs root, buildah, runc, debootstrap and 15 GB; keeps its work in DIRECTORY, if given
 #
 # Shows: the Dockerfile builds; the image runs as nobody in particular, with a read-only root, without capabilities and
 # without a shell; its health check turns green; it serves tokens; SIGTERM ends it with 0. Prints what the image weighs.
 set -euo pipefail
 
 repository="$(cd "$(dirname "$0")/../.." && pwd)"
+temporary=
+[ $# -gt 0 ] || temporary=yes
 work="${1:-$(mktemp -d)}"
 mkdir -p "$work"
 toolchain="${TOOLCHAIN:-$(dirname "$(dirname "$(readlink -f "$(command -v swift)")")")}"
@@ -76,7 +78,11 @@ rm -f "$work/pid"
 # Its network is its own, with nothing but loopback.
 runc run --bundle "$work/bundle" --pid-file "$work/pid" "$id" > "$work/output" 2> "$work/errors" &
 runner=$!
-end() { runc delete --force "$id" 2> /dev/null || true; buildah rm "$container" > /dev/null; }
+end() {
+  runc delete --force "$id" 2> /dev/null || true
+  buildah rm "$container" > /dev/null
+  [ -z "$temporary" ] || { umount --recursive "$work/storage/overlay" 2> /dev/null || true; rm -rf --one-file-system "$work"; }
+}
 trap end EXIT
 
 mapfile -t health < "$work/bundle/healthcheck"
