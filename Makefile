@@ -6,7 +6,7 @@ SHELL := /bin/bash
 
 sudo := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help run test simulate check bench format
+.PHONY: help run test simulate check bench deploy format
 
 help: ## List these
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -42,6 +42,11 @@ bench: packages-build packages-test packages-bench ## Compare with nginx and a G
 	clang -O2 -shared -fPIC -o "$$peers/count-allocations.so" count_allocations.c; \
 	python3 ../bench.py "$$peers/../token-broker" "$$peers/../bench-tenant" \
 	  "$$peers/go-broker" "$$peers/count-allocations.so" $(BENCH)
+
+deploy: packages-build packages-deploy ## Build and run the image, boot the units, validate the manifests: as root, with kubectl, a network and 15 GB
+	$(release) --product token-broker
+	binary="$$($(release) --show-bin-path)/token-broker"; \
+	Tests/Deploy/validate.sh "$$binary"; Tests/Deploy/systemd.sh "$$binary"; Tests/Deploy/image.sh
 
 format: ## Rewrite the sources in the project's format
 	swift format --in-place --recursive --parallel Package.swift Sources Tests

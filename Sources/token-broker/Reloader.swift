@@ -24,6 +24,7 @@ actor Reloader {
   func start(_ configuration: Configuration) async throws -> Routing {
     let routing = try await apply(configuration)
     current = configuration
+    digest = configuration.fileDigest
     return routing
   }
 

@@ -24,6 +24,8 @@ struct Configuration: Sendable {
   var upstream = UpstreamSettings()
   var shutdownDelay = Duration.zero
   var shutdownTimeout = Duration.seconds(10)
+  /// Of the file it was read from.
+  var fileDigest: KeyDigest?
   /// All of it as it is in force, for people.
   var effective: [EffectiveSetting] = []
 }

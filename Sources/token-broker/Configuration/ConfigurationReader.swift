@@ -27,13 +27,17 @@ extension Configuration {
   init(from origin: Origin, after previous: Configuration? = nil) throws(ConfigurationErrors) {
     let reader = SettingsReader(environment: origin.environment, fileName: origin.file)
     var configuration = Configuration()
-    reader.read(try Self.document(origin.file)) { root in configuration.read(root, origin, after: previous) }
+    let document = try Self.document(origin.file)
+    reader.read(document?.root) { root in configuration.read(root, origin, after: previous) }
     try reader.finish()
     configuration.effective = reader.effective
+    configuration.fileDigest = document?.digest
     self = configuration
   }
 
-  private static func document(_ path: String?) throws(ConfigurationErrors) -> YAMLNode? {
+  private static func document(
+    _ path: String?
+  ) throws(ConfigurationErrors) -> (root: YAMLNode, digest: KeyDigest)? {
     guard let path else { return nil }
     func wrong(_ source: String, _ reason: String) -> ConfigurationErrors {
       ConfigurationErrors(errors: [ConfigurationError(key: "configuration", source: source, expectation: reason)])
@@ -51,8 +55,8 @@ extension Configuration {
       throw wrong("\(path):\(error.mark)", error.reason)
     }
     // One that was cut short must not open what it closed.
-    if root == nil { throw wrong(path, "the file is empty") }
-    return root
+    guard let root else { throw wrong(path, "the file is empty") }
+    return (root, KeyDigest(of: bytes.span))
   }
 
   private mutating func read(_ root: Section, _ origin: Origin, after previous: Configuration?) {
