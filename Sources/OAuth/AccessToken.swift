@@ -20,9 +20,10 @@ package struct AccessToken: Sendable, Equatable {
 
   /// Whether the text is a `b64token` (RFC 6750 §2.1): it then cannot break out of a header or a log line.
   static func isWellFormed(_ text: String) -> Bool {
-    let others = Set("-._~+/=".utf8)
-    return !text.isEmpty && text.utf8.count <= maxBytes
-      && text.utf8.allSatisfy { byte in
+    let others = Set("-._~+/".utf8)
+    let padding = text.utf8.reversed().prefix { $0 == UInt8(ascii: "=") }.count
+    return text.utf8.count > padding && text.utf8.count <= maxBytes
+      && text.utf8.dropLast(padding).allSatisfy { byte in
         (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
           || others.contains(byte)
       }

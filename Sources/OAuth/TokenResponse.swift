@@ -61,7 +61,8 @@ struct TokenResponse {
       scope = try fields.decodeIfPresent(String.self, forKey: .scope)
       // Some servers send the number as a string.
       if let text = try? fields.decodeIfPresent(String.self, forKey: .expiresIn) {
-        guard let seconds = Double(text), seconds.isFinite else {
+        // Double would also read hexadecimal.
+        guard let seconds = Double(text), seconds.isFinite, !text.contains(where: { "xXpP".contains($0) }) else {
           throw DecodingError.dataCorruptedError(forKey: .expiresIn, in: fields, debugDescription: "no number")
         }
         expiresIn = seconds

@@ -42,7 +42,8 @@ package struct ClientGate {
   private var allowance: Double
   private var allowanceAt: Instant
   private var block: Block?
-  private var isProbing = false
+  /// What was admitted last is to show whether the block is over; nothing else is let through before it has.
+  private(set) var isProbing = false
   private var faults = 0
   private var lastFault: TokenKey?
   private var organizations: [String: Failure] = [:]
@@ -105,26 +106,27 @@ package struct ClientGate {
 
   /// Counts a request out. True if its failure says nothing of the key, only of the client.
   mutating func finished(
-    _ key: TokenKey, isStranger: Bool, _ result: Result<MintedToken, TokenError>, now: Instant,
+    _ key: TokenKey, isStranger: Bool, isProbe: Bool, _ result: Result<MintedToken, TokenError>, now: Instant,
     random: inout SeededGenerator
   ) -> Bool {
     inFlight -= 1
     if isStranger { strangersInFlight -= 1 }
-    isProbing = false
+    // Answers to requests from before the block say nothing of the probe.
+    if isProbe { isProbing = false }
     switch result {
     case .success(let minted):
       mintsThisMonth += 1
       (faults, lastFault) = (0, nil)
-      reopen(now)
+      reopen(isProbe: isProbe)
       heed(minted.quota, key, now: now, random: &random)
       return false
     case .failure(let error):
-      return heed(error, key, now: now, random: &random)
+      return heed(error, key, isProbe: isProbe, now: now, random: &random)
     }
   }
 
   private mutating func heed(
-    _ error: TokenError, _ key: TokenKey, now: Instant, random: inout SeededGenerator
+    _ error: TokenError, _ key: TokenKey, isProbe: Bool = false, now: Instant, random: inout SeededGenerator
   ) -> Bool {
     switch error.code {
     case .upstreamRateLimited:
@@ -147,15 +149,15 @@ package struct ClientGate {
       .tokenValidationFailed, .overloaded:
       // The tenant has answered, and of this key alone.
       (faults, lastFault) = (0, nil)
-      reopen(now)
+      reopen(isProbe: isProbe)
       return false
     }
     return true
   }
 
-  /// The tenant has answered. To a request from before it shut its door, that says only that it can be reached.
-  private mutating func reopen(_ now: Instant) {
-    if let current = block, current.cause == .fault || now >= current.failure.until { block = nil }
+  /// The tenant has answered. To any other request than the probe, that says only that it can be reached.
+  private mutating func reopen(isProbe: Bool) {
+    if isProbe || block?.cause == .fault { block = nil }
   }
 
   private mutating func close(_ cause: Cause, _ error: TokenError, now: Instant, random: inout SeededGenerator) {

@@ -45,6 +45,7 @@ package struct TokenCache {
     /// It has never yielded a token.
     var isStranger = true
     var isRunningAsStranger = false
+    var isRunningAsProbe = false
     /// What is under way was asked for under a configuration that is gone: it is good for those who wait, and not kept.
     var isOutdated = false
     /// When `look` is due.
@@ -309,6 +310,7 @@ package struct TokenCache {
       let isStranger = entries[key]?.isStranger == true
       entries[key]?.fetch = .running
       entries[key]?.isRunningAsStranger = isStranger
+      entries[key]?.isRunningAsProbe = gate.isProbing
       actions.append(.fetch(key))
     }
     state.gate = gate
@@ -322,7 +324,8 @@ package struct TokenCache {
     entries[key]?.isOutdated = false
     let isOfClient =
       clients[key.client]?.gate.finished(
-        key, isStranger: entry.isRunningAsStranger, result, now: now, random: &random) ?? false
+        key, isStranger: entry.isRunningAsStranger, isProbe: entry.isRunningAsProbe, result, now: now, random: &random)
+      ?? false
     let waiters = release(key)
     let outcome = result.flatMap { minted in
       let predecessor = waiters.isEmpty ? entry.token : nil

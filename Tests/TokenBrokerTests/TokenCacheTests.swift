@@ -170,6 +170,22 @@ import Testing
     #expect(ask(&cache, 4, at: 61) == ["fetch"])
   }
 
+  @Test(
+    "While one request tries whether the door is open, late answers let no second one out",
+    arguments: [TokenError.Code.upstreamRateLimited, .unknownAudience, .tokenValidationFailed])
+  func oneProbe(_ code: TokenError.Code) {
+    var cache = TokenCache()
+    let late = TokenKey(client: "default", grant: Grant(audience: "late"))
+    let other = TokenKey(client: "default", grant: Grant(audience: "other"))
+    _ = ask(&cache, 1, at: 0)
+    _ = ask(&cache, 2, at: 0, key: late)
+    _ = answer(&cache, .failure(TokenError(code: .brokerMisconfigured, message: "401")), at: 1)
+    #expect(ask(&cache, 3, at: 61) == ["fetch"])
+    _ = answer(&cache, .failure(TokenError(code: code, message: "late")), at: 62, key: late)
+    #expect(!ask(&cache, 4, at: 62.5, key: other).contains("fetch"))
+    #expect(answer(&cache, .success(minted("t", lifetime: 600)), at: 63).contains("3=t"))
+  }
+
   @Test("A token in use is replaced before its end, in the background; one that is not, is not")
   func refreshAhead() throws {
     for isUsed in [true, false] {
