@@ -35,6 +35,9 @@ package struct AudienceCatalog: Sendable {
     self.other = other
   }
 
+  /// Audiences that are not listed are served too.
+  package var isOpen: Bool { other != nil }
+
   /// The same for these generations of clients.
   package func with(generations: [String: Int]) -> AudienceCatalog {
     var catalog = self

@@ -80,7 +80,7 @@ package actor Broker {
 
   /// The client has other credentials now, so what was said of the old ones counts no more.
   package func credentialsChanged(client: ClientID) {
-    health.accepted(client: client.name)
+    if !retired.contains(client) { health.accepted(client: client.name) }
     perform(cache.credentialsChanged(client: client, now: .now))
   }
 
@@ -91,6 +91,7 @@ package actor Broker {
   ) {
     self.requestTimeout = requestTimeout
     retired.formUnion(forgotten)
+    for client in forgotten { clients[client.name]?.quota = [:] }
     health.acceptedAll()
     let actions = cache.configure(rules, prefetched: prefetched, forgetting: forgotten, now: .now)
     announce()
@@ -138,7 +139,7 @@ package actor Broker {
     ]
     if let scope = key.grant.scope { facts["scope"] = "\(scope)" }
     if let organization = key.grant.organization { facts["organization"] = "\(organization)" }
-    count(result, for: key.client.name, took: took)
+    count(result, for: key.client, took: took)
     let isOwn = key.holder == nil && !retired.contains(key.client)
     switch result {
     case .success(let minted):
@@ -159,18 +160,20 @@ package actor Broker {
     }
   }
 
-  private func count(_ result: Result<MintedToken, TokenError>, for client: String, took: Duration) {
-    var figures = clients[client] ?? BrokerFigures.Client()
+  private func count(_ result: Result<MintedToken, TokenError>, for client: ClientID, took: Duration) {
+    var figures = clients[client.name] ?? BrokerFigures.Client()
     figures.durations.add(took)
     switch result {
     case .success(let minted):
       figures.outcomes["ok", default: 0] += 1
       figures.minted += 1
-      for bucket in minted.quota where !bucket.isOfOrganization { figures.quota[bucket.name] = bucket.remaining }
+      for bucket in minted.quota where !bucket.isOfOrganization && !retired.contains(client) {
+        figures.quota[bucket.name] = bucket.remaining
+      }
     case .failure(let error):
       figures.outcomes[error.code.rawValue, default: 0] += 1
     }
-    clients[client] = figures
+    clients[client.name] = figures
   }
 
   /// One task sleeps, until the next event. Where that comes to be later, the task finds nothing to do, once.

@@ -236,8 +236,9 @@ package struct TokenCache {
       return
     }
     if let error = remembered(key, now) {
-      lookups.negative += 1
-      actions.append(.answer(waiter.id, answer(to: waiter, error, current: token, now: now)))
+      let answer = answer(to: waiter, error, current: token, now: now)
+      if case .failure = answer { lookups.negative += 1 }
+      actions.append(.answer(waiter.id, answer))
       return
     }
     let isStranger = entries[key]?.isStranger ?? true

@@ -58,12 +58,13 @@ actor Reloader {
 
   private func take(_ configuration: Configuration) async {
     // What nobody meant to open stays shut: a file may have lost its end.
-    if configuration.callers == nil, current?.callers != nil {
+    let openings = current.map { configuration.openings(since: $0) } ?? []
+    for key in openings {
       log.error(
         "the configuration stays as it was",
-        metadata: ["reason": "callers: they cannot be given up while the broker runs; that takes a new start"])
-      return
+        metadata: ["reason": "\(key): cannot be given up while the broker runs; that takes a new start"])
     }
+    if !openings.isEmpty { return }
     do {
       _ = try await apply(configuration)
       log.info("the configuration was read again", metadata: ["file": "\(origin.file ?? "environment")"])

@@ -138,10 +138,12 @@ private struct Listeners {
   /// One that is called `admin` (FileDescriptorName=) is the admin listener.
   init(_ configuration: Configuration, inherited: [(name: String, listener: Listener)]) {
     let (admin, main) = (inherited.filter { $0.name == "admin" }, inherited.filter { $0.name != "admin" })
+    // Where any listener is to have TLS, what comes over TCP has it: nothing that was to be secured is left open.
+    let tls = configuration.listen.contains(where: \.isTLS) ? configuration.tls : nil
     self.main =
       main.isEmpty
       ? configuration.listen.map { Server.Binding($0.address, tls: $0.isTLS ? configuration.tls : nil) }
-      : main.map { Server.Binding(inherited: $0.listener) }
+      : main.map { Server.Binding(inherited: $0.listener, tls: $0.listener.address.isUnix ? nil : tls) }
     self.admin =
       admin.isEmpty
       ? configuration.adminListen.map { [Server.Binding($0)] } ?? []

@@ -51,7 +51,7 @@ final class Upstreams: Sendable {
     var next = State(generations: before.generations, audiences: configuration.audiences)
     for (name, settings) in configuration.clients {
       // A token that was not checked must not pass for one that was.
-      let identity = settings.identity + configuration.audiences.unverified(of: name)
+      let identity = settings.identity + ["unverified:"] + configuration.audiences.unverified(of: name)
       next.identities[name] = identity
       if let old = before.identities[name], old != identity { next.generations[name, default: 0] += 1 }
       let client = ClientID(name, generation: next.generations[name] ?? 0)

@@ -58,7 +58,7 @@ extension IntegrationTests {
         let path = try tenant.file("broker.yaml", closed)
         let broker = try await BrokerProcess(environment: tenant.environment.merging(["BROKER_CONFIG": path]) { $1 })
         #expect(try await broker.token(Self.api).status == 404)
-        _ = try tenant.file("broker.yaml", callers.text)
+        _ = try tenant.file("broker.yaml", callers.text + "audiences: ['https://api.example.com/']\n")
         try await broker.wait(forLog: "\"the configuration was read again\"", times: 1)
         #expect(try await broker.token(Self.api).status == 401)
         let proof = "Authorization: Bearer \(callers.billing)"
@@ -94,6 +94,23 @@ extension IntegrationTests {
         try await broker.wait(forLog: "\"the configuration stays as it was\"")
         #expect(try await broker.token(Self.api).status == 401)
         #expect(try await broker.token(Self.api, "-H", "Authorization: Bearer \(callers.billing)").status == 200)
+      }
+    }
+
+    @Test(
+      "Nor do other guards fall without a new start",
+      arguments: [
+        "audiences: ['https://ledger.example.com/']", "requireHeader: 'X-Token-Broker: true'", "allowedHosts: [a]",
+      ])
+    func lostGuards(_ guarding: String) async throws {
+      try await withTenant { tenant in
+        let path = try tenant.file("broker.yaml", guarding + "\n")
+        let broker = try await BrokerProcess(environment: tenant.environment.merging(["BROKER_CONFIG": path]) { $1 })
+        let refused = try await broker.token(Self.api).status
+        #expect(refused == 403 || refused == 404)
+        _ = try tenant.file("broker.yaml", "cache: {minRemaining: 20s}\n")
+        try await broker.wait(forLog: "cannot be given up while the broker runs")
+        #expect(try await broker.token(Self.api).status == refused)
       }
     }
 

@@ -27,10 +27,20 @@ struct BrokerLocation: ParsableArguments {
 
   /// With the caller's key that BROKER_CALLER_KEY holds, if any: on the command line everybody could read it.
   func get(_ path: String, accept: String = "application/json") async throws -> HTTPClient.Response {
+    let listen = ProcessEnvironment.variables["BROKER_LISTEN"] ?? ""
+    if url == nil, listen.starts(with: "unix:"), !listen.contains(",") {
+      complain("BROKER_LISTEN has only a Unix socket; give the broker's --url")
+      throw ExitCode.failure
+    }
     do {
       let client = try HTTPClient()
       var request = HTTPClient.Request(url: base + path, headers: [("Accept", accept)], timeout: .seconds(35))
       if let key = ProcessEnvironment.variables["BROKER_CALLER_KEY"], !key.isEmpty {
+        // In clear it goes no further than this machine.
+        guard base.starts(with: "https://") || Loopback.isHost(of: base) else {
+          complain("\(base): a caller's key is sent over https:// or to this machine only")
+          throw ExitCode.failure
+        }
         request.authorization = Secret("Bearer \(key)".utf8)
       }
       return try await client.send(request)

@@ -17,6 +17,8 @@ struct Configuration: Sendable {
   var adminListen: SocketAddress?
   /// For listeners with TLS; nil: there are none.
   var tls: TLSContext?
+  /// Whoever connects with TLS must show a certificate.
+  var requiresClientCertificates = false
   var workers = 1
   var limits = Limits()
   var logging = LogSettings()
@@ -28,6 +30,19 @@ struct Configuration: Sendable {
   var fileDigest: KeyDigest?
   /// All of it as it is in force, for people.
   var effective: [EffectiveSetting] = []
+}
+
+extension Configuration {
+  /// What `other` closes and this one leaves open, by its keys.
+  func openings(since other: Configuration) -> [String] {
+    [
+      ("callers", other.callers != nil && callers == nil),
+      ("audiences", !other.audiences.isOpen && audiences.isOpen),
+      ("allowedHosts", other.guards.allowedHosts != nil && guards.allowedHosts == nil),
+      ("requireHeader", other.guards.requiredField != nil && guards.requiredField == nil),
+      ("tls.requireClientCertificate", other.requiresClientCertificates && !requiresClientCertificates),
+    ].filter(\.1).map(\.0)
+  }
 }
 
 /// An address of the main listener.

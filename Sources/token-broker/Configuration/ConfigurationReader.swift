@@ -121,6 +121,7 @@ extension Configuration {
       if isRequired, authorities == nil {
         section.fail("requireClientCertificate", "without clientCAFile no certificate can be checked")
       }
+      requiresClientCertificates = isRequired && isWanted
       guard let certificate, let key else { return }
       do throws(TLSError) {
         let clients = authorities.map { isRequired ? TLSContext.Clients.required(.file($0)) : .optional(.file($0)) }

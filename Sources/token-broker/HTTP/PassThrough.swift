@@ -11,6 +11,8 @@ import TokenBroker
 /// slow; those that have been accepted once are not.
 final class PassThrough: Sendable {
   private struct State {
+    /// For ids beyond those that are told apart.
+    let others = RateLimit(perMinute: PassThrough.maxClientIDs)
     var attempts: [String: RateLimit] = [:]
     var accepted: Set<KeyDigest> = []
   }
@@ -39,8 +41,9 @@ final class PassThrough: Sendable {
     state.withLock { state in
       if state.accepted.contains(holder) { return nil }
       if state.attempts[credentials.clientID] == nil, state.attempts.count >= Self.maxClientIDs {
+        if let wait = state.others.admit(now: now) { return wait }
         state.attempts = state.attempts.filter { !$0.value.isIdle(now: now) }
-        if state.attempts.count >= Self.maxClientIDs { return .seconds(60) }
+        if state.attempts.count >= Self.maxClientIDs { return nil }
       }
       let limit = state.attempts[credentials.clientID] ?? RateLimit(perMinute: Self.attemptsPerMinute)
       state.attempts[credentials.clientID] = limit

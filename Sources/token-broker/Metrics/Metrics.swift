@@ -60,7 +60,9 @@ final class Metrics: Sendable {
   }
 
   private func writeBroker(_ figures: BrokerFigures, to text: inout MetricsText) {
-    let clients = clients.all.sorted { $0.name < $1.name }
+    // Those beyond the capacity share a number, and the name of one of them.
+    let named = Dictionary(clients.all.map { ($0.number, $0.name) }, uniquingKeysWith: min)
+    let clients = named.map { (name: $0.value, number: $0.key) }.sorted { $0.name < $1.name }
     let hits = clients.map { client in (client.name, loops.reduce(0) { $0 + $1.hits(client: client.number) }) }
     let lookups = figures.lookups
     text.counter(
