@@ -224,7 +224,4 @@ package struct ClientGate {
   var isAtReserve: Bool {
     rules.monthlyMints.map { mintsThisMonth >= $0 - rules.monthlyReserve } ?? false
   }
-
-  /// Tokens minted in this month, since the process started.
-  var monthlyMints: Int { mintsThisMonth }
 }

@@ -33,7 +33,7 @@ enum Route: Int, CaseIterable, Sendable {
 /// What one event loop counts. A loop of its own for each, so that no two cores write to the same place for a request.
 final class LoopMetrics: Sendable {
   /// The statuses that are told apart; any other counts as the last.
-  static let statuses = [200, 400, 401, 403, 404, 405, 406, 413, 421, 502, 503, 504, 500]
+  static let statuses = [200, 400, 401, 403, 404, 405, 406, 502, 503, 504, 500]
 
   private let requests: [[Counter]]
   private let durations: [[Counter]]
