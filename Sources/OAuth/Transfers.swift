@@ -61,15 +61,20 @@ import CCurl
       // Read before the handle is removed: the message goes with it.
       let code = unsafe message.pointee.data.result
       _ = unsafe curl_multi_remove_handle(multi, easy)
-      unsafe active.removeValue(forKey: easy)?.finish(code)
+      unsafe end(easy, code)?.tell()
     }
+  }
+
+  /// Lets go of a transfer, and of the secrets it was sent with, before anybody is told of its end.
+  private func end(_ easy: UnsafeMutableRawPointer, _ code: CURLcode) -> Transfer.Outcome? {
+    unsafe active.removeValue(forKey: easy)?.outcome(code)
   }
 
   /// Ends every transfer, after an error of which curl does not recover: whoever waits is answered.
   private func abandon() {
     for unsafe(_, transfer) in unsafe active {
       _ = unsafe curl_multi_remove_handle(multi, transfer.easy)
-      transfer.finish(CURLE_FAILED_INIT)
+      transfer.outcome(CURLE_FAILED_INIT).tell()
     }
     unsafe active = [:]
   }
