@@ -9,7 +9,7 @@ import CCurl
   private var active: [UnsafeMutableRawPointer: Transfer] = unsafe [:]
 
   /// curl_global_init may run once only, and a global is initialised once.
-  private static let isInitialised = curl_global_init(Int(CURL_GLOBAL_ALL)) == CURLE_OK
+  private static let isInitialised = WipedMemory.initialiseCurl()
   private static let maxConnections = 64
 
   init(_ options: HTTPClient.Options) throws(HTTPClient.Failure) {
