@@ -15,9 +15,12 @@ run: packages-build ## Build, then start the broker with its embedded developmen
 	swift build --product token-broker
 	@exec "$$(swift build --show-bin-path)/token-broker" dev
 
-test: packages-build packages-test ## Build and run every test
-	swift build --build-tests
-	swift test --skip-build
+# With a sanitizer, instrumented and in a build of its own.
+sanitized := $(if $(SANITIZE),--sanitize $(SANITIZE) --scratch-path .build-$(SANITIZE))
+
+test: packages-build packages-test ## Build and run every test; FILTER=NAME for some, SANITIZE=thread or address under a sanitizer
+	swift build --build-tests $(sanitized)
+	$(if $(SANITIZE),Tests/Sanitizers/run.sh $(SANITIZE) .build-$(SANITIZE),swift test --skip-build) $(if $(FILTER),--filter '$(FILTER)')
 
 SEEDS := 100000
 

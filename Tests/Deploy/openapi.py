@@ -7,6 +7,7 @@ import base64
 import hashlib
 import http.client
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -48,6 +49,9 @@ class Broker:
         self.file.write(configuration)
         self.file.flush()
         environment = {"BROKER_LISTEN": "127.0.0.1:0", "BROKER_ADMIN_LISTEN": "off"}
+        # What a sanitizer is told (Tests/Sanitizers/run.sh), and where its symbolizer is.
+        told = ["PATH", "LD_PRELOAD", "ASAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS"]
+        environment |= {name: os.environ[name] for name in told if name in os.environ}
         self.process = subprocess.Popen(
             [binary, "dev", "--config", self.file.name], env=environment, stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL, text=True)

@@ -7,7 +7,10 @@ import Testing
 extension IntegrationTests {
   /// What is left of a secret in the memory of the running broker, read as only root may: what keeps core dumps off also
   /// keeps every other process of its user out.
-  @Suite(.enabled(if: geteuid() == 0, "only root may read the broker's memory")) struct SecretsInMemoryTests {
+  @Suite(
+    .enabled(if: geteuid() == 0, "only root may read the broker's memory"),
+    .disabled(if: Sanitizer.isOn, "sanitizers keep what was freed")) struct SecretsInMemoryTests
+  {
     @Test(
       "A secret that was rotated away is gone from memory once the next one has been accepted",
       arguments: ["client_secret_post", "client_secret_basic"])

@@ -47,7 +47,8 @@ public final class ChildProcess: Sendable {
   /// Held while pipes exist that another child could inherit.
   private static let starting = Mutex(())
 
-  /// Starts `executable`, a path or a name on PATH, with exactly this environment beside PATH and HOME.
+  /// Starts `executable`, a path or a name on PATH, with exactly this environment beside PATH, HOME, and what a sanitizer is
+  /// told.
   public init(_ executable: String, _ arguments: [String], environment: [String: String] = [:]) throws {
     name = ([executable] + arguments).joined(separator: " ").prefix(200).description
     let words = [executable] + arguments
@@ -71,7 +72,9 @@ public final class ChildProcess: Sendable {
 
   private static var inherited: [String: String] {
     var variables: [String: String] = [:]
-    for name in ["PATH", "HOME"] { variables[name] = unsafe getenv(name).map { unsafe String(cString: $0) } }
+    for name in ["PATH", "HOME", "LD_PRELOAD", "TSAN_OPTIONS", "ASAN_OPTIONS", "LSAN_OPTIONS"] {
+      variables[name] = unsafe getenv(name).map { unsafe String(cString: $0) }
+    }
     return variables
   }
 
