@@ -20,6 +20,7 @@ let package = Package(
     .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
     .systemLibrary(name: "CYaml", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
     .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
     .systemLibrary(name: "CNghttp2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
 
     // From the bottom up; no arrow points down this list.
@@ -44,6 +45,8 @@ let package = Package(
       ],
       swiftSettings: simulatedSettings),
     .target(
+      name: "Stores", dependencies: ["CHiredis", "Clocks", "Sockets", "TokenBroker"], swiftSettings: settings),
+    .target(
       name: "DevTenant",
       dependencies: [
         "HTTPServer", "Sockets",
@@ -56,7 +59,7 @@ let package = Package(
     .executableTarget(
       name: "token-broker",
       dependencies: [
-        "CYaml", "Clocks", "DevTenant", "HTTPServer", "OAuth", "Sockets", "TokenBroker",
+        "CYaml", "Clocks", "DevTenant", "HTTPServer", "OAuth", "Sockets", "Stores", "TokenBroker",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "Logging", package: "swift-log"),
@@ -88,6 +91,9 @@ let package = Package(
     .testTarget(
       name: "TokenBrokerTests",
       dependencies: ["Clocks", "OAuth", "TokenBroker", .product(name: "Logging", package: "swift-log")],
+      swiftSettings: settings),
+    .testTarget(
+      name: "StoresTests", dependencies: ["CLinux", "Clocks", "Sockets", "Stores", "TestSupport", "TokenBroker"],
       swiftSettings: settings),
     // The simulator, as a test of a thousand seeds and as a program for more of them.
     .target(
