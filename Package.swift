@@ -45,7 +45,11 @@ let package = Package(
       ],
       swiftSettings: simulatedSettings),
     .target(
-      name: "Stores", dependencies: ["CHiredis", "Clocks", "Sockets", "TokenBroker"], swiftSettings: settings),
+      name: "Stores",
+      dependencies: [
+        "CHiredis", "Clocks", "OAuth", "Sockets", "TokenBroker", .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: settings),
     .target(
       name: "DevTenant",
       dependencies: [
@@ -93,7 +97,11 @@ let package = Package(
       dependencies: ["Clocks", "OAuth", "TokenBroker", .product(name: "Logging", package: "swift-log")],
       swiftSettings: settings),
     .testTarget(
-      name: "StoresTests", dependencies: ["CLinux", "Clocks", "Sockets", "Stores", "TestSupport", "TokenBroker"],
+      name: "StoresTests",
+      dependencies: [
+        "CLinux", "Clocks", "OAuth", "Sockets", "Stores", "TestSupport", "TokenBroker",
+        .product(name: "Logging", package: "swift-log"),
+      ],
       swiftSettings: settings),
     // The simulator, as a test of a thousand seeds and as a program for more of them.
     .target(

@@ -1,0 +1,208 @@
+package import Clocks
+import Dispatch
+package import Logging
+import Sockets
+package import TokenBroker
+
+/// Redis or Valkey as a store: one server, or the primary behind one name. Redirections of a Cluster are not followed.
+///
+/// A value is under `<prefix>{<hex of its name>}`, a claim under the same with `:claim` behind it. The user needs the commands
+/// MGET, EVAL, SET, GET, DEL, PTTL, PEXPIRE, PUBLISH, SUBSCRIBE, PING, SELECT and CLIENT SETNAME for these keys and for the
+/// channel `<prefix>changes`.
+package final class RedisStore: Store {
+  /// Longer values are not left: 16 of this length still fit into one answer of the server.
+  package static let longestValue = 32 << 10
+  /// How many names a claim can load at the most.
+  package static let mostNames = 16
+
+  private let settings: RedisSettings
+  private let state: RedisState
+  private let changes = RedisChanges()
+
+  /// Starts to connect. Throws where the certificates cannot be used; a server that cannot be reached is tried again, and
+  /// until it is reached the store is of no use.
+  package init(_ settings: RedisSettings, log: Logger) throws(StoreError) {
+    if settings.user != nil && settings.password == nil { throw StoreError("there is a user but no password") }
+    if (settings.certificateFile == nil) != (settings.keyFile == nil) {
+      throw StoreError("a certificate needs its key, and a key its certificate")
+    }
+    _ = try RedisTarget.context(for: settings)
+    var log = log
+    log[metadataKey: "store"] = "\(settings)"
+    let mailbox: Mailbox<RedisLoop.Message>
+    do throws(SystemError) { mailbox = try Mailbox() } catch { throw StoreError("\(error)") }
+    self.settings = settings
+    state = RedisState(mailbox, log: log)
+    EventLoop.start(label: "redis") { [state, changes, log] loop in
+      try RedisLoop(settings, on: loop, mailbox: mailbox, state: state, changes: changes, log: log)
+    } ended: { [state] _ in
+      state.ended()
+    }
+    DispatchQueue.global().asyncAfter(deadline: .now() + .nanoseconds(Int(settings.timeout.nanoseconds))) { [state] in
+      state.post(.startIsOver)
+    }
+  }
+
+  deinit {
+    close()
+  }
+
+  /// Ends the connections; what is under way fails, and those who wait for a change wait no longer.
+  package func close() {
+    state.post(.close)
+    changes.close()
+  }
+
+  package var condition: StoreCondition { StoreCondition(location: "\(settings)", problem: state.problem) }
+
+  // MARK: Operations
+
+  package func load(_ names: [StoreName]) async throws(StoreError) -> [[UInt8]?] {
+    if names.isEmpty { return [] }
+    let commands = stride(from: 0, to: names.count, by: Self.mostNames).map { start in
+      var command = RedisCommand("MGET")
+      for name in names[start..<min(start + Self.mostNames, names.count)] { command.add(key(name)) }
+      return command
+    }
+    var values: [[UInt8]?] = []
+    for reply in try await ask("MGET", commands) { values += try Self.values(reply) }
+    guard values.count == names.count else { throw .unexpected }
+    return values
+  }
+
+  package func claim(
+    _ name: StoreName, for lease: Duration, loading names: [StoreName]
+  ) async throws(StoreError) -> StoreAnswer {
+    if names.count > Self.mostNames { throw StoreError("a claim loads at most \(Self.mostNames) values") }
+    let claim = StoreClaim(name: name, fence: Fence.next())
+    var command = script(RedisScripts.claim, keys: [claimKey(name)] + names.map(key))
+    command.add("\(claim.fence)")
+    command.add(lease)
+    changes.watch(name)
+    do throws(StoreError) {
+      guard case .array(let parts) = try await write(command), parts.count == names.count + 1,
+        case .integer(let taken) = parts[0]
+      else { throw .unexpected }
+      let values = try Self.values(.array(Array(parts.dropFirst())))
+      if taken >= 0 { return StoreAnswer(.taken(.milliseconds(taken)), values) }
+      changes.forget(name)
+      return StoreAnswer(.granted(claim), values)
+    } catch {
+      changes.forget(name)
+      throw error
+    }
+  }
+
+  package func renew(_ claim: StoreClaim, for lease: Duration) async throws(StoreError) -> Bool {
+    var command = script(RedisScripts.renew, keys: [claimKey(claim.name)])
+    command.add("\(claim.fence)")
+    command.add(lease)
+    guard case .integer(let isOurs) = try await write(command) else { throw .unexpected }
+    return isOurs == 1
+  }
+
+  package func save(
+    _ entries: [StoreEntry], removing obsolete: [StoreName], settling claim: StoreClaim?
+  ) async throws(StoreError) {
+    if entries.contains(where: { $0.value.count > Self.longestValue }) {
+      throw StoreError("a value has more than \(Self.longestValue) bytes")
+    }
+    guard let claim else { return try await leave(entries, removing: obsolete) }
+    let keys = [claimKey(claim.name)] + entries.map { key($0.name) } + obsolete.map(key)
+    var command = script(RedisScripts.settle, keys: keys)
+    command.add("\(claim.fence)")
+    command.add(settings.channel)
+    command.add(claim.name.bytes)
+    for entry in entries {
+      command.add(entry.value)
+      command.add(entry.lifetime)
+    }
+    guard case .integer = try await write(command) else { throw .unexpected }
+  }
+
+  private func leave(_ entries: [StoreEntry], removing obsolete: [StoreName]) async throws(StoreError) {
+    var commands = entries.map { entry in
+      var command = RedisCommand("SET", key(entry.name))
+      command.add(entry.value)
+      command.add("PX")
+      command.add(entry.lifetime)
+      return command
+    }
+    if !obsolete.isEmpty {
+      var command = RedisCommand("DEL")
+      for name in obsolete { command.add(key(name)) }
+      commands.append(command)
+    }
+    if !commands.isEmpty { _ = try await write("SET", commands) }
+  }
+
+  package func waitForChange(of name: StoreName, until deadline: Instant) async {
+    await changes.wait(for: name, until: deadline)
+  }
+
+  // MARK: Asking
+
+  private func key(_ name: StoreName) -> String {
+    let digits = Array("0123456789abcdef".utf8)
+    let hex = name.bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }
+    // The braces put a value and its claim into one slot, were the server ever split into several.
+    return "\(settings.prefix){\(String(decoding: hex, as: UTF8.self))}"
+  }
+
+  private func claimKey(_ name: StoreName) -> String { key(name) + ":claim" }
+
+  private func script(_ text: String, keys: [String]) -> RedisCommand {
+    var command = RedisCommand("EVAL", text, "\(keys.count)")
+    for key in keys { command.add(key) }
+    return command
+  }
+
+  private func write(_ script: RedisCommand) async throws(StoreError) -> RedisReply {
+    try await write("EVAL", [script])[0]
+  }
+
+  /// Remembers for `condition` whether the server refuses writes.
+  private func write(_ name: String, _ commands: [RedisCommand]) async throws(StoreError) -> [RedisReply] {
+    let replies = try await ask(commands)
+    do throws(StoreError) {
+      try Self.check(replies, name)
+      state.answered(nil)
+      return replies
+    } catch {
+      state.answered(error)
+      throw error
+    }
+  }
+
+  private func ask(_ name: String, _ commands: [RedisCommand]) async throws(StoreError) -> [RedisReply] {
+    let replies = try await ask(commands)
+    try Self.check(replies, name)
+    return replies
+  }
+
+  private func ask(_ commands: [RedisCommand]) async throws(StoreError) -> [RedisReply] {
+    try state.check()
+    let deadline = Instant.now.advanced(by: settings.timeout)
+    let answer = await withCheckedContinuation { continuation in
+      state.post(.ask(RedisRequest(commands, deadline: deadline, continuation)))
+    }
+    return try answer.get()
+  }
+
+  private static func check(_ replies: [RedisReply], _ name: String) throws(StoreError) {
+    for case .error(let text) in replies { throw RedisRefusal.error(text, of: name) }
+  }
+
+  private static func values(_ reply: RedisReply) throws(StoreError) -> [[UInt8]?] {
+    guard case .array(let parts) = reply else { throw .unexpected }
+    var values: [[UInt8]?] = []
+    for part in parts {
+      switch part {
+      case .string(let bytes): values.append(bytes)
+      case .none: values.append(nil)
+      default: throw .unexpected
+      }
+    }
+    return values
+  }
+}
