@@ -45,7 +45,11 @@ let package = Package(
       ],
       swiftSettings: simulatedSettings),
     .target(
-      name: "Stores", dependencies: ["CHiredis", "Clocks", "Sockets", "TokenBroker"], swiftSettings: settings),
+      name: "Stores",
+      dependencies: [
+        "CHiredis", "Clocks", "Sockets", "TokenBroker", .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: settings),
     .target(
       name: "DevTenant",
       dependencies: [
@@ -93,8 +97,16 @@ let package = Package(
       dependencies: ["Clocks", "OAuth", "TokenBroker", .product(name: "Logging", package: "swift-log")],
       swiftSettings: settings),
     .testTarget(
-      name: "StoresTests", dependencies: ["CLinux", "Clocks", "Sockets", "Stores", "TestSupport", "TokenBroker"],
+      name: "StoresTests",
+      dependencies: [
+        "CLinux", "Clocks", "Sockets", "Stores", "TestSupport", "TokenBroker", "store-writer",
+        .product(name: "Logging", package: "swift-log"),
+      ],
       swiftSettings: settings),
+    // What the tests of the file store kill while it writes.
+    .executableTarget(
+      name: "store-writer", dependencies: ["Stores", "TokenBroker", .product(name: "Logging", package: "swift-log")],
+      path: "Tests/StoreWriter", swiftSettings: settings),
     // The simulator, as a test of a thousand seeds and as a program for more of them.
     .target(
       name: "Simulation",
