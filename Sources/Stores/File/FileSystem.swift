@@ -50,10 +50,15 @@ enum FileSystem {
     }
   }
 
-  /// From where the descriptor stands to the end, but not more than `limit` bytes.
-  static func read(_ descriptor: borrowing Descriptor, limit: Int) throws(SystemError) -> [UInt8] {
+  static func unlock(_ descriptor: borrowing Descriptor) {
+    _ = flock(descriptor.number, LOCK_UN)
+  }
+
+  /// The first `count` bytes, or as many as there are.
+  static func read(_ descriptor: borrowing Descriptor, count limit: Int) throws(SystemError) -> [UInt8] {
     let number = descriptor.number
     var bytes: [UInt8] = []
+    bytes.reserveCapacity(limit)
     var chunk = [UInt8](repeating: 0, count: 1 << 18)
     while bytes.count < limit {
       let count = try call("read") { unsafe Glibc.read(number, &chunk, min(chunk.count, limit - bytes.count)) }

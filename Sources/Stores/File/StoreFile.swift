@@ -49,7 +49,7 @@ final class StoreFile: Sendable {
     do throws(SystemError) {
       let file = try FileSystem.open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
       tighten(file, status)
-      bytes = try FileSystem.read(file, limit: Self.maxBytes)
+      bytes = try FileSystem.read(file, count: Int(status.st_size))
     } catch {
       if error.code == EACCES { return try setAside("\(error)") }
       throw StoreError("it cannot be read: \(error)")
@@ -80,7 +80,7 @@ final class StoreFile: Sendable {
   }
 
   private func setAside(
-    _ reason: String, as suffix: String? = nil, saving contents: FileFormat.Contents = .init(damage: .foreign)
+    _ reason: String, as suffix: String? = nil, saving contents: FileFormat.Contents = .init()
   ) throws(StoreError) -> FileFormat.Contents {
     let place = "\(path).\(suffix ?? "corrupt-\(Self.timestamp)")"
     try StoreError.explaining(reason) { () throws(SystemError) in try FileSystem.rename(path, to: place) }
@@ -104,8 +104,8 @@ final class StoreFile: Sendable {
     return String(decoding: text.prefix(count).map(UInt8.init(bitPattern:)), as: UTF8.self)
   }
 
-  /// Replaces the file by one that has `entries`, as far as they are not expired. When it returns, they are on the disk;
-  /// if it throws, or the process dies meanwhile, the file is as it was.
+  /// Replaces the file by one that has those of `entries`, `count` in number, that are not expired at `now`. When it returns,
+  /// they are on the disk; if it throws, or the process dies meanwhile, there is the old file or the new one, and whole.
   func write(_ entries: [StoreName: StoredValues.Entry], count: Int, now: Instant) throws(StoreError) {
     // Nobody else writes here, but something may have been left behind.
     try? FileSystem.unlink(replacement)

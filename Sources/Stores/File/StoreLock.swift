@@ -19,6 +19,11 @@ struct StoreLock: ~Copyable, Sendable {
     descriptor = lock
   }
 
+  deinit {
+    // Closing alone would leave it to a child that is just being started, until that closes its copy of the descriptor.
+    FileSystem.unlock(descriptor)
+  }
+
   /// False once the file was removed: another process may have locked a new one by now.
   var isHeld: Bool { Self.is(descriptor, at: path) }
 

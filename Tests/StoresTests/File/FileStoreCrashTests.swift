@@ -26,6 +26,7 @@ import TokenBroker
       let durable = child.output.split(separator: "\n").last { $0.hasSuffix(" saved") }.flatMap { Int($0.dropLast(6)) }
       let store = place.open()
       defer { store.close() }
+      #expect(try place.names == ["tokens", "tokens.lock"])
       let newest = durable ?? (next > 0 ? next - 1 : nil)
       if let newest {
         for number in max(0, newest - Numbered.slots + 1)...newest {

@@ -1,6 +1,7 @@
 import Clocks
 import Foundation
 import Sockets
+import Synchronization
 import Testing
 import TokenBroker
 
@@ -75,6 +76,19 @@ import TokenBroker
       for await _ in changes {
         if let bytes = try? place.bytes(), FileFormat.parse(bytes).records.count == 1 { break }
       }
+      withExtendedLifetime(watcher) {}
+    }
+  }
+
+  @Test("A burst of saves is one write, or two")
+  func bursts() async throws {
+    try await place.withStore { store in
+      let events = Atomic(0)
+      let watcher = try FileWatcher(place.path) { events.add(1, ordering: .relaxed) }
+      for _ in 0..<500 { try store.save([Sample.entry(1)], removing: [], settling: nil) }
+      #expect(store.flush())
+      // Each write is two events, and the watcher begins with one.
+      #expect(events.load(ordering: .relaxed) < 50)
       withExtendedLifetime(watcher) {}
     }
   }

@@ -120,6 +120,18 @@ import TokenBroker
     #expect(try place.names.contains("others.corrupt-1"))
   }
 
+  @Test("A file that is larger than any of ours is set aside without being read")
+  func size() async throws {
+    try place.write(Sample.file([1]))
+    try #require(unsafe truncate(place.path, StoreFile.maxBytes + 1) == 0)
+    try await place.withStore { store in
+      let found = try store.load([Sample.name(1)])
+      #expect(found == [nil])
+    }
+    #expect(place.lines.contain("reason=it is over 256 MiB"))
+    #expect(try place.setAside.count == 1)
+  }
+
   @Test("Another user's file is set aside", .enabled(if: geteuid() == 0, "only root can give files away"))
   func owner() async throws {
     try place.write(Sample.file([1]))
