@@ -99,10 +99,14 @@ let package = Package(
     .testTarget(
       name: "StoresTests",
       dependencies: [
-        "CLinux", "Clocks", "OAuth", "Sockets", "Stores", "TestSupport", "TokenBroker",
+        "CLinux", "Clocks", "OAuth", "Sockets", "Stores", "TestSupport", "TokenBroker", "store-writer",
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: settings),
+    // What the tests of the file store kill while it writes.
+    .executableTarget(
+      name: "store-writer", dependencies: ["Stores", "TokenBroker", .product(name: "Logging", package: "swift-log")],
+      path: "Tests/StoreWriter", swiftSettings: settings),
     // The simulator, as a test of a thousand seeds and as a program for more of them.
     .target(
       name: "Simulation",
