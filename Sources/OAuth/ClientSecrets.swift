@@ -16,7 +16,7 @@ package final class ClientSecrets: Sendable {
   }
 
   /// Those worth trying, in this order.
-  var candidates: [Secret] {
+  package var candidates: [Secret] {
     state.withLock { state in state.current + (state.previous.map { [$0] } ?? []) }
   }
 

@@ -19,6 +19,8 @@ package final class TokenSource: Sendable {
   package let keySetChanges: AsyncStream<KeySetChange>
 
   private let timeout: Duration
+  /// With a key set that cannot be read, before a token is asked for.
+  private static let patience = Duration.seconds(5)
 
   /// `timeout` is for one request to the token endpoint.
   package init(client: OAuthClient, http: HTTPClient, timeout: Duration = .seconds(10)) {
@@ -49,7 +51,9 @@ package final class TokenSource: Sendable {
     let endpoints = try await endpoints.endpoints(by: deadline)
     let issuer = try verification == .jwt ? Self.issuer(of: endpoints) : nil
     if issuer != nil {
-      try await withKeys(by: deadline) { () async throws(KeySetSource.Unavailable) in try await keys.recover() }
+      // A token that could not be checked is not asked for. In an outage nobody is to wait long to hear that.
+      let soon = min(deadline, Instant.now.advanced(by: Self.patience))
+      try await withKeys(by: soon) { () async throws(KeySetSource.Unavailable) in try await keys.recover() }
     }
     let response = try await request(grant, to: endpoints.tokenURL, as: credentials, deadline: deadline)
     guard response.status == 200 else { throw refusal(response, isOfOthers: credentials != nil) }
@@ -75,11 +79,7 @@ package final class TokenSource: Sendable {
 
   /// What `iss` must be. Throws where tokens cannot be checked, before one is asked for.
   private static func issuer(of endpoints: Endpoints) throws(TokenError) -> String {
-    guard let issuer = endpoints.issuer, endpoints.jwksURL != nil else {
-      throw TokenError(
-        code: .brokerMisconfigured,
-        message: "the client has no issuer with a key set (issuer, jwksURL), so that only opaque tokens can be had")
-    }
+    guard let issuer = endpoints.issuer, endpoints.jwksURL != nil else { throw .noIssuer }
     return issuer
   }
 
@@ -138,6 +138,43 @@ package final class TokenSource: Sendable {
     }
   }
 
+  /// Vouches for a token that was kept, by `deadline`: it is checked as when it was minted. Where the key set cannot be
+  /// read its seal has to do, for it says that a broker has checked the token already; an outage of the tenant must not
+  /// take away what is held. When the set is read again, `keySetChanges` tells what has left it.
+  package func vouch(
+    for kept: KeptToken, _ grant: Grant, verify verification: Verification = .jwt, deadline: Instant
+  ) async throws(TokenError) -> MintedToken {
+    guard kept.mintedAt <= WallClock.now + TokenValidator.leeway else {
+      throw TokenError(ValidationError("it was minted in the future, so one of two clocks is wrong"))
+    }
+    func token(_ keyID: String? = nil, _ expiry: Instant? = nil) -> MintedToken {
+      MintedToken(kept, keyID: keyID, expiry: expiry, now: .now, wallNow: WallClock.now)
+    }
+    guard verification == .jwt else { return token() }
+    // Learns where the key set is, if that is not known yet and can be.
+    _ = try? await endpoints.endpoints(by: deadline)
+    guard let issuer = client.issuer else { throw .noIssuer }
+    let validator = TokenValidator(issuer: issuer)
+    do throws(ValidationError) {
+      let header = try validator.header(of: kept.accessToken)
+      let candidates: [JWK]
+      do throws(KeySetSource.Unavailable) {
+        candidates = try await keys.candidates(
+          kid: header.keyID, algorithm: header.algorithm, asked: token().mintedAt, by: deadline)
+      } catch {
+        return token(header.keyID)
+      }
+      let (now, wallNow) = (Instant.now, WallClock.now)
+      let exp = try await validator.claims(
+        of: kept.accessToken, header, audience: client.checksAudience ? grant.audience : nil, candidates: candidates,
+        now: wallNow
+      ).exp
+      return token(header.keyID, MintedToken.expiry(exp: exp, now: now, wallNow: wallNow))
+    } catch {
+      throw TokenError(error)
+    }
+  }
+
   private func verify(
     _ token: AccessToken, of issuer: String, for grant: Grant, asked: Instant, deadline: Instant
   ) async throws(TokenError) -> Proof {
@@ -174,9 +211,7 @@ package final class TokenSource: Sendable {
       } catch {
         // The key set says when it may be read again, and nothing that could be waited for happens before.
         guard error.retryAt < deadline, (try? await Task.sleep(until: error.retryAt)) != nil else {
-          throw TokenError(
-            code: .upstreamUnavailable,
-            message: "the tenant's signing keys cannot be read, so its token cannot be checked: \(error.reason)")
+          throw TokenError(error)
         }
       }
     }
@@ -184,6 +219,17 @@ package final class TokenSource: Sendable {
 }
 
 extension TokenError {
+  fileprivate static let noIssuer = TokenError(
+    code: .brokerMisconfigured,
+    message: "the client has no issuer with a key set (issuer, jwksURL), so that only opaque tokens can be had")
+
+  fileprivate init(_ error: KeySetSource.Unavailable) {
+    self.init(
+      code: .upstreamUnavailable,
+      message: "the tenant's signing keys cannot be read, so its token cannot be checked: \(error.reason)",
+      retryAfter: max(.zero, Instant.now.duration(to: error.retryAt)))
+  }
+
   init(_ error: ValidationError) {
     self.init(code: .tokenValidationFailed, message: "the tenant's token is refused: \(error.reason)")
   }

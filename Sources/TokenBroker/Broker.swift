@@ -16,6 +16,8 @@ package actor Broker {
   private var cache: TokenCache
   private var requestTimeout: Duration
   private let mint: Mint
+  /// nil: nothing is kept beyond this process.
+  private let shared: SharedTokens?
   private let publish: @Sendable (Publication) -> Void
   private let health: Health
   private let log: Logger
@@ -34,9 +36,11 @@ package actor Broker {
   ///   - publish: called with each new token before its waiters are answered.
   package init(
     rules: TokenCache.Rules = .init(), requestTimeout: Duration, health: Health, log: Logger,
+    shared: SharedTokens? = nil,
     publish: @escaping @Sendable (Publication) -> Void = { _ in }, mint: @escaping Mint
   ) {
-    cache = TokenCache(rules: rules)
+    cache = TokenCache(rules: rules, hasStore: shared != nil)
+    self.shared = shared
     self.requestTimeout = requestTimeout
     self.health = health
     self.log = log
@@ -66,6 +70,7 @@ package actor Broker {
     figures.lookups = cache.lookups
     figures.clients = clients
     for (name, saved) in cache.saved { figures.clients[name, default: .init()].saved = saved }
+    figures.store = shared?.figures
     figures.tokens = cache.tokens.map { .init(key: $0.key, expiresAt: $0.minted.expiresAt) }
     return figures
   }
@@ -102,6 +107,7 @@ package actor Broker {
   private func perform(_ actions: [TokenCache.Action]) {
     for action in actions {
       switch action {
+      case .load(let key): load(key)
       case .fetch(let key): fetch(key)
       case .answer(let waiter, let result): waiting.removeValue(forKey: waiter)?.resume(returning: result)
       case .publish(let token): publish(.current(token))
@@ -113,20 +119,54 @@ package actor Broker {
     setAlarm()
   }
 
+  private func load(_ key: TokenKey) {
+    Task {
+      let found = await shared?.load(key) ?? SharedFinding()
+      if let token = found.token, token.isNewer(than: cache.token(key)?.minted) { takenOver(token, key) }
+      perform(cache.loaded(key, found, now: .now))
+    }
+  }
+
   private func fetch(_ key: TokenKey) {
-    let started = Instant.now
+    let deadline = Instant.now.advanced(by: requestTimeout)
+    let (holding, minRemaining) = (cache.token(key)?.minted, cache.rules.minRemaining)
     Task {
       let result: Result<MintedToken, TokenError>
       do throws(TokenError) {
-        result = .success(try await mint(key, credentials[key], started.advanced(by: requestTimeout)))
+        let minted =
+          if let shared {
+            try await shared.fetch(
+              key, holding: holding, minRemaining: minRemaining, deadline: deadline
+            ) { () async throws(TokenError) in try await self.ask(for: key, by: deadline) }
+          } else {
+            try await ask(for: key, by: deadline)
+          }
+        if minted.isFromStore { takenOver(minted, key) }
+        result = .success(minted)
       } catch {
         result = .failure(error)
       }
-      report(result, for: key, took: started.duration(to: .now))
       cache.enter(month: WallClock.month)
       perform(cache.fetched(key, result, now: .now))
       drop(credentialsOf: key)
     }
+  }
+
+  /// Asks the tenant, and takes note of how that went.
+  private func ask(for key: TokenKey, by deadline: Instant) async throws(TokenError) -> MintedToken {
+    let started = Instant.now
+    do throws(TokenError) {
+      let minted = try await mint(key, credentials[key], deadline)
+      report(.success(minted), for: key, took: started.duration(to: .now))
+      return minted
+    } catch {
+      report(.failure(error), for: key, took: started.duration(to: .now))
+      throw error
+    }
+  }
+
+  private func takenOver(_ token: MintedToken, _ key: TokenKey) {
+    log.info("token taken over from the store", metadata: facts(of: key).merging(facts(of: token)) { $1 })
   }
 
   private func drop(credentialsOf key: TokenKey) {
@@ -134,18 +174,14 @@ package actor Broker {
   }
 
   private func report(_ result: Result<MintedToken, TokenError>, for key: TokenKey, took: Duration) {
-    var facts: Logger.Metadata = [
-      "client": "\(key.client.name)", "audience": "\(key.grant.audience)", "duration_ms": "\(took.milliseconds)",
-    ]
-    if let scope = key.grant.scope { facts["scope"] = "\(scope)" }
-    if let organization = key.grant.organization { facts["organization"] = "\(organization)" }
+    var facts = facts(of: key)
+    facts["duration_ms"] = "\(took.milliseconds)"
     count(result, for: key.client, took: took)
     let isOwn = key.holder == nil && !retired.contains(key.client)
     switch result {
     case .success(let minted):
       if isOwn { health.accepted(client: key.client.name) }
-      facts["expires_in"] = "\(minted.mintedAt.duration(to: minted.expiresAt).components.seconds)"
-      facts["key_id"] = minted.keyID.map { "\($0)" }
+      facts.merge(self.facts(of: minted)) { $1 }
       facts["upstream_request_id"] = minted.upstreamRequestID.map { "\($0)" }
       log.info("token minted", metadata: facts)
     case .failure(let error):
@@ -158,6 +194,19 @@ package actor Broker {
       facts["upstream_request_id"] = error.upstreamRequestID.map { "\($0)" }
       log.warning("no token", metadata: facts)
     }
+  }
+
+  private func facts(of key: TokenKey) -> Logger.Metadata {
+    var facts: Logger.Metadata = ["client": "\(key.client.name)", "audience": "\(key.grant.audience)"]
+    if let scope = key.grant.scope { facts["scope"] = "\(scope)" }
+    if let organization = key.grant.organization { facts["organization"] = "\(organization)" }
+    return facts
+  }
+
+  private func facts(of token: MintedToken) -> Logger.Metadata {
+    var facts: Logger.Metadata = ["expires_in": "\(Instant.now.duration(to: token.expiresAt).components.seconds)"]
+    facts["key_id"] = token.keyID.map { "\($0)" }
+    return facts
   }
 
   private func count(_ result: Result<MintedToken, TokenError>, for client: ClientID, took: Duration) {

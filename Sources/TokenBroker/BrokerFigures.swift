@@ -36,6 +36,8 @@ package struct BrokerFigures: Sendable {
   package var lookups = Lookups()
   package var clients: [String: Client] = [:]
   package var tokens: [Token] = []
+  /// nil: nothing is kept beyond this process.
+  package var store: StoreFigures?
 }
 
 /// Durations, counted by how long they were.

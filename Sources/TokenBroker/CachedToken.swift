@@ -18,8 +18,8 @@ package final class CachedToken: Sendable {
   init(key: TokenKey, minted: MintedToken, rules: TokenCache.Rules, inPlaceOf predecessor: CachedToken?, now: Instant) {
     self.key = key
     self.minted = minted
-    let lifetime = minted.mintedAt.duration(to: minted.expiresAt)
-    let margin = min(rules.minRemaining, lifetime / 8)
+    let lifetime = minted.lifetime
+    let margin = minted.margin(rules.minRemaining)
     servableUntil = minted.expiresAt.advanced(by: .zero - margin)
     let ahead = Self.ahead(lifetime, margin: margin, rules.refreshBefore)
     let jitter = ahead / 5 * Self.fraction(of: minted.accessToken)
@@ -58,4 +58,11 @@ package final class CachedToken: Sendable {
   var lastUsed: Int { lastUse.load(ordering: .relaxed) }
 
   private static func seconds(_ instant: Instant) -> Int { Int(instant.nanoseconds / 1_000_000_000) }
+}
+
+extension MintedToken {
+  var lifetime: Duration { mintedAt.duration(to: expiresAt) }
+
+  /// The last of its life, in which it is not served.
+  func margin(_ minRemaining: Duration) -> Duration { min(minRemaining, lifetime / 8) }
 }

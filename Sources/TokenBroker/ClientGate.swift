@@ -114,6 +114,10 @@ package struct ClientGate {
     // Answers to requests from before the block say nothing of the probe.
     if isProbe { isProbing = false }
     switch result {
+    case .success(let minted) where minted.isFromStore:
+      // The tenant was not asked, so nothing is known of it and nothing was used up.
+      allowance += 1
+      return false
     case .success(let minted):
       mintsThisMonth += 1
       (faults, lastFault) = (0, nil)
@@ -123,6 +127,11 @@ package struct ClientGate {
     case .failure(let error):
       return heed(error, key, isProbe: isProbe, now: now, random: &random)
     }
+  }
+
+  /// Heeds what others were refused with. True if it says nothing of the key, only of the client.
+  mutating func told(_ error: TokenError, _ key: TokenKey, now: Instant, random: inout SeededGenerator) -> Bool {
+    heed(error, key, now: now, random: &random)
   }
 
   private mutating func heed(

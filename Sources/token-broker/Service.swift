@@ -45,8 +45,14 @@ struct Service {
     let tellAll: @Sendable (Router.Message) -> Void = { message in for mailbox in mailboxes { mailbox.post(message) } }
     let upstreams = Upstreams(log: log)
     let clients = ClientNumbers()
+    let shared = try configuration.store.open(log).map { store in
+      SharedTokens(store, vault: { upstreams.vault(of: $0) }, log: log) { key, kept, deadline throws(TokenError) in
+        try await upstreams.vouch(for: kept, key, deadline: deadline)
+      }
+    }
     let broker = Broker(
       rules: configuration.cache, requestTimeout: configuration.limits.requestTimeout, health: health, log: log,
+      shared: shared,
       publish: { tellAll(.token(TokenTable.Change($0, clients))) },
       mint: { key, brought, deadline throws(TokenError) in
         try await upstreams.mint(key, with: brought, deadline: deadline)
@@ -85,6 +91,7 @@ struct Service {
       try mailboxes[index].attach(to: loop) { router.receive($0) }
       return router
     }
+    await shared?.close()
     log.info("stopped")
   }
 
@@ -97,7 +104,8 @@ struct Service {
         "clients":
           "\(configuration.clients.values.map { "\($0.client.name)=\($0.client.issuer ?? "none")" }.sorted().joined(separator: " "))",
         "callers": "\(configuration.callers.map { "\($0.byName.count)" } ?? "anyone")",
-        "workers": "\(configuration.workers)", "version": "\(Version.current)",
+        "store": "\(configuration.store.description)", "workers": "\(configuration.workers)",
+        "version": "\(Version.current)",
       ])
     guard configuration.callers == nil else { return }
     for address in addresses where !address.isLoopback {

@@ -40,10 +40,20 @@ final class Upstreams: Sendable {
     let (source, verification) = state.withLock { ($0.clients[key.client]?.source, $0.audiences.verification(of: key)) }
     // Without its own credentials a holder's request must not go out with the client's.
     guard let source, (key.holder == nil) == (brought == nil) else {
-      throw TokenError(code: .upstreamUnavailable, message: "the configuration has changed meanwhile")
+      throw .reconfigured
     }
     return try await source.mint(key.grant, verify: verification, as: brought, deadline: deadline)
   }
+
+  /// Vouches for a token of `key` that a store has kept.
+  func vouch(for kept: KeptToken, _ key: TokenKey, deadline: Instant) async throws(TokenError) -> MintedToken {
+    let (source, verification) = state.withLock { ($0.clients[key.client]?.source, $0.audiences.verification(of: key)) }
+    guard let source else { throw .reconfigured }
+    return try await source.vouch(for: kept, key.grant, verify: verification, deadline: deadline)
+  }
+
+  /// What the values of a client are sealed with in a store; nil for one that shares nothing.
+  func vault(of client: ClientID) -> Vault? { state.withLock { $0.clients[client] }?.vault }
 
   /// Takes over the clients of a configuration, and tells `broker` what becomes of them.
   func replace(with configuration: Configuration, for broker: Broker? = nil) throws -> Change {
@@ -56,7 +66,8 @@ final class Upstreams: Sendable {
       if let old = before.identities[name], old != identity { next.generations[name, default: 0] += 1 }
       let client = ClientID(name, generation: next.generations[name] ?? 0)
       if let secrets = before.clients[client]?.settings.client.secrets { settings.client.secrets?.succeed(secrets) }
-      let upstream = try Upstream(settings, as: client, configuration.upstream, for: broker, log: log)
+      let sealing = Sealing(keys: configuration.store.keys, identity: identity)
+      let upstream = try Upstream(settings, as: client, configuration.upstream, sealing, for: broker, log: log)
       for client in upstream.clients { next.clients[client] = upstream }
     }
     for name in before.identities.keys where next.identities[name] == nil { next.generations[name, default: 0] += 1 }
@@ -72,9 +83,25 @@ final class Upstreams: Sendable {
   }
 }
 
+extension TokenError {
+  fileprivate static let reconfigured = TokenError(
+    code: .upstreamUnavailable, message: "the configuration has changed meanwhile")
+}
+
 extension ClientID {
   /// The same client for those with credentials of their own: what happens to theirs is not its own affair.
   var passThrough: ClientID { ClientID("\(name) (pass-through)", generation: generation) }
+}
+
+/// What a client's values in a store are sealed with, and for whom.
+private struct Sealing: Sendable {
+  /// nil: with the client's own secrets.
+  let keys: [Secret]?
+  let identity: [String]
+
+  func vault(_ client: OAuthClient) -> Vault? {
+    Vault(secrets: keys ?? client.secrets?.candidates ?? [], identity: identity)
+  }
 }
 
 /// One client: its source of tokens, and the chores that end with it.
@@ -87,9 +114,14 @@ private final class Upstream: Sendable {
   private let log: Logger
   private let chores: Mutex<[Task<Void, Never>]>
   private let secretFile: Mutex<FileWatcher?>
+  private let sealing: Sealing
+  private let currentVault: Mutex<Vault?>
+
+  var vault: Vault? { currentVault.withLock(\.self) }
 
   init(
-    _ settings: ClientSettings, as client: ClientID, _ upstream: UpstreamSettings, for broker: Broker?, log: Logger
+    _ settings: ClientSettings, as client: ClientID, _ upstream: UpstreamSettings, _ sealing: Sealing,
+    for broker: Broker?, log: Logger
   ) throws {
     self.settings = settings
     self.broker = broker
@@ -101,6 +133,8 @@ private final class Upstream: Sendable {
     let clients = settings.isPassThrough ? [client, client.passThrough] : [client]
     self.source = source
     self.clients = clients
+    self.sealing = sealing
+    currentVault = Mutex(sealing.vault(settings.client))
     chores = Mutex([
       Task {
         for await change in source.keySetChanges {
@@ -131,6 +165,7 @@ private final class Upstream: Sendable {
     let client = clients[0]
     do throws(FileError) {
       guard settings.client.secrets?.replace(with: try SecretFile(path).secrets) == true else { return }
+      currentVault.withLock { $0 = sealing.vault(settings.client) }
       log.info("the client secret has changed", metadata: ["client": "\(client.name)", "file": "\(path)"])
       Task { [broker] in await broker?.credentialsChanged(client: client) }
     } catch {

@@ -46,7 +46,7 @@ extension IntegrationTests {
         (
           sound.merging([
             "BROKER_LISTEN": "8080,127.0.0.1:99999", "BROKER_ADMIN_LISTEN": "x", "BROKER_LOG_LEVEL": "loud",
-            "BROKER_LOG_FORMAT": "xml", "BROKER_WORKERS": "0", "BROKER_STORE": "redis://x",
+            "BROKER_LOG_FORMAT": "xml", "BROKER_WORKERS": "0", "BROKER_STORE": "redis:x",
           ]) { $1 },
           [
             "BROKER_LISTEN", "BROKER_LISTEN", "BROKER_ADMIN_LISTEN", "BROKER_WORKERS", "BROKER_LOG_LEVEL",

@@ -21,6 +21,7 @@ import Testing
   private func say(_ actions: [TokenCache.Action]) -> [String] {
     actions.map { action in
       switch action {
+      case .load: "load"
       case .fetch: "fetch"
       case .publish(let token): "publish \(token.minted.accessToken.value)"
       case .withdraw(let key): "withdraw \(key.grant.audience)"

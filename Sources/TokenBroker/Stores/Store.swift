@@ -17,15 +17,17 @@ package protocol Store: Sendable {
   /// Keeps a claim for `lease` from now. False if it is another's by now.
   func renew(_ claim: StoreClaim, for lease: Duration) async throws(StoreError) -> Bool
 
-  /// Leaves `entries`, takes away what is under `obsolete`, gives `claim` up and tells those who wait for it. Changes
-  /// nothing if the claim is another's by now: who was too slow must not overwrite what is newer. Without a claim, it
-  /// could not be had; then the entries are left all the same.
+  /// Leaves `entries`, gives `claim` up and tells those who wait for it. Changes nothing if the claim is another's by now:
+  /// who was too slow must not overwrite what is newer. nil: the claim could not be had; the entries are left all the same.
   func save(
     _ entries: [StoreEntry], removing obsolete: [StoreName], settling claim: StoreClaim?
   ) async throws(StoreError)
 
   /// Returns when a claim of `name` is given up, or at `deadline`; perhaps earlier, for no reason.
   func waitForChange(of name: StoreName, until deadline: Instant) async
+
+  /// Returns when what was saved is where it shall be, or cannot get there soon; nothing is asked of it afterwards.
+  func close() async
 
   /// For those who watch.
   var condition: StoreCondition { get }

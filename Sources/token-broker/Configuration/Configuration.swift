@@ -24,6 +24,7 @@ struct Configuration: Sendable {
   var logging = LogSettings()
   var cache = TokenCache.Rules()
   var upstream = UpstreamSettings()
+  var store = StoreSettings()
   var shutdownDelay = Duration.zero
   var shutdownTimeout = Duration.seconds(10)
   /// Of the file it was read from.

@@ -65,7 +65,7 @@ extension Configuration {
     readAudiences(root, clients: readClients(root, origin.embedded))
     callers = CallerSettings(root, after: previous?.callers)
     guards = RequestGuards(root)
-    refuseWhatIsNotHereYet(root)
+    readStore(root)
   }
 
   // MARK: The server
@@ -216,18 +216,6 @@ extension Configuration {
     return client.map {
       AudienceCatalog.Entry(
         client: $0, scope: scope, organization: organization, verification: verification, isPrefetched: isPrefetched)
-    }
-  }
-
-  // MARK: What cannot be had
-
-  private func refuseWhatIsNotHereYet(_ root: Section) {
-    root.section("store") { store in
-      let isMemory = store.value("url", environment: "BROKER_STORE", .text("a URL"), default: "memory:") == "memory:"
-      if !isMemory { store.fail("url", environment: "BROKER_STORE", "only memory: is supported yet") }
-      if store.value("keyFile", environment: "BROKER_STORE_KEY_FILE", .path) != nil {
-        store.fail("keyFile", environment: "BROKER_STORE_KEY_FILE", "the store memory: needs no key")
-      }
     }
   }
 }

@@ -94,9 +94,23 @@ final class Metrics: Sendable {
       known.flatMap { name, client in
         client.quota.sorted { $0.key < $1.key }.map { ([("client", name), ("bucket", $0.key)], "\($0.value)") }
       })
+    if let store = figures.store { writeStore(store, to: &text) }
     text.gauge(
       "token_broker_token_expiry_timestamp_seconds", "When an audience's newest token expires, in Unix time.",
       expiries(figures.tokens))
+  }
+
+  private func writeStore(_ store: StoreFigures, to text: inout MetricsText) {
+    text.gauge(
+      "token_broker_store_up", "1 while the store can be used.", [([], store.condition.problem == nil ? "1" : "0")])
+    text.counter(
+      "token_broker_store_requests", "Requests to the store, by how they ended.",
+      store.outcomes.map { outcome, count in
+        ([("operation", outcome.operation), ("outcome", outcome.isOK ? "ok" : "failed")], "\(count)")
+      }.sorted { $0.0.map(\.1).lexicographicallyPrecedes($1.0.map(\.1)) })
+    text.counter(
+      "token_broker_store_values_ignored", "Values of the store that did not open, or whose tokens did not pass.",
+      [([], "\(store.ignored)")])
   }
 
   private func expiries(_ tokens: [BrokerFigures.Token]) -> [(labels: MetricsText.Labels, value: String)] {
