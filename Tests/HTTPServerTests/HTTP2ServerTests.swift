@@ -65,7 +65,7 @@ import Testing
       try await client.send(.get(5, "/held"))
       await serving.held().send(verbatim: Array("HTTP/1.1 200 OK\r\n\r\n".utf8), then: .close)
       let failure = await #expect(throws: FrameClient.Failure.self) { try await client.answer(to: 5) }
-      #expect(failure?.description == "reset: INTERNAL_ERROR")
+      #expect(failure?.description == "reset: HTTP_1_1_REQUIRED")
       try await client.send(.get(7, "/x"))
       #expect(try await client.answer(to: 7) == (200, "/x "))
     }
