@@ -7,6 +7,8 @@ package final class DevTenant: Sendable {
   package struct Options: Sendable {
     package var address: SocketAddress
     package var tls = true
+    /// Beside HTTP/1.1, where there is TLS.
+    package var offersHTTP2 = true
     package var certificate = CertificateKind.valid
     package var clientID = "dev-client"
     /// Those accepted; none: one is made up.
@@ -52,9 +54,7 @@ package final class DevTenant: Sendable {
     var latency = Duration.zero
     var failureShare = 0.0
     var scripts: [String: [Fault]] = [:]
-    var statistics = Statistics() {
-      didSet { for watcher in watchers { watcher.yield(statistics) } }
-    }
+    var statistics = Statistics()
     var watchers: [AsyncStream<Statistics>.Continuation] = []
   }
 
@@ -72,7 +72,10 @@ package final class DevTenant: Sendable {
     let secrets = options.secrets.isEmpty ? [Self.randomSecret()] : options.secrets
     state = Mutex(State(secrets: secrets, lifetime: options.lifetime, keys: [try SigningKey()]))
     let identity = options.tls ? try TLSIdentity(options.certificate) : nil
-    let tls = try identity.map { try TLSContext(certificatePEM: $0.certificatePEM, keyPEM: $0.keyPEM) }
+    let tls = try identity.map {
+      try TLSContext(
+        certificate: .text($0.certificatePEM), key: .text($0.keyPEM), offersHTTP2: options.offersHTTP2)
+    }
     server = try Server(label: "tenant", [Server.Binding(options.address, tls: tls)], loops: 1)
     certificatePEM = identity?.certificatePEM
     baseURL = "\(options.tls ? "https" : "http")://\(server.addresses[0])"
@@ -93,16 +96,30 @@ package final class DevTenant: Sendable {
 
   package var address: SocketAddress { server.addresses[0] }
   package var secrets: [String] { state.withLock(\.secrets) }
-  package var statistics: Statistics { state.withLock(\.statistics) }
+  package var statistics: Statistics { state.withLock { statistics($0) } }
 
   /// The statistics now, and again whenever they change.
   package var updates: AsyncStream<Statistics> {
     let (stream, continuation) = AsyncStream<Statistics>.makeStream()
     state.withLock { state in
-      continuation.yield(state.statistics)
+      continuation.yield(statistics(state))
       state.watchers.append(continuation)
     }
     return stream
+  }
+
+  private func statistics(_ state: State) -> Statistics {
+    var statistics = state.statistics
+    statistics.connections = server.totalConnections(0)
+    return statistics
+  }
+
+  /// Counts what has happened, and tells those who watch.
+  func count(_ change: (inout Statistics) -> Void) {
+    state.withLock { state in
+      change(&state.statistics)
+      for watcher in state.watchers { watcher.yield(statistics(state)) }
+    }
   }
 
   // MARK: To order

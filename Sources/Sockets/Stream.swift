@@ -46,6 +46,9 @@ package struct Stream: ~Copyable {
   /// The client's, where it has shown one and the handshake is over.
   package var peerCertificate: PeerCertificate? { tls?.peerCertificate }
 
+  /// It is not known yet who the peer is.
+  package var isShakingHands: Bool { tls?.isShakingHands ?? false }
+
   /// Whether another context would have let in this peer, now.
   package func isAdmitted(by context: TLSContext) -> Bool { tls?.isAdmitted(by: context) ?? true }
 

@@ -17,12 +17,7 @@ import COpenSSL
   /// The CAs of clients in DER, to tell whether another context has the same.
   private let authorities: [[UInt8]]
 
-  /// A server context from a PEM certificate chain (leaf first) and its PEM private key. Throws `TLSError`.
-  package convenience init(certificatePEM: String, keyPEM: String) throws(TLSError) {
-    try self.init(certificate: .text(certificatePEM), key: .text(keyPEM))
-  }
-
-  /// The chain has the leaf first. With `offersHTTP2` ALPN prefers `h2` to `http/1.1`. Throws `TLSError`.
+  /// A server's context. The chain of its certificate has the leaf first. With `offersHTTP2` ALPN prefers `h2` to `http/1.1`. Throws `TLSError`.
   package init(
     certificate: PEM, key: PEM, clients: Clients = .anonymous, offersHTTP2: Bool = false
   ) throws(TLSError) {

@@ -85,11 +85,11 @@ import COpenSSL
     return unsafe PeerCertificate(certificate)
   }
 
-  /// Whether another context would have let in this peer, now.
+  var isShakingHands: Bool { unsafe SSL_is_init_finished(session) == 0 }
+
+  /// Whether another context would have let in this peer, now. To be asked once the handshake is over.
   func isAdmitted(by other: TLSContext) -> Bool {
     if let context, other.admitsAll(of: context) { return true }
-    // Whoever is still shaking hands would be checked by the old context.
-    guard unsafe SSL_is_init_finished(session) == 1 else { return false }
     guard let certificate = unsafe SSL_get0_peer_certificate(session) else {
       if case .required = other.clients { return false }
       return true

@@ -76,14 +76,11 @@ struct Service {
       passThrough: PassThrough(), tellAll: tellAll)
 
     let routing = try await reloader.start(configuration)
-    let configurationFile = try origin.file.map { path in
-      try FileWatcher(path) { Task { await reloader.reload(ifChanged: true) } }
-    }
     let signals = await Signals()
     let chore = Task { [stream = signals.stream] in await heed(stream, reloader) }
     defer {
       chore.cancel()
-      withExtendedLifetime((signals, configurationFile)) {}
+      withExtendedLifetime((signals, reloader)) {}
     }
     announce()
     try await server.run { index, loop in

@@ -126,11 +126,11 @@ extension Connection {
     resumeSession(session)
   }
 
-  /// There is no saying anything verbatim between frames: the stream is reset.
+  /// There is no saying anything verbatim between frames, only in HTTP/1.1.
   func send(verbatim ending: Exchange.Ending, _ session: Session, serial: UInt32) {
     guard registration != nil, let slot = session.deferredSlot(Int32(bitPattern: serial)) else { return }
     if case .more = ending { return }
-    session.abandon(slot)
+    session.requireHTTP1(slot)
     resumeSession(session)
   }
 

@@ -31,7 +31,7 @@ extension Configuration {
     reader.read(document?.root) { root in configuration.read(root, origin, after: previous) }
     try reader.finish()
     configuration.effective = reader.effective
-    configuration.fileDigest = document?.digest
+    if let document, let file = origin.file { configuration.files[file] = document.digest }
     self = configuration
   }
 
@@ -123,6 +123,8 @@ extension Configuration {
       }
       requiresClientCertificates = isRequired && isWanted
       guard let certificate, let key else { return }
+      // Before they are read once more: a change between the two is not missed.
+      for case let file? in [certificate, key, authorities] { files[file] = File.digest(file) }
       do throws(TLSError) {
         let clients = authorities.map { isRequired ? TLSContext.Clients.required(.file($0)) : .optional(.file($0)) }
         tls = try TLSContext(
