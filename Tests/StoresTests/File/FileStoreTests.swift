@@ -39,6 +39,7 @@ import TokenBroker
     try place.write(bytes + past.dropFirst(16) + ahead.dropFirst(16))
     try await place.withStore { store in
       #expect(try store.load([1, 2, 3].map(Sample.name)) == [nil, nil, [3, 7, 3]])
+      #expect(place.lines.contain("info the store is open store=file:\(place.path) values=1"))
       try store.save([Sample.entry(4)], removing: [], settling: nil)
     }
     #expect(Set(FileFormat.parse(try place.bytes()).records.map(\.name)) == [Sample.name(3), Sample.name(4)])
