@@ -6,7 +6,7 @@ import Sockets
 /// for n below COUNT, and prints how to use it as one line of JSON.
 @main enum BenchTenant {
   static func main() async throws {
-    ThisProcess.ignoreBrokenPipes()
+    ThisProcess.ignoreFailingWrites()
     ThisProcess.raiseDescriptorLimit()
     let count = CommandLine.arguments.dropFirst().first.flatMap { Int($0) } ?? 1
     var options = DevTenant.Options(address: try SocketAddress(parsing: "127.0.0.1:0"))

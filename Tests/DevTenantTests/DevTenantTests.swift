@@ -11,7 +11,7 @@ import Testing
   private func withTenant(_ body: (DevTenant, _ ask: ([String]) async throws -> Reply) async throws -> Void)
     async throws
   {
-    ThisProcess.ignoreBrokenPipes()
+    ThisProcess.ignoreFailingWrites()
     var options = DevTenant.Options(address: try SocketAddress(parsing: "127.0.0.1:0"))
     options.secrets = ["new secret", "old"]
     let tenant = try DevTenant(options)

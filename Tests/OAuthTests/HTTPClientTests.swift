@@ -11,7 +11,7 @@ import Testing
   private let client: HTTPClient
 
   init() throws {
-    ThisProcess.ignoreBrokenPipes()
+    ThisProcess.ignoreFailingWrites()
     client = try HTTPClient()
   }
 

@@ -224,6 +224,9 @@ package struct Simulation {
       case .answer(let waiter, let result): try answer(waiter, result)
       case .publish(let token):
         note("publish \(token.minted.accessToken.value)")
+        if let held = replica.table[token.key], held.minted.mintedAt > token.minted.mintedAt {
+          throw violation("no token gives way to an older one", token.minted.accessToken.value)
+        }
         replica.table[token.key] = token
         replica.lastMint[token.key] = token
         replica.lastFailure[token.key] = nil

@@ -59,7 +59,7 @@ func read(_ origin: Configuration.Origin) throws -> Configuration {
 
 /// What every command that goes on the network sets up first.
 func prepareProcess() {
-  ThisProcess.ignoreBrokenPipes()
+  ThisProcess.ignoreFailingWrites()
   ThisProcess.forbidCoreDumps()
   ThisProcess.raiseDescriptorLimit()
 }
