@@ -9,6 +9,8 @@ package final class DevTenant: Sendable {
     package var tls = true
     /// Beside HTTP/1.1, where there is TLS.
     package var offersHTTP2 = true
+    /// Then a connection is ended: by GOAWAY, or behind the answer.
+    package var requestsPerConnection: Int?
     package var certificate = CertificateKind.valid
     package var clientID = "dev-client"
     /// Those accepted; none: one is made up.
@@ -76,7 +78,9 @@ package final class DevTenant: Sendable {
       try TLSContext(
         certificate: .text($0.certificatePEM), key: .text($0.keyPEM), offersHTTP2: options.offersHTTP2)
     }
-    server = try Server(label: "tenant", [Server.Binding(options.address, tls: tls)], loops: 1)
+    var limits = Limits()
+    limits.requestsPerConnection = options.requestsPerConnection ?? limits.requestsPerConnection
+    server = try Server(label: "tenant", [Server.Binding(options.address, tls: tls)], loops: 1, limits: limits)
     certificatePEM = identity?.certificatePEM
     baseURL = "\(options.tls ? "https" : "http")://\(server.addresses[0])"
     clientID = options.clientID

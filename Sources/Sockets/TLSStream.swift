@@ -117,7 +117,8 @@ import COpenSSL
   }
 
   private func result(_ call: () -> Int32) -> StreamResult {
-    ERR_clear_error()
+    // What is left in the queue would be taken for this call's. It is empty, and to look is cheaper than to clear it.
+    if ERR_peek_error() != 0 { ERR_clear_error() }
     let count = call()
     if count > 0 { return .bytes(Int(count)) }
     switch unsafe SSL_get_error(session, count) {
