@@ -19,14 +19,14 @@ extension TokenError.Code {
       "Compare the configured domain with the issuer of the tenant's tokens, see that the API signs with RS256 and not "
         + "HS256, and check this machine's clock. Set verify: opaque only where an API's tokens are no JWTs."
     case .upstreamRateLimited:
-      "Wait: the broker asks again by itself as soon as it may, and serves what it holds. If it comes back, see who asks "
-        + "for many audiences or scopes, or have the tenant's limit raised."
+      "Wait: what is held is served meanwhile, and the tenant asked again as soon as it allows. If it comes back, see who "
+        + "asks for many audiences or scopes, or have the tenant's limit raised."
     case .upstreamUnavailable:
-      "The broker tries again by itself and serves what it holds. If it lasts, check the tenant's status page, then DNS, "
-        + "firewall, proxy and trusted certificates on the way there: token-broker check tells which."
+      "What is held is served meanwhile, and the tenant asked again and again. If it lasts, check the tenant's status page, "
+        + "then DNS, firewall, proxy and trusted certificates on the way there: token-broker check tells which."
     case .upstreamTimeout:
-      "The broker tries again by itself and serves what it holds. If it lasts, check the tenant's status page and what "
-        + "is slow on the way there: token-broker check tells."
+      "What is held is served meanwhile, and the tenant asked again and again. If it lasts, check the tenant's status page, "
+        + "and what is slow on the way there: token-broker check tells."
     case .overloaded:
       "Look for callers that ask in a loop or for audiences without number; limits.waitingRequests is how many may wait."
     }

@@ -92,7 +92,9 @@ final class Metrics: Sendable {
     text.gauge(
       "token_broker_upstream_quota_remaining", "What the tenant last said is left of a quota.",
       known.flatMap { name, client in
-        client.quota.sorted { $0.key < $1.key }.map { ([("client", name), ("bucket", $0.key)], "\($0.value)") }
+        client.quota.sorted { $0.key < $1.key }.map {
+          ([("client", name), ("bucket", $0.key)], "\($0.value.remaining)")
+        }
       })
     text.gauge(
       "token_broker_token_expiry_timestamp_seconds", "When an audience's newest token expires, in Unix time.",
