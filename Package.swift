@@ -116,6 +116,8 @@ let package = Package(
     .testTarget(name: "SimulationTests", dependencies: ["Simulation"], swiftSettings: settings),
     .executableTarget(name: "simulate", dependencies: ["Simulation"], path: "Tests/Simulate", swiftSettings: settings),
     .testTarget(
+      name: "StatusTests", dependencies: ["Clocks", "OAuth", "TokenBroker", "token-broker"], swiftSettings: settings),
+    .testTarget(
       name: "IntegrationTests",
       dependencies: [
         "Clocks", "DevTenant", "OAuth", "Sockets", "TestSupport", "token-broker",

@@ -134,6 +134,9 @@ package final class Server: Sendable {
   /// How many connections there have been at a binding.
   package func totalConnections(_ binding: Int) -> Int { counts[binding].total }
 
+  /// Whether a binding has TLS.
+  package func isTLS(_ binding: Int) -> Bool { certificates[binding] != nil }
+
   /// Lets `run` return now, whatever is in flight.
   package func stop() {
     for mailbox in mailboxes { mailbox.post(.stop) }

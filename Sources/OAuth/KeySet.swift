@@ -40,6 +40,13 @@ struct KeySet: Sendable {
     }.map(\.jwk)
   }
 
+  var descriptions: [KeySetStatus.Key] {
+    keys.map { key in
+      let kind = [key.jwk.keyType.rawValue, key.jwk.curve?.rawValue].compactMap(\.self).joined(separator: " ")
+      return .init(id: key.id.map { Printable.text($0) }, algorithm: key.jwk.algorithm?.rawValue ?? kind)
+    }
+  }
+
   private static func family(of algorithm: JWK.Algorithm) -> JWK.KeyType {
     algorithm.rawValue.hasPrefix("ES") ? .ecdsa : .rsa
   }

@@ -8,7 +8,7 @@ package struct KeySetCache<Keys: Sendable>: Sendable {
   private static var firstBackoff: Duration { .milliseconds(250) }
 
   package private(set) var current: Keys?
-  private var fetchedAt: Instant?
+  package private(set) var fetchedAt: Instant?
   private var failures = 0
   /// No fetch before this.
   package private(set) var nextFetch: Instant?

@@ -85,6 +85,12 @@ actor KeySetSource {
     return candidates
   }
 
+  var status: KeySetStatus {
+    KeySetStatus(
+      keys: cache.current?.descriptions ?? [], fetchedAt: cache.fetchedAt, problem: cache.isFailing ? problem : nil,
+      nextFetch: cache.nextFetch)
+  }
+
   private func unavailable(until instant: Instant?) -> Unavailable {
     Unavailable(retryAt: instant ?? .now, reason: problem)
   }

@@ -11,10 +11,10 @@ package enum Verification: Sendable {
 
 /// Mints tokens for one client: asks its token endpoint, and vouches for what comes back.
 package final class TokenSource: Sendable {
-  private let client: OAuthClient
+  let client: OAuthClient
   private let http: HTTPClient
-  private let endpoints: EndpointSource
-  private let keys: KeySetSource
+  let endpoints: EndpointSource
+  let keys: KeySetSource
   /// What the tenant publishes, each time it has been read; for one reader.
   package let keySetChanges: AsyncStream<KeySetChange>
 

@@ -75,6 +75,13 @@ package actor Broker {
     return figures
   }
 
+  /// The same, and all that is known of each key and client, for people.
+  package var status: BrokerStatus {
+    cache.enter(month: WallClock.month)
+    let now = Instant.now
+    return BrokerStatus(figures: figures, keys: cache.keyStatuses(now: now), clients: cache.clientStatuses(now: now))
+  }
+
   /// A token is used though it is due to be replaced.
   package func used(_ key: TokenKey) { perform(cache.used(key, now: .now)) }
 
@@ -216,11 +223,14 @@ package actor Broker {
     case .success(let minted):
       figures.outcomes["ok", default: 0] += 1
       figures.minted += 1
+      figures.lastMint = .now
       for bucket in minted.quota where !bucket.isOfOrganization && !retired.contains(client) {
-        figures.quota[bucket.name] = bucket.remaining
+        figures.quota[bucket.name] = .init(
+          limit: bucket.quota, remaining: bucket.remaining, resetsAt: minted.mintedAt.advanced(by: bucket.resetsIn))
       }
     case .failure(let error):
       figures.outcomes[error.code.rawValue, default: 0] += 1
+      figures.lastFailure = PastFailure(error, at: .now)
     }
     clients[client.name] = figures
   }

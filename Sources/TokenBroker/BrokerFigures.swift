@@ -24,7 +24,17 @@ package struct BrokerFigures: Sendable {
     /// Answers that cost no mint, beyond those of the event loops.
     package var saved = 0
     /// What the tenant last said is left of its quotas, by their names.
-    package var quota: [String: Int] = [:]
+    package var quota: [String: Quota] = [:]
+    package var lastMint: Instant?
+    package var lastFailure: PastFailure?
+
+    package init() {}
+  }
+
+  package struct Quota: Sendable {
+    package let limit: Int
+    package let remaining: Int
+    package let resetsAt: Instant
   }
 
   /// A token that is held.
@@ -38,6 +48,8 @@ package struct BrokerFigures: Sendable {
   package var tokens: [Token] = []
   /// nil: nothing is kept beyond this process.
   package var store: StoreFigures?
+
+  package init() {}
 }
 
 /// Durations, counted by how long they were.

@@ -55,6 +55,9 @@ package final class CachedToken: Sendable {
   /// Whether anybody has asked for it since it was minted.
   var isInUse: Bool { lastUsed >= Self.seconds(minted.mintedAt) }
 
+  /// When it was last given to anybody, to the second.
+  package var lastUsedAt: Instant { Instant(nanoseconds: Int64(lastUsed) * 1_000_000_000) }
+
   var lastUsed: Int { lastUse.load(ordering: .relaxed) }
 
   private static func seconds(_ instant: Instant) -> Int { Int(instant.nanoseconds / 1_000_000_000) }

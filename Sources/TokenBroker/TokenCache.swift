@@ -35,15 +35,15 @@ package struct TokenCache {
     case withdraw(TokenKey)
   }
 
-  private struct Entry {
-    enum Fetch {
-      case none, loading, queued, running
-    }
-
+  struct Entry {
     var token: CachedToken?
-    var fetch = Fetch.none
-    var waiters: [Waiter] = []
+    var fetch = KeyStatus.Fetch.none
+    fileprivate var waiters: [Waiter] = []
     var failure: Failure?
+    /// For people, who want to know of one that is over, too.
+    var lastFailure: PastFailure?
+    /// Answers that cost no mint, beyond those of the event loops.
+    var hits = 0
     /// It has never yielded a token.
     var isStranger = true
     var isRunningAsStranger = false
@@ -56,16 +56,16 @@ package struct TokenCache {
     var lookAt = Instant.distantFuture
 
     /// What is kept longer when room runs out.
-    var worth: (Int, Int64) { (token?.lastUsed ?? .min, failure?.until.nanoseconds ?? .min) }
+    fileprivate var worth: (Int, Int64) { (token?.lastUsed ?? .min, failure?.until.nanoseconds ?? .min) }
   }
 
-  private struct Waiter {
+  fileprivate struct Waiter {
     let id: WaiterID
     let demand: Demand
     let deadline: Instant
   }
 
-  private struct Client {
+  struct Client {
     var gate: ClientGate
     var queue = FetchQueue()
     var wakeAt = Instant.distantFuture
@@ -82,10 +82,10 @@ package struct TokenCache {
   /// There is a store, which is asked before the tenant.
   private let hasStore: Bool
   /// Those held from the start and always replaced in time.
-  private var prefetched: Set<TokenKey> = []
+  private(set) var prefetched: Set<TokenKey> = []
   private var random: SeededGenerator
-  private var entries: [TokenKey: Entry] = [:]
-  private var clients: [ClientID: Client] = [:]
+  private(set) var entries: [TokenKey: Entry] = [:]
+  private(set) var clients: [ClientID: Client] = [:]
   /// When which entry is to be looked at; those that do not say what the entry says are out of date.
   private var looks = Heap<Look>()
   private var waiterCount = 0
@@ -249,7 +249,7 @@ package struct TokenCache {
     if let token, accepts(token, waiter.demand, now) {
       token.markUsed(at: now)
       lookups.hit += 1
-      saved[key.client.name, default: 0] += 1
+      save(1, key)
       actions.append(.answer(waiter.id, .success(token)))
       return
     }
@@ -273,6 +273,12 @@ package struct TokenCache {
     if waiter.deadline < entries[key]?.lookAt ?? .distantFuture { schedule(key, at: waiter.deadline) }
   }
 
+  /// Counts answers that cost no mint.
+  private mutating func save(_ count: Int, _ key: TokenKey) {
+    saved[key.client.name, default: 0] += count
+    entries[key]?.hits += count
+  }
+
   private func accepts(_ token: CachedToken, _ demand: Demand, _ now: Instant) -> Bool {
     if demand.accepts(token, minRefreshInterval: rules.minRefreshInterval, now: now) { return true }
     // At the reserve of a month's allotment nobody gets a token just to have a newer one.
@@ -280,7 +286,7 @@ package struct TokenCache {
   }
 
   /// What is known to go wrong now; nil where asking is worth it, or under way.
-  private func remembered(_ key: TokenKey, _ now: Instant) -> TokenError? {
+  func remembered(_ key: TokenKey, _ now: Instant) -> TokenError? {
     if entries[key]?.fetch == .running { return nil }
     if let failure = entries[key]?.failure, now < failure.until { return failure.told(at: now) }
     return clients[key.client]?.gate.refusal(for: key, now: now)
@@ -343,12 +349,13 @@ package struct TokenCache {
       let isOfClient = clients[key.client]?.gate.told(error, key, now: now, random: &random) ?? false
       let isNews = entry.failure.map { $0.until < now.advanced(by: error.retryAfter ?? .zero) } ?? true
       if !isOfClient, isNews { remember(error, for: key, now) }
+      entries[key]?.lastFailure = PastFailure(error, at: now)
     }
     if let current, current.isServable(at: now) {
       let served = release(key) { [rules] in
         $0.demand.accepts(current, minRefreshInterval: rules.minRefreshInterval, now: now)
       }
-      saved[key.client.name, default: 0] += served.count
+      save(served.count, key)
       for waiter in served { actions.append(.answer(waiter.id, .success(current))) }
     }
     if let error = remembered(key, now) {
@@ -414,10 +421,11 @@ package struct TokenCache {
     switch outcome {
     case .success(let token):
       if !entry.isOutdated { keep(token) }
-      saved[key.client.name, default: 0] += max(0, waiters.count - 1)
+      save(max(0, waiters.count - 1), key)
       for waiter in waiters { actions.append(.answer(waiter.id, .success(token))) }
     case .failure(let error):
       if !isOfClient { remember(error, for: key, now) }
+      entries[key]?.lastFailure = PastFailure(error, at: now)
       let told = remembered(key, now) ?? error
       for waiter in waiters {
         actions.append(.answer(waiter.id, answer(to: waiter, told, current: entry.token, now: now)))
@@ -474,7 +482,7 @@ package struct TokenCache {
   }
 
   /// When the token is to be replaced, as failures, limits and a scarce quota allow.
-  private func nextRefresh(_ entry: Entry, _ token: CachedToken, _ now: Instant) -> Instant {
+  func nextRefresh(_ entry: Entry, _ token: CachedToken, _ now: Instant) -> Instant {
     var next = token.refreshAt
     if let failure = entry.failure { next = max(next, failure.until) }
     guard let gate = clients[token.key.client]?.gate else { return next }

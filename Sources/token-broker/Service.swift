@@ -67,19 +67,26 @@ struct Service {
       if let tls = configuration.tls { for index in 0..<mainCount { server.replaceTLS(index, with: tls) } }
       return routing
     }
+    let metrics = Metrics(loops: configuration.workers, clients: clients, broker: broker) { [server] in
+      server.addresses.indices.map { server.connections($0) }.reduce((0, 0)) { ($0.0 + $1.http1, $0.1 + $1.http2) }
+    }
+    let status = StatusReporter(
+      server: server, mainCount: mainCount, broker: broker, upstreams: upstreams, health: health, metrics: metrics,
+      tellAll: tellAll
+    ) { [configuration] in await reloader.current ?? configuration }
     let services = Router.Services(
       broker: broker, health: health, firstAdminBinding: mainCount, log: log,
-      audit: AuditLog(configuration.logging),
-      metrics: Metrics(loops: configuration.workers, clients: clients, broker: broker) { [server] in
-        server.addresses.indices.map { server.connections($0) }.reduce((0, 0)) { ($0.0 + $1.http1, $0.1 + $1.http2) }
-      },
-      passThrough: PassThrough(), tellAll: tellAll)
+      audit: AuditLog(configuration.logging), metrics: metrics, status: status, passThrough: PassThrough(),
+      tellAll: tellAll)
 
     let routing = try await reloader.start(configuration)
     let signals = await Signals()
-    let chore = Task { [stream = signals.stream] in await heed(stream, reloader) }
+    let chores = [
+      Task { [stream = signals.stream] in await heed(stream, reloader) },
+      Task { await status.watch() },
+    ]
     defer {
-      chore.cancel()
+      for chore in chores { chore.cancel() }
       withExtendedLifetime((signals, reloader)) {}
     }
     announce()

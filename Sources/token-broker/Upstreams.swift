@@ -26,6 +26,14 @@ final class Upstreams: Sendable {
     let retired: Set<ClientID>
   }
 
+  /// A client as it is now, for those who look after it.
+  struct Status: Sendable {
+    /// With its pass-through, if it has that.
+    let clients: [ClientID]
+    let oauth: OAuthClient
+    let source: SourceStatus
+  }
+
   private let state = Mutex(State())
   private let log: Logger
 
@@ -54,6 +62,20 @@ final class Upstreams: Sendable {
 
   /// What the values of a client are sealed with in a store; nil for one that shares nothing.
   func vault(of client: ClientID) -> Vault? { state.withLock { $0.clients[client] }?.vault }
+
+
+  /// The present clients, by their names.
+  var status: [Status] {
+    get async {
+      let present = state.withLock { state in state.present.compactMap { state.clients[$0] } }
+      var all: [String: Status] = [:]
+      for upstream in present {
+        let oauth = upstream.settings.client
+        all[oauth.name] = Status(clients: upstream.clients, oauth: oauth, source: await upstream.source.status)
+      }
+      return all.sorted { $0.key < $1.key }.map(\.value)
+    }
+  }
 
   /// Takes over the clients of a configuration, and tells `broker` what becomes of them.
   func replace(with configuration: Configuration, for broker: Broker? = nil) throws -> Change {

@@ -16,6 +16,7 @@ final class Router: RequestHandler {
     let log: Logger
     let audit: AuditLog
     let metrics: Metrics
+    let status: StatusReporter
     let passThrough: PassThrough
     /// Tells all routers, this one too.
     let tellAll: @Sendable (Message) -> Void
@@ -26,6 +27,8 @@ final class Router: RequestHandler {
     /// Another configuration; all tokens that are held follow.
     case routing(Routing)
     case proven(Authenticator.Proven)
+    /// How often each of these tokens has been handed out.
+    case count([TokenKey], @Sendable ([Int]) -> Void)
   }
 
   private let loop: EventLoop
@@ -54,6 +57,7 @@ final class Router: RequestHandler {
     switch message {
     case .token(let change): tokens.apply(change)
     case .proven(let proof): authenticator.learn(proof)
+    case .count(let keys, let tell): tell(tokens.hits(of: keys))
     case .routing(let routing):
       self.routing = routing
       tokens = TokenTable(routing.audiences)
@@ -83,8 +87,10 @@ final class Router: RequestHandler {
       if let rest = Self.rest(of: path, behind: "/token/", bytes) { return (.token, rest) }
       if let rest = Self.rest(of: path, behind: "/forward-auth/", bytes) { return (.forwardAuth, rest) }
       if bytes.equals("/oauth/token", at: path) { return (.oauthToken, path) }
-    } else if bytes.equals("/metrics", at: path) {
-      return (.metrics, path)
+    } else {
+      if bytes.equals("/metrics", at: path) { return (.metrics, path) }
+      if bytes.equals("/status", at: path) { return (.status, path) }
+      if bytes.equals("/status.json", at: path) { return (.statusJSON, path) }
     }
     if bytes.equals("/healthz", at: path) { return (.healthz, path) }
     return (bytes.equals("/readyz", at: path) ? .readyz : .other, path)
@@ -111,6 +117,10 @@ final class Router: RequestHandler {
       let format = MetricsText.Format(accept: head.text(of: "accept", in: bytes))
       guard let later = answer.later() else { return }
       Task { [metrics = services.metrics] in later.send(await metrics.response(format)) }
+    case .status: response.send(StatusPage.response)
+    case .statusJSON:
+      guard let later = answer.later() else { return }
+      Task { [status = services.status] in later.send(await status.response()) }
     }
   }
 
@@ -211,7 +221,9 @@ final class Router: RequestHandler {
     case .anyone: return serve(hit, representation, to: nil, answer)
     case .caller(let caller):
       // All else is for the slower way to refuse or to reckon.
-      guard caller.scopes == nil, caller.audiences.contains(name), hit.isServable(at: loop.now) else { return false }
+      guard caller.scopes == nil, caller.audiences.contains(name), hit.token.isServable(at: loop.now) else {
+        return false
+      }
       if let wait = caller.admit(now: loop.now) {
         answer.send(.tooMany(wait))
         return true
@@ -223,9 +235,11 @@ final class Router: RequestHandler {
 
   /// False if the token may not be served any more.
   private func serve(
-    _ token: RenderedToken, _ representation: Representation, to name: String?, _ answer: Answer
+    _ hit: TokenTable.Hit, _ representation: Representation, to name: String?, _ answer: Answer
   ) -> Bool {
+    let token = hit.token
     guard token.send(representation, to: answer.response, now: loop.now) else { return false }
+    tokens.count(hit)
     metrics.hit(client: token.clientNumber)
     if let name { services.audit.given(token.token.key, to: name, requestID: answer.requestID) }
     if token.isFirstUseWhenDue(loop.now) {

@@ -14,7 +14,10 @@ final class Counter: Sendable {
 
 /// The ways in, as metrics tell them apart.
 enum Route: Int, CaseIterable, Sendable {
-  case token, forwardAuth, oauthToken, healthz, readyz, metrics, other
+  case token, forwardAuth, oauthToken, healthz, readyz, metrics, status, statusJSON, other
+
+  /// Those that give tokens.
+  static let tokens = [token, forwardAuth, oauthToken]
 
   /// A template, never a path: that would be without bound.
   var template: String {
@@ -25,6 +28,8 @@ enum Route: Int, CaseIterable, Sendable {
     case .healthz: "/healthz"
     case .readyz: "/readyz"
     case .metrics: "/metrics"
+    case .status: "/status"
+    case .statusJSON: "/status.json"
     case .other: "other"
     }
   }
