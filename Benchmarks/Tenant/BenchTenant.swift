@@ -3,7 +3,8 @@ import Foundation
 import Sockets
 
 /// The development tenant as a process of its own: `bench-tenant COUNT [MILLISECONDS]` knows the audiences
-/// `https://<n>.example.com/` for n below COUNT, takes its time over each token, and prints how to use it as one line of JSON.
+/// `https://<n>.example.com/` for n below COUNT, takes that long over each token, and prints how to use it as one line of
+/// JSON.
 @main enum BenchTenant {
   static func main() async throws {
     ThisProcess.ignoreFailingWrites()
