@@ -1,3 +1,4 @@
+import Glibc
 import HTTPServer
 import Sockets
 import Synchronization
@@ -35,6 +36,8 @@ final class TenantHandler: RequestHandler {
   }
 
   private func send(_ reply: Reply, after latency: Duration, _ response: ResponseWriter) {
+    let clockOffset = tenant.state.withLock(\.clockOffset)
+    let reply = clockOffset == 0 ? reply : reply.dated(time(nil) + clockOffset)
     if case .response(let answer) = reply, latency == .zero { return response.send(answer) }
     guard let exchange = response.later() else { return }
     Task {
@@ -61,7 +64,7 @@ final class TenantHandler: RequestHandler {
       state.statistics.tokenRequests += 1
       let endpoint = TokenEndpoint(
         issuer: tenant.baseURL + "/", clientID: tenant.clientID, secrets: state.secrets, audiences: tenant.audiences,
-        lifetime: state.lifetime, key: state.keys[0])
+        lifetime: state.lifetime, key: state.keys[0], now: time(nil) + state.clockOffset)
       return (endpoint, Self.nextFault(for: request.audience ?? "", &state))
     }
     switch endpoint.decide(request) {

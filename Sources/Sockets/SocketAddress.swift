@@ -47,14 +47,20 @@ package struct SocketAddress: Sendable {
     var list: UnsafeMutablePointer<addrinfo>?
     let status = unsafe getaddrinfo(host, String(port), &hints, &list)
     defer { if let list = unsafe list { unsafe freeaddrinfo(list) } }
-    guard status == 0, let first = unsafe list?.pointee, let address = unsafe first.ai_addr else {
+    guard status == 0, let first = unsafe list?.pointee, let address = unsafe SocketAddress(first) else {
       throw AddressError(text, "no address for the host (\(unsafe String(cString: gai_strerror(status))))")
     }
+    return address
+  }
+
+  /// One that the resolver has found; nil for an entry without any.
+  init?(_ entry: addrinfo) {
+    guard let address = unsafe entry.ai_addr else { return nil }
     var storage = sockaddr_storage()
     unsafe withUnsafeMutableBytes(of: &storage) {
-      unsafe $0.copyMemory(from: UnsafeRawBufferPointer(start: address, count: Int(first.ai_addrlen)))
+      unsafe $0.copyMemory(from: UnsafeRawBufferPointer(start: address, count: Int(entry.ai_addrlen)))
     }
-    return SocketAddress(storage, length: unsafe first.ai_addrlen)
+    self.init(storage, length: unsafe entry.ai_addrlen)
   }
 
   package var family: Int32 { Int32(storage.ss_family) }
@@ -87,13 +93,17 @@ extension SocketAddress: CustomStringConvertible {
   /// `host:port` or `unix:/path`, as `init(parsing:)` reads it.
   package var description: String {
     if isUnix { return "unix:\(path ?? "?")" }
+    return family == AF_INET6 ? "[\(host)]:\(port)" : "\(host):\(port)"
+  }
+
+  /// The numeric host, without brackets.
+  var host: String {
     var host = [CChar](repeating: 0, count: Int(NI_MAXHOST))
     let status = unsafe withSockAddr {
       unsafe getnameinfo($0, $1, &host, socklen_t(host.count), nil, 0, NI_NUMERICHOST)
     }
     let bytes = host.prefix { $0 != 0 }.map(UInt8.init(bitPattern:))
-    let name = status == 0 ? String(decoding: bytes, as: UTF8.self) : "?"
-    return family == AF_INET6 ? "[\(name)]:\(port)" : "\(name):\(port)"
+    return status == 0 ? String(decoding: bytes, as: UTF8.self) : "?"
   }
 }
 

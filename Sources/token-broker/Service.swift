@@ -99,10 +99,8 @@ struct Service {
         "callers": "\(configuration.callers.map { "\($0.byName.count)" } ?? "anyone")",
         "workers": "\(configuration.workers)", "version": "\(Version.current)",
       ])
-    guard configuration.callers == nil else { return }
-    for address in addresses where !address.isLoopback {
-      log.warning(
-        "whoever can connect here is given tokens: no callers are configured", metadata: ["address": "\(address)"])
+    for warning in configuration.warnings(listeningOn: addresses) {
+      log.warning("\(warning.message)", metadata: ["address": "\(warning.subject)"])
     }
   }
 

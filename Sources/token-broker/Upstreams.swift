@@ -77,6 +77,15 @@ extension ClientID {
   var passThrough: ClientID { ClientID("\(name) (pass-through)", generation: generation) }
 }
 
+extension HTTPClient {
+  /// For requests to the client's tenant.
+  convenience init(for settings: ClientSettings, _ upstream: UpstreamSettings) throws(Failure) {
+    try self.init(
+      trust: settings.trust, proxy: upstream.proxy, userAgent: "token-broker/\(Version.current)",
+      connectTimeout: upstream.connectTimeout)
+  }
+}
+
 /// One client: its source of tokens, and the chores that end with it.
 private final class Upstream: Sendable {
   let settings: ClientSettings
@@ -94,9 +103,7 @@ private final class Upstream: Sendable {
     self.settings = settings
     self.broker = broker
     self.log = log
-    let http = try HTTPClient(
-      trust: settings.trust, proxy: upstream.proxy, userAgent: "token-broker/\(Version.current)",
-      connectTimeout: upstream.connectTimeout)
+    let http = try HTTPClient(for: settings, upstream)
     let source = TokenSource(client: settings.client, http: http, timeout: upstream.timeout)
     let clients = settings.isPassThrough ? [client, client.passThrough] : [client]
     self.source = source

@@ -52,9 +52,14 @@ func read(_ origin: Configuration.Origin) throws -> Configuration {
   do throws(ConfigurationErrors) {
     return try Configuration(from: origin)
   } catch {
-    for error in error.errors { complain("\(error)") }
+    complain(error)
     throw ExitCode.configuration
   }
+}
+
+/// Says all that is wrong with a configuration, a line each.
+func complain(_ errors: ConfigurationErrors) {
+  for error in errors.errors { complain("\(error)") }
 }
 
 /// What every command that goes on the network sets up first.
