@@ -17,6 +17,8 @@ final class TenantHandler: RequestHandler {
       guard head.method == .post else {
         return response.send(Problem(405, "method_not_allowed", "the method here is POST"))
       }
+      let (parent, state) = (head.text(of: "traceparent", in: bytes), head.text(of: "tracestate", in: bytes))
+      tenant.state.withLock { ($0.statistics.lastTraceparent, $0.statistics.lastTracestate) = (parent, state) }
       let request = TokenRequest(
         contentType: head.text(of: "content-type", in: bytes), authorization: head.text(of: "authorization", in: bytes),
         body: bytes.array(at: head.body))

@@ -11,7 +11,19 @@ package actor Broker {
 
   /// Asks upstream and validates; returns or throws by the deadline.
   package typealias Mint =
-    @Sendable (TokenKey, BroughtCredentials?, _ deadline: Instant) async throws(TokenError) -> MintedToken
+    @Sendable (TokenKey, BroughtCredentials?, TraceContext?, _ deadline: Instant) async throws(TokenError) ->
+    MintedToken
+
+  private struct Waiting {
+    let key: TokenKey
+    let continuation: CheckedContinuation<Result<CachedToken, TokenError>, Never>
+  }
+
+  /// Who asked first for what is to be fetched.
+  private struct Cause {
+    let waiter: TokenCache.WaiterID
+    let request: RequestIdentity
+  }
 
   private var cache: TokenCache
   private var requestTimeout: Duration
@@ -19,10 +31,12 @@ package actor Broker {
   private let publish: @Sendable (Publication) -> Void
   private let health: Health
   private let log: Logger
-  private var waiting: [TokenCache.WaiterID: CheckedContinuation<Result<CachedToken, TokenError>, Never>] = [:]
+  private var waiting: [TokenCache.WaiterID: Waiting] = [:]
   private var lastWaiter: TokenCache.WaiterID = 0
   /// Those that were brought along, for as long as there is a token to be replaced in time, or one is being asked for.
   private var credentials: [TokenKey: BroughtCredentials] = [:]
+  /// Until the fetch begins, or the request is answered without one.
+  private var causes: [TokenKey: Cause] = [:]
   private var clients: [String: BrokerFigures.Client] = [:]
   /// Those that are no longer configured; how their last requests end says nothing of the broker.
   private var retired: Set<ClientID> = []
@@ -45,16 +59,18 @@ package actor Broker {
   }
 
   /// The current token for `key`, or a new one if none is held that will do. A caller that gives up disturbs nobody.
-  /// `brought` are the credentials of a key that has a holder.
+  /// `brought` are the credentials of a key that has a holder. A fetch that comes of it is said to be because of `request`.
   package func token(
-    _ key: TokenKey, _ demand: Demand = Demand(), with brought: BroughtCredentials? = nil
+    _ key: TokenKey, _ demand: Demand = Demand(), with brought: BroughtCredentials? = nil,
+    for request: RequestIdentity? = nil
   ) async throws(TokenError) -> CachedToken {
     if let brought { credentials[key] = brought }
     lastWaiter += 1
     let id = lastWaiter
     let now = Instant.now
+    if let request, causes[key] == nil { causes[key] = Cause(waiter: id, request: request) }
     let result = await withCheckedContinuation { continuation in
-      waiting[id] = continuation
+      waiting[id] = Waiting(key: key, continuation: continuation)
       perform(cache.request(key, demand, waiter: id, deadline: now.advanced(by: requestTimeout), now: now))
     }
     drop(credentialsOf: key)
@@ -103,7 +119,7 @@ package actor Broker {
     for action in actions {
       switch action {
       case .fetch(let key): fetch(key)
-      case .answer(let waiter, let result): waiting.removeValue(forKey: waiter)?.resume(returning: result)
+      case .answer(let waiter, let result): answer(waiter, result)
       case .publish(let token): publish(.current(token))
       case .withdraw(let key):
         drop(credentialsOf: key)
@@ -113,16 +129,27 @@ package actor Broker {
     setAlarm()
   }
 
+  private func answer(_ waiter: TokenCache.WaiterID, _ result: Result<CachedToken, TokenError>) {
+    guard let waiting = waiting.removeValue(forKey: waiter) else { return }
+    if causes[waiting.key]?.waiter == waiter { causes[waiting.key] = nil }
+    waiting.continuation.resume(returning: result)
+  }
+
   private func fetch(_ key: TokenKey) {
     let started = Instant.now
+    // The request to the tenant is a span of its own. One that nobody has asked for, to replace a token in time, has no trace.
+    let cause = causes.removeValue(forKey: key).map {
+      RequestIdentity(id: $0.request.id, trace: $0.request.trace?.child())
+    }
     Task {
       let result: Result<MintedToken, TokenError>
       do throws(TokenError) {
-        result = .success(try await mint(key, credentials[key], started.advanced(by: requestTimeout)))
+        result = .success(
+          try await mint(key, credentials[key], cause?.trace, started.advanced(by: requestTimeout)))
       } catch {
         result = .failure(error)
       }
-      report(result, for: key, took: started.duration(to: .now))
+      report(result, for: key, because: cause, took: started.duration(to: .now))
       cache.enter(month: WallClock.month)
       perform(cache.fetched(key, result, now: .now))
       drop(credentialsOf: key)
@@ -133,12 +160,15 @@ package actor Broker {
     if key.holder != nil, !cache.isConcerned(with: key) { credentials[key] = nil }
   }
 
-  private func report(_ result: Result<MintedToken, TokenError>, for key: TokenKey, took: Duration) {
+  private func report(
+    _ result: Result<MintedToken, TokenError>, for key: TokenKey, because cause: RequestIdentity?, took: Duration
+  ) {
     var facts: Logger.Metadata = [
       "client": "\(key.client.name)", "audience": "\(key.grant.audience)", "duration_ms": "\(took.milliseconds)",
     ]
     if let scope = key.grant.scope { facts["scope"] = "\(scope)" }
     if let organization = key.grant.organization { facts["organization"] = "\(organization)" }
+    for fact in cause?.facts ?? [] { facts[fact.name] = "\(fact.value)" }
     count(result, for: key.client, took: took)
     let isOwn = key.holder == nil && !retired.contains(key.client)
     switch result {

@@ -48,8 +48,8 @@ struct Service {
     let broker = Broker(
       rules: configuration.cache, requestTimeout: configuration.limits.requestTimeout, health: health, log: log,
       publish: { tellAll(.token(TokenTable.Change($0, clients))) },
-      mint: { key, brought, deadline throws(TokenError) in
-        try await upstreams.mint(key, with: brought, deadline: deadline)
+      mint: { key, brought, trace, deadline throws(TokenError) in
+        try await upstreams.mint(key, with: brought, in: trace, deadline: deadline)
       })
     let reloader = Reloader(origin, log: log) { [server, mainCount] configuration in
       let clients = try upstreams.replace(with: configuration, for: broker)

@@ -35,14 +35,14 @@ final class Upstreams: Sendable {
 
   /// `brought` are credentials to ask with instead of the client's.
   func mint(
-    _ key: TokenKey, with brought: BroughtCredentials? = nil, deadline: Instant
+    _ key: TokenKey, with brought: BroughtCredentials? = nil, in trace: TraceContext? = nil, deadline: Instant
   ) async throws(TokenError) -> MintedToken {
     let (source, verification) = state.withLock { ($0.clients[key.client]?.source, $0.audiences.verification(of: key)) }
     // Without its own credentials a holder's request must not go out with the client's.
     guard let source, (key.holder == nil) == (brought == nil) else {
       throw TokenError(code: .upstreamUnavailable, message: "the configuration has changed meanwhile")
     }
-    return try await source.mint(key.grant, verify: verification, as: brought, deadline: deadline)
+    return try await source.mint(key.grant, verify: verification, as: brought, in: trace, deadline: deadline)
   }
 
   /// Takes over the clients of a configuration, and tells `broker` what becomes of them.

@@ -31,7 +31,7 @@ import Testing
     let mints = Atomic(0)
     let published = Atomic(0)
     let (gate, open) = AsyncStream<Void>.makeStream()
-    let broker = broker(publish: { _ in published.add(1, ordering: .relaxed) }) { _, _, _ throws(TokenError) in
+    let broker = broker(publish: { _ in published.add(1, ordering: .relaxed) }) { _, _, _, _ throws(TokenError) in
       mints.add(1, ordering: .relaxed)
       for await _ in gate { break }
       return Self.minted("t")
@@ -56,7 +56,7 @@ import Testing
   @Test("A fetch that never ends costs its waiters only their own time")
   func timeout() async {
     let (never, end) = AsyncStream<Void>.makeStream()
-    let broker = broker(timeout: .milliseconds(50)) { _, _, _ throws(TokenError) in
+    let broker = broker(timeout: .milliseconds(50)) { _, _, _, _ throws(TokenError) in
       for await _ in never {}
       throw TokenError(code: .upstreamUnavailable, message: "ended")
     }
@@ -69,7 +69,7 @@ import Testing
   func readiness() async throws {
     let health = Health()
     let accepted = Atomic(false)
-    let broker = broker(health: health) { _, _, _ throws(TokenError) in
+    let broker = broker(health: health) { _, _, _, _ throws(TokenError) in
       if accepted.load(ordering: .relaxed) { return Self.minted("t") }
       throw TokenError(code: .brokerMisconfigured, message: "Auth0 refuses the client")
     }
@@ -82,5 +82,45 @@ import Testing
     #expect(health.reasonsNotReady(at: .now).isEmpty)
     health.drain()
     #expect(health.reasonsNotReady(at: .now).count == 1)
+  }
+
+  private static func request(_ id: String) -> RequestIdentity {
+    RequestIdentity(
+      id: id, trace: TraceContext(traceparent: "00-\(String(repeating: id, count: 32))-00f067aa0ba902b7-01"))
+  }
+
+  @Test("A fetch belongs to the trace of whoever asked first, and one to replace a token in time to none")
+  func traces() async throws {
+    let traces = Mutex<[TraceContext?]>([])
+    let (gate, open) = AsyncStream<Void>.makeStream()
+    let (fetches, begin) = AsyncStream<Void>.makeStream()
+    let broker = broker { _, _, trace, _ throws(TokenError) in
+      let count = traces.withLock { traces in
+        traces.append(trace)
+        return traces.count
+      }
+      begin.yield()
+      if count == 1 { for await _ in gate { break } }
+      // The first is due to be replaced as soon as it is there.
+      let now = Instant.now
+      return MintedToken(
+        accessToken: AccessToken("t\(count)"), scope: nil, keyID: nil,
+        mintedAt: now.advanced(by: count == 1 ? .seconds(-3600) : .zero), expiresAt: now.advanced(by: .seconds(60)),
+        quota: [], upstreamRequestID: nil)
+    }
+    var begun = fetches.makeAsyncIterator()
+    async let first = broker.token(key, for: Self.request("a"))
+    _ = await begun.next()
+    async let second = broker.token(key, for: Self.request("b"))
+    while await broker.figures.lookups.coalesced == 0 { await Task.yield() }
+    open.yield()
+    _ = try await (first, second)
+    _ = await begun.next()
+    // Whoever is answered from what is held causes nothing, neither now nor later.
+    _ = try await broker.token(key, for: Self.request("c"))
+    _ = try await broker.token(key, Demand(minTTL: .seconds(61)), for: Self.request("d"))
+    let seen = traces.withLock(\.self)
+    #expect(seen.count == 2 && seen[0]?.traceID == String(repeating: "a", count: 32) && seen[1] == nil)
+    #expect(seen[0].map { $0.spanID != "00f067aa0ba902b7" } == true)
   }
 }
