@@ -37,6 +37,7 @@ package actor Broker {
   private var credentials: [TokenKey: BroughtCredentials] = [:]
   /// Until the fetch begins, or the request is answered without one.
   private var causes: [TokenKey: Cause] = [:]
+  private var failures = FailureLog()
   private var clients: [String: BrokerFigures.Client] = [:]
   /// Those that are no longer configured; how their last requests end says nothing of the broker.
   private var retired: Set<ClientID> = []
@@ -163,17 +164,18 @@ package actor Broker {
   private func report(
     _ result: Result<MintedToken, TokenError>, for key: TokenKey, because cause: RequestIdentity?, took: Duration
   ) {
-    var facts: Logger.Metadata = [
-      "client": "\(key.client.name)", "audience": "\(key.grant.audience)", "duration_ms": "\(took.milliseconds)",
-    ]
-    if let scope = key.grant.scope { facts["scope"] = "\(scope)" }
-    if let organization = key.grant.organization { facts["organization"] = "\(organization)" }
+    var facts = facts(of: key)
+    facts["duration_ms"] = "\(took.milliseconds)"
     for fact in cause?.facts ?? [] { facts[fact.name] = "\(fact.value)" }
     count(result, for: key.client, took: took)
     let isOwn = key.holder == nil && !retired.contains(key.client)
     switch result {
     case .success(let minted):
       if isOwn { health.accepted(client: key.client.name) }
+      if let over = failures.succeeded(key, now: .now) {
+        let past: Logger.Metadata = ["failures": "\(over.failures)", "seconds": "\(over.lasted.components.seconds)"]
+        log.info("tokens again", metadata: self.facts(of: key).merging(past) { $1 })
+      }
       facts["expires_in"] = "\(minted.mintedAt.duration(to: minted.expiresAt).components.seconds)"
       facts["key_id"] = minted.keyID.map { "\($0)" }
       facts["upstream_request_id"] = minted.upstreamRequestID.map { "\($0)" }
@@ -182,12 +184,21 @@ package actor Broker {
       if error.code == .brokerMisconfigured, isOwn {
         health.refused(client: key.client.name, reason: error.message, now: .now)
       }
+      guard let leftOut = failures.failed(key, error.code, now: .now) else { return }
+      if leftOut > 0 { facts["repeats"] = "\(leftOut)" }
       facts["error"] = "\(error.code.rawValue)"
       facts["reason"] = "\(error.message)"
       facts["upstream_status"] = error.upstreamStatus.map { "\($0)" }
       facts["upstream_request_id"] = error.upstreamRequestID.map { "\($0)" }
       log.warning("no token", metadata: facts)
     }
+  }
+
+  private func facts(of key: TokenKey) -> Logger.Metadata {
+    var facts: Logger.Metadata = ["client": "\(key.client.name)", "audience": "\(key.grant.audience)"]
+    if let scope = key.grant.scope { facts["scope"] = "\(scope)" }
+    if let organization = key.grant.organization { facts["organization"] = "\(organization)" }
+    return facts
   }
 
   private func count(_ result: Result<MintedToken, TokenError>, for client: ClientID, took: Duration) {

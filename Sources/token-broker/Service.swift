@@ -13,13 +13,15 @@ struct Service {
   /// So many of the server's bindings are the main listener's; the rest is the admin listener.
   private let mainCount: Int
   private let health = Health()
+  private let logging: LogControl
   private let log: Logger
 
   /// Listens, or takes the sockets that systemd hands over. Throws `Server.BindError` for an address that cannot be had.
-  init(_ configuration: Configuration, from origin: Configuration.Origin, log: Logger) throws {
+  init(_ configuration: Configuration, from origin: Configuration.Origin, logging: LogControl) throws {
     self.origin = origin
     self.configuration = configuration
-    self.log = log
+    self.logging = logging
+    log = makeLogger(logging)
     let listeners = try Listeners(configuration, inherited: Listener.inherited(origin.environment))
     let bindings = listeners.main + listeners.admin
     mainCount = listeners.main.count
@@ -51,8 +53,9 @@ struct Service {
       mint: { key, brought, trace, deadline throws(TokenError) in
         try await upstreams.mint(key, with: brought, in: trace, deadline: deadline)
       })
-    let reloader = Reloader(origin, log: log) { [server, mainCount] configuration in
+    let reloader = Reloader(origin, log: log) { [server, mainCount, logging] configuration in
       let clients = try upstreams.replace(with: configuration, for: broker)
+      logging.take(configuration.logging)
       let routing = Routing(configuration, clients)
       await broker.configure(
         rules: configuration.cache, requestTimeout: configuration.limits.requestTimeout,
@@ -63,7 +66,7 @@ struct Service {
     }
     let services = Router.Services(
       broker: broker, health: health, firstAdminBinding: mainCount, log: log,
-      audit: AuditLog(configuration.logging),
+      audit: AuditLog(logging),
       metrics: Metrics(loops: configuration.workers, clients: clients, broker: broker) { [server] in
         server.addresses.indices.map { server.connections($0) }.reduce((0, 0)) { ($0.0 + $1.http1, $0.1 + $1.http2) }
       },

@@ -18,7 +18,7 @@ struct Doctor {
       tell(.warning(.use, warning.subject, warning.message, remedy: warning.remedy))
     }
     tell(store)
-    let upstreams = Upstreams(log: makeLogger(LogSettings(level: .critical)))
+    let upstreams = Upstreams(log: makeLogger(LogControl(LogSettings(level: .critical))))
     _ = try upstreams.replace(with: configuration)
     let names = audiences.isEmpty ? configuration.audiences.names : audiences
     let wanted = names.map { ($0, key($0)) }

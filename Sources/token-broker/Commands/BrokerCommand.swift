@@ -69,6 +69,6 @@ func prepareProcess() {
   ThisProcess.raiseDescriptorLimit()
 }
 
-func makeLogger(_ settings: LogSettings) -> Logger {
-  Logger(label: "token-broker") { _ in LineLogHandler(settings) }
+func makeLogger(_ control: LogControl) -> Logger {
+  Logger(label: "token-broker") { _ in LineLogHandler(control) }
 }

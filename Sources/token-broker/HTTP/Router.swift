@@ -30,7 +30,7 @@ final class Router: RequestHandler {
 
   private let loop: EventLoop
   private let services: Services
-  private let logsRequests: Bool
+  private var logsRequests: Bool
   private let metrics: LoopMetrics
   private var routing: Routing
   private var tokens: TokenTable
@@ -56,6 +56,7 @@ final class Router: RequestHandler {
     case .proven(let proof): authenticator.learn(proof)
     case .routing(let routing):
       self.routing = routing
+      logsRequests = services.log.logLevel <= .debug
       tokens = TokenTable(routing.audiences)
       authenticator = Authenticator(routing)
     }
