@@ -14,7 +14,7 @@ package actor Broker {
     @Sendable (TokenKey, BroughtCredentials?, TraceContext?, _ deadline: Instant) async throws(TokenError) ->
     MintedToken
 
-  private struct Waiting {
+  struct Waiting {
     let key: TokenKey
     let continuation: CheckedContinuation<Result<CachedToken, TokenError>, Never>
   }
@@ -31,7 +31,7 @@ package actor Broker {
   private let publish: @Sendable (Publication) -> Void
   private let health: Health
   private let log: Logger
-  private var waiting: [TokenCache.WaiterID: Waiting] = [:]
+  private(set) var waiting: [TokenCache.WaiterID: Waiting] = [:]
   private var lastWaiter: TokenCache.WaiterID = 0
   /// Those that were brought along, for as long as there is a token to be replaced in time, or one is being asked for.
   private var credentials: [TokenKey: BroughtCredentials] = [:]

@@ -59,6 +59,8 @@ package struct TokenCache {
     let id: WaiterID
     let demand: Demand
     let deadline: Instant
+    /// As what its look-up counts once it is answered, unless an old token has to do.
+    var lookup: WritableKeyPath<BrokerFigures.Lookups, Int> = \.negative
   }
 
   private struct Client {
@@ -236,9 +238,7 @@ package struct TokenCache {
       return
     }
     if let error = remembered(key, now) {
-      let answer = answer(to: waiter, error, current: token, now: now)
-      if case .failure = answer { lookups.negative += 1 }
-      actions.append(.answer(waiter.id, answer))
+      actions.append(.answer(waiter.id, answer(to: waiter, error, current: token, now: now)))
       return
     }
     let isStranger = entries[key]?.isStranger ?? true
@@ -246,8 +246,8 @@ package struct TokenCache {
       actions.append(.answer(waiter.id, answer(to: waiter, .overloaded, current: token, now: now)))
       return
     }
-    let isFirst = entries[key].map { $0.fetch == .none } ?? true
-    if isFirst { lookups.miss += 1 } else { lookups.coalesced += 1 }
+    var waiter = waiter
+    waiter.lookup = entries[key].map { $0.fetch == .none } ?? true ? \.miss : \.coalesced
     entries[key, default: Entry()].waiters.append(waiter)
     waiterCount += 1
     if isStranger { strangerWaiterCount += 1 }
@@ -286,7 +286,10 @@ package struct TokenCache {
     let isPlain = waiter.demand.isPlain
     guard isPlain || error.code.isPassing, let current, current.isServable(at: now),
       now.duration(to: current.minted.expiresAt) >= waiter.demand.minTTL
-    else { return .failure(error) }
+    else {
+      lookups[keyPath: waiter.lookup] += 1
+      return .failure(error)
+    }
     lookups.stale += 1
     return .success(current)
   }
@@ -337,7 +340,10 @@ package struct TokenCache {
     case .success(let token):
       if !entry.isOutdated { keep(token) }
       saved[key.client.name, default: 0] += max(0, waiters.count - 1)
-      for waiter in waiters { actions.append(.answer(waiter.id, .success(token))) }
+      for waiter in waiters {
+        lookups[keyPath: waiter.lookup] += 1
+        actions.append(.answer(waiter.id, .success(token)))
+      }
     case .failure(let error):
       let left = entry.token.map { now.duration(to: $0.servableUntil) }
       let failure = Failure(error, after: entry.failure, left: left, now: now, random: &random)

@@ -74,6 +74,8 @@ package struct Simulation {
   private var callers: [UInt64: Caller] = [:]
   private var lastCaller: UInt64 = 0
   private var inFlight: Set<TokenKey> = []
+  /// By this incarnation's cache.
+  private var answered = 0
   private var lastMint: [TokenKey: CachedToken] = [:]
   /// What is remembered may have had to make room.
   private var forgetsUntil = Instant(nanoseconds: 0)
@@ -185,6 +187,7 @@ package struct Simulation {
     (inFlight, forced, fetches, held) = ([], [], [], [])
     (credentialsRefusedAt, limitedUntil, outageSince) = (nil, nil, nil)
     alarmAt = .distantFuture
+    answered = 0
   }
 
   /// As an event loop does: from its table if it can, else the broker is asked.
@@ -216,7 +219,9 @@ package struct Simulation {
     for action in actions {
       switch action {
       case .fetch(let key): try fetch(key)
-      case .answer(let waiter, let result): try answer(waiter, result)
+      case .answer(let waiter, let result):
+        answered += 1
+        try answer(waiter, result)
       case .publish(let token):
         note("publish \(token.minted.accessToken.value)")
         table[token.key] = token
@@ -227,6 +232,7 @@ package struct Simulation {
         table[key] = nil
       }
     }
+    if answered != cache.lookups.all { throw violation("each answer is one look-up", "\(answered): \(cache.lookups)") }
     // What is waited for is kept, whatever the limit.
     let bound = scenario.rules.maxEntries + callers.count + inFlight.count + 1
     if cache.count > bound { throw violation("memory is bounded", "\(cache.count) entries") }

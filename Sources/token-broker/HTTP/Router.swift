@@ -100,7 +100,7 @@ final class Router: RequestHandler {
     case .oauthToken:
       if head.method == .post { oauthToken(head, bytes, answer) } else { refuseMethod(response, "POST") }
     case .forwardAuth: forwardAuth(rest, head, bytes, answer)
-    case .other: response.send(Problem(404, "not_found", "there is nothing at this path"))
+    case .other, .refused: response.send(Problem(404, "not_found", "there is nothing at this path"))
     case _ where !isRead: refuseMethod(response, "GET, HEAD")
     case .token: token(rest, head, bytes, answer)
     case .healthz: response.send(Self.status("ok", reasons: []))
@@ -124,6 +124,8 @@ final class Router: RequestHandler {
   func isProbe(_ head: borrowing RequestHead, _ bytes: Span<UInt8>) -> Bool {
     bytes.equals("/healthz", at: head.path) || bytes.equals("/readyz", at: head.path)
   }
+
+  func refused(_ status: Int) { metrics.refused(status) }
 
   private func refuseMethod(_ response: ResponseWriter, _ allowed: String) {
     var problem = Problem(405, "method_not_allowed", "allowed here: \(allowed)")
