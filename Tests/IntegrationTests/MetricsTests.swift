@@ -186,8 +186,8 @@ extension IntegrationTests {
         let slow = try RawClient(port: broker.port)
         try slow.send("GET / HT")
         #expect(try await slow.readToEnd().hasPrefix("HTTP/1.1 408 "))
-        let big = ["--http2-prior-knowledge", "--data", String(repeating: "a", count: 20_000)]
-        #expect(try await Answer.curl([broker.url + "/oauth/token"] + big).status == 413)
+        let big = ["--http2-prior-knowledge", "-H", "X: \(String(repeating: "a", count: 17_000))"]
+        #expect(try await Answer.curl([broker.url + "/healthz"] + big).status == 431)
         let held = try (0..<8).map { _ in try RawClient(port: broker.port) }
         for client in held { try client.send("GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n") }
         for client in held { _ = try await client.readResponse() }
@@ -198,7 +198,7 @@ extension IntegrationTests {
         let refused = { (status: Int, samples: [String: Double]) in
           samples["token_broker_http_requests_total{route=\"refused\",status=\"\(status)\"}"] ?? 0
         }
-        for status in [408, 413, 503] { #expect(refused(status, samples) == 1) }
+        for status in [408, 431, 503] { #expect(refused(status, samples) == 1) }
         // Where there is no room even in the reserve, a bare 503 is all.
         let flood = try (0..<200).map { _ in try RawClient(port: broker.port) }
         #expect(try await flood.last?.readToEnd().hasPrefix("HTTP/1.1 503 ") == true)
