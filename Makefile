@@ -6,7 +6,7 @@ SHELL := /bin/bash
 
 sudo := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help run test simulate check bench deploy format
+.PHONY: help run test simulate check bench compare deploy format
 
 help: ## List these
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -42,6 +42,19 @@ bench: packages-build packages-test packages-bench ## Compare with nginx and a G
 	clang -O2 -shared -fPIC -o "$$peers/count-allocations.so" count_allocations.c; \
 	python3 ../bench.py "$$peers/../token-broker" "$$peers/../bench-tenant" \
 	  "$$peers/go-broker" "$$peers/count-allocations.so" $(BENCH)
+
+# Another revision, built from what git has of it beside this one.
+base = .build/base/$(shell git rev-parse --short=12 '$(BASE)^{commit}' 2> /dev/null)
+
+compare: packages-build packages-bench ## What a cached answer costs, to what it cost at another revision; BASE=HEAD~10
+	@test -n '$(BASE)' || { echo 'Which revision? BASE=HEAD~10'; exit 64; }
+	$(release) --product token-broker
+	$(release) --product bench-tenant
+	@mkdir -p $(base)/source; git archive '$(BASE)' | tar --extract --directory $(base)/source
+	$(release) --package-path $(base)/source --scratch-path $(base)/build --product token-broker
+	@bin="$$($(release) --show-bin-path)"; \
+	base="$$($(release) --package-path $(base)/source --scratch-path $(base)/build --show-bin-path)"; \
+	python3 Benchmarks/compare.py "$$bin/token-broker" "$$base/token-broker" "$$bin/bench-tenant" $(BENCH)
 
 deploy: packages-build packages-deploy ## Build and run the image, boot the units, validate the manifests: as root, with kubectl, a network and 15 GB
 	$(release) --product token-broker

@@ -31,7 +31,7 @@ let package = Package(
     .target(
       name: "OAuth",
       dependencies: [
-        "CCurl", "Clocks",
+        "CCurl", "COpenSSL", "Clocks",
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "JWTKit", package: "jwt-kit"),
       ],

@@ -33,6 +33,8 @@ package final class DevTenant: Sendable {
     /// For a host that the tenant is not.
     case wrongHost
     case expired
+    /// With five days left.
+    case aging
   }
 
   /// What the key-set endpoint answers with.
@@ -54,6 +56,8 @@ package final class DevTenant: Sendable {
     var keys: [SigningKey]
     var keySetMode = KeySetMode.normal
     var latency = Duration.zero
+    /// Seconds that its clock is ahead.
+    var clockOffset = 0
     var failureShare = 0.0
     var scripts: [String: [Fault]] = [:]
     var statistics = Statistics()
@@ -131,6 +135,8 @@ package final class DevTenant: Sendable {
   package func accept(secrets: [String]) { state.withLock { $0.secrets = secrets } }
   package func setLifetime(seconds: Int) { state.withLock { $0.lifetime = seconds } }
   package func setLatency(_ latency: Duration) { state.withLock { $0.latency = latency } }
+  /// Sets its clock so many seconds ahead, or behind: what it dates, and the times in its tokens.
+  package func setClock(ahead seconds: Int) { state.withLock { $0.clockOffset = seconds } }
   /// Fails that share of the requests for tokens, from 0 to 1, at random.
   package func setFailing(share: Double) { state.withLock { $0.failureShare = share } }
   package func setKeySet(_ mode: KeySetMode) { state.withLock { $0.keySetMode = mode } }

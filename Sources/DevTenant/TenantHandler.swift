@@ -1,3 +1,4 @@
+import Glibc
 import HTTPServer
 import Sockets
 import Synchronization
@@ -16,6 +17,8 @@ final class TenantHandler: RequestHandler {
       guard head.method == .post else {
         return response.send(Problem(405, "method_not_allowed", "the method here is POST"))
       }
+      let (parent, state) = (head.text(of: "traceparent", in: bytes), head.text(of: "tracestate", in: bytes))
+      tenant.state.withLock { ($0.statistics.lastTraceparent, $0.statistics.lastTracestate) = (parent, state) }
       let request = TokenRequest(
         contentType: head.text(of: "content-type", in: bytes), authorization: head.text(of: "authorization", in: bytes),
         body: bytes.array(at: head.body))
@@ -35,6 +38,8 @@ final class TenantHandler: RequestHandler {
   }
 
   private func send(_ reply: Reply, after latency: Duration, _ response: ResponseWriter) {
+    let clockOffset = tenant.state.withLock(\.clockOffset)
+    let reply = clockOffset == 0 ? reply : reply.dated(time(nil) + clockOffset)
     if case .response(let answer) = reply, latency == .zero { return response.send(answer) }
     guard let exchange = response.later() else { return }
     Task {
@@ -61,7 +66,7 @@ final class TenantHandler: RequestHandler {
     let (endpoint, fault) = tenant.state.withLock { state in
       let endpoint = TokenEndpoint(
         issuer: tenant.baseURL + "/", clientID: tenant.clientID, secrets: state.secrets, audiences: tenant.audiences,
-        lifetime: state.lifetime, key: state.keys[0])
+        lifetime: state.lifetime, key: state.keys[0], now: time(nil) + state.clockOffset)
       return (endpoint, Self.nextFault(for: audience, state))
     }
     let (reply, isGranted) = reply(to: request, endpoint, fault)

@@ -72,6 +72,7 @@ final class Acceptor: EventHandler {
     let bytes = PreparedHead(503, fields).bytes + Array("\r\n".utf8)
     _ = unsafe bytes.withUnsafeBytes { unsafe stream.send($0) }
     stream.endOutput()
+    server.handler.refused(503)
     // What has been read does not reset the answer away when the socket is closed.
     var request = ByteBuffer()
     _ = unsafe request.append(upTo: 16 * 1024) { room in

@@ -243,6 +243,7 @@ final class Connection: EventHandler {
       server.handler.handle(head, bytes, writer)
     } else {
       writer.send(Problem(503, "overloaded", "the limit on connections is reached", retryAfter: 1))
+      server.handler.refused(503)
     }
     switch writer.state {
     case .answered: machine.answered(keepAlive: keepAlive, now: server.loop.now)
@@ -256,6 +257,8 @@ final class Connection: EventHandler {
     server.writer.refresh(now: server.loop.now)
     server.writer.begin(requestID: pending?.requestID, delivery: delivery)
     server.writer.send(Problem(rejection))
+    // Whoever answers too late knows of the request.
+    if pending == nil { server.handler.refused(rejection.status) }
     pending = nil
     serial &+= 1
     input.removeAll()

@@ -31,6 +31,12 @@ struct KeySet: Sendable {
     return ids.isEmpty || ids.count < keys.count ? nil : Set(ids)
   }
 
+  /// What each key is for: its algorithm, or its family if it names none. Sorted.
+  var purposes: [String] {
+    keys.map { $0.jwk.algorithm?.rawValue ?? ($0.jwk.keyType == .rsa ? "RSA" : $0.jwk.curve?.rawValue ?? "EC") }
+      .sorted()
+  }
+
   /// The keys that may have signed a token with this header: by `kid` where it names one, of the family that `algorithm`
   /// belongs to, and for no other algorithm.
   func candidates(kid: String?, algorithm: JWK.Algorithm) -> [JWK] {

@@ -43,10 +43,11 @@ package final class TokenSource: Sendable {
   package func pollKeySet() async { await keys.poll() }
 
   /// A new, validated token for `grant`, by `deadline`. A token that does not pass has still been counted by the tenant.
-  /// With `credentials` the client's own are not used, and a refusal of them is `invalidCaller`.
+  /// With `credentials` the client's own are not used, and a refusal of them is `invalidCaller`. `trace` is told to the
+  /// token endpoint.
   package func mint(
     _ grant: Grant, verify verification: Verification = .jwt, as credentials: BroughtCredentials? = nil,
-    deadline: Instant
+    in trace: TraceContext? = nil, deadline: Instant
   ) async throws(TokenError) -> MintedToken {
     let endpoints = try await endpoints.endpoints(by: deadline)
     let issuer = try verification == .jwt ? Self.issuer(of: endpoints) : nil
@@ -55,7 +56,7 @@ package final class TokenSource: Sendable {
       let soon = min(deadline, Instant.now.advanced(by: Self.patience))
       try await withKeys(by: soon) { () async throws(KeySetSource.Unavailable) in try await keys.recover() }
     }
-    let response = try await request(grant, to: endpoints.tokenURL, as: credentials, deadline: deadline)
+    let response = try await request(grant, to: endpoints.tokenURL, as: credentials, in: trace, deadline: deadline)
     guard response.status == 200 else { throw refusal(response, isOfOthers: credentials != nil) }
     do throws(TokenError) {
       let answer = try TokenResponse(response)
@@ -95,7 +96,7 @@ package final class TokenSource: Sendable {
   /// Asks with what the client has to prove itself by: where its newest secret is refused, with the older one, because
   /// while a secret is rotated either may be the one accepted.
   private func request(
-    _ grant: Grant, to tokenURL: String, as brought: BroughtCredentials?, deadline: Instant
+    _ grant: Grant, to tokenURL: String, as brought: BroughtCredentials?, in trace: TraceContext?, deadline: Instant
   ) async throws(TokenError) -> HTTPClient.Response {
     let token = TokenRequest(
       tokenURL: tokenURL, clientID: brought?.clientID ?? client.clientID, parameters: client.dialect.parameters(grant))
@@ -103,7 +104,8 @@ package final class TokenSource: Sendable {
     for credential in brought.map({ [$0.credential] }) ?? client.authentication.candidates {
       let left = Instant.now.duration(to: deadline)
       guard left > .zero else { throw .timedOut }
-      let request = try await token.authenticated(by: credential, timeout: min(left, timeout))
+      var request = try await token.authenticated(by: credential, timeout: min(left, timeout))
+      if let trace { request.headers.append(("traceparent", trace.traceparent)) }
       do throws(HTTPClient.Failure) {
         let response = try await http.send(request)
         if response.status == 200 {

@@ -47,6 +47,7 @@ import CCurl
     setHeaders(request)
     setBody(request.body)
     setCallbacks()
+    if request.probe != nil { setProbe() }
     unsafe set(CURLOPT_ERRORBUFFER, pointer: detail)
     guard areOptionsSet else { return nil }
   }
@@ -142,6 +143,21 @@ import CCurl
     note(head)
   }
 
+  private func setProbe() {
+    set(CURLOPT_CONNECT_ONLY, 1)
+    set(CURLOPT_FRESH_CONNECT, 1)
+    set(CURLOPT_CERTINFO, 1)
+    unsafe set(CURLOPT_PREREQDATA, pointer: Unmanaged.passUnretained(self).toOpaque())
+    let connected = unsafe ccurl_set_prereq(easy) { context, _, _, _, _ in
+      if let context = unsafe context {
+        let transfer = unsafe Unmanaged<Transfer>.fromOpaque(context).takeUnretainedValue()
+        unsafe transfer.submission.request.probe?.connected(transfer.easy)
+      }
+      return CURL_PREREQFUNC_OK
+    }
+    note(connected)
+  }
+
   /// Whether the URL's host is this machine.
   static func isLoopback(_ url: String) -> Bool {
     guard let scheme = url.firstRange(of: "://") else { return false }
@@ -185,9 +201,9 @@ import CCurl
 
   /// Answers whoever sent the request.
   func finish(_ code: CURLcode) {
-    guard code == CURLE_OK else {
-      return submission.continuation.resume(returning: .failure(failure(code)))
-    }
+    let problem = code == CURLE_OK ? nil : failure(code)
+    unsafe submission.request.probe?.finished(easy, code, problem)
+    if let problem { return submission.continuation.resume(returning: .failure(problem)) }
     var status = 0
     _ = unsafe ccurl_get_long(easy, CURLINFO_RESPONSE_CODE, &status)
     submission.continuation.resume(

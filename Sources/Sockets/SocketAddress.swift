@@ -62,18 +62,23 @@ package struct SocketAddress: Sendable {
     var addresses: [SocketAddress] = []
     var next = unsafe status == 0 ? list : nil
     while let entry = unsafe next?.pointee {
+      if let address = unsafe SocketAddress(entry) { addresses.append(address) }
       unsafe next = entry.ai_next
-      guard let address = unsafe entry.ai_addr else { continue }
-      var storage = sockaddr_storage()
-      unsafe withUnsafeMutableBytes(of: &storage) {
-        unsafe $0.copyMemory(from: UnsafeRawBufferPointer(start: address, count: Int(entry.ai_addrlen)))
-      }
-      addresses.append(SocketAddress(storage, length: unsafe entry.ai_addrlen))
     }
     if addresses.isEmpty {
       throw AddressError(text, "no address for the host (\(unsafe String(cString: gai_strerror(status))))")
     }
     return addresses
+  }
+
+  /// One that the resolver has found; nil for an entry without any.
+  init?(_ entry: addrinfo) {
+    guard let address = unsafe entry.ai_addr else { return nil }
+    var storage = sockaddr_storage()
+    unsafe withUnsafeMutableBytes(of: &storage) {
+      unsafe $0.copyMemory(from: UnsafeRawBufferPointer(start: address, count: Int(entry.ai_addrlen)))
+    }
+    self.init(storage, length: unsafe entry.ai_addrlen)
   }
 
   package var family: Int32 { Int32(storage.ss_family) }
@@ -106,13 +111,17 @@ extension SocketAddress: CustomStringConvertible {
   /// `host:port` or `unix:/path`, as `init(parsing:)` reads it.
   package var description: String {
     if isUnix { return "unix:\(path ?? "?")" }
+    return family == AF_INET6 ? "[\(host)]:\(port)" : "\(host):\(port)"
+  }
+
+  /// The numeric host, without brackets.
+  var host: String {
     var host = [CChar](repeating: 0, count: Int(NI_MAXHOST))
     let status = unsafe withSockAddr {
       unsafe getnameinfo($0, $1, &host, socklen_t(host.count), nil, 0, NI_NUMERICHOST)
     }
     let bytes = host.prefix { $0 != 0 }.map(UInt8.init(bitPattern:))
-    let name = status == 0 ? String(decoding: bytes, as: UTF8.self) : "?"
-    return family == AF_INET6 ? "[\(name)]:\(port)" : "\(name):\(port)"
+    return status == 0 ? String(decoding: bytes, as: UTF8.self) : "?"
   }
 }
 

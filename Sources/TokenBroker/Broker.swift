@@ -11,7 +11,19 @@ package actor Broker {
 
   /// Asks upstream and validates; returns or throws by the deadline.
   package typealias Mint =
-    @Sendable (TokenKey, BroughtCredentials?, _ deadline: Instant) async throws(TokenError) -> MintedToken
+    @Sendable (TokenKey, BroughtCredentials?, TraceContext?, _ deadline: Instant) async throws(TokenError) ->
+    MintedToken
+
+  struct Waiting {
+    let key: TokenKey
+    let continuation: CheckedContinuation<Result<CachedToken, TokenError>, Never>
+  }
+
+  /// Who asked first for what is to be fetched.
+  private struct Cause {
+    let waiter: TokenCache.WaiterID
+    let request: RequestIdentity
+  }
 
   private var cache: TokenCache
   private var requestTimeout: Duration
@@ -21,10 +33,13 @@ package actor Broker {
   private let publish: @Sendable (Publication) -> Void
   private let health: Health
   private let log: Logger
-  private var waiting: [TokenCache.WaiterID: CheckedContinuation<Result<CachedToken, TokenError>, Never>] = [:]
+  private(set) var waiting: [TokenCache.WaiterID: Waiting] = [:]
   private var lastWaiter: TokenCache.WaiterID = 0
   /// Those that were brought along, for as long as there is a token to be replaced in time, or one is being asked for.
   private var credentials: [TokenKey: BroughtCredentials] = [:]
+  /// Until the fetch begins, or the request is answered without one.
+  private var causes: [TokenKey: Cause] = [:]
+  private var failures = FailureLog()
   private var clients: [String: BrokerFigures.Client] = [:]
   /// Those that are no longer configured; how their last requests end says nothing of the broker.
   private var retired: Set<ClientID> = []
@@ -49,16 +64,18 @@ package actor Broker {
   }
 
   /// The current token for `key`, or a new one if none is held that will do. A caller that gives up disturbs nobody.
-  /// `brought` are the credentials of a key that has a holder.
+  /// `brought` are the credentials of a key that has a holder. A fetch that comes of it is said to be because of `request`.
   package func token(
-    _ key: TokenKey, _ demand: Demand = Demand(), with brought: BroughtCredentials? = nil
+    _ key: TokenKey, _ demand: Demand = Demand(), with brought: BroughtCredentials? = nil,
+    for request: RequestIdentity? = nil
   ) async throws(TokenError) -> CachedToken {
     if let brought { credentials[key] = brought }
     lastWaiter += 1
     let id = lastWaiter
     let now = Instant.now
+    if let request, causes[key] == nil { causes[key] = Cause(waiter: id, request: request) }
     let result = await withCheckedContinuation { continuation in
-      waiting[id] = continuation
+      waiting[id] = Waiting(key: key, continuation: continuation)
       perform(cache.request(key, demand, waiter: id, deadline: now.advanced(by: requestTimeout), now: now))
     }
     drop(credentialsOf: key)
@@ -116,7 +133,7 @@ package actor Broker {
       switch action {
       case .load(let key): load(key)
       case .fetch(let key): fetch(key)
-      case .answer(let waiter, let result): waiting.removeValue(forKey: waiter)?.resume(returning: result)
+      case .answer(let waiter, let result): answer(waiter, result)
       case .publish(let token): publish(.current(token))
       case .withdraw(let key):
         drop(credentialsOf: key)
@@ -124,6 +141,12 @@ package actor Broker {
       }
     }
     setAlarm()
+  }
+
+  private func answer(_ waiter: TokenCache.WaiterID, _ result: Result<CachedToken, TokenError>) {
+    guard let waiting = waiting.removeValue(forKey: waiter) else { return }
+    if causes[waiting.key]?.waiter == waiter { causes[waiting.key] = nil }
+    waiting.continuation.resume(returning: result)
   }
 
   private func load(_ key: TokenKey) {
@@ -137,6 +160,10 @@ package actor Broker {
   private func fetch(_ key: TokenKey) {
     let deadline = Instant.now.advanced(by: requestTimeout)
     let (holding, minRemaining) = (cache.token(key)?.minted, cache.rules.minRemaining)
+    // The request to the tenant is a span of its own. One that nobody has asked for, to replace a token in time, has no trace.
+    let cause = causes.removeValue(forKey: key).map {
+      RequestIdentity(id: $0.request.id, trace: $0.request.trace?.child())
+    }
     Task {
       let result: Result<MintedToken, TokenError>
       do throws(TokenError) {
@@ -144,9 +171,9 @@ package actor Broker {
           if let shared {
             try await shared.fetch(
               key, holding: holding, minRemaining: minRemaining, deadline: deadline
-            ) { () async throws(TokenError) in try await self.ask(for: key, by: deadline) }
+            ) { () async throws(TokenError) in try await self.ask(for: key, because: cause, by: deadline) }
           } else {
-            try await ask(for: key, by: deadline)
+            try await ask(for: key, because: cause, by: deadline)
           }
         if minted.isFromStore { takenOver(minted, key) }
         result = .success(minted)
@@ -160,14 +187,16 @@ package actor Broker {
   }
 
   /// Asks the tenant, and takes note of how that went.
-  private func ask(for key: TokenKey, by deadline: Instant) async throws(TokenError) -> MintedToken {
+  private func ask(
+    for key: TokenKey, because cause: RequestIdentity?, by deadline: Instant
+  ) async throws(TokenError) -> MintedToken {
     let started = Instant.now
     do throws(TokenError) {
-      let minted = try await mint(key, credentials[key], deadline)
-      report(.success(minted), for: key, took: started.duration(to: .now))
+      let minted = try await mint(key, credentials[key], cause?.trace, deadline)
+      report(.success(minted), for: key, because: cause, took: started.duration(to: .now))
       return minted
     } catch {
-      report(.failure(error), for: key, took: started.duration(to: .now))
+      report(.failure(error), for: key, because: cause, took: started.duration(to: .now))
       throw error
     }
   }
@@ -180,14 +209,21 @@ package actor Broker {
     if key.holder != nil, !cache.isConcerned(with: key) { credentials[key] = nil }
   }
 
-  private func report(_ result: Result<MintedToken, TokenError>, for key: TokenKey, took: Duration) {
+  private func report(
+    _ result: Result<MintedToken, TokenError>, for key: TokenKey, because cause: RequestIdentity?, took: Duration
+  ) {
     var facts = facts(of: key)
     facts["duration_ms"] = "\(took.milliseconds)"
+    for fact in cause?.facts ?? [] { facts[fact.name] = "\(fact.value)" }
     count(result, for: key.client, took: took)
     let isOwn = key.holder == nil && !retired.contains(key.client)
     switch result {
     case .success(let minted):
       if isOwn { health.accepted(client: key.client.name) }
+      if let over = failures.succeeded(key, now: .now) {
+        let past: Logger.Metadata = ["failures": "\(over.failures)", "seconds": "\(over.lasted.components.seconds)"]
+        log.info("tokens again", metadata: self.facts(of: key).merging(past) { $1 })
+      }
       facts.merge(self.facts(of: minted)) { $1 }
       facts["upstream_request_id"] = minted.upstreamRequestID.map { "\($0)" }
       log.info("token minted", metadata: facts)
@@ -195,6 +231,8 @@ package actor Broker {
       if error.code == .brokerMisconfigured, isOwn {
         health.refused(client: key.client.name, reason: error.message, now: .now)
       }
+      guard let leftOut = failures.failed(key, error.code, now: .now) else { return }
+      if leftOut > 0 { facts["repeats"] = "\(leftOut)" }
       facts["error"] = "\(error.code.rawValue)"
       facts["reason"] = "\(error.message)"
       facts["upstream_status"] = error.upstreamStatus.map { "\($0)" }

@@ -63,6 +63,8 @@ package struct TokenCache {
     let id: WaiterID
     let demand: Demand
     let deadline: Instant
+    /// As what its look-up counts once it is answered, unless an old token has to do.
+    var lookup: WritableKeyPath<BrokerFigures.Lookups, Int> = \.negative
   }
 
   struct Client {
@@ -254,9 +256,7 @@ package struct TokenCache {
       return
     }
     if let error = remembered(key, now), !isStoreWorthAsking(key, now) {
-      let answer = answer(to: waiter, error, current: token, now: now)
-      if case .failure = answer { lookups.negative += 1 }
-      actions.append(.answer(waiter.id, answer))
+      actions.append(.answer(waiter.id, answer(to: waiter, error, current: token, now: now)))
       return
     }
     let isStranger = entries[key]?.isStranger ?? true
@@ -264,8 +264,8 @@ package struct TokenCache {
       actions.append(.answer(waiter.id, answer(to: waiter, .overloaded, current: token, now: now)))
       return
     }
-    let isFirst = entries[key].map { $0.fetch == .none } ?? true
-    if isFirst { lookups.miss += 1 } else { lookups.coalesced += 1 }
+    var waiter = waiter
+    waiter.lookup = entries[key].map { $0.fetch == .none } ?? true ? \.miss : \.coalesced
     entries[key, default: Entry()].waiters.append(waiter)
     waiterCount += 1
     if isStranger { strangerWaiterCount += 1 }
@@ -310,7 +310,10 @@ package struct TokenCache {
     let isPlain = waiter.demand.isPlain
     guard isPlain || error.code.isPassing, let current, current.isServable(at: now),
       now.duration(to: current.minted.expiresAt) >= waiter.demand.minTTL
-    else { return .failure(error) }
+    else {
+      lookups[keyPath: waiter.lookup] += 1
+      return .failure(error)
+    }
     lookups.stale += 1
     return .success(current)
   }
@@ -356,7 +359,10 @@ package struct TokenCache {
         $0.demand.accepts(current, minRefreshInterval: rules.minRefreshInterval, now: now)
       }
       save(served.count, key)
-      for waiter in served { actions.append(.answer(waiter.id, .success(current))) }
+      for waiter in served {
+        lookups[keyPath: waiter.lookup] += 1
+        actions.append(.answer(waiter.id, .success(current)))
+      }
     }
     if let error = remembered(key, now) {
       for waiter in release(key) {
@@ -422,7 +428,10 @@ package struct TokenCache {
     case .success(let token):
       if !entry.isOutdated { keep(token) }
       save(max(0, waiters.count - 1), key)
-      for waiter in waiters { actions.append(.answer(waiter.id, .success(token))) }
+      for waiter in waiters {
+        lookups[keyPath: waiter.lookup] += 1
+        actions.append(.answer(waiter.id, .success(token)))
+      }
     case .failure(let error):
       if !isOfClient { remember(error, for: key, now) }
       entries[key]?.lastFailure = PastFailure(error, at: now)

@@ -90,7 +90,7 @@ actor Reloader {
 
   /// Says what of it only a new start can bring into force.
   private func warn(_ configuration: Configuration) {
-    let keys = ["listen", "admin.", "workers", "store.", "limits.", "log."]
+    let keys = ["listen", "admin.", "workers", "store.", "limits."]
     func fixed(_ configuration: Configuration?) -> [String: String] {
       let settings = (configuration?.effective ?? []).filter { setting in
         keys.contains { setting.key.starts(with: $0) }

@@ -13,13 +13,15 @@ struct Service {
   /// So many of the server's bindings are the main listener's; the rest is the admin listener.
   private let mainCount: Int
   private let health = Health()
+  private let logging: LogControl
   private let log: Logger
 
   /// Listens, or takes the sockets that systemd hands over. Throws `Server.BindError` for an address that cannot be had.
-  init(_ configuration: Configuration, from origin: Configuration.Origin, log: Logger) throws {
+  init(_ configuration: Configuration, from origin: Configuration.Origin, logging: LogControl) throws {
     self.origin = origin
     self.configuration = configuration
-    self.log = log
+    self.logging = logging
+    log = makeLogger(logging)
     let listeners = try Listeners(configuration, inherited: Listener.inherited(origin.environment))
     let bindings = listeners.main + listeners.admin
     mainCount = listeners.main.count
@@ -54,11 +56,12 @@ struct Service {
       rules: configuration.cache, requestTimeout: configuration.limits.requestTimeout, health: health, log: log,
       shared: shared,
       publish: { tellAll(.token(TokenTable.Change($0, clients))) },
-      mint: { key, brought, deadline throws(TokenError) in
-        try await upstreams.mint(key, with: brought, deadline: deadline)
+      mint: { key, brought, trace, deadline throws(TokenError) in
+        try await upstreams.mint(key, with: brought, in: trace, deadline: deadline)
       })
-    let reloader = Reloader(origin, log: log) { [server, mainCount] configuration in
+    let reloader = Reloader(origin, log: log) { [server, mainCount, logging] configuration in
       let clients = try upstreams.replace(with: configuration, for: broker)
+      logging.take(configuration.logging)
       let routing = Routing(configuration, clients)
       await broker.configure(
         rules: configuration.cache, requestTimeout: configuration.limits.requestTimeout,
@@ -76,8 +79,7 @@ struct Service {
     ) { [configuration] in await reloader.current ?? configuration }
     let services = Router.Services(
       broker: broker, health: health, firstAdminBinding: mainCount, log: log,
-      audit: AuditLog(configuration.logging), metrics: metrics, status: status, passThrough: PassThrough(),
-      tellAll: tellAll)
+      audit: AuditLog(logging), metrics: metrics, status: status, passThrough: PassThrough(), tellAll: tellAll)
 
     let routing = try await reloader.start(configuration)
     let signals = await Signals()
@@ -111,10 +113,8 @@ struct Service {
         "store": "\(configuration.store.description)", "workers": "\(configuration.workers)",
         "version": "\(Version.current)",
       ])
-    guard configuration.callers == nil else { return }
-    for address in addresses where !address.isLoopback {
-      log.warning(
-        "whoever can connect here is given tokens: no callers are configured", metadata: ["address": "\(address)"])
+    for warning in configuration.warnings(listeningOn: addresses) {
+      log.warning("\(warning.message)", metadata: ["address": "\(warning.subject)"])
     }
   }
 

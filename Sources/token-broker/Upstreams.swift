@@ -43,14 +43,14 @@ final class Upstreams: Sendable {
 
   /// `brought` are credentials to ask with instead of the client's.
   func mint(
-    _ key: TokenKey, with brought: BroughtCredentials? = nil, deadline: Instant
+    _ key: TokenKey, with brought: BroughtCredentials? = nil, in trace: TraceContext? = nil, deadline: Instant
   ) async throws(TokenError) -> MintedToken {
     let (source, verification) = state.withLock { ($0.clients[key.client]?.source, $0.audiences.verification(of: key)) }
     // Without its own credentials a holder's request must not go out with the client's.
     guard let source, (key.holder == nil) == (brought == nil) else {
       throw .reconfigured
     }
-    return try await source.mint(key.grant, verify: verification, as: brought, deadline: deadline)
+    return try await source.mint(key.grant, verify: verification, as: brought, in: trace, deadline: deadline)
   }
 
   /// Vouches for a token of `key` that a store has kept.
@@ -62,7 +62,6 @@ final class Upstreams: Sendable {
 
   /// What the values of a client are sealed with in a store; nil for one that shares nothing.
   func vault(of client: ClientID) -> Vault? { state.withLock { $0.clients[client] }?.vault }
-
 
   /// The present clients, by their names.
   var status: [Status] {
@@ -126,6 +125,15 @@ private struct Sealing: Sendable {
   }
 }
 
+extension HTTPClient {
+  /// For requests to the client's tenant.
+  convenience init(for settings: ClientSettings, _ upstream: UpstreamSettings) throws(Failure) {
+    try self.init(
+      trust: settings.trust, proxy: upstream.proxy, userAgent: "token-broker/\(Version.current)",
+      connectTimeout: upstream.connectTimeout)
+  }
+}
+
 /// One client: its source of tokens, and the chores that end with it.
 private final class Upstream: Sendable {
   let settings: ClientSettings
@@ -148,9 +156,7 @@ private final class Upstream: Sendable {
     self.settings = settings
     self.broker = broker
     self.log = log
-    let http = try HTTPClient(
-      trust: settings.trust, proxy: upstream.proxy, userAgent: "token-broker/\(Version.current)",
-      connectTimeout: upstream.connectTimeout)
+    let http = try HTTPClient(for: settings, upstream)
     let source = TokenSource(client: settings.client, http: http, timeout: upstream.timeout)
     let clients = settings.isPassThrough ? [client, client.passThrough] : [client]
     self.source = source

@@ -164,18 +164,6 @@ extension IntegrationTests {
       }
     }
 
-    @Test("check tries each audience and says what it found")
-    func check() async throws {
-      try await withTenant { tenant in
-        let good = try await run(["check", "--audience", "https://api.example.com/"], tenant.environment)
-        #expect(good.status == 0 && good.output.contains("ok      https://api.example.com/"), "\(good)")
-        let bad = try await run(
-          ["check", "--audience", "https://api.example.com/", "--audience", Fault.algNone.audience], tenant.environment)
-        #expect(bad.status == 1 && bad.output.contains("failed  \(Fault.algNone.audience): token_validation_failed"))
-        #expect(!bad.output.contains(tenant.secret) && !bad.output.contains("eyJ"))
-      }
-    }
-
     @Test("token and health talk to a running broker")
     func clients() async throws {
       try await withBroker { _, broker in

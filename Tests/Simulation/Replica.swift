@@ -49,6 +49,8 @@ final class Replica {
   // What the promises are checked against.
   var callers: [UInt64: Caller] = [:]
   var inFlight: Set<TokenKey> = []
+  /// By this life's cache.
+  var answered = 0
   /// Those of them that the tenant is asked for.
   var asking: Set<TokenKey> = []
   var lastMint: [TokenKey: CachedToken] = [:]
@@ -72,6 +74,7 @@ final class Replica {
   /// The process ends, and begins anew with nothing in memory.
   func restart(_ cache: TokenCache) {
     incarnation += 1
+    answered = 0
     self.cache = cache
     keySet = KeySetCache()
     (keySetBusy, keySetAskedAt) = (false, nil)

@@ -221,7 +221,9 @@ package struct Simulation {
       switch action {
       case .load(let key): load(key)
       case .fetch(let key): try fetch(key)
-      case .answer(let waiter, let result): try answer(waiter, result)
+      case .answer(let waiter, let result):
+        replica.answered += 1
+        try answer(waiter, result)
       case .publish(let token):
         note("publish \(token.minted.accessToken.value)")
         if let held = replica.table[token.key], held.minted.mintedAt > token.minted.mintedAt {
@@ -235,6 +237,9 @@ package struct Simulation {
         try checkWithdrawal(key)
         replica.table[key] = nil
       }
+    }
+    if replica.answered != replica.cache.lookups.all {
+      throw violation("each answer is one look-up", "\(replica.answered): \(replica.cache.lookups)")
     }
     // What is waited for is kept, whatever the limit.
     let bound = scenario.rules.maxEntries + replica.callers.count + replica.inFlight.count + 1

@@ -76,7 +76,7 @@ import Testing
     let broker = Broker(
       rules: rules, requestTimeout: .seconds(30), health: Health(),
       log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
-      mint: { [token = minted(quota: [bucket])] key, _, _ throws(TokenError) in
+      mint: { [token = minted(quota: [bucket])] key, _, _, _ throws(TokenError) in
         if key.grant.audience == "bad" { throw TokenError(code: .unknownAudience, message: "no such API") }
         return token
       })

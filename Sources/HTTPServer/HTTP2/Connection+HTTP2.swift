@@ -87,6 +87,7 @@ extension Connection {
       server.handler.handle(head, bytes, writer)
     } else {
       writer.send(Problem(503, "overloaded", "the limit on connections is reached", retryAfter: 1))
+      server.handler.refused(503)
     }
   }
 
@@ -106,6 +107,7 @@ extension Connection {
     server.writer.begin(
       requestID: stream.requestID, delivery: ResponseWriter.Delivery(bodyless: stream.isBodyless, isHTTP2: true))
     server.writer.send(Problem(rejection))
+    if stream.phase != .deferred { server.handler.refused(rejection.status) }
     respond(session, slot)
   }
 

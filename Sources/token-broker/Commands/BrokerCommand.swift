@@ -52,9 +52,14 @@ func read(_ origin: Configuration.Origin) throws -> Configuration {
   do throws(ConfigurationErrors) {
     return try Configuration(from: origin)
   } catch {
-    for error in error.errors { complain("\(error)") }
+    complain(error)
     throw ExitCode.configuration
   }
+}
+
+/// Says all that is wrong with a configuration, a line each.
+func complain(_ errors: ConfigurationErrors) {
+  for error in errors.errors { complain("\(error)") }
 }
 
 /// What every command that goes on the network sets up first.
@@ -64,6 +69,6 @@ func prepareProcess() {
   ThisProcess.raiseDescriptorLimit()
 }
 
-func makeLogger(_ settings: LogSettings) -> Logger {
-  Logger(label: "token-broker") { _ in LineLogHandler(settings) }
+func makeLogger(_ control: LogControl) -> Logger {
+  Logger(label: "token-broker") { _ in LineLogHandler(control) }
 }

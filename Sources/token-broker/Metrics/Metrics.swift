@@ -74,7 +74,7 @@ final class Metrics: Sendable {
     text.counter("token_broker_http_requests", "Requests answered.", samples)
     text.histogram(
       "token_broker_http_request_duration_seconds", "From a request's being read to its answer's being given.",
-      Route.allCases.map { route in
+      Route.allCases.filter { $0 != .refused }.map { route in
         let counts = all.map { $0.counts(route) }.reduce([Int](repeating: 0, count: Histogram.bounds.count + 1)) {
           zip($0, $1).map(+)
         }
