@@ -45,6 +45,18 @@ enum LogField: String, CaseIterable {
   /// Denials that were left out, because there were too many.
   case denialsNotLogged = "denials_not_logged"
 
+  // Of the store.
+
+  /// Its URL, without user and password.
+  case store
+  /// How many it has, and how many of a damaged file's could be read.
+  case values
+  case valuesKept = "values_kept"
+  /// Where a file went that was set aside.
+  case movedTo = "moved_to"
+  /// The permissions that its file had.
+  case mode
+
   // Of the process.
 
   /// Where it listens.
