@@ -24,7 +24,9 @@ struct KeyRow: Sendable {
     let rows =
       keys.map { KeyRow(key: $0.key, status: $0, state: state(of: $0, now: facts.now)) }
       + idle.map { KeyRow(key: $0, status: nil, state: .idle) }
-    return rows.sorted { ($0.state.rank, $0.urgency, $0.key.order) < ($1.state.rank, $1.urgency, $1.key.order) }
+    // Of many thousands, only what they are sorted by is moved about.
+    return rows.indices.map { (rows[$0].state.rank, rows[$0].urgency, rows[$0].key.name, $0) }.sorted(by: <)
+      .map { rows[$0.3] }
   }
 
   /// Of those that cannot be renewed, the one that ends first comes first.
@@ -55,7 +57,7 @@ struct KeyRow: Sendable {
 }
 
 extension TokenKey {
-  fileprivate var order: String {
+  fileprivate var name: String {
     [grant.audience, grant.scope ?? "", grant.organization ?? "", client.name, holder?.hex ?? ""]
       .joined(separator: " ")
   }

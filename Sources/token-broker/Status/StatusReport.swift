@@ -120,9 +120,10 @@ struct StatusReport: Encodable, Sendable {
     }
 
     let name: String
-    let clientId: String
+    /// nil where those who ask bring credentials of their own.
+    let clientId: String?
     let issuer: String?
-    let authentication: String
+    let authentication: String?
     let assertionKey: String?
     let secrets: [Secret]
     let keySet: KeySet?

@@ -1,6 +1,7 @@
 """Looks at the status page of a broker that has not been asked for anything, in a headless Chromium.
 
-browser.py STATUS_URL TOKEN_URL AUDIENCE    asks for a token while it looks, and prints what it sees: a JSON object a line
+browser.py STATUS_URL TOKEN_URL AUDIENCE HOSTILE    asks for a token while it looks, and then for one that is not to be
+                                                    had; prints what it sees, a JSON object a line, until the broker ends
 
 Chromium is spoken to by its DevTools protocol, over a pipe, so no library is needed.
 """
@@ -11,10 +12,12 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
+import urllib.parse
 import urllib.request
 
 PATIENCE = 20
-status_url, token_url, audience = sys.argv[1:]
+status_url, token_url, audience, hostile = sys.argv[1:]
 
 
 class Page:
@@ -84,21 +87,31 @@ def tell(**facts):
     print(json.dumps(facts), flush=True)
 
 
+def ask(name):
+    """Asks the broker for a token, and waits until the page shows its audience."""
+    try:
+        urllib.request.urlopen(f"{token_url}/{urllib.parse.quote(name, safe='')}", timeout=PATIENCE).read()
+    except urllib.error.HTTPError:
+        pass
+    page.wait(f"[...document.querySelectorAll('#audiences .name')].some(one => one.textContent === {json.dumps(name)})")
+
+
 with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
     page = Page(profile)
     try:
         page.call("Page.navigate", url=status_url)
         page.wait("document.querySelector('#audiences .empty') !== null")
         empty = page.value("document.getElementById('audiences').innerText")
-        urllib.request.urlopen(token_url, timeout=PATIENCE).read()
-        page.wait(f"[...document.querySelectorAll('#audiences .name')].some(one => one.innerText === {json.dumps(audience)})")
+        ask(audience)
         overflow = {f"{width} {scheme}": page.look(width, scheme) for width in (360, 1280) for scheme in ("light", "dark")}
         tell(
             empty=empty, title=page.value("document.title"), row=page.value("document.querySelector('tbody').innerText"),
             life=page.value("document.querySelector('#audiences [role=meter]').getAttribute('aria-valuenow')"),
-            html=page.value("document.documentElement.outerHTML"), overflow=overflow, complaints=page.complaints)
+            html=page.value("document.documentElement.outerHTML"), overflow=overflow)
+        ask(hostile)
+        tell(title=page.value("document.title"), complaints=page.complaints)
         page.wait("document.getElementById('headline').innerText.includes('Out of reach')")
-        tell(row=page.value("document.querySelector('tbody').innerText"))
+        tell(rows=page.value("document.getElementById('audiences').innerText"))
     finally:
         page.browser.terminate()
         page.browser.wait(PATIENCE)

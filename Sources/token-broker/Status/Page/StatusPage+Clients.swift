@@ -6,8 +6,9 @@ extension StatusPage {
         h("div", { class: "client" }, h("h3", null, client.name), clientState(client)),
         pairs([
           ["Tenant", client.issuer ?? "no issuer known"],
-          ["Client id", h("code", null, client.client_id)],
-          ["Proves itself", client.authentication, client.assertion_key && `, ${client.assertion_key}`],
+          ["Client id", client.client_id ? h("code", null, client.client_id) : "the callers' own"],
+          client.authentication
+            && ["Proves itself", client.authentication, client.assertion_key && `, ${client.assertion_key}`],
           client.secrets.length > 0 && ["Secret", h("ul", null, client.secrets.map(secret))],
           ["Requests", requests(client)],
           ["Last mint", when(client.last_mint_at, "none yet")],
