@@ -2,7 +2,7 @@
 # Runs the units of deploy/systemd under a real systemd, in a container of Debian made by debootstrap.
 #
 #   Tests/Deploy/systemd.sh BINARY [DIRECTORY]     needs root, debootstrap and systemd-container; a binary with the Swift
-#                                                  runtime inside; keeps the Debian in DIRECTORY
+#                                                  runtime inside; keeps the Debian in DIRECTORY, if given
 #
 # Shows: the service starts as nobody's user, without capabilities and behind its filter of system calls; it gets its secret
 # and its sockets from systemd, mints a token, knows a caller by its user, and stops with 0; while it is stopped, the
@@ -12,6 +12,9 @@ set -euo pipefail
 binary="$(readlink -f "$1")"
 repository="$(cd "$(dirname "$0")/../.." && pwd)"
 root="${2:-$(mktemp -d)}"
+[ $# -gt 1 ] || trap 'rm -rf --one-file-system "$root" "$root.log" "$root.console"' EXIT
+# In the container it is /, which every user must be able to enter.
+chmod 755 "$root"
 
 [ -e "$root/usr/bin/curl" ] || debootstrap --variant=minbase \
   --include=systemd,systemd-sysv,curl,ca-certificates,libcurl4,libnghttp2-14,libstdc++6,libyaml-0-2 bookworm "$root" \
