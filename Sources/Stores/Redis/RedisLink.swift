@@ -66,6 +66,13 @@ final class RedisLink: RedisConnection.Owner {
     }
   }
 
+  /// Gives up a connection that is not new.
+  func renew(_ reason: StoreError) {
+    if case .open(let connection, let since) = state, since.duration(to: loop.now) > RedisBackoff.longest {
+      connection.close(reason)
+    }
+  }
+
   func close() {
     let last = state
     state = .closed
