@@ -1,4 +1,5 @@
 import Clocks
+import DequeModule
 import Glibc
 import Sockets
 import TokenBroker
@@ -31,7 +32,7 @@ final class RedisConnection: EventHandler {
   private let greeting: RedisGreeting
   private var reader: RedisReader
   private var registration: EventLoop.Registration?
-  private var debts: [(debt: Debt, deadline: Instant)] = []
+  private var debts: Deque<(debt: Debt, deadline: Instant)> = []
   private var unsent = ByteBuffer()
   private var isConnected = false
   private(set) var isOpen = false
@@ -43,7 +44,7 @@ final class RedisConnection: EventHandler {
   private var writeWaitsFor = Readiness.writable
 
   private static let readSize = 16 << 10
-  private static let mostDebts = 1024
+  private static let mostDebts = 10_000
   /// A connection that is silent for so long is asked whether it is still there.
   private static let patience = Duration.seconds(3)
 

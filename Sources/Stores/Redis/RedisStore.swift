@@ -10,10 +10,10 @@ package import TokenBroker
 /// MGET, EVAL, SET, GET, DEL, PTTL, PEXPIRE, PUBLISH, SUBSCRIBE, PING, SELECT and CLIENT SETNAME for these keys and for the
 /// channel `<prefix>changes`.
 package final class RedisStore: Store {
-  /// Longer values are not left: 16 of this length still fit into one answer of the server.
-  package static let longestValue = 32 << 10
   /// How many names a claim can load at the most.
-  package static let mostNames = 16
+  package static let mostNames = 32
+  /// Longer values are not left: so many of this length still fit into one answer of the server.
+  package static let longestValue = 31 << 10
 
   private let settings: RedisSettings
   private let state: RedisState

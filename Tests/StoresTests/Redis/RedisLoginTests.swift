@@ -1,6 +1,7 @@
 import Clocks
 import Foundation
 import OAuth
+import Sockets
 import TestSupport
 import Testing
 import TokenBroker
@@ -9,6 +10,8 @@ import TokenBroker
 
 /// Who may use a server, and whom it is believed to be.
 @Suite(.timeLimit(.minutes(2))) struct RedisLoginTests {
+  init() { ThisProcess.ignoreBrokenPipes() }
+
   /// A server with TLS beside its socket, and certificates made with `openssl`.
   private static func secureServer() async throws -> (server: RedisServer, port: UInt16) {
     let directory = try RedisServer.makeDirectory()
