@@ -44,7 +44,7 @@ struct RedisGreeting {
       throw RedisRefusal(text).error(of: "SELECT \(settings.database)", otherwise: "there is no such database")
     case (.setName, .error(let text)):
       // Its name only helps those who look at the server's list of clients.
-      if !RedisRefusal(text).isOfIgnorance { throw RedisRefusal(text).error(of: "the connection") }
+      if !RedisRefusal(text).isOfCommand { throw RedisRefusal(text).error(of: "the connection") }
     case (.ping, .error(let text)): throw RedisRefusal(text).error(of: "PING")
     case (.subscribe, .error(let text)): throw RedisRefusal(text).error(of: "SUBSCRIBE")
     case (.login, .status), (.select, .status), (.setName, .status), (.ping, .status): return

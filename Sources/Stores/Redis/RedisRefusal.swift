@@ -4,7 +4,9 @@ import TokenBroker
 struct RedisRefusal {
   /// The word in capitals that an error begins with; empty where there is none.
   let code: String
-  private let isForWantOfRoom: Bool
+  /// The server does not know or does not allow the command, but nothing else is wrong.
+  let isOfCommand: Bool
+  private let meaning: String?
 
   init(_ text: String) {
     // An older server wraps the error of a script's command into its own, which is `ERR`.
@@ -13,17 +15,19 @@ struct RedisRefusal {
     let isCode = (1...16).contains(first.utf8.count) && first.utf8.allSatisfy { 0x41...0x5A ~= $0 }
     let wrapped = first == "ERR" ? words.first { Self.meanings[$0] != nil } : nil
     code = wrapped ?? (isCode ? first : "")
-    isForWantOfRoom = text.hasPrefix("ERR max number of clients")
+    isOfCommand = code == "NOPERM" || text.lowercased().hasPrefix("err unknown")
+    meaning = Self.sentences.first { text.hasPrefix($0.start) }?.meaning ?? Self.meanings[code]
   }
-
-  /// The server's commands or options are fewer than we know.
-  var isOfIgnorance: Bool { code == "NOPERM" || code == "ERR" && !isForWantOfRoom }
 
   /// `command` is what was refused, for the reader; `otherwise` is what an error without a code of its own means there.
   func error(of command: String, otherwise: String = "it answered with an error") -> StoreError {
-    let meaning = isForWantOfRoom ? "it has as many clients as it may have" : Self.meanings[code] ?? otherwise
-    return StoreError("\(command) was refused: \(meaning)\(code.isEmpty ? "" : " (\(code))")")
+    StoreError("\(command) was refused: \(meaning ?? otherwise)\(code.isEmpty ? "" : " (\(code))")")
   }
+
+  private static let sentences = [
+    (start: "ERR max number of clients", meaning: "it has as many clients as it may have"),
+    (start: "ERR unknown command", meaning: "it does not know the command, as a Sentinel would not"),
+  ]
 
   private static let cluster = "it is a node of a Redis Cluster, which is not supported"
   private static let meanings = [

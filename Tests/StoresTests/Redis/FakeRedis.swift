@@ -48,8 +48,8 @@ final class FakeRedis: Sendable {
       while true {
         let descriptor = accept4(listener, nil, nil, Int32(SOCK_CLOEXEC.rawValue))
         if descriptor < 0 { break }
-        count.value.add(1, ordering: .relaxed)
-        DispatchQueue(label: "fake-redis-connection").async { connection(Peer(descriptor)) }
+        let number = count.value.add(1, ordering: .relaxed).newValue
+        DispatchQueue(label: "fake-redis-connection").async { connection(Peer(descriptor, number: number)) }
       }
       close(listener)
     }
@@ -64,9 +64,12 @@ final class FakeRedis: Sendable {
   /// The other end of a connection.
   final class Peer {
     private let descriptor: Int32
+    /// Of the connection.
+    let number: Int
 
-    fileprivate init(_ descriptor: Int32) {
+    fileprivate init(_ descriptor: Int32, number: Int) {
       self.descriptor = descriptor
+      self.number = number
       var limit = timeval(tv_sec: 30, tv_usec: 0)
       unsafe setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
       unsafe setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))

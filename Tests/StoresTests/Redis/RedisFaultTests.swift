@@ -95,6 +95,27 @@ import TokenBroker
     for _ in 0..<20 { #expect(try await store.load([StoreName(1)]) == [[42]]) }
   }
 
+  @Test("An answer that comes late is nobody's")
+  func late() async throws {
+    let owed = Mutex<[Int: String]>([:])
+    let fake = try FakeRedis { command, peer in
+      let isFirst = command.last == "token-broker:{\(String(repeating: "01", count: 32))}"
+      let before = owed.withLock { owed in
+        defer { if isFirst { owed[peer.number, default: ""] += "*1\r\n$1\r\na\r\n" } }
+        return owed[peer.number] ?? ""
+      }
+      if !isFirst { peer.send(before + "*1\r\n$1\r\nb\r\n") }
+    }
+    var settings = RedisSettings(.unix(path: fake.socket))
+    settings.timeout = .seconds(1)
+    settings.connectTimeout = .seconds(20)
+    let store = try RedisStore(settings, log: .silent)
+    try await eventually("connected") { store.condition.problem == nil ? true : nil }
+    await #expect(throws: StoreError.self) { try await store.load([StoreName(1)]) }
+    let next = try await eventually("connected again") { try? await store.load([StoreName(2)]) }
+    #expect(next == [Array("b".utf8)])
+  }
+
   @Test("An idle connection that is dead is found before a caller finds it")
   func idle() async throws {
     let server = try await RedisServer()
@@ -202,6 +223,23 @@ import TokenBroker
     let store = try server.store()
     let error = await #expect(throws: StoreError.self) { try await store.load([StoreName(1)]) }
     #expect(error?.reason.contains("a node of a Redis Cluster, which is not supported") == true)
+  }
+
+  @Test("A Sentinel says what it is")
+  func sentinel() async throws {
+    let directory = try RedisServer.makeDirectory()
+    let (file, socket) = (directory.appendingPathComponent("f"), directory.appendingPathComponent("s"))
+    try Data("port \(RedisServer.freePort())\nunixsocket \(socket.path)\ndir \(directory.path)\n".utf8).write(to: file)
+    let child = try ChildProcess("redis-server", [file.path, "--sentinel"])
+    _ = try await child.wait(for: "identity") { $0.output.contains("Sentinel ID is") ? true : nil }
+    var settings = RedisSettings(.unix(path: socket.path))
+    settings.timeout = .seconds(20)
+    let store = try RedisStore(settings, log: .silent)
+    let error = await #expect(throws: StoreError.self) { try await store.load([StoreName(1)]) }
+    #expect(error?.reason == "MGET was refused: it does not know the command, as a Sentinel would not (ERR)")
+    child.signal(SIGTERM)
+    try await child.end()
+    try FileManager.default.removeItem(at: directory)
   }
 
   @Test(

@@ -81,7 +81,7 @@ import TokenBroker
       ("WRONGPASS invalid s3cret", "X was refused: the user or the password is wrong (WRONGPASS)"),
       (
         "ERR unknown command 'AUTH', with args beginning with: 's3cret'",
-        "X was refused: it answered with an error (ERR)"
+        "X was refused: it does not know the command, as a Sentinel would not (ERR)"
       ),
       (
         "ERR Error running script (call to f_1): @user_script:1: -OOM command not allowed",
@@ -90,6 +90,7 @@ import TokenBroker
       ("-OOM command not allowed", "X was refused: its memory is full (OOM)"),
       ("MOVED 866 10.0.0.1:6379", "X was refused: it is a node of a Redis Cluster, which is not supported (MOVED)"),
       ("ERR max number of clients reached", "X was refused: it has as many clients as it may have (ERR)"),
+      ("ERR s3cret", "X was refused: it answered with an error (ERR)"),
       ("S3CRET", "X was refused: it answered with an error"),
       ("s3cret", "X was refused: it answered with an error"), ("", "X was refused: it answered with an error"),
     ]
