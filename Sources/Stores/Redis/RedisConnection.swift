@@ -35,7 +35,7 @@ final class RedisConnection: EventHandler {
   private var debts: Deque<(debt: Debt, deadline: Instant)> = []
   private var unsent = ByteBuffer()
   private var isConnected = false
-  private(set) var isOpen = false
+  private var isOpen = false
   private var lastHeard: Instant
   private let connectDeadline: Instant
   private var interest = Readiness.writable

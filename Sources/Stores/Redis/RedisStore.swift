@@ -38,9 +38,8 @@ package final class RedisStore: Store {
     } ended: { [state] in
       state.ended($0)
     }
-    DispatchQueue.global().asyncAfter(deadline: .now() + .nanoseconds(Int(settings.timeout.nanoseconds))) { [state] in
-      state.post(.startIsOver)
-    }
+    let start = DispatchTime.now() + .nanoseconds(Int(settings.timeout.nanoseconds))
+    DispatchQueue.global().asyncAfter(deadline: start) { [state] in state.post(.startIsOver) }
   }
 
   deinit {

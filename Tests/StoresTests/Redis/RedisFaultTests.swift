@@ -9,7 +9,7 @@ import TokenBroker
 @testable import Stores
 
 /// What a server can do wrong, and what it costs. Bounds are wide, because the machine has other things to do.
-@Suite(.timeLimit(.minutes(2))) struct RedisFaultTests {
+@Suite(.serialized, .timeLimit(.minutes(2))) struct RedisFaultTests {
   private let entry = StoreEntry(name: StoreName(1), value: [42], lifetime: .seconds(600))
 
   /// How long `body` takes to throw, and what.
@@ -56,6 +56,17 @@ import TokenBroker
     #expect(try await recover(store) == [nil, nil])
     #expect(store.condition.problem == nil)
     withExtendedLifetime(server) {}
+  }
+
+  @Test("A port where nobody listens is known to be so at once")
+  func refused() async throws {
+    var settings = RedisSettings(.tcp(host: "localhost", port: try RedisServer.freePort()))
+    settings.timeout = .seconds(20)
+    let store = try RedisStore(settings, log: .silent)
+    let failed = try #require(await failure { _ = try await store.load([StoreName(1)]) })
+    #expect(failed.took < .seconds(15))
+    #expect(failed.reason == "connect: Connection refused")
+    await expectDown(store)
   }
 
   @Test("A server that dies takes what is under way with it, at once, and is found again when it is back")

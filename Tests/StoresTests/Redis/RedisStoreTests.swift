@@ -7,7 +7,7 @@ import TokenBroker
 @testable import Stores
 
 /// Against Debian's redis-server.
-@Suite(.timeLimit(.minutes(2))) struct RedisStoreTests {
+@Suite(.serialized, .timeLimit(.minutes(2))) struct RedisStoreTests {
   private let server: RedisServer
 
   init() async throws { server = try await RedisServer() }
