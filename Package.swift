@@ -48,7 +48,9 @@ let package = Package(
     .target(
       name: "Stores",
       dependencies: [
-        "CHiredis", "Clocks", "OAuth", "Sockets", "TokenBroker", .product(name: "Logging", package: "swift-log"),
+        "CHiredis", "Clocks", "OAuth", "Sockets", "TokenBroker",
+        .product(name: "DequeModule", package: "swift-collections"),
+        .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: settings),
     .target(

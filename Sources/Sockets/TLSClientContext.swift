@@ -20,18 +20,14 @@ import COpenSSL
   package init(authorities: PEM? = nil, identity: Identity? = nil) throws(TLSError) {
     guard let context = unsafe SSL_CTX_new(TLS_client_method()) else { throw TLSError("making a TLS context") }
     unsafe self.context = context
-    do throws(TLSError) {
-      try unsafe Self.configure(context)
-      if let authorities {
-        _ = try unsafe TLSContext.trust(authorities, "the CAs", context)
-      } else if unsafe SSL_CTX_set_default_verify_paths(context) != 1 {
-        throw TLSError("reading the system's CAs")
-      }
-      if let identity { try unsafe TLSContext.use(identity.certificate, identity.key, context) }
-    } catch {
-      unsafe SSL_CTX_free(context)
-      throw error
+    // Now that this is whole, whatever is thrown runs deinit.
+    try unsafe Self.configure(context)
+    if let authorities {
+      _ = try unsafe TLSContext.trust(authorities, "the CAs", context)
+    } else if unsafe SSL_CTX_set_default_verify_paths(context) != 1 {
+      throw TLSError("reading the system's CAs")
     }
+    if let identity { try unsafe TLSContext.use(identity.certificate, identity.key, context) }
   }
 
   deinit {

@@ -6,11 +6,13 @@ import Sockets
 
 /// A command with its arguments, put into the form in which it is sent.
 struct RedisCommand {
+  let kind: RedisReply.Kind
   /// One behind the other, so that there is one memory for all to point into.
   private var bytes: [UInt8] = []
   private var counts: [Int] = []
 
-  init(_ words: String...) {
+  init(_ words: String..., answer kind: RedisReply.Kind = .status) {
+    self.kind = kind
     for word in words { add(word) }
   }
 

@@ -1,4 +1,5 @@
 import Clocks
+import DequeModule
 import Glibc
 import Sockets
 import TokenBroker
@@ -31,10 +32,10 @@ final class RedisConnection: EventHandler {
   private let greeting: RedisGreeting
   private var reader: RedisReader
   private var registration: EventLoop.Registration?
-  private var debts: [(debt: Debt, deadline: Instant)] = []
+  private var debts: Deque<(debt: Debt, deadline: Instant)> = []
   private var unsent = ByteBuffer()
   private var isConnected = false
-  private(set) var isOpen = false
+  private var isOpen = false
   private var lastHeard: Instant
   private let connectDeadline: Instant
   private var interest = Readiness.writable
@@ -43,7 +44,7 @@ final class RedisConnection: EventHandler {
   private var writeWaitsFor = Readiness.writable
 
   private static let readSize = 16 << 10
-  private static let mostDebts = 1024
+  private static let mostDebts = 10_000
   /// A connection that is silent for so long is asked whether it is still there.
   private static let patience = Duration.seconds(3)
 
@@ -90,7 +91,7 @@ final class RedisConnection: EventHandler {
       let what = isConnected ? "does not answer" : "cannot be reached"
       close(StoreError("the server \(what) within \(settings.connectTimeout)"))
     } else if let debt = debts.first {
-      if isOpen && loop.now >= debt.deadline { close(StoreError("no answer within \(settings.timeout)")) }
+      if loop.now >= debt.deadline { close(StoreError("no answer within \(settings.timeout)")) }
     } else if loop.now >= lastHeard.advanced(by: Self.patience) {
       debts.append((.ping, loop.now.advanced(by: settings.timeout)))
       unsent.append(RedisCommand("PING").formatted)
@@ -102,9 +103,19 @@ final class RedisConnection: EventHandler {
   // MARK: Sending
 
   private func greet() {
-    greeting.append(to: &unsent)
-    debts = greeting.steps.map { (.step($0), connectDeadline) }
+    for step in greeting.first { ask(step, until: connectDeadline) }
     flush()
+  }
+
+  /// Who cannot answer this as fast as a command has to be answered is of no use.
+  private func greetLast() {
+    ask(greeting.last, until: loop.now.advanced(by: settings.timeout))
+    flush()
+  }
+
+  private func ask(_ step: RedisGreeting.Step, until deadline: Instant) {
+    greeting.append(step, to: &unsent)
+    debts.append((.step(step), deadline))
   }
 
   func send(_ request: RedisRequest) {
@@ -123,7 +134,12 @@ final class RedisConnection: EventHandler {
         if !isOpen { wipe(count) }
         unsent.consume(count)
       case .blocked(let readiness): return writeWaitsFor = readiness
-      case .ended, .failed, .clearText: close(failure)
+      case .ended, .failed, .clearText:
+        let failure = failure
+        unsent.removeAll()
+        // Who hangs up may have said why.
+        if stream.tlsFailure == nil { read() }
+        close(failure)
       }
     }
   }
@@ -167,22 +183,25 @@ final class RedisConnection: EventHandler {
   }
 
   private func take(_ reply: RedisReply) throws(StoreError) {
-    if isOpen, greeting.isLast(.subscribe), let payload = reply.message { return owner.heard(payload) }
+    if isOpen, greeting.last == .subscribe, let payload = reply.message { return owner.heard(payload) }
     guard let debt = debts.first?.debt else { throw .unexpected }
     switch debt {
     case .step(let step):
       try greeting.check(reply, to: step)
       debts.removeFirst()
-      if debts.isEmpty {
+      if step == greeting.last {
         isOpen = true
         owner.opened(self)
+      } else if debts.isEmpty {
+        greetLast()
       }
     case .ping:
       try greeting.check(reply, to: .ping)
       debts.removeFirst()
     case .request(let request, var replies):
+      guard reply.isAnswer(of: request.kinds[replies.count]) else { throw .unexpected }
       replies.append(reply)
-      if replies.count < request.count {
+      if replies.count < request.kinds.count {
         debts[0].debt = .request(request, replies)
       } else {
         debts.removeFirst()
@@ -202,8 +221,8 @@ final class RedisConnection: EventHandler {
       interest = wanted
       guard (try? loop.modify(registration, for: wanted)) != nil else { return close(.broken) }
     }
-    let deadline = isOpen ? debts.first?.deadline ?? lastHeard.advanced(by: Self.patience) : connectDeadline
-    loop.setDeadline(deadline, for: registration)
+    let deadline = debts.first?.deadline ?? lastHeard.advanced(by: Self.patience)
+    loop.setDeadline(isOpen ? deadline : min(deadline, connectDeadline), for: registration)
   }
 
   func close(_ reason: StoreError) {

@@ -8,46 +8,46 @@ struct RedisGreeting {
   }
 
   private let settings: RedisSettings
-  let steps: [Step]
+  /// Sent together.
+  let first: [Step]
+  /// Makes the connection one for commands, or one that hears of changes; sent when all else is answered.
+  let last: Step
 
-  /// The last step makes the connection one for commands, or one that hears of changes.
   init(_ settings: RedisSettings, last: Step) {
     self.settings = settings
-    var steps: [Step] = []
-    if settings.password != nil { steps.append(.login) }
-    if settings.database != 0 { steps.append(.select) }
-    self.steps = steps + [.setName, last]
+    self.last = last
+    var first: [Step] = []
+    if settings.password != nil { first.append(.login) }
+    if settings.database != 0 { first.append(.select) }
+    self.first = first + [.setName]
   }
 
-  func isLast(_ step: Step) -> Bool { steps.last == step }
-
-  func append(to output: inout ByteBuffer) {
-    for step in steps {
-      switch step {
-      case .login:
-        if let password = settings.password {
-          RedisCommand.authenticate(user: settings.user, password: password, to: &output)
-        }
-      case .select: output.append(RedisCommand("SELECT", "\(settings.database)").formatted)
-      case .setName: output.append(RedisCommand("CLIENT", "SETNAME", "token-broker").formatted)
-      case .ping: output.append(RedisCommand("PING").formatted)
-      case .subscribe: output.append(RedisCommand("SUBSCRIBE", settings.channel).formatted)
+  func append(_ step: Step, to output: inout ByteBuffer) {
+    switch step {
+    case .login:
+      if let password = settings.password {
+        RedisCommand.authenticate(user: settings.user, password: password, to: &output)
       }
+    case .select: output.append(RedisCommand("SELECT", "\(settings.database)").formatted)
+    case .setName: output.append(RedisCommand("CLIENT", "SETNAME", "token-broker").formatted)
+    case .ping: output.append(RedisCommand("PING").formatted)
+    case .subscribe: output.append(RedisCommand("SUBSCRIBE", settings.channel).formatted)
     }
   }
 
   /// Throws what is wrong with a reply.
   func check(_ reply: RedisReply, to step: Step) throws(StoreError) {
     switch (step, reply) {
-    // Its name only helps those who look at the server's list of clients.
-    case (.setName, .status), (.setName, .error): return
     case (.login, .error(let text)):
-      throw RedisRefusal.error(text, of: "AUTH", otherwise: "the password is wrong, or none is expected")
+      throw RedisRefusal(text).error(of: "AUTH", otherwise: "the password is wrong, or none is expected")
     case (.select, .error(let text)):
-      throw RedisRefusal.error(text, of: "SELECT \(settings.database)", otherwise: "there is no such database")
-    case (.ping, .error(let text)): throw RedisRefusal.error(text, of: "PING")
-    case (.subscribe, .error(let text)): throw RedisRefusal.error(text, of: "SUBSCRIBE")
-    case (.login, .status), (.select, .status), (.ping, .status): return
+      throw RedisRefusal(text).error(of: "SELECT \(settings.database)", otherwise: "there is no such database")
+    case (.setName, .error(let text)):
+      // Its name only helps those who look at the server's list of clients.
+      if !RedisRefusal(text).isOfCommand { throw RedisRefusal(text).error(of: "the connection") }
+    case (.ping, .error(let text)): throw RedisRefusal(text).error(of: "PING")
+    case (.subscribe, .error(let text)): throw RedisRefusal(text).error(of: "SUBSCRIBE")
+    case (.login, .status), (.select, .status), (.setName, .status), (.ping, .status): return
     // The answer of a connection that is subscribed.
     case (.ping, .array(let parts)) where parts.first == .string(Array("pong".utf8)): return
     case (.subscribe, .array(let parts)) where parts.first == .string(Array("subscribe".utf8)): return

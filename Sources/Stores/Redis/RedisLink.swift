@@ -66,6 +66,13 @@ final class RedisLink: RedisConnection.Owner {
     }
   }
 
+  /// Gives up a connection that is not new.
+  func renew(_ reason: StoreError) {
+    if case .open(let connection, let since) = state, since.duration(to: loop.now) > RedisBackoff.longest {
+      connection.close(reason)
+    }
+  }
+
   func close() {
     let last = state
     state = .closed
@@ -100,9 +107,8 @@ final class RedisLink: RedisConnection.Owner {
   private func pause(_ reason: StoreError) {
     state = .waiting
     report(.lost(reason))
-    let pause = backoff.next()
-    DispatchQueue.global().asyncAfter(deadline: .now() + .nanoseconds(Int(pause.nanoseconds))) { [post] in post(.retry)
-    }
+    let end = DispatchTime.now() + .nanoseconds(Int(backoff.next().nanoseconds))
+    DispatchQueue.global().asyncAfter(deadline: end) { [post] in post(.retry) }
   }
 
   // MARK: The connection

@@ -7,6 +7,8 @@ final class RedisLoop {
   enum Message: Sendable {
     case ask(RedisRequest)
     case link(RedisLink.Purpose, RedisLink.Message)
+    /// The server does not write. Behind its name there may be another by now, which does.
+    case metReplica
     /// Whoever still waits for the first connection has waited long enough.
     case startIsOver
     case close
@@ -53,6 +55,7 @@ final class RedisLoop {
         do throws(StoreError) { try state.check() } catch { request.answer(.failure(error)) }
       }
     case .link(let purpose, let message): links[purpose]?.receive(message)
+    case .metReplica: links[.commands]?.renew(StoreError("the server is a replica"))
     case .startIsOver:
       if state.isStarting { commandsLink(.lost(StoreError("not connected yet"))) }
     case .close:

@@ -1,15 +1,33 @@
 import TokenBroker
 
-/// An error that a server answers with, in our own words: its words can repeat what it was sent, be that a password.
-enum RedisRefusal {
-  /// `command` is what was refused, for the reader; `otherwise` is what an error without a code of its own means there.
-  static func error(
-    _ text: String, of command: String, otherwise: String = "it answered with an error"
-  ) -> StoreError {
-    let code = code(of: text)
-    let meaning = meanings[code] ?? otherwise
-    return StoreError("\(command) was refused: \(meaning)\(code.isEmpty ? "" : " (\(code))")")
+/// An error that a server answers with, put into our own words: its words can repeat what it was sent, be that a password.
+struct RedisRefusal {
+  /// The word in capitals that an error begins with; empty where there is none.
+  let code: String
+  /// The server does not know or does not allow the command, but nothing else is wrong.
+  let isOfCommand: Bool
+  private let meaning: String?
+
+  init(_ text: String) {
+    // An older server wraps the error of a script's command into its own, which is `ERR`.
+    let words = text.prefix(512).split(separator: " ").map { String($0.drop { $0 == "-" }) }
+    let first = words.first ?? ""
+    let isCode = (1...16).contains(first.utf8.count) && first.utf8.allSatisfy { 0x41...0x5A ~= $0 }
+    let wrapped = first == "ERR" ? words.first { Self.meanings[$0] != nil } : nil
+    code = wrapped ?? (isCode ? first : "")
+    isOfCommand = code == "NOPERM" || text.lowercased().hasPrefix("err unknown")
+    meaning = Self.sentences.first { text.hasPrefix($0.start) }?.meaning ?? Self.meanings[code]
   }
+
+  /// `command` is what was refused, for the reader; `otherwise` is what an error without a code of its own means there.
+  func error(of command: String, otherwise: String = "it answered with an error") -> StoreError {
+    StoreError("\(command) was refused: \(meaning ?? otherwise)\(code.isEmpty ? "" : " (\(code))")")
+  }
+
+  private static let sentences = [
+    (start: "ERR max number of clients", meaning: "it has as many clients as it may have"),
+    (start: "ERR unknown command", meaning: "it does not know the command, as a Sentinel would not"),
+  ]
 
   private static let cluster = "it is a node of a Redis Cluster, which is not supported"
   private static let meanings = [
@@ -27,15 +45,4 @@ enum RedisRefusal {
     "WRONGPASS": "the user or the password is wrong",
     "WRONGTYPE": "under one of the keys is something of another kind",
   ]
-
-  /// The word in capitals that an error begins with. An older server wraps that of a script's error in its own `ERR`.
-  private static func code(of text: String) -> String {
-    let words = text.prefix(512).split(separator: " ").map { $0.drop { $0 == "-" } }
-    let known = words.first { meanings[String($0)] != nil }
-    if words.first == "ERR", let known { return String(known) }
-    guard let first = words.first, first.utf8.count <= 16, first.utf8.allSatisfy({ 0x41...0x5A ~= $0 }) else {
-      return ""
-    }
-    return String(first)
-  }
 }

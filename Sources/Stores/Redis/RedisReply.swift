@@ -9,3 +9,33 @@ enum RedisReply: Sendable, Equatable {
   case none
   case array([RedisReply])
 }
+
+extension RedisReply {
+  /// What a command is to be answered with, where it is not refused.
+  enum Kind: Sendable {
+    case status, integer
+    /// So many values, each of which may be missing.
+    case values(Int)
+    /// An integer, and then so many values.
+    case claim(Int)
+  }
+
+  func isAnswer(of kind: Kind) -> Bool {
+    switch (kind, self) {
+    case (_, .error), (.status, .status), (.integer, .integer): return true
+    case (.values(let count), .array(let parts)):
+      return parts.count == count && parts.allSatisfy(\.isValue)
+    case (.claim(let count), .array(let parts)):
+      guard case .integer? = parts.first else { return false }
+      return parts.count == count + 1 && parts.dropFirst().allSatisfy(\.isValue)
+    default: return false
+    }
+  }
+
+  private var isValue: Bool {
+    switch self {
+    case .string, .none: true
+    default: false
+    }
+  }
+}

@@ -7,14 +7,14 @@ final class RedisRequest: Sendable {
   typealias Answer = Result<[RedisReply], StoreError>
 
   let bytes: [UInt8]
-  /// How many replies there will be.
-  let count: Int
+  /// Of each reply that there will be.
+  let kinds: [RedisReply.Kind]
   let deadline: Instant
   private let waiting: Mutex<CheckedContinuation<Answer, Never>?>
 
   init(_ commands: [RedisCommand], deadline: Instant, _ continuation: CheckedContinuation<Answer, Never>) {
     bytes = commands.flatMap(\.formatted)
-    count = commands.count
+    kinds = commands.map(\.kind)
     self.deadline = deadline
     waiting = Mutex(continuation)
   }

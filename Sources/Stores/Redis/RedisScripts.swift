@@ -21,16 +21,20 @@ enum RedisScripts {
 
   /// KEYS: the claim, the entries, what is obsolete. ARGV: the fencing value, the channel, the claim's name for it, then of
   /// each entry its value and its lifetime in milliseconds.
-  /// Whatever becomes of the entries, such as in a full memory, the claim is given up.
+  /// Whatever becomes of the entries, such as in a full memory, the claim is given up. One that is nobody's any more, because
+  /// it has run out or the memory was wiped, leaves only what is not there: what is there is newer.
   static let settle = """
-    if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+    local holder = redis.call('GET', KEYS[1])
+    if holder and holder ~= ARGV[1] then return 0 end
     local failure
     local entries = (#ARGV - 3) / 2
     for index = 1, entries do
-      local result = redis.pcall('SET', KEYS[index + 1], ARGV[2 * index + 2], 'PX', ARGV[2 * index + 3])
-      if result.err then failure = result end
+      local set = {'SET', KEYS[index + 1], ARGV[2 * index + 2], 'PX', ARGV[2 * index + 3]}
+      if not holder then table.insert(set, 'NX') end
+      local result = redis.pcall(unpack(set))
+      if result and result.err then failure = result end
     end
-    redis.call('DEL', KEYS[1], unpack(KEYS, entries + 2))
+    if holder then redis.call('DEL', KEYS[1], unpack(KEYS, entries + 2)) end
     redis.pcall('PUBLISH', ARGV[2], ARGV[3])
     return failure or 1
     """

@@ -93,9 +93,9 @@ extension RedisSettings {
   }
 
   /// `behind` is nil without a separator.
-  private static func split(_ text: some StringProtocol, at separator: String) -> (
-    before: Substring, behind: Substring?
-  ) {
+  private static func split(
+    _ text: some StringProtocol, at separator: String
+  ) -> (before: Substring, behind: Substring?) {
     let text = Substring(text)
     guard let range = text.firstRange(of: separator) else { return (text, nil) }
     return (text[..<range.lowerBound], text[range.upperBound...])

@@ -9,7 +9,7 @@ final class RedisState: Sendable {
     case starting
     case up
     case down(StoreError)
-    case closed
+    case closed(StoreError)
   }
 
   private struct Value {
@@ -33,8 +33,7 @@ final class RedisState: Sendable {
   func check() throws(StoreError) {
     switch value.withLock(\.connection) {
     case .starting, .up: break
-    case .down(let reason): throw reason
-    case .closed: throw .closed
+    case .down(let reason), .closed(let reason): throw reason
     }
   }
 
@@ -42,14 +41,18 @@ final class RedisState: Sendable {
   func post(_ message: RedisLoop.Message) {
     value.withLock { value in
       if case .closed = value.connection { return }
-      if case .close = message { value.connection = .closed }
+      if case .close = message { value.connection = .closed(.closed) }
       mailbox.post(message)
     }
   }
 
   /// The loop has ended, and nobody receives what may still come.
-  func ended() {
-    value.withLock { $0.connection = .closed }
+  func ended(_ result: Result<Void, any Error>) {
+    if case .failure(let error) = result {
+      let reason = StoreError("the event loop has ended: \(error)")
+      value.withLock { $0.connection = .closed(reason) }
+      log.error("the store is lost until the next start", metadata: ["reason": "\(reason.reason)"])
+    }
     _ = mailbox.takeAll()
   }
 
@@ -88,8 +91,7 @@ final class RedisState: Sendable {
       switch value.connection {
       case .starting: "not connected yet"
       case .up: value.refusal?.reason
-      case .down(let reason): reason.reason
-      case .closed: StoreError.closed.reason
+      case .down(let reason), .closed(let reason): reason.reason
       }
     }
   }

@@ -10,14 +10,14 @@ package import TokenBroker
 /// MGET, EVAL, SET, GET, DEL, PTTL, PEXPIRE, PUBLISH, SUBSCRIBE, PING, SELECT and CLIENT SETNAME for these keys and for the
 /// channel `<prefix>changes`.
 package final class RedisStore: Store {
-  /// Longer values are not left: 16 of this length still fit into one answer of the server.
-  package static let longestValue = 32 << 10
   /// How many names a claim can load at the most.
-  package static let mostNames = 16
+  package static let mostNames = 32
+  /// Longer values are not left: so many of this length still fit into one answer of the server.
+  package static let longestValue = 31 << 10
 
   private let settings: RedisSettings
   private let state: RedisState
-  private let changes = RedisChanges()
+  let changes = RedisChanges()
 
   /// Starts to connect. Throws where the certificates cannot be used; a server that cannot be reached is tried again, and
   /// until it is reached the store is of no use.
@@ -35,12 +35,11 @@ package final class RedisStore: Store {
     state = RedisState(mailbox, log: log)
     EventLoop.start(label: "redis") { [state, changes, log] loop in
       try RedisLoop(settings, on: loop, mailbox: mailbox, state: state, changes: changes, log: log)
-    } ended: { [state] _ in
-      state.ended()
+    } ended: { [state] in
+      state.ended($0)
     }
-    DispatchQueue.global().asyncAfter(deadline: .now() + .nanoseconds(Int(settings.timeout.nanoseconds))) { [state] in
-      state.post(.startIsOver)
-    }
+    let start = DispatchTime.now() + .nanoseconds(Int(settings.timeout.nanoseconds))
+    DispatchQueue.global().asyncAfter(deadline: start) { [state] in state.post(.startIsOver) }
   }
 
   deinit {
@@ -60,14 +59,12 @@ package final class RedisStore: Store {
   package func load(_ names: [StoreName]) async throws(StoreError) -> [[UInt8]?] {
     if names.isEmpty { return [] }
     let commands = stride(from: 0, to: names.count, by: Self.mostNames).map { start in
-      var command = RedisCommand("MGET")
-      for name in names[start..<min(start + Self.mostNames, names.count)] { command.add(key(name)) }
+      let names = names[start..<min(start + Self.mostNames, names.count)]
+      var command = RedisCommand("MGET", answer: .values(names.count))
+      for name in names { command.add(key(name)) }
       return command
     }
-    var values: [[UInt8]?] = []
-    for reply in try await ask("MGET", commands) { values += try Self.values(reply) }
-    guard values.count == names.count else { throw .unexpected }
-    return values
+    return try await ask("MGET", commands).flatMap(\.values)
   }
 
   package func claim(
@@ -75,15 +72,16 @@ package final class RedisStore: Store {
   ) async throws(StoreError) -> StoreAnswer {
     if names.count > Self.mostNames { throw StoreError("a claim loads at most \(Self.mostNames) values") }
     let claim = StoreClaim(name: name, fence: Fence.next())
-    var command = script(RedisScripts.claim, keys: [claimKey(name)] + names.map(key))
+    var command = script(
+      RedisScripts.claim, keys: [claimKey(name)] + names.map(key), answer: .claim(names.count))
     command.add("\(claim.fence)")
     command.add(lease)
     changes.watch(name)
     do throws(StoreError) {
-      guard case .array(let parts) = try await write(command), parts.count == names.count + 1,
-        case .integer(let taken) = parts[0]
-      else { throw .unexpected }
-      let values = try Self.values(.array(Array(parts.dropFirst())))
+      guard case .array(let parts) = try await write(command), case .integer(let taken) = parts[0] else {
+        throw .unexpected
+      }
+      let values = RedisReply.array(Array(parts.dropFirst())).values
       if taken >= 0 { return StoreAnswer(.taken(.milliseconds(taken)), values) }
       changes.forget(name)
       return StoreAnswer(.granted(claim), values)
@@ -94,7 +92,7 @@ package final class RedisStore: Store {
   }
 
   package func renew(_ claim: StoreClaim, for lease: Duration) async throws(StoreError) -> Bool {
-    var command = script(RedisScripts.renew, keys: [claimKey(claim.name)])
+    var command = script(RedisScripts.renew, keys: [claimKey(claim.name)], answer: .integer)
     command.add("\(claim.fence)")
     command.add(lease)
     guard case .integer(let isOurs) = try await write(command) else { throw .unexpected }
@@ -109,7 +107,7 @@ package final class RedisStore: Store {
     }
     guard let claim else { return try await leave(entries, removing: obsolete) }
     let keys = [claimKey(claim.name)] + entries.map { key($0.name) } + obsolete.map(key)
-    var command = script(RedisScripts.settle, keys: keys)
+    var command = script(RedisScripts.settle, keys: keys, answer: .integer)
     command.add("\(claim.fence)")
     command.add(settings.channel)
     command.add(claim.name.bytes)
@@ -117,7 +115,7 @@ package final class RedisStore: Store {
       command.add(entry.value)
       command.add(entry.lifetime)
     }
-    guard case .integer = try await write(command) else { throw .unexpected }
+    _ = try await write(command)
   }
 
   private func leave(_ entries: [StoreEntry], removing obsolete: [StoreName]) async throws(StoreError) {
@@ -129,7 +127,7 @@ package final class RedisStore: Store {
       return command
     }
     if !obsolete.isEmpty {
-      var command = RedisCommand("DEL")
+      var command = RedisCommand("DEL", answer: .integer)
       for name in obsolete { command.add(key(name)) }
       commands.append(command)
     }
@@ -151,8 +149,8 @@ package final class RedisStore: Store {
 
   private func claimKey(_ name: StoreName) -> String { key(name) + ":claim" }
 
-  private func script(_ text: String, keys: [String]) -> RedisCommand {
-    var command = RedisCommand("EVAL", text, "\(keys.count)")
+  private func script(_ text: String, keys: [String], answer: RedisReply.Kind) -> RedisCommand {
+    var command = RedisCommand("EVAL", text, "\(keys.count)", answer: answer)
     for key in keys { command.add(key) }
     return command
   }
@@ -165,7 +163,7 @@ package final class RedisStore: Store {
   private func write(_ name: String, _ commands: [RedisCommand]) async throws(StoreError) -> [RedisReply] {
     let replies = try await ask(commands)
     do throws(StoreError) {
-      try Self.check(replies, name)
+      try check(replies, name)
       state.answered(nil)
       return replies
     } catch {
@@ -176,7 +174,7 @@ package final class RedisStore: Store {
 
   private func ask(_ name: String, _ commands: [RedisCommand]) async throws(StoreError) -> [RedisReply] {
     let replies = try await ask(commands)
-    try Self.check(replies, name)
+    try check(replies, name)
     return replies
   }
 
@@ -189,20 +187,21 @@ package final class RedisStore: Store {
     return try answer.get()
   }
 
-  private static func check(_ replies: [RedisReply], _ name: String) throws(StoreError) {
-    for case .error(let text) in replies { throw RedisRefusal.error(text, of: name) }
-  }
-
-  private static func values(_ reply: RedisReply) throws(StoreError) -> [[UInt8]?] {
-    guard case .array(let parts) = reply else { throw .unexpected }
-    var values: [[UInt8]?] = []
-    for part in parts {
-      switch part {
-      case .string(let bytes): values.append(bytes)
-      case .none: values.append(nil)
-      default: throw .unexpected
-      }
+  private func check(_ replies: [RedisReply], _ name: String) throws(StoreError) {
+    for case .error(let text) in replies {
+      let refusal = RedisRefusal(text)
+      if refusal.code == "READONLY" { state.post(.metReplica) }
+      throw refusal.error(of: name)
     }
-    return values
+  }
+}
+
+extension RedisReply {
+  fileprivate var values: [[UInt8]?] {
+    guard case .array(let parts) = self else { return [] }
+    return parts.map { part in
+      if case .string(let bytes) = part { return bytes }
+      return nil
+    }
   }
 }

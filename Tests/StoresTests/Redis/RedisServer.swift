@@ -38,6 +38,13 @@ final class RedisServer {
     return directory
   }
 
+  /// One that nobody listened on a moment ago.
+  static func freePort() throws -> UInt16 {
+    let listener = try RawListener()
+    defer { listener.close() }
+    return listener.port
+  }
+
   private static func start(_ arguments: [String]) async throws -> ChildProcess {
     let child = try ChildProcess("redis-server", arguments)
     _ = try await child.wait(for: "server that accepts connections") { child in
