@@ -10,7 +10,7 @@ import TokenBroker
 
 /// Who may use a server, and whom it is believed to be.
 @Suite(.serialized, .timeLimit(.minutes(2))) struct RedisLoginTests {
-  init() { ThisProcess.ignoreBrokenPipes() }
+  init() { ThisProcess.ignoreFailingWrites() }
 
   /// A server with TLS beside its socket, and certificates made with `openssl`.
   private static func secureServer() async throws -> (server: RedisServer, port: UInt16) {
