@@ -85,7 +85,7 @@ extension StatusPage {
     .span { grid-column: 2; display: flex; justify-content: space-between; }
     .grid { stroke: var(--line); vector-effect: non-scaling-stroke; }
     .fill-ok { fill: var(--ok-fill); } .fill-refused { fill: var(--warn-fill); } .fill-failed { fill: var(--bad-fill); }
-    .band { fill: var(--band); opacity: .5; }
+    .band { fill: var(--band); opacity: .5; shape-rendering: crispEdges; }
     path.p50, path.p99 { fill: none; stroke: var(--mark); stroke-width: 1.75; vector-effect: non-scaling-stroke; }
     path.p99 { stroke: var(--text); }
     .hover { fill: transparent; }
