@@ -18,7 +18,7 @@ def main():
     parser = argparse.ArgumentParser()
     for name in ("broker", "base", "tenant"):
         parser.add_argument(name, type=pathlib.Path)
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--rounds", type=int, default=15, help="two at the least")
     options = parser.parse_args()
     path = peers.token_path()
     with (
