@@ -11,8 +11,6 @@ import TokenBroker
     let store = FileStore(
       path: arguments[1], log: Logger(label: "store") { StreamLogHandler.standardError(label: $0) })
     say(store.condition.problem == nil ? "open" : "refused")
-    // Whoever had the lock before may take a moment to be gone.
-    for _ in 0..<300 where store.condition.problem != nil { usleep(100_000) }
     var number = Int(arguments[2]) ?? 0
     while true {
       try store.save([Numbered.entry(number)], removing: [], settling: nil)
