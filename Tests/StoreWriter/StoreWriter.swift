@@ -13,7 +13,7 @@ import TokenBroker
     say(store.condition.problem == nil ? "open" : "refused")
     var number = Int(arguments[2]) ?? 0
     while true {
-      try store.save([Numbered.entry(number)], removing: [], settling: nil)
+      try store.save([Numbered.entry(number)], settling: nil)
       // What lies between is written in the background, or together with what is waited for.
       if number.isMultiple(of: 3) { say("\(number) \(store.flush() ? "saved" : "lost")") }
       number += 1

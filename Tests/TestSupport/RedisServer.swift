@@ -1,9 +1,9 @@
-import Foundation
+public import Foundation
 import Glibc
 
 /// Debian's redis-server on a Unix socket in a directory of its own, without anything kept on disk.
 public final class RedisServer {
-  private let directory: URL
+  public let directory: URL
   private let arguments: [String]
   private var child: ChildProcess
 
@@ -11,15 +11,22 @@ public final class RedisServer {
   public var url: String { "redis+unix://\(socket)" }
 
   /// `arguments` follow those that every server here gets.
-  public init(_ arguments: [String] = []) async throws {
-    directory = FileManager.default.temporaryDirectory.appendingPathComponent("redis-\(UUID().uuidString.prefix(8))")
-    try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+  public init(_ arguments: [String] = [], in directory: URL? = nil) async throws {
+    let directory = try directory ?? Self.makeDirectory()
+    self.directory = directory
     self.arguments =
       [
         "--port", "0", "--unixsocket", directory.appendingPathComponent("s").path, "--save", "", "--appendonly", "no",
         "--daemonize", "no", "--dir", directory.path,
       ] + arguments
     child = try await Self.start(self.arguments)
+  }
+
+  public static func makeDirectory() throws -> URL {
+    let directory = FileManager.default.temporaryDirectory.appendingPathComponent(
+      "redis-\(UUID().uuidString.prefix(8))")
+    try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+    return directory
   }
 
   deinit {

@@ -45,6 +45,9 @@ package final class FileStore: Store {
     queue.sync { open() }
   }
 
+  /// Throws why nothing may be kept beside `path`.
+  package static func checkDirectory(of path: String) throws(StoreError) { try StoreDirectory(of: path).check() }
+
   package var condition: StoreCondition {
     StoreCondition(location: location, problem: state.withLock(\.problem))
   }
@@ -69,16 +72,13 @@ package final class FileStore: Store {
     try whileUsable { _ in true }
   }
 
-  package func save(
-    _ entries: [StoreEntry], removing obsolete: [StoreName], settling claim: StoreClaim?
-  ) throws(StoreError) {
+  package func save(_ entries: [StoreEntry], settling claim: StoreClaim?) throws(StoreError) {
     guard entries.allSatisfy({ (1...FileFormat.maxValueBytes).contains($0.value.count) }) else {
       throw StoreError("a value is empty or over \(FileFormat.maxValueBytes >> 10) KiB")
     }
     try whileUsable { state in
-      if entries.isEmpty && obsolete.isEmpty { return }
+      if entries.isEmpty { return }
       let now = Instant.now
-      for name in obsolete { state.values.remove(name) }
       for entry in entries {
         state.values.set(
           entry.name, to: .init(value: entry.value, expiresAt: now.advanced(by: entry.lifetime)), now: now)

@@ -19,7 +19,7 @@ enum RedisScripts {
     return redis.call('PEXPIRE', KEYS[1], ARGV[2])
     """
 
-  /// KEYS: the claim, the entries, what is obsolete. ARGV: the fencing value, the channel, the claim's name for it, then of
+  /// KEYS: the claim, the entries. ARGV: the fencing value, the channel, the claim's name for it, then of
   /// each entry its value and its lifetime in milliseconds.
   /// Whatever becomes of the entries, such as in a full memory, the claim is given up. One that is nobody's any more, because
   /// it has run out or the memory was wiped, leaves only what is not there: what is there is newer.
@@ -34,7 +34,7 @@ enum RedisScripts {
       local result = redis.pcall(unpack(set))
       if result and result.err then failure = result end
     end
-    if holder then redis.call('DEL', KEYS[1], unpack(KEYS, entries + 2)) end
+    if holder then redis.call('DEL', KEYS[1]) end
     redis.pcall('PUBLISH', ARGV[2], ARGV[3])
     return failure or 1
     """

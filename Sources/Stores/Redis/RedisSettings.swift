@@ -1,4 +1,5 @@
 package import OAuth
+package import TokenBroker
 
 /// Where a Redis or Valkey server is and how to speak to it.
 package struct RedisSettings: Sendable {
@@ -48,5 +49,16 @@ extension RedisSettings {
   var host: String {
     if case .tcp(let host, _) = server { return host }
     return ""
+  }
+}
+
+extension RedisSettings {
+  /// Throws what is wrong with them: what does not go together, or certificates that cannot be used.
+  package func check() throws(StoreError) {
+    if user != nil && password == nil { throw StoreError("there is a user but no password") }
+    if (certificateFile == nil) != (keyFile == nil) {
+      throw StoreError("a certificate needs its key, and a key its certificate")
+    }
+    _ = try RedisTarget.context(for: self)
   }
 }

@@ -22,11 +22,7 @@ package final class RedisStore: Store {
   /// Starts to connect. Throws where the certificates cannot be used; a server that cannot be reached is tried again, and
   /// until it is reached the store is of no use.
   package init(_ settings: RedisSettings, log: Logger) throws(StoreError) {
-    if settings.user != nil && settings.password == nil { throw StoreError("there is a user but no password") }
-    if (settings.certificateFile == nil) != (settings.keyFile == nil) {
-      throw StoreError("a certificate needs its key, and a key its certificate")
-    }
-    _ = try RedisTarget.context(for: settings)
+    try settings.check()
     var log = log
     log[metadataKey: "store"] = "\(settings)"
     let mailbox: Mailbox<RedisLoop.Message>
@@ -99,14 +95,12 @@ package final class RedisStore: Store {
     return isOurs == 1
   }
 
-  package func save(
-    _ entries: [StoreEntry], removing obsolete: [StoreName], settling claim: StoreClaim?
-  ) async throws(StoreError) {
+  package func save(_ entries: [StoreEntry], settling claim: StoreClaim?) async throws(StoreError) {
     if entries.contains(where: { $0.value.count > Self.longestValue }) {
       throw StoreError("a value has more than \(Self.longestValue) bytes")
     }
-    guard let claim else { return try await leave(entries, removing: obsolete) }
-    let keys = [claimKey(claim.name)] + entries.map { key($0.name) } + obsolete.map(key)
+    guard let claim else { return try await leave(entries) }
+    let keys = [claimKey(claim.name)] + entries.map { key($0.name) }
     var command = script(RedisScripts.settle, keys: keys, answer: .integer)
     command.add("\(claim.fence)")
     command.add(settings.channel)
@@ -118,18 +112,13 @@ package final class RedisStore: Store {
     _ = try await write(command)
   }
 
-  private func leave(_ entries: [StoreEntry], removing obsolete: [StoreName]) async throws(StoreError) {
-    var commands = entries.map { entry in
+  private func leave(_ entries: [StoreEntry]) async throws(StoreError) {
+    let commands = entries.map { entry in
       var command = RedisCommand("SET", key(entry.name))
       command.add(entry.value)
       command.add("PX")
       command.add(entry.lifetime)
       return command
-    }
-    if !obsolete.isEmpty {
-      var command = RedisCommand("DEL", answer: .integer)
-      for name in obsolete { command.add(key(name)) }
-      commands.append(command)
     }
     if !commands.isEmpty { _ = try await write("SET", commands) }
   }

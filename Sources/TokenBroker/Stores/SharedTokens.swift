@@ -14,7 +14,7 @@ package final class SharedTokens: Sendable {
   private let vault: @Sendable (ClientID) -> Vault?
   private let vouch: Vouch
   private let log: Logger
-  private let counts = Mutex(StoreFigures())
+  private let counts: Mutex<StoreFigures>
   /// Those under way: nobody waits for them, but for the end of the process.
   private let saves = Mutex<[UInt64: Task<Void, Never>]>([:])
 
@@ -26,6 +26,7 @@ package final class SharedTokens: Sendable {
     _ store: any Store, vault: @escaping @Sendable (ClientID) -> Vault?, log: Logger, vouch: @escaping Vouch
   ) {
     self.store = store
+    counts = Mutex(StoreFigures(store.condition))
     self.vault = vault
     self.vouch = vouch
     self.log = log
@@ -106,7 +107,7 @@ package final class SharedTokens: Sendable {
     saves.withLock { saves in
       saves[id] = Task { [self] in
         try? await counted("save") { () async throws(StoreError) in
-          try await store.save(entry.map { [$0] } ?? [], removing: [], settling: claim)
+          try await store.save(entry.map { [$0] } ?? [], settling: claim)
         }
         forget(save: id)
       }
@@ -230,10 +231,19 @@ package struct StoreFigures: Sendable {
     /// `load`, `claim` or `save`.
     package let operation: String
     package let isOK: Bool
+
+    package init(operation: String, isOK: Bool) {
+      self.operation = operation
+      self.isOK = isOK
+    }
   }
 
   package var outcomes: [Outcome: Int] = [:]
   /// Values that did not open, or whose tokens did not pass.
   package var ignored = 0
-  package var condition = StoreCondition(location: "memory:", problem: nil)
+  package var condition: StoreCondition
+
+  package init(_ condition: StoreCondition) {
+    self.condition = condition
+  }
 }

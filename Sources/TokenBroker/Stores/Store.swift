@@ -19,9 +19,7 @@ package protocol Store: Sendable {
 
   /// Leaves `entries`, gives `claim` up and tells those who wait for it. Changes nothing if the claim is another's by now:
   /// who was too slow must not overwrite what is newer. nil: the claim could not be had; the entries are left all the same.
-  func save(
-    _ entries: [StoreEntry], removing obsolete: [StoreName], settling claim: StoreClaim?
-  ) async throws(StoreError)
+  func save(_ entries: [StoreEntry], settling claim: StoreClaim?) async throws(StoreError)
 
   /// Returns when a claim of `name` is given up, or at `deadline`; perhaps earlier, for no reason.
   func waitForChange(of name: StoreName, until deadline: Instant) async
@@ -31,13 +29,6 @@ package protocol Store: Sendable {
 
   /// For those who watch.
   var condition: StoreCondition { get }
-}
-
-extension Store {
-  /// Gives a claim up with nothing to show for it.
-  package func release(_ claim: StoreClaim) async throws(StoreError) {
-    try await save([], removing: [], settling: claim)
-  }
 }
 
 /// What a value is found by: a keyed hash, so that it tells nothing of what it names. 32 bytes.

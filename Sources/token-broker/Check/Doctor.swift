@@ -2,6 +2,7 @@ import Clocks
 import HTTPServer
 import Logging
 import OAuth
+import Stores
 import TokenBroker
 
 /// Looks at all that a configuration needs in order to work, and asks the tenants for tokens.
@@ -17,7 +18,7 @@ struct Doctor {
     for warning in configuration.warnings(listeningOn: configuration.listen.map(\.address)) {
       tell(.warning(.use, warning.subject, warning.message, remedy: warning.remedy))
     }
-    tell(store)
+    tell(await store)
     let upstreams = Upstreams(log: makeLogger(LogControl(LogSettings(level: .critical))))
     _ = try upstreams.replace(with: configuration)
     let names = audiences.isEmpty ? configuration.audiences.names : audiences
@@ -41,9 +42,29 @@ struct Doctor {
     for case (let audience, .failure(let error)) in wanted { tell(TenantFindings.token(audience, error)) }
   }
 
-  /// Where tokens are kept.
+  /// Where tokens are kept. A file is not opened: it may be a running broker's.
   private var store: Finding {
-    .ok(.store, nil, "memory: tokens are minted anew after a restart")
+    get async {
+      let location = configuration.store.description
+      let started = Instant.now
+      do throws(StoreError) {
+        switch configuration.store.location {
+        case .memory: return .ok(.store, nil, "memory: tokens are minted anew after a restart")
+        case .file(let path):
+          try FileStore.checkDirectory(of: path)
+          return .ok(.store, location, "its directory will do")
+        case .redis(let settings):
+          let store = try RedisStore(settings, log: makeLogger(LogControl(LogSettings(level: .critical))))
+          defer { store.close() }
+          _ = try await store.load([StoreName(repeatElement(0, count: 32))])
+          return .ok(.store, location, "answers within \(started.duration(to: .now).milliseconds) ms")
+        }
+      } catch {
+        return .warning(
+          .store, location, error.reason,
+          remedy: "Until it can be used each broker mints for itself, and anew after a restart.")
+      }
+    }
   }
 
   /// The token that a request for this audience would get.

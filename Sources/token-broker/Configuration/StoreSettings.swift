@@ -91,6 +91,10 @@ extension Configuration {
     if section.has("certificateFile") != section.has("certificateKeyFile") {
       section.fail("certificateFile", "expected with certificateKeyFile: a certificate and its private key")
     }
+    if (settings.certificateFile == nil) == (settings.keyFile == nil), settings.user == nil || settings.password != nil
+    {
+      do throws(StoreError) { try settings.check() } catch { section.fail("certificateFile", error.reason) }
+    }
     return .redis(settings)
   }
 }

@@ -15,6 +15,7 @@ extension StatusReport {
     process = facts.process
     listeners = facts.listeners
     callers = facts.callers
+    store = facts.broker.figures.store.map(Store.init)
     let counted = facts.broker.figures.lookups
     lookups = Lookups(
       hit: counted.hit + facts.clientHits.values.reduce(0, +), miss: counted.miss, coalesced: counted.coalesced,
@@ -23,6 +24,18 @@ extension StatusReport {
     clients = facts.clients.flatMap { Client.all($0, facts) }
     audiences = rows.prefix(Self.maxAudiences).map { Audience($0, facts) }
     audienceCount = rows.count
+  }
+}
+
+extension StatusReport.Store {
+  fileprivate init(_ figures: StoreFigures) {
+    func requests(_ operation: String) -> Requests {
+      func count(_ isOK: Bool) -> Int { figures.outcomes[.init(operation: operation, isOK: isOK)] ?? 0 }
+      return Requests(ok: count(true), failed: count(false))
+    }
+    self.init(
+      location: figures.condition.location, problem: figures.condition.problem, load: requests("load"),
+      claim: requests("claim"), save: requests("save"), ignored: figures.ignored)
   }
 }
 

@@ -14,6 +14,9 @@ extension StatusReport.Problem {
         facts.broker.clients[id]?.budget.flatMap { of(budget: $0, client: id.name) }
       }
     }
+    if let store = facts.broker.figures.store?.condition, let problem = store.problem {
+      problems.append(of(store: store, problem))
+    }
     problems += of(rows, .failing, facts) + of(rows, .refreshFailing, facts)
     if let problem = of(traffic: facts.traffic) { problems.append(problem) }
     // Stable, so that what belongs together stays so.
@@ -60,6 +63,14 @@ extension StatusReport.Problem {
       remedy:
         "Nobody gets a token just to have a newer one any more. See who asks for many audiences or scopes, or have "
         + "the allotment raised and budget.monthlyMints set to it.")
+  }
+
+  private static func of(store: StoreCondition, _ problem: String) -> StatusReport.Problem {
+    StatusReport.Problem(
+      condition: .attention, title: "The store \(store.location) cannot be used", detail: problem,
+      remedy:
+        "Tokens that are held are served as ever. Until it is mended each broker mints for itself, and anew after a "
+        + "restart. Try token-broker check.")
   }
 
   /// One for each error among the rows of this state.

@@ -44,6 +44,23 @@ struct StatusReport: Encodable, Sendable {
     let http2: Int
   }
 
+  struct Store: Encodable {
+    struct Requests: Encodable {
+      let ok: Int
+      let failed: Int
+    }
+
+    /// Without user and password.
+    let location: String
+    /// Why it cannot be used.
+    let problem: String?
+    let load: Requests
+    let claim: Requests
+    let save: Requests
+    /// Values that did not open, or whose tokens did not pass.
+    let ignored: Int
+  }
+
   /// How requests for tokens fared since the start.
   struct Lookups: Encodable {
     let hit: Int
@@ -186,6 +203,8 @@ struct StatusReport: Encodable, Sendable {
   let listeners: [Listener]
   /// nil: whoever can connect is served.
   let callers: Int?
+  /// nil: tokens are kept nowhere else.
+  let store: Store?
   let lookups: Lookups
   let traffic: [Minute]
   let clients: [Client]

@@ -18,13 +18,13 @@ import TokenBroker
     try await place.withStore { store in
       #expect(store.condition.location == "file:\(place.path)")
       #expect(store.condition.problem == nil)
-      try store.save([Sample.entry(1), Sample.entry(2)], removing: [], settling: nil)
-      try store.save([Sample.entry(3, long), Sample.entry(1, [9])], removing: [Sample.name(2)], settling: nil)
-      #expect(try store.load([1, 2, 3].map(Sample.name)) == [[9], nil, long])
+      try store.save([Sample.entry(1), Sample.entry(2)], settling: nil)
+      try store.save([Sample.entry(3, long), Sample.entry(1, [9])], settling: nil)
+      #expect(try store.load([1, 2, 3].map(Sample.name)) == [[9], Sample.entry(2).value, long])
     }
     try await place.withStore { store in
       let found = try store.load([3, 2, 1, 4].map(Sample.name))
-      #expect(found == [long, nil, [9], nil])
+      #expect(found == [long, Sample.entry(2).value, [9], nil])
     }
     #expect(try place.names == ["tokens", "tokens.lock"])
     #expect(place.lines.warnings.isEmpty)
@@ -40,7 +40,7 @@ import TokenBroker
     try await place.withStore { store in
       #expect(try store.load([1, 2, 3].map(Sample.name)) == [nil, nil, [3, 7, 3]])
       #expect(place.lines.contain("info the store is open store=file:\(place.path) values=1"))
-      try store.save([Sample.entry(4)], removing: [], settling: nil)
+      try store.save([Sample.entry(4)], settling: nil)
     }
     #expect(Set(FileFormat.parse(try place.bytes()).records.map(\.name)) == [Sample.name(3), Sample.name(4)])
   }
@@ -48,7 +48,7 @@ import TokenBroker
   @Test("A lifetime goes on from where it was, whatever lies between two processes")
   func lifetimes() async throws {
     try await place.withStore { store in
-      try store.save([Sample.entry(1, lifetime: .seconds(1000))], removing: [], settling: nil)
+      try store.save([Sample.entry(1, lifetime: .seconds(1000))], settling: nil)
     }
     let left = Double(try #require(FileFormat.parse(try place.bytes()).records.first).expiry) / 1000 - WallClock.now
     #expect((900...1000).contains(left))
@@ -73,7 +73,7 @@ import TokenBroker
     try await place.withStore { store in
       let (changes, continuation) = AsyncStream<Void>.makeStream()
       let watcher = try FileWatcher(place.path) { continuation.yield() }
-      try store.save([Sample.entry(1)], removing: [], settling: nil)
+      try store.save([Sample.entry(1)], settling: nil)
       for await _ in changes {
         if let bytes = try? place.bytes(), FileFormat.parse(bytes).records.count == 1 { break }
       }
@@ -86,7 +86,7 @@ import TokenBroker
     try await place.withStore { store in
       let events = Atomic(0)
       let watcher = try FileWatcher(place.path) { events.add(1, ordering: .relaxed) }
-      for _ in 0..<500 { try store.save([Sample.entry(1)], removing: [], settling: nil) }
+      for _ in 0..<500 { try store.save([Sample.entry(1)], settling: nil) }
       #expect(store.flush())
       // Each write is two events, and the watcher begins with one.
       #expect(events.load(ordering: .relaxed) < 50)
@@ -100,7 +100,7 @@ import TokenBroker
     try await place.withStore { store in
       #expect(try place.mode(of: "tokens") == 0o600)
       #expect(place.lines.contain("info the store's file was open to others, and is so no more mode=0644"))
-      try store.save([Sample.entry(2)], removing: [], settling: nil)
+      try store.save([Sample.entry(2)], settling: nil)
       #expect(store.flush())
       #expect(try place.mode(of: "tokens") == 0o600)
       #expect(try place.mode(of: "tokens.lock") == 0o600)
@@ -110,7 +110,7 @@ import TokenBroker
   @Test("A claim is always granted and kept, and comes with what is there")
   func claims() async throws {
     try await place.withStore { store in
-      try store.save([Sample.entry(1)], removing: [], settling: nil)
+      try store.save([Sample.entry(1)], settling: nil)
       let answers = try (0..<2).map { _ in
         try store.claim(Sample.name(9), for: .seconds(1), loading: [Sample.name(1), Sample.name(2)])
       }
@@ -122,7 +122,7 @@ import TokenBroker
         return claim.fence
       }
       #expect(fences[0] != fences[1])
-      try await store.release(StoreClaim(name: Sample.name(9), fence: fences[0]))
+      try store.save([], settling: StoreClaim(name: Sample.name(9), fence: fences[0]))
       let deadline = Instant.now.advanced(by: .milliseconds(30))
       await store.waitForChange(of: Sample.name(9), until: deadline)
       #expect(Instant.now >= deadline)
@@ -134,7 +134,7 @@ import TokenBroker
     try await place.withStore { store in
       #expect(throws: StoreError("a value is empty or over 64 KiB")) {
         try store.save(
-          [Sample.entry(1), Sample.entry(2, [UInt8](repeating: 0, count: size))], removing: [], settling: nil)
+          [Sample.entry(1), Sample.entry(2, [UInt8](repeating: 0, count: size))], settling: nil)
       }
       let found = try store.load([Sample.name(1)])
       #expect(found == [nil])
@@ -146,7 +146,7 @@ import TokenBroker
     let store = place.open()
     store.close()
     #expect(throws: StoreError("it is closed")) { try store.load([]) }
-    #expect(throws: StoreError("it is closed")) { try store.save([Sample.entry(1)], removing: [], settling: nil) }
+    #expect(throws: StoreError("it is closed")) { try store.save([Sample.entry(1)], settling: nil) }
     #expect(try place.names == ["tokens.lock"])
   }
 
@@ -156,7 +156,7 @@ import TokenBroker
     try place.write(Sample.file([1]) + [0])
     try await place.withStore { store in
       try FileManager.default.createDirectory(atPath: place.path + ".new", withIntermediateDirectories: false)
-      try store.save([Sample.entry(65, secret)], removing: [], settling: nil)
+      try store.save([Sample.entry(65, secret)], settling: nil)
       #expect(!store.flush())
     }
     #expect(place.lines.warnings.count == 2)

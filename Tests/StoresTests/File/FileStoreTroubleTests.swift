@@ -69,7 +69,7 @@ import TokenBroker
     try await place.withStore { store in
       #expect(store.condition.problem == nil)
       #expect(try store.load(names) == kept)
-      try store.save([Sample.entry(4)], removing: [], settling: nil)
+      try store.save([Sample.entry(4)], settling: nil)
     }
     let aside = try place.setAside
     #expect(aside.count == 1)
@@ -99,7 +99,7 @@ import TokenBroker
     try await place.withStore { store in
       let found = try store.load([Sample.name(1)])
       #expect(found == [nil])
-      try store.save([Sample.entry(1)], removing: [], settling: nil)
+      try store.save([Sample.entry(1)], settling: nil)
     }
     #expect(try place.names == ["tokens", "tokens.lock", "tokens.version-2"])
     #expect(try place.bytes(of: "tokens.version-2") == bytes)
@@ -163,13 +163,13 @@ import TokenBroker
     try await place.withStore { store in
       #expect(store.condition.problem == obstacle.rawValue)
       #expect(throws: StoreError(obstacle.rawValue)) { try store.load([Sample.name(1)]) }
-      #expect(throws: StoreError(obstacle.rawValue)) { try store.save([Sample.entry(1)], removing: [], settling: nil) }
+      #expect(throws: StoreError(obstacle.rawValue)) { try store.save([Sample.entry(1)], settling: nil) }
       #expect(try place.names == ["target", "tokens", "tokens.lock"])
       #expect(try place.bytes(of: "target") == Sample.file([1]))
       try files.removeItem(atPath: place.path)
       await place.lines.wait(for: "the store is open")
       #expect(store.condition.problem == nil)
-      try store.save([Sample.entry(1)], removing: [], settling: nil)
+      try store.save([Sample.entry(1)], settling: nil)
       #expect(store.flush())
     }
     #expect(place.lines.warnings.count == 1)
@@ -206,12 +206,12 @@ import TokenBroker
   @Test("While the file cannot be written memory goes on, it is logged once, and written when it can be")
   func unwritable() async throws {
     try await place.withStore { store in
-      try store.save([Sample.entry(1)], removing: [], settling: nil)
+      try store.save([Sample.entry(1)], settling: nil)
       #expect(store.flush())
       let before = try place.bytes()
       try FileManager.default.createDirectory(atPath: place.path + ".new", withIntermediateDirectories: false)
       for number in 2...5 as ClosedRange<UInt8> {
-        try store.save([Sample.entry(number)], removing: [], settling: nil)
+        try store.save([Sample.entry(number)], settling: nil)
         #expect(!store.flush())
       }
       #expect(store.condition.problem == "it cannot be written: open: File exists")
@@ -230,7 +230,7 @@ import TokenBroker
   func triedAgain() async throws {
     try await place.withStore { store in
       try FileManager.default.createDirectory(atPath: place.path + ".new", withIntermediateDirectories: false)
-      try store.save([Sample.entry(1)], removing: [], settling: nil)
+      try store.save([Sample.entry(1)], settling: nil)
       await place.lines.wait(for: "the store cannot be used")
       try FileManager.default.removeItem(atPath: place.path + ".new")
       await place.lines.wait(for: "the store can be used again")
@@ -259,7 +259,7 @@ import TokenBroker
   @Test("Two stores never have one file: the second waits for the first, in this process or another")
   func lock() async throws {
     let first = place.open()
-    try first.save([Sample.entry(1)], removing: [], settling: nil)
+    try first.save([Sample.entry(1)], settling: nil)
     let child = try ChildProcess(Self.writer, [place.path, "0"])
     try await child.end()
     #expect(child.output == "refused\n")
@@ -268,7 +268,7 @@ import TokenBroker
       #expect(second.condition.problem == "another process has it")
       #expect(throws: StoreError("another process has it")) { try second.load([Sample.name(1)]) }
       #expect(throws: StoreError("another process has it")) {
-        try second.save([Sample.entry(2)], removing: [], settling: nil)
+        try second.save([Sample.entry(2)], settling: nil)
       }
       #expect(place.lines.warnings.count == 1)
       first.close()
@@ -305,16 +305,16 @@ import TokenBroker
   func lockRemoved() async throws {
     try await place.withStore { store in
       try FileManager.default.removeItem(atPath: place.path + ".lock")
-      try store.save([Sample.entry(1)], removing: [], settling: nil)
+      try store.save([Sample.entry(1)], settling: nil)
       #expect(store.flush())
       #expect(try place.names == ["tokens", "tokens.lock"])
 
       try FileManager.default.removeItem(atPath: place.path + ".lock")
       let other = place.open()
-      try other.save([Sample.entry(2)], removing: [], settling: nil)
+      try other.save([Sample.entry(2)], settling: nil)
       #expect(other.flush())
       let bytes = try place.bytes()
-      try store.save([Sample.entry(3)], removing: [], settling: nil)
+      try store.save([Sample.entry(3)], settling: nil)
       #expect(!store.flush())
       #expect(store.condition.problem == "another process has it")
       #expect(try place.bytes() == bytes)

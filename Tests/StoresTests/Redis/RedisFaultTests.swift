@@ -31,7 +31,7 @@ import TokenBroker
       await #expect(throws: StoreError.self) { try await store.load([StoreName(1)]) }
       await #expect(throws: StoreError.self) { try await store.claim(StoreName(1), for: .seconds(1), loading: []) }
       await #expect(throws: StoreError.self) { try await store.renew(claim, for: .seconds(1)) }
-      await #expect(throws: StoreError.self) { try await store.save([entry], removing: [], settling: nil) }
+      await #expect(throws: StoreError.self) { try await store.save([entry], settling: nil) }
     }
     // Far less than one time-out for each.
     #expect(start.duration(to: .now) < .seconds(20))
@@ -73,7 +73,7 @@ import TokenBroker
   func killed() async throws {
     let server = try await RedisServer()
     let store = try server.store()
-    try await store.save([entry], removing: [], settling: nil)
+    try await store.save([entry], settling: nil)
     server.pause()
     let loading = Task { await failure { _ = try await store.load([StoreName(1)]) } }
     try await server.kill()
@@ -82,7 +82,7 @@ import TokenBroker
     try await server.restart()
     #expect(try await recover(store) == [nil, nil])
     let claim = try #require(try await store.claim(StoreName(1), for: .seconds(60), loading: []).claim)
-    try await store.save([entry], removing: [], settling: claim)
+    try await store.save([entry], settling: claim)
     #expect(try await store.load([StoreName(1)]) == [[42]])
   }
 
@@ -94,7 +94,7 @@ import TokenBroker
       $0.connectTimeout = .seconds(1)
     }
     let other = StoreEntry(name: StoreName(2), value: [2], lifetime: .seconds(600))
-    try await eventually("saved") { try? await store.save([entry, other], removing: [], settling: nil) }
+    try await eventually("saved") { try? await store.save([entry, other], settling: nil) }
     server.pause()
     let failed = try #require(await failure { _ = try await store.load([StoreName(2)]) })
     #expect(failed.took >= .seconds(1) && failed.took < .seconds(15))
@@ -159,7 +159,7 @@ import TokenBroker
     let claim = try #require(try await first.claim(StoreName(1), for: .seconds(60), loading: []).claim)
     #expect(try await second.claim(StoreName(1), for: .seconds(60), loading: []).taken != nil)
     async let again: Void = second.waitForChange(of: StoreName(1), until: start.advanced(by: .seconds(100)))
-    try await first.release(claim)
+    try await first.save([], settling: claim)
     await again
     #expect(start.duration(to: .now) < .seconds(60))
   }
@@ -169,14 +169,14 @@ import TokenBroker
     let server = try await RedisServer()
     let store = try server.store()
     let claim = try #require(try await store.claim(StoreName(2), for: .seconds(60), loading: []).claim)
-    try await store.save([entry], removing: [], settling: nil)
+    try await store.save([entry], settling: nil)
     try await server.ask("CONFIG", "SET", "maxmemory", "1")
     await #expect(throws: StoreError("SET was refused: its memory is full (OOM)")) {
-      try await store.save([entry], removing: [], settling: nil)
+      try await store.save([entry], settling: nil)
     }
     let reason = "EVAL was refused: its memory is full (OOM)"
     #expect(try await server.ask("EXISTS", "token-broker:{\(String(repeating: "02", count: 32))}:claim") == "1")
-    await #expect(throws: StoreError(reason)) { try await store.save([entry], removing: [], settling: claim) }
+    await #expect(throws: StoreError(reason)) { try await store.save([entry], settling: claim) }
     #expect(try await server.ask("EXISTS", "token-broker:{\(String(repeating: "02", count: 32))}:claim") == "0")
     await #expect(throws: StoreError(reason)) { try await store.claim(StoreName(2), for: .seconds(60), loading: []) }
     #expect(try await store.load([StoreName(1)]) == [[42]])

@@ -46,8 +46,8 @@ import TokenBroker
     let claim = try #require(try await store.claim(StoreName(1), for: .seconds(60), loading: [StoreName(1)]).claim)
     #expect(try await store.renew(claim, for: .seconds(60)))
     let entry = StoreEntry(name: StoreName(1), value: Array(0...255), lifetime: .seconds(60))
-    try await store.save([entry], removing: [StoreName(2)], settling: claim)
-    try await store.save([entry], removing: [StoreName(2)], settling: nil)
+    try await store.save([entry], settling: claim)
+    try await store.save([entry], settling: nil)
     #expect(try await store.load([StoreName(1)]) == [Array(0...255)])
   }
 
@@ -89,7 +89,7 @@ import TokenBroker
     let start = Instant.now
     async let waiting: Void = first.waitForChange(of: StoreName(3), until: start.advanced(by: .seconds(100)))
     try await eventually("waiting") { first.changes.count == 1 ? true : nil }
-    try await first.release(claim)
+    try await first.save([], settling: claim)
     await waiting
     #expect(start.duration(to: .now) < .seconds(60))
     settings.user = "nobody"

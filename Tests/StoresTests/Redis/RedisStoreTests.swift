@@ -27,7 +27,7 @@ import TokenBroker
       Array(0...255), [], Array("\r\n$3\r\nabc\r\n".utf8), [UInt8](repeating: 0, count: RedisStore.longestValue),
     ]
     let entries = values.enumerated().map { entry(UInt8($0.offset), $0.element) }
-    try await store.save(entries, removing: [], settling: nil)
+    try await store.save(entries, settling: nil)
     let found = try await server.store().load([3, 1, 9, 0, 2].map { StoreName($0) })
     #expect(found == [values[3], values[1], nil, values[0], values[2]])
     #expect(try await server.ask("STRLEN", key(3)) == "31744")
@@ -38,7 +38,7 @@ import TokenBroker
     let store = try server.store()
     let value = [UInt8](repeating: 7, count: RedisStore.longestValue)
     for start in stride(from: 0, to: 100, by: 20) {
-      try await store.save((start..<start + 20).map { entry(UInt8($0), value) }, removing: [], settling: nil)
+      try await store.save((start..<start + 20).map { entry(UInt8($0), value) }, settling: nil)
     }
     let found = try await store.load((0..<110).map { StoreName($0) })
     #expect(found.count == 110)
@@ -52,7 +52,7 @@ import TokenBroker
     let store = try server.store()
     await #expect(throws: StoreError("a value has more than 31744 bytes")) {
       try await store.save(
-        [entry(1, [UInt8](repeating: 0, count: 31745))], removing: [], settling: nil)
+        [entry(1, [UInt8](repeating: 0, count: 31745))], settling: nil)
     }
     try await server.ask("SETRANGE", key(1), "\(2 << 20)", "x")
     await #expect(throws: StoreError("the server's answer is too long")) { try await store.load([StoreName(1)]) }
@@ -63,20 +63,20 @@ import TokenBroker
   func lifetimes() async throws {
     let store = try server.store()
     let claim = try #require(try await store.claim(StoreName(9), for: .seconds(60), loading: []).claim)
-    try await store.save([entry(1, [1], for: .milliseconds(123_456))], removing: [], settling: nil)
-    try await store.save([entry(2, [2], for: .milliseconds(123_456))], removing: [], settling: claim)
+    try await store.save([entry(1, [1], for: .milliseconds(123_456))], settling: nil)
+    try await store.save([entry(2, [2], for: .milliseconds(123_456))], settling: claim)
     for byte: UInt8 in [1, 2] {
       let left = try #require(Int(try await server.ask("PTTL", key(byte))))
       #expect((100_000...123_456).contains(left))
     }
-    try await store.save([entry(1, [1], for: .nanoseconds(1))], removing: [], settling: nil)
+    try await store.save([entry(1, [1], for: .nanoseconds(1))], settling: nil)
     try await eventually("gone") { try await store.load([StoreName(1)]) == [nil] ? true : nil }
   }
 
   @Test("Of two, one gets the claim; the other learns how long it is taken, and what is there")
   func contention() async throws {
     let (first, second) = (try server.store(), try server.store())
-    try await first.save([entry(2, [42])], removing: [], settling: nil)
+    try await first.save([entry(2, [42])], settling: nil)
     let mine = try await first.claim(StoreName(1), for: .seconds(60), loading: [StoreName(2), StoreName(3)])
     let theirs = try await second.claim(StoreName(1), for: .seconds(60), loading: [StoreName(2), StoreName(3)])
     #expect(mine.claim?.name == StoreName(1))
@@ -97,7 +97,7 @@ import TokenBroker
     #expect(try await second.claim(StoreName(1), for: .seconds(60), loading: []).taken != nil)
     let start = Instant.now
     async let waiting: Void = second.waitForChange(of: StoreName(1), until: start.advanced(by: .seconds(60)))
-    try await first.save([entry(1, [5])], removing: [], settling: claim)
+    try await first.save([entry(1, [5])], settling: claim)
     await waiting
     #expect(start.duration(to: .now) < .seconds(30))
     let answer = try await second.claim(StoreName(1), for: .seconds(60), loading: [StoreName(1)])
@@ -116,8 +116,8 @@ import TokenBroker
     }
     let start = Instant.now
     async let waiting: Void = second.waitForChange(of: StoreName(2), until: start.advanced(by: .seconds(60)))
-    try await first.release(claim)
-    try await first.release(other)
+    try await first.save([], settling: claim)
+    try await first.save([], settling: other)
     // What is published later arrives later.
     await waiting
     await second.waitForChange(of: StoreName(1), until: start.advanced(by: .seconds(60)))
@@ -150,9 +150,9 @@ import TokenBroker
     let next = try await eventually("granted") {
       try await store.claim(StoreName(1), for: .seconds(60), loading: []).claim
     }
-    if !isTakenAgain { try await store.save([entry(1, [2]), entry(2, [2])], removing: [], settling: next) }
+    if !isTakenAgain { try await store.save([entry(1, [2]), entry(2, [2])], settling: next) }
     #expect(try await !store.renew(late, for: .seconds(60)))
-    try await store.save([entry(1, [1])], removing: [StoreName(2)], settling: late)
+    try await store.save([entry(1, [1])], settling: late)
     let answer = try await store.claim(StoreName(1), for: .seconds(60), loading: [StoreName(1), StoreName(2)])
     #expect((answer.claim == nil) == isTakenAgain)
     #expect(answer.values == (isTakenAgain ? [nil, nil] : [[2], [2]]))
@@ -164,22 +164,11 @@ import TokenBroker
     let store = try server.store()
     let claim = try #require(try await store.claim(StoreName(1), for: .seconds(60), loading: []).claim)
     try await server.ask("FLUSHALL")
-    try await store.save([entry(3, [3])], removing: [], settling: nil)
+    try await store.save([entry(3, [3])], settling: nil)
     #expect(try await !store.renew(claim, for: .seconds(60)))
-    try await store.save([entry(1, [1]), entry(3, [1])], removing: [], settling: claim)
+    try await store.save([entry(1, [1]), entry(3, [1])], settling: claim)
     #expect(try await store.load([StoreName(1), StoreName(3)]) == [[1], [3]])
     #expect(try await store.claim(StoreName(1), for: .seconds(60), loading: []).claim != nil)
-  }
-
-  @Test("What is obsolete is taken away, with a claim and without", arguments: [true, false])
-  func removal(claims: Bool) async throws {
-    let store = try server.store()
-    try await store.save([entry(1, [1]), entry(2, [2]), entry(3, [3])], removing: [], settling: nil)
-    let claim = claims ? try await store.claim(StoreName(1), for: .seconds(60), loading: []).claim : nil
-    #expect((claim != nil) == claims)
-    try await store.save([entry(1, [9])], removing: [StoreName(2), StoreName(3)], settling: claim)
-    #expect(try await store.load([StoreName(1), StoreName(2), StoreName(3)]) == [[9], nil, nil])
-    #expect(try await server.ask("DBSIZE") == "1")
   }
 
   @Test("Databases and prefixes are apart, and so are the channels of prefixes")
@@ -188,7 +177,7 @@ import TokenBroker
       try server.store(), try server.store { $0.database = 3 }, try server.store { $0.prefix = "other:" },
     ]
     for (index, store) in stores.enumerated() {
-      try await store.save([entry(1, [UInt8(index)])], removing: [], settling: nil)
+      try await store.save([entry(1, [UInt8(index)])], settling: nil)
     }
     for (index, store) in stores.enumerated() {
       #expect(try await store.load([StoreName(1)]) == [[UInt8(index)]])
@@ -202,7 +191,7 @@ import TokenBroker
   @Test("A thousand operations under way at once get each its own answer")
   func pipelining() async throws {
     let store = try server.store()
-    try await store.save((0..<200).map { entry($0, [$0]) }, removing: [], settling: nil)
+    try await store.save((0..<200).map { entry($0, [$0]) }, settling: nil)
     try await withThrowingTaskGroup(of: Bool.self) { group in
       for index in 0..<1000 {
         let byte = UInt8(index % 200)

@@ -77,6 +77,16 @@ extension StatusPage {
       ];
     }
 
+    function store() {
+      const one = report.store;
+      if (!one) return "none: a restart mints anew";
+      const failed = one.load.failed + one.claim.failed + one.save.failed;
+      return [h("code", null, one.location), h("small", null, " ", [
+        one.problem ?? "in use", `${many(one.load.ok + one.claim.ok, "look-up")}, ${count(one.save.ok)} saved`,
+        failed > 0 && `${count(failed)} failed`, one.ignored > 0 && `${count(one.ignored)} not believed`,
+      ].filter(Boolean).join(", "))];
+    }
+
     function process() {
       const one = report.process;
       show("process", pairs([
@@ -86,6 +96,7 @@ extension StatusPage {
             many(listener.http1 + listener.http2, "connection"), listener.http2 > 0 && `${listener.http2} of HTTP/2`,
           ].filter(Boolean).join(", ")))))],
         ["Callers", report.callers == null ? "whoever can connect" : count(report.callers)],
+        ["Store", store()],
         ["Version", one.version],
         ["Started", when(one.started_at)],
         ["Workers", count(one.workers)],
