@@ -6,7 +6,7 @@ SHELL := /bin/bash
 
 sudo := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help run test simulate check bench compare deploy format
+.PHONY: help run test simulate fuzz check bench compare deploy format
 
 help: ## List these
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -27,6 +27,16 @@ SEEDS := 100000
 simulate: packages-build ## Play histories of callers and faults through the broker's core; SEEDS=100000
 	swift build -c release --product simulate
 	"$$(swift build -c release --show-bin-path)/simulate" $(SEEDS)
+
+# Apart from the ordinary build: another package (see isFuzzing in Package.swift), instrumented, and optimised for speed.
+fuzz-build := FUZZ=1 swift build --scratch-path .build-fuzz --product fuzz \
+  --sanitize fuzzer -Xswiftc -sanitize=fuzzer,address -Xswiftc -O
+
+SECONDS := 60
+
+fuzz: packages-build ## Fuzz what reads bytes from strangers; SECONDS=60 for each target, TARGET="http1 http2" for some
+	$(fuzz-build)
+	Tests/Fuzz/fuzz.sh "$$($(fuzz-build) --show-bin-path)/fuzz" .build-fuzz/fuzzing $(SECONDS) $(TARGET)
 
 check: ## Format and lint, warnings as errors (the build itself refuses warnings)
 	swift format lint --strict --recursive --parallel Package.swift Sources Tests

@@ -4,7 +4,6 @@ import PackageDescription
 // Package.resolved is not kept, so every dependency is exact, the indirect ones too.
 let package = Package(
   name: "token-broker",
-  products: [.executable(name: "token-broker", targets: ["token-broker"])],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser.git", exact: "1.8.2"),
     .package(url: "https://github.com/apple/swift-asn1.git", exact: "1.7.4"),
@@ -63,15 +62,7 @@ let package = Package(
         .product(name: "X509", package: "swift-certificates"),
       ],
       swiftSettings: settings),
-    .executableTarget(
-      name: "token-broker",
-      dependencies: [
-        "CYaml", "Clocks", "DevTenant", "HTTPServer", "OAuth", "Sockets", "Stores", "TokenBroker",
-        .product(name: "ArgumentParser", package: "swift-argument-parser"),
-        .product(name: "Crypto", package: "swift-crypto"),
-        .product(name: "Logging", package: "swift-log"),
-      ],
-      swiftSettings: hotSettings),
+    broker,
 
     .executableTarget(
       name: "bench-tenant", dependencies: ["DevTenant", "Sockets"], path: "Benchmarks/Tenant",
@@ -126,8 +117,41 @@ let package = Package(
         .product(name: "Crypto", package: "swift-crypto"),
       ],
       exclude: ["Clients", "Servers"], swiftSettings: settings),
+    fuzz,
   ]
 )
+
+/// Set by `make fuzz`, whose build has a directory of its own.
+var isFuzzing: Bool { Context.environment["FUZZ"] != nil }
+
+/// The broker; for the fuzzers, which bring their own `main`, all of it but the command line.
+var broker: Target {
+  let dependencies: [Target.Dependency] = [
+    "CYaml", "Clocks", "DevTenant", "HTTPServer", "OAuth", "Sockets", "Stores", "TokenBroker",
+    .product(name: "ArgumentParser", package: "swift-argument-parser"),
+    .product(name: "Crypto", package: "swift-crypto"),
+    .product(name: "Logging", package: "swift-log"),
+  ]
+  return isFuzzing
+    ? .target(name: "token-broker", dependencies: dependencies, exclude: ["Commands"], swiftSettings: settings)
+    : .executableTarget(name: "token-broker", dependencies: dependencies, swiftSettings: hotSettings)
+}
+
+/// What the fuzzers try: as a program, or as tests that play their corpora once.
+var fuzz: Target {
+  let dependencies: [Target.Dependency] = [
+    "Clocks", "HTTPServer", "OAuth", "Sockets", "TestSupport", "TokenBroker", "token-broker",
+    .product(name: "JWTKit", package: "jwt-kit"),
+  ]
+  let others = ["Corpus", "fuzz.sh", "http1.dict"]
+  return isFuzzing
+    ? .executableTarget(
+      name: "fuzz", dependencies: dependencies, path: "Tests/Fuzz", exclude: others + ["ReplayTests.swift"],
+      swiftSettings: settings + [.unsafeFlags(["-parse-as-library"])])
+    : .testTarget(
+      name: "FuzzTests", dependencies: dependencies, path: "Tests/Fuzz", exclude: others + ["Fuzzer.swift"],
+      swiftSettings: settings)
+}
 
 /// For the code a request runs through: exclusive access is checked in debug builds, and so by every test. A release would
 /// spend a tenth of its time on it, because loop-owned objects reach each other in ways the compiler cannot follow.

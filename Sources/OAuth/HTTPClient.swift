@@ -153,11 +153,7 @@ package final class HTTPClient: Sendable {
   /// Runs until nothing is in flight and nothing waits.
   private func drive() {
     while true {
-      let submissions = inbox.withLock { inbox in
-        defer { inbox.waiting = [] }
-        return inbox.waiting
-      }
-      for submission in submissions { transfers.start(submission) }
+      startWaiting()
       transfers.advance()
       if transfers.isEmpty {
         let ends = inbox.withLock { inbox in
@@ -170,5 +166,13 @@ package final class HTTPClient: Sendable {
         transfers.wait()
       }
     }
+  }
+
+  private func startWaiting() {
+    let submissions = inbox.withLock { inbox in
+      defer { inbox.waiting = [] }
+      return inbox.waiting
+    }
+    for submission in submissions { transfers.start(submission) }
   }
 }

@@ -199,17 +199,24 @@ import CCurl
     return true
   }
 
-  /// Answers whoever sent the request.
-  func finish(_ code: CURLcode) {
+  /// What has come of a transfer, and whom to tell.
+  struct Outcome {
+    fileprivate let continuation: CheckedContinuation<Result<HTTPClient.Response, HTTPClient.Failure>, Never>
+    fileprivate let result: Result<HTTPClient.Response, HTTPClient.Failure>
+
+    func tell() { continuation.resume(returning: result) }
+  }
+
+  func outcome(_ code: CURLcode) -> Outcome { Outcome(continuation: submission.continuation, result: result(code)) }
+
+  private func result(_ code: CURLcode) -> Result<HTTPClient.Response, HTTPClient.Failure> {
     let problem = code == CURLE_OK ? nil : failure(code)
     unsafe submission.request.probe?.finished(easy, code, problem)
-    if let problem { return submission.continuation.resume(returning: .failure(problem)) }
+    if let problem { return .failure(problem) }
     var status = 0
     _ = unsafe ccurl_get_long(easy, CURLINFO_RESPONSE_CODE, &status)
-    submission.continuation.resume(
-      returning: .success(
-        HTTPClient.Response(
-          status: status, fields: fields, body: body, requestedAt: requestedAt, receivedAt: .now)))
+    return .success(
+      HTTPClient.Response(status: status, fields: fields, body: body, requestedAt: requestedAt, receivedAt: .now))
   }
 
   private func failure(_ code: CURLcode) -> HTTPClient.Failure {

@@ -9,7 +9,7 @@ import CCurl
   private var active: [UnsafeMutableRawPointer: Transfer] = unsafe [:]
 
   /// curl_global_init may run once only, and a global is initialised once.
-  private static let isInitialised = curl_global_init(Int(CURL_GLOBAL_ALL)) == CURLE_OK
+  private static let isInitialised = WipedMemory.initialiseCurl()
   private static let maxConnections = 64
   /// To a server of HTTP/2, where each takes some hundred requests at once. It is also what all servers get until one has
   /// answered: then it shows what they speak.
@@ -71,7 +71,7 @@ import CCurl
       let code = unsafe message.pointee.data.result
       unsafe heedVersion(of: easy)
       _ = unsafe curl_multi_remove_handle(multi, easy)
-      unsafe active.removeValue(forKey: easy)?.finish(code)
+      unsafe end(easy, code)?.tell()
     }
   }
 
@@ -82,11 +82,16 @@ import CCurl
     limitConnections(to: version < Int(CURL_HTTP_VERSION_2_0) ? Self.maxConnections : Self.maxMultiplexed)
   }
 
+  /// Lets go of a transfer, and of the secrets it was sent with, before anybody is told of its end.
+  private func end(_ easy: UnsafeMutableRawPointer, _ code: CURLcode) -> Transfer.Outcome? {
+    unsafe active.removeValue(forKey: easy)?.outcome(code)
+  }
+
   /// Ends every transfer, after an error of which curl does not recover: whoever waits is answered.
   private func abandon() {
     for unsafe(_, transfer) in unsafe active {
       _ = unsafe curl_multi_remove_handle(multi, transfer.easy)
-      transfer.finish(CURLE_FAILED_INIT)
+      transfer.outcome(CURLE_FAILED_INIT).tell()
     }
     unsafe active = [:]
   }

@@ -1,0 +1,20 @@
+/// Something that reads bytes from strangers, and the promises that it keeps whatever they are.
+struct FuzzTarget: Sendable {
+  /// As its corpus is called.
+  let name: String
+  /// Throws `BrokenPromise`. It does the same each time: nothing in it depends on the time or on chance.
+  let run: @Sendable ([UInt8]) async throws -> Void
+
+  static let all = [
+    answer, chunked, configuration, form, hints, http1, http2, jwks, jwt, percent, query, yaml,
+  ]
+}
+
+struct BrokenPromise: Error, CustomStringConvertible {
+  let description: String
+}
+
+/// Throws unless the promise is kept.
+func promise(_ words: @autoclosure () -> String, _ isKept: Bool) throws(BrokenPromise) {
+  if !isKept { throw BrokenPromise(description: words()) }
+}

@@ -1,0 +1,29 @@
+import Foundation
+import JWTKit
+
+@testable import OAuth
+
+extension FuzzTarget {
+  /// A token, from a tenant or from a caller.
+  static let jwt = FuzzTarget(name: "jwt") { bytes in
+    let text = String(decoding: bytes, as: UTF8.self)
+    let token = AccessToken(text)
+    guard let header = try? KnownTokens.validator.header(of: token) else { return }
+    let segments = text.split(separator: ".", omittingEmptySubsequences: false)
+    try promise("a token has three segments", segments.count == 3)
+    try promise(
+      "its algorithm has public keys: \(header)",
+      header.algorithm.rawValue.wholeMatch(of: /(RS|PS|ES)(256|384|512)/) != nil)
+    // Another reader of JSON, which takes no control characters.
+    let json = try? JSONSerialization.jsonObject(with: Data(Base64URL.decode(segments[0]) ?? []))
+    guard let fields = json as? [String: Any] else { return }
+    try promise("it says so itself", fields["alg"] as? String == header.algorithm.rawValue)
+    let name = (fields["kid"] as? String).map { Array($0.utf8) }
+    try promise("and names the key", name == header.keyID.map { Array($0.utf8) })
+    try promise("it demands nothing that is not understood", fields["crit"] == nil || fields["crit"] is NSNull)
+    if try await KnownTokens.accepts(token, by: try KeySet(json: KnownTokens.keySet)) {
+      let known = [KnownTokens.rs256, KnownTokens.es256].map { $0.value.split(separator: ".").prefix(2) }
+      try promise("only what was signed passes: \(text)", known.contains { $0.elementsEqual(segments.prefix(2)) })
+    }
+  }
+}
