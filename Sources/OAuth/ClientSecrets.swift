@@ -10,10 +10,14 @@ package final class ClientSecrets: Sendable {
     var previous: Secret?
     /// When the present ones were taken over.
     var since = Instant.now
-    /// By its fingerprint: a secret that is gone must not be kept for this.
-    var accepted: (fingerprint: String, at: Instant)?
+    var accepted: (secret: Secret, at: Instant)?
 
     var candidates: [Secret] { current + (previous.map { [$0] } ?? []) }
+
+    /// A secret that is gone is not kept just because it was accepted.
+    mutating func letGo() {
+      if let secret = accepted?.secret, !candidates.contains(secret) { accepted = nil }
+    }
   }
 
   private let state: Mutex<State>
@@ -34,6 +38,7 @@ package final class ClientSecrets: Sendable {
       state.previous = state.current.first { !secrets.contains($0) }
       state.current = secrets
       state.since = .now
+      state.letGo()
       return true
     }
   }
@@ -45,6 +50,7 @@ package final class ClientSecrets: Sendable {
       state.previous = before.candidates.first { !state.current.contains($0) }
       state.accepted = before.accepted
       if state.current == before.current { state.since = before.since }
+      state.letGo()
     }
   }
 
@@ -52,17 +58,17 @@ package final class ClientSecrets: Sendable {
   func accepted(_ secret: Secret) {
     state.withLock { state in
       if state.current.contains(secret) { state.previous = nil }
-      state.accepted = (secret.fingerprint, .now)
+      state.accepted = (secret, .now)
+      state.letGo()
     }
   }
 
   package var status: [SecretStatus] {
     let state = state.withLock(\.self)
     return state.candidates.enumerated().map { index, secret in
-      let fingerprint = secret.fingerprint
-      return SecretStatus(
-        fingerprint: fingerprint, since: index < state.current.count ? state.since : nil,
-        acceptedAt: state.accepted.flatMap { $0.fingerprint == fingerprint ? $0.at : nil })
+      SecretStatus(
+        fingerprint: secret.fingerprint, since: index < state.current.count ? state.since : nil,
+        acceptedAt: state.accepted.flatMap { $0.secret == secret ? $0.at : nil })
     }
   }
 }

@@ -87,7 +87,7 @@ final class Upstreams: Sendable {
       if let old = before.identities[name], old != identity { next.generations[name, default: 0] += 1 }
       let client = ClientID(name, generation: next.generations[name] ?? 0)
       if let secrets = before.clients[client]?.settings.client.secrets { settings.client.secrets?.succeed(secrets) }
-      let sealing = Sealing(keys: configuration.store.keys, identity: identity)
+      let sealing = configuration.store.isShared ? Sealing(keys: configuration.store.keys, identity: identity) : nil
       let upstream = try Upstream(settings, as: client, configuration.upstream, sealing, for: broker, log: log)
       for client in upstream.clients { next.clients[client] = upstream }
     }
@@ -144,13 +144,14 @@ private final class Upstream: Sendable {
   private let log: Logger
   private let chores: Mutex<[Task<Void, Never>]>
   private let secretFile: Mutex<FileWatcher?>
-  private let sealing: Sealing
+  /// nil: nothing of it is kept anywhere else.
+  private let sealing: Sealing?
   private let currentVault: Mutex<Vault?>
 
   var vault: Vault? { currentVault.withLock(\.self) }
 
   init(
-    _ settings: ClientSettings, as client: ClientID, _ upstream: UpstreamSettings, _ sealing: Sealing,
+    _ settings: ClientSettings, as client: ClientID, _ upstream: UpstreamSettings, _ sealing: Sealing?,
     for broker: Broker?, log: Logger
   ) throws {
     self.settings = settings
@@ -162,7 +163,7 @@ private final class Upstream: Sendable {
     self.source = source
     self.clients = clients
     self.sealing = sealing
-    currentVault = Mutex(sealing.vault(settings.client))
+    currentVault = Mutex(sealing?.vault(settings.client))
     chores = Mutex([
       Task {
         for await change in source.keySetChanges {
@@ -193,7 +194,7 @@ private final class Upstream: Sendable {
     let client = clients[0]
     do throws(FileError) {
       guard settings.client.secrets?.replace(with: try SecretFile(path).secrets) == true else { return }
-      currentVault.withLock { $0 = sealing.vault(settings.client) }
+      currentVault.withLock { $0 = sealing?.vault(settings.client) }
       log.info("the client secret has changed", metadata: ["client": "\(client.name)", "file": "\(path)"])
       Task { [broker] in await broker?.credentialsChanged(client: client) }
     } catch {
