@@ -38,10 +38,13 @@ fuzz: packages-build ## Fuzz what reads bytes from strangers; SECONDS=60 for eac
 	$(fuzz-build)
 	Tests/Fuzz/fuzz.sh "$$($(fuzz-build) --show-bin-path)/fuzz" .build-fuzz/fuzzing $(SECONDS) $(TARGET)
 
-check: ## Format and lint, warnings as errors (the build itself refuses warnings)
+check: ## Format and lint, warnings as errors (the build itself refuses warnings), and what THREATS.md says of tests
 	swift format lint --strict --recursive --parallel Package.swift Sources Tests
 	@! git grep -nE '^(public |package |internal |@preconcurrency )*import Foundation$$' -- 'Sources/*.swift' \
 	  || { echo 'Sources import FoundationEssentials, never Foundation: it adds 48 MB of ICU'; exit 1; }
+	@grep -oE '`[A-Za-z0-9]+` “[^”]+”' Tests/THREATS.md | sed 's/`\(.*\)` “\(.*\)”/\1|\2/' | while IFS='|' read -r suite name; do \
+	  cat Tests/*/"$$suite.swift" | grep -qF "\"$$name\"" || { echo "Tests/THREATS.md: $$suite has no test '$$name'"; exit 1; }; \
+	done
 
 # As it is shipped: optimised, with the Swift runtime inside.
 release := swift build -c release --static-swift-stdlib

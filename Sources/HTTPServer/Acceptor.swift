@@ -1,5 +1,6 @@
 import Clocks
 import Sockets
+import Synchronization
 
 /// Takes connections from a listener and starts them on its loop.
 final class Acceptor: EventHandler {
@@ -16,6 +17,8 @@ final class Acceptor: EventHandler {
   /// More than this do not wait in the kernel.
   private static let backlog = 4096
   private static let pause = Duration.milliseconds(100)
+  /// Held while a connection is taken: without it, another loop could get the descriptor that one gives up to refuse with.
+  private static let turn = Mutex(())
 
   init(_ listener: Listener, binding: Int, tls: TLSHolder?, server: ServerLoop) throws {
     self.listener = listener
@@ -32,7 +35,7 @@ final class Acceptor: EventHandler {
   /// False when no more can be taken now.
   private func acceptOne() -> Bool {
     do throws(SystemError) {
-      guard let socket = try listener.accept() else { return false }
+      guard let socket = try Self.turn.withLock({ _ throws(SystemError) in try listener.accept() }) else { return false }
       if let admission = server.admit(binding) {
         let peer = listener.peer(of: socket)
         Connection.start(socket, from: peer, binding: binding, admission: admission, tls: tls?.current, server: server)
@@ -50,15 +53,13 @@ final class Acceptor: EventHandler {
 
   /// Closes a connection for which there is no descriptor; false if not even that can be done.
   private func refuseOne() -> Bool {
-    guard spare != nil else { return false }
-    spare = nil
-    defer { spare = try? Descriptor.spare() }
-    do throws(SystemError) {
-      guard let socket = try listener.accept() else { return false }
+    Self.turn.withLock { _ in
+      guard spare != nil else { return false }
+      spare = nil
+      defer { spare = try? Descriptor.spare() }
+      guard case .some(.some(let socket)) = try? listener.accept() else { return false }
       refuse(socket)
       return true
-    } catch {
-      return false
     }
   }
 

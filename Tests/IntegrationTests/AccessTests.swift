@@ -62,6 +62,22 @@ extension IntegrationTests {
       }
     }
 
+    @Test("What a caller may not have is refused in the same words, whether or not it is served")
+    func sameWords() async throws {
+      let payroll = "https://payroll.example.com/"
+      try await withCallers("audiences: ['https://api.example.com/', '\(payroll)']\n") { tenant, broker, callers in
+        var answers: [String] = []
+        for audience in [payroll, "https://payrol1.example.com/"] {
+          let answer = try await broker.token(audience, "-H", "Authorization: Bearer \(callers.billing)")
+          #expect(answer.status == 403)
+          let own = try #require(answer.json["request_id"] as? String)
+          answers.append(answer.body.replacing(audience, with: "A").replacing(own, with: "R"))
+        }
+        #expect(answers[0] == answers[1])
+        #expect(tenant.tenant.statistics.tokenRequests == 0)
+      }
+    }
+
     @Test("The command token shows its caller's key, which it finds in the environment")
     func command() async throws {
       try await withCallers { _, broker, callers in
