@@ -35,7 +35,9 @@ final class Acceptor: EventHandler {
   /// False when no more can be taken now.
   private func acceptOne() -> Bool {
     do throws(SystemError) {
-      guard let socket = try Self.turn.withLock({ _ throws(SystemError) in try listener.accept() }) else { return false }
+      guard let socket = try Self.turn.withLock({ _ throws(SystemError) in try listener.accept() }) else {
+        return false
+      }
       if let admission = server.admit(binding) {
         let peer = listener.peer(of: socket)
         Connection.start(socket, from: peer, binding: binding, admission: admission, tls: tls?.current, server: server)
