@@ -43,7 +43,7 @@ check: ## Format and lint, warnings as errors (the build itself refuses warnings
 	@! git grep -nE '^(public |package |internal |@preconcurrency )*import Foundation$$' -- 'Sources/*.swift' \
 	  || { echo 'Sources import FoundationEssentials, never Foundation: it adds 48 MB of ICU'; exit 1; }
 	@grep -oE '`[A-Za-z0-9]+` “[^”]+”' Tests/THREATS.md | sed 's/`\(.*\)` “\(.*\)”/\1|\2/' | while IFS='|' read -r suite name; do \
-	  cat Tests/*/"$$suite.swift" | grep -qF "\"$$name\"" || { echo "Tests/THREATS.md: $$suite has no test '$$name'"; exit 1; }; \
+	  git grep -qF "\"$$name\"" -- "Tests/*/$$suite.swift" || { echo "Tests/THREATS.md: $$suite has no test '$$name'"; exit 1; }; \
 	done
 
 # As it is shipped: optimised, with the Swift runtime inside.
