@@ -6,7 +6,7 @@ SHELL := /bin/bash
 
 sudo := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help run test simulate fuzz check bench deploy format
+.PHONY: help run test simulate fuzz check bench compare deploy format
 
 help: ## List these
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -17,10 +17,12 @@ run: packages-build ## Build, then start the broker with its embedded developmen
 
 # With a sanitizer, instrumented and in a build of its own.
 sanitized := $(if $(SANITIZE),--sanitize $(SANITIZE) --scratch-path .build-$(SANITIZE))
+# Tests at once: each server and child process of a test blocks some of Dispatch's 255 threads.
+width := SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=12
 
 test: packages-build packages-test ## Build and run every test; FILTER=NAME for some, SANITIZE=thread or address under a sanitizer
 	swift build --build-tests $(sanitized)
-	$(if $(SANITIZE),Tests/Sanitizers/run.sh $(SANITIZE) .build-$(SANITIZE),swift test --skip-build) $(if $(FILTER),--filter '$(FILTER)')
+	$(if $(SANITIZE),Tests/Sanitizers/run.sh $(SANITIZE) .build-$(SANITIZE),$(width) swift test --skip-build) $(if $(FILTER),--filter '$(FILTER)')
 
 SEEDS := 100000
 
@@ -43,7 +45,7 @@ check: ## Format and lint, warnings as errors (the build itself refuses warnings
 	@! git grep -nE '^(public |package |internal |@preconcurrency )*import Foundation$$' -- 'Sources/*.swift' \
 	  || { echo 'Sources import FoundationEssentials, never Foundation: it adds 48 MB of ICU'; exit 1; }
 	@grep -oE '`[A-Za-z0-9]+` “[^”]+”' Tests/THREATS.md | sed 's/`\(.*\)` “\(.*\)”/\1|\2/' | while IFS='|' read -r suite name; do \
-	  cat Tests/*/"$$suite.swift" | grep -qF "\"$$name\"" || { echo "Tests/THREATS.md: $$suite has no test '$$name'"; exit 1; }; \
+	  git grep -qF "\"$$name\"" -- "Tests/*/$$suite.swift" || { echo "Tests/THREATS.md: $$suite has no test '$$name'"; exit 1; }; \
 	done
 
 # As it is shipped: optimised, with the Swift runtime inside.
@@ -58,6 +60,19 @@ bench: packages-build packages-test packages-bench ## Compare with nginx and a G
 	clang -O2 -shared -fPIC -o "$$peers/count-allocations.so" count_allocations.c; \
 	python3 ../bench.py "$$peers/../token-broker" "$$peers/../bench-tenant" \
 	  "$$peers/go-broker" "$$peers/count-allocations.so" $(BENCH)
+
+# Another revision, built from what git has of it beside this one.
+base = .build/base/$(shell git rev-parse --short=12 '$(BASE)^{commit}' 2> /dev/null)
+
+compare: packages-build packages-bench ## What a cached answer costs, to what it cost at another revision; BASE=HEAD~10
+	@test -n '$(BASE)' || { echo 'Which revision? BASE=HEAD~10'; exit 64; }
+	$(release) --product token-broker
+	$(release) --product bench-tenant
+	@mkdir -p $(base)/source; git archive '$(BASE)' | tar --extract --directory $(base)/source
+	$(release) --package-path $(base)/source --scratch-path $(base)/build --product token-broker
+	@bin="$$($(release) --show-bin-path)"; \
+	base="$$($(release) --package-path $(base)/source --scratch-path $(base)/build --show-bin-path)"; \
+	python3 Benchmarks/compare.py "$$bin/token-broker" "$$base/token-broker" "$$bin/bench-tenant" $(BENCH)
 
 deploy: packages-build packages-deploy ## Build and run the image, boot the units, validate the manifests: as root, with kubectl, a network and 15 GB
 	$(release) --product token-broker

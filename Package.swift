@@ -19,6 +19,8 @@ let package = Package(
     .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
     .systemLibrary(name: "CYaml", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
     .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
+    // 1.52.0-1+deb12u3 or later; the header can check the first part of that.
     .systemLibrary(name: "CNghttp2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
 
     // From the bottom up; no arrow points down this list.
@@ -28,7 +30,7 @@ let package = Package(
     .target(
       name: "OAuth",
       dependencies: [
-        "CCurl", "Clocks",
+        "CCurl", "COpenSSL", "Clocks",
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "JWTKit", package: "jwt-kit"),
       ],
@@ -42,6 +44,14 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: simulatedSettings),
+    .target(
+      name: "Stores",
+      dependencies: [
+        "CHiredis", "Clocks", "OAuth", "Sockets", "TokenBroker",
+        .product(name: "DequeModule", package: "swift-collections"),
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: settings),
     .target(
       name: "DevTenant",
       dependencies: [
@@ -80,6 +90,17 @@ let package = Package(
       name: "TokenBrokerTests",
       dependencies: ["Clocks", "OAuth", "TokenBroker", .product(name: "Logging", package: "swift-log")],
       swiftSettings: settings),
+    .testTarget(
+      name: "StoresTests",
+      dependencies: [
+        "CLinux", "Clocks", "OAuth", "Sockets", "Stores", "TestSupport", "TokenBroker", "store-writer",
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: settings),
+    // What the tests of the file store kill while it writes.
+    .executableTarget(
+      name: "store-writer", dependencies: ["Stores", "TokenBroker", .product(name: "Logging", package: "swift-log")],
+      path: "Tests/StoreWriter", swiftSettings: settings),
     // The simulator, as a test of a thousand seeds and as a program for more of them.
     .target(
       name: "Simulation",
@@ -87,6 +108,8 @@ let package = Package(
       path: "Tests/Simulation", swiftSettings: simulatedSettings),
     .testTarget(name: "SimulationTests", dependencies: ["Simulation"], swiftSettings: settings),
     .executableTarget(name: "simulate", dependencies: ["Simulation"], path: "Tests/Simulate", swiftSettings: settings),
+    .testTarget(
+      name: "StatusTests", dependencies: ["Clocks", "OAuth", "TokenBroker", "token-broker"], swiftSettings: settings),
     .testTarget(
       name: "IntegrationTests",
       dependencies: [
@@ -104,7 +127,7 @@ var isFuzzing: Bool { Context.environment["FUZZ"] != nil }
 /// The broker; for the fuzzers, which bring their own `main`, all of it but the command line.
 var broker: Target {
   let dependencies: [Target.Dependency] = [
-    "CYaml", "Clocks", "DevTenant", "HTTPServer", "OAuth", "Sockets", "TokenBroker",
+    "CYaml", "Clocks", "DevTenant", "HTTPServer", "OAuth", "Sockets", "Stores", "TokenBroker",
     .product(name: "ArgumentParser", package: "swift-argument-parser"),
     .product(name: "Crypto", package: "swift-crypto"),
     .product(name: "Logging", package: "swift-log"),

@@ -1,11 +1,12 @@
 """Compares the broker with what a team would use instead, side by side on this machine.
 
 Usage: bench.py BROKER TENANT GO_BROKER ALLOCATION_COUNTER [--rounds N] [--audiences N] [SECTION …]
-Sections: load, callers, memory, start, audiences, allocations, attack; all without any.
+Sections: start, memory, allocations, load, http2, tls, callers, store, attack, audiences, cold; all without any.
 Figures are medians of interleaved rounds, and ratios of the broker to a peer: absolute ones say more about the machine.
 """
 
 import argparse
+import contextlib
 import hashlib
 import pathlib
 import re
@@ -32,7 +33,7 @@ def measure_load(options, directory, tenant):
         _, body = broker.get(path)
         go.get(path)
         with (
-            peers.nginx("nginx return", body.decode(), directory, caching=False) as plain,
+            peers.nginx("nginx return", body.decode(), directory) as plain,
             peers.nginx("nginx cache", body.decode(), directory, caching=True) as caching,
         ):
             caching.get(path)
@@ -50,6 +51,78 @@ def measure_load(options, directory, tenant):
             heading("Resident after that load, MB")
             for peer in [broker, *others]:
                 print(f"  {peer.name:<14}{peer.kib() / 1000:.1f}")
+
+
+def compare(own, other, bounds):
+    """Prints the ratio of each figure, and its verdict where it has a bound: (bound, whether that is the most)."""
+    for figure, value in own.items():
+        ratio, verdict = value / other[figure], ""
+        if figure in bounds:
+            bound, at_most = bounds[figure]
+            verdict = f" ({reached(ratio, bound, at_most)}: at {'most' if at_most else 'least'} {bound})"
+        print(f"  {figure:<13} {ratio:.2f}{verdict}", flush=True)
+
+
+@contextlib.contextmanager
+def secure_pair(options, directory, tenant):
+    """The broker and nginx, with the same answer and the same certificate."""
+    tls = peers.certificate(directory)
+    with peers.broker(options.broker, tenant, tls=tls) as broker:
+        _, body = broker.get(peers.token_path())
+        with peers.nginx("nginx return", body.decode(), directory, tls=tls) as plain:
+            yield broker, plain
+
+
+def measure_http2(options, directory, tenant):
+    with secure_pair(options, directory, tenant) as pair:
+        runs = {peer.name: lambda peer=peer: load.h2load(peer, peers.token_path()) for peer in pair}
+        medians = load.interleaved(options.rounds, runs)
+    heading("Cached answers by HTTP/2, 8 connections with 32 requests at once, broker / nginx return")
+    compare(*medians.values(), {"requests/s": (1.0, False), "CPU/request": (1.0, True)})
+
+
+def measure_tls(options, directory, tenant):
+    path = peers.token_path()
+    with secure_pair(options, directory, tenant) as pair:
+        runs = {peer.name: lambda peer=peer: load.wrk(peer, 64, path, tls=True) for peer in pair}
+        medians = load.interleaved(options.rounds, runs)
+        heading("Cached answers by TLS, 64 connections that stay, broker / nginx return")
+        compare(*medians.values(), {"requests/s": (0.95, False)})
+        runs = {peer.name: lambda peer=peer: load.resume(peer, path) for peer in pair}
+        medians = load.interleaved(options.rounds, runs)
+        heading("New connections that resume a session of TLS 1.3 and ask once, broker / nginx return")
+        compare(*medians.values(), {"handshakes/s": (0.9, False)})
+        heading("User memory of each of 1,000 idle connections by TLS")
+        for peer in pair:
+            before = peer.kib("RssAnon")
+            clients = load.idle(peer, 1000, path, tls=True)
+            print(f"  {peer.name:<14}{(peer.kib('RssAnon') - before) * 1024 / 1000:.0f} B")
+            for client in clients:
+                client.close()
+
+
+def measure_cold(options, directory, tenant):
+    paths = [peers.token_path(number) for number in range(COLD)]
+    heading(f"{COLD} audiences that nobody has asked for, all at once, from a tenant that takes 50 ms over each")
+    file = directory / "broker.yaml"
+    for most in (32, 1000):
+        file.write_text(f"upstream: {{maxConcurrent: {most}}}\n")
+        times, connections = [], []
+        for _ in range(options.rounds):
+            before = tenant.statistics()
+            with peers.broker(options.broker, tenant, settings={"BROKER_CONFIG": str(file)}) as broker:
+                times.append(load.ask_at_once(broker, paths))
+            after = tenant.statistics()
+            mints = after["mints"] - before["mints"]
+            if mints != COLD:
+                raise SystemExit(f"{mints} mints")
+            connections.append(after["connections"] - before["connections"] - 1)
+        count = max(connections)
+        print(
+            f"  upstream.maxConcurrent {most}: {statistics.median(times):.2f} s, {COLD} mints, {count} connections"
+            f" ({reached(count, 4, True)}: at most 4)",
+            flush=True,
+        )
 
 
 def measure_callers(options, directory, tenant):
@@ -83,6 +156,34 @@ def measure_callers(options, directory, tenant):
         cpu = medians[server.name]["CPU/request"] / medians["broker"]["CPU/request"]
         verdict = f" ({reached(cpu, 1.3, True)}: at most 1.3)" if server is callers else ", with a log line each"
         print(f"  {server.name}: CPU/request {cpu:.2f}{verdict}, requests/s {rate:.2f}")
+
+
+def measure_store(options, directory, tenant):
+    """Cached answers of a broker with a store, while that is well and while it does not answer."""
+    path = peers.token_path()
+    with (
+        peers.Redis(directory) as redis,
+        peers.broker(options.broker, tenant) as alone,
+        peers.broker(options.broker, tenant, name="store", settings={"BROKER_STORE": redis.url}) as sharing,
+    ):
+        for server in (alone, sharing):
+            server.get(path)
+
+        def paused():
+            with redis.paused():
+                return load.wrk(sharing, 64, path)
+
+        runs = {
+            "alone": lambda: load.wrk(alone, 64, path), "well": lambda: load.wrk(sharing, 64, path), "paused": paused
+        }
+        medians = load.interleaved(options.rounds, runs)
+    heading("Cached answers with Redis as the store, to those without one, 64 connections")
+    for name in ("well", "paused"):
+        ratios = {figure: own / medians["alone"][figure] for figure, own in medians[name].items()}
+        print(
+            f"  {name}: p99 {ratios['p99']:.2f} ({reached(ratios['p99'], 1.2, True)}: at most 1.2), "
+            f"CPU/request {ratios['CPU/request']:.2f}, requests/s {ratios['requests/s']:.2f}"
+        )
 
 
 def measure_start(options, directory, tenant):
@@ -170,10 +271,16 @@ SECTIONS = {
     "memory": measure_memory,
     "allocations": measure_allocations,
     "load": measure_load,
+    "http2": measure_http2,
+    "tls": measure_tls,
     "callers": measure_callers,
+    "store": measure_store,
     "attack": measure_attack,
     "audiences": measure_audiences,
+    "cold": measure_cold,
 }
+# Audiences of the section of that name.
+COLD = 1000
 
 
 def main():
@@ -188,8 +295,8 @@ def main():
     for name in options.sections or SECTIONS:
         with tempfile.TemporaryDirectory() as directory:
             directory = pathlib.Path(directory)
-            audiences = options.audiences if name == "audiences" else 1
-            with peers.Tenant(options.tenant, audiences, directory) as tenant:
+            audiences = {"audiences": options.audiences, "cold": COLD}.get(name, 1)
+            with peers.Tenant(options.tenant, audiences, directory, 50 if name == "cold" else 0) as tenant:
                 SECTIONS[name](options, directory, tenant)
 
 

@@ -4,6 +4,7 @@ import http.client
 import multiprocessing
 import re
 import socket
+import ssl
 import statistics
 import subprocess
 import time
@@ -26,10 +27,11 @@ end
 """
 
 
-def wrk(peer, connections, path, seconds=2, script=None):
+def wrk(peer, connections, path, seconds=2, script=None, tls=False):
     """Requests a second, CPU seconds a request, and quantiles of the latency in seconds."""
     before = peer.cpu_seconds()
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "--timeout", "10s", peer.url(path)]
+    url = peer.url(path, tls)
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "--timeout", "10s", url]
     for name, value in peer.headers.items():
         command[1:1] = ["-H", f"{name}: {value}"]
     if script:
@@ -49,6 +51,47 @@ def wrk(peer, connections, path, seconds=2, script=None):
     }
 
 
+def h2load(peer, path, seconds=2):
+    """Eight connections of HTTP/2 with 32 requests at once on each: requests a second, CPU seconds a request."""
+    before = peer.cpu_seconds()
+    url = f"http://127.0.0.1:{peer.http2_port}{path}"
+    command = ["h2load", "-t1", "-c8", "-m32", f"-D{seconds}", "--warm-up-time=0", url]
+    output = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
+    good = int(re.search(r"status codes: (\d+) 2xx, 0 3xx, 0 4xx, 0 5xx", output).group(1))
+    if not good or "Application protocol: h2c" not in output or not re.search(r" 0 failed, 0 errored", output):
+        raise SystemExit(f"{peer.name}: {output}")
+    return {"requests/s": good / seconds, "CPU/request": (peer.cpu_seconds() - before) / good}
+
+
+def resume(peer, path, seconds=2, clients=4):
+    """New TLS connections that resume a session and ask once, one after the other by each client."""
+    before, started = peer.cpu_seconds(), time.monotonic()
+    command = f"openssl s_time -reuse -tls1_3 -connect 127.0.0.1:{peer.tls_port} -time {seconds} -www {path}".split()
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(clients)]
+    outputs = [process.communicate(timeout=120)[0] for process in processes]
+    elapsed = time.monotonic() - started
+    # One letter for each connection, r where it was resumed.
+    letters = [re.search(r"starting\n([*r]*)\n", output).group(1) for output in outputs]
+    resumed = sum(text.count("r") for text in letters)
+    if not resumed or any("*" in text for text in letters):
+        raise SystemExit(f"{peer.name}: {resumed} sessions were resumed, others were not")
+    return {"handshakes/s": resumed / elapsed, "CPU/handshake": (peer.cpu_seconds() - before) / resumed}
+
+
+def ask_at_once(peer, paths):
+    """Asks for each of `paths` on a connection of its own, all at the same time; seconds until the last is answered."""
+    clients = [socket.create_connection(("127.0.0.1", peer.port), timeout=60) for _ in paths]
+    started = time.monotonic()
+    for client, path in zip(clients, paths):
+        client.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+    for client in clients:
+        answer = client.recv(65536)
+        if not answer.startswith(b"HTTP/1.1 200 "):
+            raise SystemExit(f"{peer.name}: {answer[:300]}")
+        client.close()
+    return time.monotonic() - started
+
+
 def interleaved(rounds, runs):
     """Runs each of `runs` (name → function) once a round; returns name → figure → median."""
     results = {name: [] for name in runs}
@@ -61,12 +104,16 @@ def interleaved(rounds, runs):
     }
 
 
-def idle(peer, count, path):
+def idle(peer, count, path, tls=False):
     """Connections that have asked once and say nothing more."""
     clients = []
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     request = f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
     for _ in range(count):
-        client = socket.create_connection(("127.0.0.1", peer.port), timeout=10)
+        client = socket.create_connection(("127.0.0.1", peer.tls_port if tls else peer.port), timeout=10)
+        if tls:
+            client = context.wrap_socket(client)
         client.sendall(request)
         client.recv(65536)
         clients.append(client)

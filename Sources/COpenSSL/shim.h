@@ -27,6 +27,8 @@ static inline void copenssl_set_protocols(SSL_CTX *c, int http2) {
   SSL_CTX_set_alpn_select_cb(c, copenssl_select, http2 ? c : NULL);
 }
 
+static inline long copenssl_set_server_name(SSL *s, const char *name) { return SSL_set_tlsext_host_name(s, name); }
+
 // Stacks are macros.
 static inline int copenssl_names_count(const GENERAL_NAMES *names) { return sk_GENERAL_NAME_num(names); }
 static inline const GENERAL_NAME *copenssl_name(const GENERAL_NAMES *names, int i) {

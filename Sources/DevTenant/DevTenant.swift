@@ -7,6 +7,10 @@ package final class DevTenant: Sendable {
   package struct Options: Sendable {
     package var address: SocketAddress
     package var tls = true
+    /// Beside HTTP/1.1, where there is TLS.
+    package var offersHTTP2 = true
+    /// Then a connection is ended: by GOAWAY, or behind the answer.
+    package var requestsPerConnection: Int?
     package var certificate = CertificateKind.valid
     package var clientID = "dev-client"
     /// Those accepted; none: one is made up.
@@ -29,6 +33,8 @@ package final class DevTenant: Sendable {
     /// For a host that the tenant is not.
     case wrongHost
     case expired
+    /// With five days left.
+    case aging
   }
 
   /// What the key-set endpoint answers with.
@@ -50,11 +56,11 @@ package final class DevTenant: Sendable {
     var keys: [SigningKey]
     var keySetMode = KeySetMode.normal
     var latency = Duration.zero
+    /// Seconds that its clock is ahead.
+    var clockOffset = 0
     var failureShare = 0.0
     var scripts: [String: [Fault]] = [:]
-    var statistics = Statistics() {
-      didSet { for watcher in watchers { watcher.yield(statistics) } }
-    }
+    var statistics = Statistics()
     var watchers: [AsyncStream<Statistics>.Continuation] = []
   }
 
@@ -72,8 +78,13 @@ package final class DevTenant: Sendable {
     let secrets = options.secrets.isEmpty ? [Self.randomSecret()] : options.secrets
     state = Mutex(State(secrets: secrets, lifetime: options.lifetime, keys: [try SigningKey()]))
     let identity = options.tls ? try TLSIdentity(options.certificate) : nil
-    let tls = try identity.map { try TLSContext(certificatePEM: $0.certificatePEM, keyPEM: $0.keyPEM) }
-    server = try Server(label: "tenant", [Server.Binding(options.address, tls: tls)], loops: 1)
+    let tls = try identity.map {
+      try TLSContext(
+        certificate: .text($0.certificatePEM), key: .text($0.keyPEM), offersHTTP2: options.offersHTTP2)
+    }
+    var limits = Limits()
+    limits.requestsPerConnection = options.requestsPerConnection ?? limits.requestsPerConnection
+    server = try Server(label: "tenant", [Server.Binding(options.address, tls: tls)], loops: 1, limits: limits)
     certificatePEM = identity?.certificatePEM
     baseURL = "\(options.tls ? "https" : "http")://\(server.addresses[0])"
     clientID = options.clientID
@@ -93,16 +104,30 @@ package final class DevTenant: Sendable {
 
   package var address: SocketAddress { server.addresses[0] }
   package var secrets: [String] { state.withLock(\.secrets) }
-  package var statistics: Statistics { state.withLock(\.statistics) }
+  package var statistics: Statistics { state.withLock { statistics($0) } }
 
   /// The statistics now, and again whenever they change.
   package var updates: AsyncStream<Statistics> {
     let (stream, continuation) = AsyncStream<Statistics>.makeStream()
     state.withLock { state in
-      continuation.yield(state.statistics)
+      continuation.yield(statistics(state))
       state.watchers.append(continuation)
     }
     return stream
+  }
+
+  private func statistics(_ state: State) -> Statistics {
+    var statistics = state.statistics
+    statistics.connections = server.totalConnections(0)
+    return statistics
+  }
+
+  /// Counts what has happened, and tells those who watch.
+  func count(_ change: (inout Statistics) -> Void) {
+    state.withLock { state in
+      change(&state.statistics)
+      for watcher in state.watchers { watcher.yield(statistics(state)) }
+    }
   }
 
   // MARK: To order
@@ -110,6 +135,8 @@ package final class DevTenant: Sendable {
   package func accept(secrets: [String]) { state.withLock { $0.secrets = secrets } }
   package func setLifetime(seconds: Int) { state.withLock { $0.lifetime = seconds } }
   package func setLatency(_ latency: Duration) { state.withLock { $0.latency = latency } }
+  /// Sets its clock so many seconds ahead, or behind: what it dates, and the times in its tokens.
+  package func setClock(ahead seconds: Int) { state.withLock { $0.clockOffset = seconds } }
   /// Fails that share of the requests for tokens, from 0 to 1, at random.
   package func setFailing(share: Double) { state.withLock { $0.failureShare = share } }
   package func setKeySet(_ mode: KeySetMode) { state.withLock { $0.keySetMode = mode } }

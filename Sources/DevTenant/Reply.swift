@@ -11,6 +11,16 @@ enum Reply: Sendable {
     .verbatim([Array(text.utf8)], pause: .zero, ending: ending)
   }
 
+  /// The same with another date than the server's, in Unix time in seconds. For HTTP/1.1.
+  func dated(_ seconds: Int) -> Reply {
+    guard case .response(let response) = self else { return self }
+    let fields = response.fields.map { "\($0.name): \($0.value)\r\n" }.joined()
+    let status = "\(response.status) \(Response.reason(for: response.status))"
+    let head = "HTTP/1.1 \(status)\r\n\(fields)Content-Length: \(response.body.count)\r\n"
+    let bytes = Array(head.utf8) + DateLine.line(at: seconds) + Array("\r\n".utf8) + response.body
+    return .verbatim([bytes], pause: .zero, ending: .keep)
+  }
+
   static func json(
     _ status: Int, _ members: [(name: String, value: [UInt8])], fields: [(name: String, value: String)] = []
   )

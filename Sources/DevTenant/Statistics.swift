@@ -8,6 +8,11 @@ package struct Statistics: Sendable, Equatable {
   package internal(set) var mints = 0
   package internal(set) var mintsByAudience: [String: Int] = [:]
   package internal(set) var keySetRequests = 0
+  /// Connections that there have been.
+  package internal(set) var connections = 0
+  /// Of the last request to the token endpoint (W3C Trace Context).
+  package internal(set) var lastTraceparent: String?
+  package internal(set) var lastTracestate: String?
   /// Requests to where only a followed redirect leads.
   package internal(set) var redirectsFollowed = 0
 
@@ -19,6 +24,7 @@ package struct Statistics: Sendable, Equatable {
         JSONText.object(mintsByAudience.sorted { $0.key < $1.key }.map { ($0.key, JSONText.number($0.value)) })
       ),
       ("key_set_requests", JSONText.number(keySetRequests)),
+      ("connections", JSONText.number(connections)),
       ("redirects_followed", JSONText.number(redirectsFollowed)),
     ])
   }

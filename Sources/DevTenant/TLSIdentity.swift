@@ -20,9 +20,10 @@ struct TLSIdentity {
       ]
     let day = 86400.0
     let start = Date.now.addingTimeInterval(kind == .expired ? -2 * day : -60)
+    let days = kind == .expired ? 1.0 : kind == .aging ? 5 : 30
     let certificate = try Certificate(
       version: .v3, serialNumber: Certificate.SerialNumber(), publicKey: Certificate.PublicKey(key.publicKey),
-      notValidBefore: start, notValidAfter: start.addingTimeInterval(kind == .expired ? day : 30 * day), issuer: name,
+      notValidBefore: start, notValidAfter: start.addingTimeInterval(days * day), issuer: name,
       subject: name,
       extensions: try Certificate.Extensions {
         Critical(BasicConstraints.isCertificateAuthority(maxPathLength: nil))

@@ -1,3 +1,4 @@
+import Glibc
 import HTTPServer
 import Sockets
 import Synchronization
@@ -16,10 +17,12 @@ final class TenantHandler: RequestHandler {
       guard head.method == .post else {
         return response.send(Problem(405, "method_not_allowed", "the method here is POST"))
       }
+      let (parent, state) = (head.text(of: "traceparent", in: bytes), head.text(of: "tracestate", in: bytes))
+      tenant.state.withLock { ($0.statistics.lastTraceparent, $0.statistics.lastTracestate) = (parent, state) }
       let request = TokenRequest(
         contentType: head.text(of: "content-type", in: bytes), authorization: head.text(of: "authorization", in: bytes),
         body: bytes.array(at: head.body))
-      send(tokenReply(to: request), after: tenant.state.withLock(\.latency), response)
+      send(tokenReply(to: request, isHTTP2: response.isHTTP2), after: tenant.state.withLock(\.latency), response)
     case "/.well-known/jwks.json":
       send(keySet(), after: .zero, response)
     case "/.well-known/openid-configuration":
@@ -27,7 +30,7 @@ final class TenantHandler: RequestHandler {
     case "/dev/statistics":
       response.send(Response(200, fields: [("Content-Type", "application/json")], body: tenant.statistics.json))
     case "/dev/redirected":
-      tenant.state.withLock { $0.statistics.redirectsFollowed += 1 }
+      tenant.count { $0.redirectsFollowed += 1 }
       response.send(Response(200))
     default:
       response.send(Problem(404, "not_found", "there is nothing at this path"))
@@ -35,6 +38,8 @@ final class TenantHandler: RequestHandler {
   }
 
   private func send(_ reply: Reply, after latency: Duration, _ response: ResponseWriter) {
+    let clockOffset = tenant.state.withLock(\.clockOffset)
+    let reply = clockOffset == 0 ? reply : reply.dated(time(nil) + clockOffset)
     if case .response(let answer) = reply, latency == .zero { return response.send(answer) }
     guard let exchange = response.later() else { return }
     Task {
@@ -56,51 +61,54 @@ final class TenantHandler: RequestHandler {
 
   // MARK: Tokens
 
-  private func tokenReply(to request: TokenRequest) -> Reply {
+  private func tokenReply(to request: TokenRequest, isHTTP2: Bool) -> Reply {
+    let audience = request.audience ?? ""
     let (endpoint, fault) = tenant.state.withLock { state in
-      state.statistics.tokenRequests += 1
       let endpoint = TokenEndpoint(
         issuer: tenant.baseURL + "/", clientID: tenant.clientID, secrets: state.secrets, audiences: tenant.audiences,
-        lifetime: state.lifetime, key: state.keys[0])
-      return (endpoint, Self.nextFault(for: request.audience ?? "", &state))
+        lifetime: state.lifetime, key: state.keys[0], now: time(nil) + state.clockOffset)
+      return (endpoint, Self.nextFault(for: audience, state))
     }
+    let (reply, isGranted) = reply(to: request, endpoint, fault)
+    // This sends the client to HTTP/1.1, and it is the request there that counts.
+    if isHTTP2, case .verbatim = reply { return reply }
+    tenant.state.withLock { state in
+      if state.scripts[audience]?.isEmpty == false { state.scripts[audience]?.removeFirst() }
+    }
+    tenant.count { statistics in
+      statistics.tokenRequests += 1
+      guard isGranted else { return }
+      statistics.mints += 1
+      statistics.mintsByAudience[audience, default: 0] += 1
+    }
+    return reply
+  }
+
+  private func reply(to request: TokenRequest, _ endpoint: TokenEndpoint, _ fault: Fault?) -> (Reply, isGranted: Bool) {
     switch endpoint.decide(request) {
-    case .failure(let refused): return refused.reply
+    case .failure(let refused): return (refused.reply, false)
     case .success(let grant):
       do {
         let reply = try fault.map { try endpoint.play($0, grant) } ?? endpoint.success(grant)
-        count(reply, grant.audience)
-        return reply
+        if case .response(let response) = reply { return (reply, response.status == 200) }
+        return (reply, true)
       } catch {
-        return .refusal(500, "server_error", "\(error)")
+        return (.refusal(500, "server_error", "\(error)"), false)
       }
     }
   }
 
-  private static func nextFault(for audience: String, _ state: inout DevTenant.State) -> Fault? {
-    if let script = state.scripts[audience], let fault = script.first {
-      state.scripts[audience] = script.count > 1 ? Array(script.dropFirst()) : nil
-      return fault
-    }
+  private static func nextFault(for audience: String, _ state: DevTenant.State) -> Fault? {
+    if let fault = state.scripts[audience]?.first { return fault }
     if state.failureShare > 0, Double.random(in: 0..<1) < state.failureShare { return .serverErrorHTML }
     return Fault(audience: audience)
-  }
-
-  private func count(_ reply: Reply, _ audience: String) {
-    if case .response(let response) = reply, response.status != 200 { return }
-    tenant.state.withLock { state in
-      state.statistics.mints += 1
-      state.statistics.mintsByAudience[audience, default: 0] += 1
-    }
   }
 
   // MARK: Documents
 
   private func keySet() -> Reply {
-    let (keys, mode) = tenant.state.withLock { state in
-      state.statistics.keySetRequests += 1
-      return (state.keys, state.keySetMode)
-    }
+    tenant.count { $0.keySetRequests += 1 }
+    let (keys, mode) = tenant.state.withLock { ($0.keys, $0.keySetMode) }
     do {
       var documents = try keys.map { try $0.jwk() }
       switch mode {

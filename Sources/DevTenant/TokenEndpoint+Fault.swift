@@ -1,4 +1,3 @@
-import Glibc
 import HTTPServer
 
 extension TokenEndpoint {
@@ -128,7 +127,7 @@ extension TokenEndpoint {
   // MARK: Refusals
 
   private func refusal(_ fault: Fault, _ grant: Grant) -> Reply? {
-    let reset = ("X-RateLimit-Reset", "\(time(nil) + 7)")
+    let reset = ("X-RateLimit-Reset", "\(now + 7)")
     switch fault {
     case .badCredentials: return .refusal(401, "access_denied", "Unauthorized")
     case .invalidClient: return .refusal(401, "invalid_client", "Unauthorized")

@@ -1,4 +1,3 @@
-import Glibc
 import HTTPServer
 
 /// Answers token requests as Auth0 does, or as a fault says.
@@ -9,6 +8,8 @@ struct TokenEndpoint {
   let audiences: [String: [String]]
   let lifetime: Int
   let key: SigningKey
+  /// Unix time in seconds, as its clock has it.
+  let now: Int
 
   /// A request that has passed, and what it is given.
   struct Grant {
@@ -59,8 +60,7 @@ struct TokenEndpoint {
   // MARK: Tokens
 
   func claims(_ grant: Grant) -> AccessTokenClaims {
-    let now = time(nil)
-    return AccessTokenClaims(
+    AccessTokenClaims(
       issuer: issuer, subject: "\(clientID)@clients", audiences: [grant.audience], issuedAt: now,
       expiresAt: now + lifetime, scope: grant.scope, organization: grant.organization,
       others: [("gty", JSONText.string("client-credentials")), ("azp", JSONText.string(clientID))])
@@ -91,13 +91,13 @@ struct TokenEndpoint {
     }
     members.append(("token_type", JSONText.string(type)))
     if let scope = grant.scope { members.append(("scope", JSONText.string(scope))) }
-    return .json(200, members + more, fields: Self.successFields)
+    return .json(200, members + more, fields: successFields)
   }
 
-  private static var successFields: [(name: String, value: String)] {
+  private var successFields: [(name: String, value: String)] {
     [
       ("Pragma", "no-cache"), ("X-RateLimit-Limit", "30"), ("X-RateLimit-Remaining", "29"),
-      ("X-RateLimit-Reset", "\(time(nil) + 1)"),
+      ("X-RateLimit-Reset", "\(now + 1)"),
       ("X-Auth0-RequestId", String(UInt64.random(in: .min ... .max), radix: 16)),
       ("Auth0-Client-Quota-Limit", "b=per_hour;q=1000;r=999;t=3540,b=per_day;q=5000;r=4999;t=43200"),
     ]

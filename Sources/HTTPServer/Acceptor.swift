@@ -35,7 +35,9 @@ final class Acceptor: EventHandler {
   /// False when no more can be taken now.
   private func acceptOne() -> Bool {
     do throws(SystemError) {
-      guard let socket = try Self.turn.withLock({ _ throws(SystemError) in try listener.accept() }) else { return false }
+      guard let socket = try Self.turn.withLock({ _ throws(SystemError) in try listener.accept() }) else {
+        return false
+      }
       if let admission = server.admit(binding) {
         let peer = listener.peer(of: socket)
         Connection.start(socket, from: peer, binding: binding, admission: admission, tls: tls?.current, server: server)
@@ -73,6 +75,7 @@ final class Acceptor: EventHandler {
     let bytes = PreparedHead(503, fields).bytes + Array("\r\n".utf8)
     _ = unsafe bytes.withUnsafeBytes { unsafe stream.send($0) }
     stream.endOutput()
+    server.handler.refused(503)
     // What has been read does not reset the answer away when the socket is closed.
     var request = ByteBuffer()
     _ = unsafe request.append(upTo: 16 * 1024) { room in

@@ -8,6 +8,8 @@ final class Connection: EventHandler {
   let peer: PeerCredentials?
   /// Read once, before the first request.
   private(set) var certificate: PeerCertificate?
+  /// Decides on the peer once the handshake is over.
+  private var readmission: TLSContext?
   let binding: Int
   let admission: ConnectionCount.Admission
   /// Once HTTP/2 is spoken, this keeps only the time for writing and for the end.
@@ -99,9 +101,11 @@ final class Connection: EventHandler {
     setDeadline()
   }
 
-  /// The certificates of its address are others now: whom those would not let in is out, at once.
+  /// The certificates of its address are others now: whom those would not let in is out, at once. Who is still shaking
+  /// hands has yet to say who that is.
   func readmit(by context: TLSContext) {
-    if !stream.isAdmitted(by: context) { close() }
+    readmission = context
+    if !stream.isShakingHands && !stream.isAdmitted(by: context) { close() }
   }
 
   /// Between requests, with nothing received or left to send.
@@ -189,6 +193,10 @@ final class Connection: EventHandler {
   /// Finds out from a connection's first bytes what the peer speaks; false when it is too early to say.
   private func greets() -> Bool {
     if stream.isTLS {
+      if let readmission, !stream.isAdmitted(by: readmission) {
+        close()
+        return false
+      }
       if certificate == nil { certificate = stream.peerCertificate }
       if stream.speaksHTTP2 { upgrade() }
     } else {
@@ -235,6 +243,7 @@ final class Connection: EventHandler {
       server.handler.handle(head, bytes, writer)
     } else {
       writer.send(Problem(503, "overloaded", "the limit on connections is reached", retryAfter: 1))
+      server.handler.refused(503)
     }
     switch writer.state {
     case .answered: machine.answered(keepAlive: keepAlive, now: server.loop.now)
@@ -248,6 +257,8 @@ final class Connection: EventHandler {
     server.writer.refresh(now: server.loop.now)
     server.writer.begin(requestID: pending?.requestID, delivery: delivery)
     server.writer.send(Problem(rejection))
+    // Whoever answers too late knows of the request.
+    if pending == nil { server.handler.refused(rejection.status) }
     pending = nil
     serial &+= 1
     input.removeAll()

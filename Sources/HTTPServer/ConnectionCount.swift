@@ -13,6 +13,7 @@ final class ConnectionCount: Sendable {
   private let regular = Atomic(0)
   private let reserve = Atomic(0)
   private let http2 = Atomic(0)
+  private let ever = Atomic(0)
 
   init(_ limits: Limits) {
     limit = limits.connections
@@ -21,6 +22,7 @@ final class ConnectionCount: Sendable {
 
   /// Counts a new connection; nil when there is no room at all.
   func admit() -> Admission? {
+    ever.add(1, ordering: .relaxed)
     if Self.take(regular, limit) { return .regular }
     return Self.take(reserve, reserveLimit) ? .reserve : nil
   }
@@ -31,6 +33,9 @@ final class ConnectionCount: Sendable {
   var open: (all: Int, http2: Int) {
     (regular.load(ordering: .relaxed) + reserve.load(ordering: .relaxed), http2.load(ordering: .relaxed))
   }
+
+  /// Those that there have been, with those refused.
+  var total: Int { ever.load(ordering: .relaxed) }
 
   func closed(_ admission: Admission, wasHTTP2: Bool) {
     if wasHTTP2 { http2.subtract(1, ordering: .relaxed) }

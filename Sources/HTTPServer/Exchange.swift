@@ -25,7 +25,8 @@ package struct Exchange: Sendable {
     send(problem.response(requestID: requestID))
   }
 
-  /// Sends bytes as they are, for a server that must be able to answer wrongly.
+  /// Sends bytes as they are, for a server that must be able to answer wrongly. HTTP/2 has no place for them: there the
+  /// client is told to ask by HTTP/1.1.
   package func send(verbatim bytes: [UInt8], then ending: Ending) {
     mailbox.post(.verbatim(connection, serial, bytes, ending))
   }

@@ -7,8 +7,13 @@ package protocol RequestHandler: AnyObject {
 
   /// Whether the request is answered even beyond the limit on connections, from what is kept in reserve.
   func isProbe(_ head: borrowing RequestHead, _ bytes: Span<UInt8>) -> Bool
+
+  /// The server has answered with this status itself: the request was none, or beyond a limit, or in want of room.
+  func refused(_ status: Int)
 }
 
 extension RequestHandler {
   package func isProbe(_ head: borrowing RequestHead, _ bytes: Span<UInt8>) -> Bool { false }
+
+  package func refused(_ status: Int) {}
 }

@@ -13,6 +13,8 @@ package final class ResponseWriter {
   package private(set) var peer: PeerCredentials?
   /// Who asks, where that was proven with a certificate in the TLS handshake.
   package private(set) var certificate: PeerCertificate?
+  /// The request came in by HTTP/2.
+  package var isHTTP2: Bool { delivery.isHTTP2 }
   private(set) var state = State.unanswered
   /// The status of the answer given now; nil while there is none.
   package private(set) var status: Int?

@@ -131,6 +131,12 @@ package final class Server: Sendable {
     return (max(0, open.all - open.http2), open.http2)
   }
 
+  /// How many connections there have been at a binding.
+  package func totalConnections(_ binding: Int) -> Int { counts[binding].total }
+
+  /// Whether a binding has TLS.
+  package func isTLS(_ binding: Int) -> Bool { certificates[binding] != nil }
+
   /// Lets `run` return now, whatever is in flight.
   package func stop() {
     for mailbox in mailboxes { mailbox.post(.stop) }

@@ -50,6 +50,8 @@ package struct MintedToken: Sendable {
   /// What the tenant said is left of its quotas.
   package let quota: [QuotaBucket]
   package let upstreamRequestID: String?
+  /// It was minted by another process, or an earlier one; the tenant was not asked.
+  package let isFromStore: Bool
 
   /// `exp` in monotonic time, which no later step of the wall clock moves. `now` and `wallNow`, Unix time in seconds, are
   /// the same moment.
@@ -59,7 +61,7 @@ package struct MintedToken: Sendable {
 
   package init(
     accessToken: AccessToken, scope: String?, keyID: String?, mintedAt: Instant,
-    expiresAt: Instant, quota: [QuotaBucket], upstreamRequestID: String?
+    expiresAt: Instant, quota: [QuotaBucket], upstreamRequestID: String?, isFromStore: Bool = false
   ) {
     self.accessToken = accessToken
     self.scope = scope
@@ -68,5 +70,6 @@ package struct MintedToken: Sendable {
     self.expiresAt = expiresAt
     self.quota = quota
     self.upstreamRequestID = upstreamRequestID
+    self.isFromStore = isFromStore
   }
 }

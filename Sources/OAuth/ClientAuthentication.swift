@@ -17,6 +17,9 @@ package enum ClientAuthentication: Sendable {
     case .privateKeyJWT, .tlsClient: nil
     }
   }
+
+  /// The certificate that connections to the token endpoint are made with, where it is that.
+  var identity: HTTPClient.Identity? { if case .tlsClient(let identity) = self { identity } else { nil } }
 }
 
 /// Credentials that somebody brought along for a request of their own, instead of the client's.

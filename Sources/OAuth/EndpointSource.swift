@@ -17,7 +17,7 @@ actor EndpointSource {
   init(client: OAuthClient, http: HTTPClient) {
     location = client.location
     self.http = http
-    if case .tlsClient = client.authentication { prefersMutualTLS = true } else { prefersMutualTLS = false }
+    prefersMutualTLS = client.authentication.identity != nil
   }
 
   /// The endpoints, if they need not be asked for.

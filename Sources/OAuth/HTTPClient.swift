@@ -49,6 +49,8 @@ package final class HTTPClient: Sendable {
     package var body: Secret?
     /// For everything, from the name lookup to the last byte.
     package var timeout: Duration
+    /// Makes it end when the connection stands: nothing is sent.
+    var probe: ConnectionProbe?
 
     package init(
       url: String, headers: [(name: String, value: String)] = [], body: Secret? = nil, timeout: Duration
@@ -130,6 +132,22 @@ package final class HTTPClient: Sendable {
       }
     }
     return try result.get()
+  }
+
+  /// Connects anew, as for a request by way of `proxy`, if that is said to be used, and asks nothing.
+  package func connect(
+    to url: String, by proxy: String? = nil, as identity: Identity? = nil, timeout: Duration
+  ) async -> ConnectionReport {
+    let probe = ConnectionProbe(isProxied: proxy != nil)
+    var request = Request(url: url, timeout: timeout)
+    request.identity = identity
+    request.probe = probe
+    do throws(Failure) {
+      _ = try await send(request)
+      return probe.report
+    } catch {
+      return probe.report.failing(error)
+    }
   }
 
   /// Runs until nothing is in flight and nothing waits.

@@ -31,6 +31,12 @@ struct KeySet: Sendable {
     return ids.isEmpty || ids.count < keys.count ? nil : Set(ids)
   }
 
+  /// What each key is for: its algorithm, or its family if it names none. Sorted.
+  var purposes: [String] {
+    keys.map { $0.jwk.algorithm?.rawValue ?? ($0.jwk.keyType == .rsa ? "RSA" : $0.jwk.curve?.rawValue ?? "EC") }
+      .sorted()
+  }
+
   /// The keys that may have signed a token with this header: by `kid` where it names one, of the family that `algorithm`
   /// belongs to, and for no other algorithm.
   func candidates(kid: String?, algorithm: JWK.Algorithm) -> [JWK] {
@@ -38,6 +44,13 @@ struct KeySet: Sendable {
       (kid == nil || key.id == kid) && (key.jwk.algorithm ?? algorithm) == algorithm
         && key.jwk.keyType == Self.family(of: algorithm) && Self.curve(of: algorithm) == key.jwk.curve?.rawValue
     }.map(\.jwk)
+  }
+
+  var descriptions: [KeySetStatus.Key] {
+    keys.map { key in
+      let kind = [key.jwk.keyType.rawValue, key.jwk.curve?.rawValue].compactMap(\.self).joined(separator: " ")
+      return .init(id: key.id.map { Printable.text($0) }, algorithm: key.jwk.algorithm?.rawValue ?? kind)
+    }
   }
 
   private static func family(of algorithm: JWK.Algorithm) -> JWK.KeyType {

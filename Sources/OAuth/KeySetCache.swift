@@ -8,7 +8,7 @@ package struct KeySetCache<Keys: Sendable>: Sendable {
   private static var firstBackoff: Duration { .milliseconds(250) }
 
   package private(set) var current: Keys?
-  private var fetchedAt: Instant?
+  package private(set) var fetchedAt: Instant?
   private var failures = 0
   /// No fetch before this.
   package private(set) var nextFetch: Instant?
@@ -31,8 +31,14 @@ package struct KeySetCache<Keys: Sendable>: Sendable {
   package func step(isKnown: Bool, asked: Instant, now: Instant) -> Step {
     if wantsFetch(isKnown: isKnown, now: now) { return .fetch }
     if isKnown { return .settled }
-    if !isFailing, let fetchedAt, fetchedAt >= asked { return .settled }
+    if !isFailing, isRead(since: asked) { return .settled }
     return .wait(until: nextFetch ?? now)
+  }
+
+  /// Whether a set is held that was read at `instant` or later; nil: at any time.
+  package func isRead(since instant: Instant?) -> Bool {
+    guard let fetchedAt else { return false }
+    return instant.map { $0 <= fetchedAt } ?? true
   }
 
   /// Whether to fetch before a token is checked; `isKnown` says whether `current` holds a key for it.

@@ -70,15 +70,25 @@ actor KeySetSource {
   }
 
   /// The same for a token that a caller brings, which nothing is gained by holding: what can be known by `deadline`
-  /// decides. A stranger's `kid` makes nobody wait whose key is known, and is asked for once in a cooldown.
-  func candidates(kid: String?, algorithm: JWK.Algorithm, by deadline: Instant) async throws(Unavailable) -> [JWK] {
+  /// decides. A stranger's `kid` makes nobody wait whose key is known, and is asked for once in a cooldown. Of a token whose
+  /// origin is known, minted at `asked`, a key set read before that decides nothing.
+  func candidates(
+    kid: String?, algorithm: JWK.Algorithm, asked: Instant? = nil, by deadline: Instant
+  ) async throws(Unavailable) -> [JWK] {
     func held() -> [JWK] { cache.current?.candidates(kid: kid, algorithm: algorithm) ?? [] }
     if cache.wantsFetch(isKnown: !held().isEmpty, now: .now) { await fetchOnce().wait(until: deadline) }
     let candidates = held()
-    if candidates.isEmpty, fetching != nil || cache.isFailing || cache.current == nil {
+    let isSettled = fetching == nil && !cache.isFailing && cache.isRead(since: asked)
+    if candidates.isEmpty, !isSettled {
       throw unavailable(until: cache.nextFetch)
     }
     return candidates
+  }
+
+  var status: KeySetStatus {
+    KeySetStatus(
+      keys: cache.current?.descriptions ?? [], fetchedAt: cache.fetchedAt, problem: cache.isFailing ? problem : nil,
+      nextFetch: cache.nextFetch)
   }
 
   private func unavailable(until instant: Instant?) -> Unavailable {

@@ -58,6 +58,12 @@ package struct OAuthClient: Sendable {
     auth0(name: name, baseURL: baseURL, clientID: clientID, authentication: .secretPost(ClientSecrets(secrets)))
   }
 
+  /// Whether its endpoints are those of an Auth0 tenant.
+  package var isAuth0: Bool {
+    guard case .fixed(let endpoints) = location, let issuer = endpoints.issuer, issuer.last == "/" else { return false }
+    return endpoints == .auth0(baseURL: String(issuer.dropLast()))
+  }
+
   /// What `iss` must be in its tokens; nil where they are not checked.
   package var issuer: String? {
     switch location {

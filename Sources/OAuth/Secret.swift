@@ -1,3 +1,4 @@
+import Crypto
 import Glibc
 
 /// Bytes that must not be shown: printed as `<redacted>`, compared in constant time, kept out of swap where the system
@@ -84,6 +85,24 @@ extension Secret: Equatable {
       }
     }
   }
+}
+
+extension Secret {
+  /// Eight hexadecimal digits by which people tell a process's secrets apart.
+  ///
+  /// Of a plain hash, a secret that somebody thought up could be guessed offline by whoever sees it. So it is keyed, with
+  /// a key that no other process has: it says whether the secret is another than before, and nothing of the secret.
+  package var fingerprint: String {
+    withBytes { bytes in
+      var code = HMAC<SHA256>(key: Self.fingerprintKey)
+      unsafe bytes.withUnsafeBytes { unsafe code.update(data: $0) }
+      return code.finalize().prefix(4).map { byte in
+        String(byte >> 4, radix: 16) + String(byte & 15, radix: 16)
+      }.joined()
+    }
+  }
+
+  private static let fingerprintKey = SymmetricKey(size: .bits256)
 }
 
 extension Secret: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {

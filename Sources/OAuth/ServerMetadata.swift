@@ -36,10 +36,13 @@ struct ServerMetadata: Decodable {
     ]
   }
 
-  /// The first of these documents that is there. Throws where there is none, or it is of somebody else.
-  static func read(issuer: String, http: HTTPClient, timeout: Duration) async throws(TokenError) -> ServerMetadata {
+  /// The first of these documents that is there. Throws where there is none, or it is of somebody else. `look` is shown
+  /// each answer.
+  static func read(
+    issuer: String, http: HTTPClient, timeout: Duration, look: (HTTPClient.Response) -> Void = { _ in }
+  ) async throws(TokenError) -> ServerMetadata {
     for url in locations(issuer: issuer) {
-      guard let metadata = try await read(url, http, timeout) else { continue }
+      guard let metadata = try await read(url, http, timeout, look) else { continue }
       // Else one issuer could have its tokens taken for another's (RFC 8414 §3.3).
       guard metadata.issuer.hasSameBytes(as: issuer) else {
         throw TokenError(
@@ -53,7 +56,7 @@ struct ServerMetadata: Decodable {
 
   /// nil if what is there is no such document.
   private static func read(
-    _ url: String, _ http: HTTPClient, _ timeout: Duration
+    _ url: String, _ http: HTTPClient, _ timeout: Duration, _ look: (HTTPClient.Response) -> Void
   ) async throws(TokenError) -> ServerMetadata? {
     let response: HTTPClient.Response
     do throws(HTTPClient.Failure) {
@@ -62,6 +65,7 @@ struct ServerMetadata: Decodable {
     } catch {
       throw TokenError(error)
     }
+    look(response)
     if response.status == 429 || response.status >= 500 {
       throw TokenError(
         code: .upstreamUnavailable, message: "the tenant's metadata cannot be read: status \(response.status)"

@@ -11,14 +11,16 @@ package enum Verification: Sendable {
 
 /// Mints tokens for one client: asks its token endpoint, and vouches for what comes back.
 package final class TokenSource: Sendable {
-  private let client: OAuthClient
+  let client: OAuthClient
   private let http: HTTPClient
-  private let endpoints: EndpointSource
-  private let keys: KeySetSource
+  let endpoints: EndpointSource
+  let keys: KeySetSource
   /// What the tenant publishes, each time it has been read; for one reader.
   package let keySetChanges: AsyncStream<KeySetChange>
 
   private let timeout: Duration
+  /// With a key set that cannot be read, before a token is asked for.
+  private static let patience = Duration.seconds(5)
 
   /// `timeout` is for one request to the token endpoint.
   package init(client: OAuthClient, http: HTTPClient, timeout: Duration = .seconds(10)) {
@@ -41,17 +43,20 @@ package final class TokenSource: Sendable {
   package func pollKeySet() async { await keys.poll() }
 
   /// A new, validated token for `grant`, by `deadline`. A token that does not pass has still been counted by the tenant.
-  /// With `credentials` the client's own are not used, and a refusal of them is `invalidCaller`.
+  /// With `credentials` the client's own are not used, and a refusal of them is `invalidCaller`. `trace` is told to the
+  /// token endpoint.
   package func mint(
     _ grant: Grant, verify verification: Verification = .jwt, as credentials: BroughtCredentials? = nil,
-    deadline: Instant
+    in trace: TraceContext? = nil, deadline: Instant
   ) async throws(TokenError) -> MintedToken {
     let endpoints = try await endpoints.endpoints(by: deadline)
     let issuer = try verification == .jwt ? Self.issuer(of: endpoints) : nil
     if issuer != nil {
-      try await withKeys(by: deadline) { () async throws(KeySetSource.Unavailable) in try await keys.recover() }
+      // A token that could not be checked is not asked for. In an outage nobody is to wait long to hear that.
+      let soon = min(deadline, Instant.now.advanced(by: Self.patience))
+      try await withKeys(by: soon) { () async throws(KeySetSource.Unavailable) in try await keys.recover() }
     }
-    let response = try await request(grant, to: endpoints.tokenURL, as: credentials, deadline: deadline)
+    let response = try await request(grant, to: endpoints.tokenURL, as: credentials, in: trace, deadline: deadline)
     guard response.status == 200 else { throw refusal(response, isOfOthers: credentials != nil) }
     do throws(TokenError) {
       let answer = try TokenResponse(response)
@@ -75,11 +80,7 @@ package final class TokenSource: Sendable {
 
   /// What `iss` must be. Throws where tokens cannot be checked, before one is asked for.
   private static func issuer(of endpoints: Endpoints) throws(TokenError) -> String {
-    guard let issuer = endpoints.issuer, endpoints.jwksURL != nil else {
-      throw TokenError(
-        code: .brokerMisconfigured,
-        message: "the client has no issuer with a key set (issuer, jwksURL), so that only opaque tokens can be had")
-    }
+    guard let issuer = endpoints.issuer, endpoints.jwksURL != nil else { throw .noIssuer }
     return issuer
   }
 
@@ -95,7 +96,7 @@ package final class TokenSource: Sendable {
   /// Asks with what the client has to prove itself by: where its newest secret is refused, with the older one, because
   /// while a secret is rotated either may be the one accepted.
   private func request(
-    _ grant: Grant, to tokenURL: String, as brought: BroughtCredentials?, deadline: Instant
+    _ grant: Grant, to tokenURL: String, as brought: BroughtCredentials?, in trace: TraceContext?, deadline: Instant
   ) async throws(TokenError) -> HTTPClient.Response {
     let token = TokenRequest(
       tokenURL: tokenURL, clientID: brought?.clientID ?? client.clientID, parameters: client.dialect.parameters(grant))
@@ -103,7 +104,8 @@ package final class TokenSource: Sendable {
     for credential in brought.map({ [$0.credential] }) ?? client.authentication.candidates {
       let left = Instant.now.duration(to: deadline)
       guard left > .zero else { throw .timedOut }
-      let request = try await token.authenticated(by: credential, timeout: min(left, timeout))
+      var request = try await token.authenticated(by: credential, timeout: min(left, timeout))
+      if let trace { request.headers.append(("traceparent", trace.traceparent)) }
       do throws(HTTPClient.Failure) {
         let response = try await http.send(request)
         if response.status == 200 {
@@ -135,6 +137,43 @@ package final class TokenSource: Sendable {
       }
       self.keyID = keyID
       self.expiresAt = expiresAt
+    }
+  }
+
+  /// Vouches for a token that was kept, by `deadline`: it is checked as when it was minted. Where the key set cannot be
+  /// read its seal has to do, for it says that a broker has checked the token already; an outage of the tenant must not
+  /// take away what is held. When the set is read again, `keySetChanges` tells what has left it.
+  package func vouch(
+    for kept: KeptToken, _ grant: Grant, verify verification: Verification = .jwt, deadline: Instant
+  ) async throws(TokenError) -> MintedToken {
+    guard kept.mintedAt <= WallClock.now + TokenValidator.leeway else {
+      throw TokenError(ValidationError("it was minted in the future, so one of two clocks is wrong"))
+    }
+    func token(_ keyID: String? = nil, _ expiry: Instant? = nil) -> MintedToken {
+      MintedToken(kept, keyID: keyID, expiry: expiry, now: .now, wallNow: WallClock.now)
+    }
+    guard verification == .jwt else { return token() }
+    // Learns where the key set is, if that is not known yet and can be.
+    _ = try? await endpoints.endpoints(by: deadline)
+    guard let issuer = client.issuer else { throw .noIssuer }
+    let validator = TokenValidator(issuer: issuer)
+    do throws(ValidationError) {
+      let header = try validator.header(of: kept.accessToken)
+      let candidates: [JWK]
+      do throws(KeySetSource.Unavailable) {
+        candidates = try await keys.candidates(
+          kid: header.keyID, algorithm: header.algorithm, asked: token().mintedAt, by: deadline)
+      } catch {
+        return token(header.keyID)
+      }
+      let (now, wallNow) = (Instant.now, WallClock.now)
+      let exp = try await validator.claims(
+        of: kept.accessToken, header, audience: client.checksAudience ? grant.audience : nil, candidates: candidates,
+        now: wallNow
+      ).exp
+      return token(header.keyID, MintedToken.expiry(exp: exp, now: now, wallNow: wallNow))
+    } catch {
+      throw TokenError(error)
     }
   }
 
@@ -174,9 +213,7 @@ package final class TokenSource: Sendable {
       } catch {
         // The key set says when it may be read again, and nothing that could be waited for happens before.
         guard error.retryAt < deadline, (try? await Task.sleep(until: error.retryAt)) != nil else {
-          throw TokenError(
-            code: .upstreamUnavailable,
-            message: "the tenant's signing keys cannot be read, so its token cannot be checked: \(error.reason)")
+          throw TokenError(error)
         }
       }
     }
@@ -184,6 +221,17 @@ package final class TokenSource: Sendable {
 }
 
 extension TokenError {
+  fileprivate static let noIssuer = TokenError(
+    code: .brokerMisconfigured,
+    message: "the client has no issuer with a key set (issuer, jwksURL), so that only opaque tokens can be had")
+
+  fileprivate init(_ error: KeySetSource.Unavailable) {
+    self.init(
+      code: .upstreamUnavailable,
+      message: "the tenant's signing keys cannot be read, so its token cannot be checked: \(error.reason)",
+      retryAfter: max(.zero, Instant.now.duration(to: error.retryAt)))
+  }
+
   init(_ error: ValidationError) {
     self.init(code: .tokenValidationFailed, message: "the tenant's token is refused: \(error.reason)")
   }

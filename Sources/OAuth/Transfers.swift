@@ -11,6 +11,9 @@ import CCurl
   /// curl_global_init may run once only, and a global is initialised once.
   private static let isInitialised = WipedMemory.initialiseCurl()
   private static let maxConnections = 64
+  /// To a server of HTTP/2, where each takes some hundred requests at once. It is also what all servers get until one has
+  /// answered: then it shows what they speak.
+  private static let maxMultiplexed = 4
 
   init(_ options: HTTPClient.Options) throws(HTTPClient.Failure) {
     guard Self.isInitialised, let multi = unsafe curl_multi_init() else {
@@ -22,11 +25,17 @@ import CCurl
     _ = unsafe ccurl_multi_set_long(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, Self.maxConnections)
     // All of them are kept: by default curl would close most as soon as a burst is over.
     _ = unsafe ccurl_multi_set_long(multi, CURLMOPT_MAXCONNECTS, Self.maxConnections)
+    limitConnections(to: Self.maxMultiplexed)
   }
 
   deinit {
     // Nothing is in flight: the block that drives transfers holds their client until they are done.
     unsafe curl_multi_cleanup(multi)
+  }
+
+  /// For each server.
+  private func limitConnections(to count: Int) {
+    _ = unsafe ccurl_multi_set_long(multi, CURLMOPT_MAX_HOST_CONNECTIONS, count)
   }
 
   var isEmpty: Bool { unsafe active.isEmpty }
@@ -60,9 +69,17 @@ import CCurl
       guard unsafe message.pointee.msg == CURLMSG_DONE, let easy = unsafe message.pointee.easy_handle else { continue }
       // Read before the handle is removed: the message goes with it.
       let code = unsafe message.pointee.data.result
+      unsafe heedVersion(of: easy)
       _ = unsafe curl_multi_remove_handle(multi, easy)
       unsafe end(easy, code)?.tell()
     }
+  }
+
+  /// HTTP/1 answers one request at a time on a connection, and so needs more of them.
+  private func heedVersion(of easy: UnsafeMutableRawPointer) {
+    var version = 0
+    guard unsafe ccurl_get_long(easy, CURLINFO_HTTP_VERSION, &version) == CURLE_OK, version > 0 else { return }
+    limitConnections(to: version < Int(CURL_HTTP_VERSION_2_0) ? Self.maxConnections : Self.maxMultiplexed)
   }
 
   /// Lets go of a transfer, and of the secrets it was sent with, before anybody is told of its end.

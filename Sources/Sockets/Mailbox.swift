@@ -22,7 +22,8 @@ package final class Mailbox<Message: Sendable>: Sendable {
     _ = try loop.add(event.number, for: .readable, Receiver(mailbox: self, receive: receive))
   }
 
-  private func takeAll() -> [Message] {
+  /// What is not received yet: for the end, when there is no loop to receive it.
+  package func takeAll() -> [Message] {
     SystemCall.clear(event.number)
     return waiting.withLock { waiting in
       defer { waiting.removeAll() }

@@ -1,6 +1,6 @@
 import Glibc
 
-/// Where a server listens: a numeric host and a port, or the path of a Unix socket.
+/// Where a server listens or is reached: a numeric host and a port, or the path of a Unix socket.
 package struct SocketAddress: Sendable {
   let storage: sockaddr_storage
   let length: socklen_t
@@ -41,20 +41,44 @@ package struct SocketAddress: Sendable {
   }
 
   private static func resolve(host: String, port: UInt16, in text: String) throws(AddressError) -> SocketAddress {
+    try look(up: host, port: port, flags: AI_PASSIVE, in: text)[0]
+  }
+
+  /// The addresses of a host, one at least, in the order in which to try them (RFC 6724). May block for as long as the
+  /// resolver likes.
+  package static func all(of host: String, port: UInt16) throws(AddressError) -> [SocketAddress] {
+    try look(up: host, port: port, flags: 0, in: host)
+  }
+
+  private static func look(
+    up host: String, port: UInt16, flags: Int32, in text: String
+  ) throws(AddressError) -> [SocketAddress] {
     var hints = unsafe addrinfo()
     unsafe hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
-    unsafe hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV
+    unsafe hints.ai_flags = flags | AI_NUMERICSERV
     var list: UnsafeMutablePointer<addrinfo>?
     let status = unsafe getaddrinfo(host, String(port), &hints, &list)
     defer { if let list = unsafe list { unsafe freeaddrinfo(list) } }
-    guard status == 0, let first = unsafe list?.pointee, let address = unsafe first.ai_addr else {
+    var addresses: [SocketAddress] = []
+    var next = unsafe status == 0 ? list : nil
+    while let entry = unsafe next?.pointee {
+      if let address = unsafe SocketAddress(entry) { addresses.append(address) }
+      unsafe next = entry.ai_next
+    }
+    if addresses.isEmpty {
       throw AddressError(text, "no address for the host (\(unsafe String(cString: gai_strerror(status))))")
     }
+    return addresses
+  }
+
+  /// One that the resolver has found; nil for an entry without any.
+  init?(_ entry: addrinfo) {
+    guard let address = unsafe entry.ai_addr else { return nil }
     var storage = sockaddr_storage()
     unsafe withUnsafeMutableBytes(of: &storage) {
-      unsafe $0.copyMemory(from: UnsafeRawBufferPointer(start: address, count: Int(first.ai_addrlen)))
+      unsafe $0.copyMemory(from: UnsafeRawBufferPointer(start: address, count: Int(entry.ai_addrlen)))
     }
-    return SocketAddress(storage, length: unsafe first.ai_addrlen)
+    self.init(storage, length: unsafe entry.ai_addrlen)
   }
 
   package var family: Int32 { Int32(storage.ss_family) }
@@ -87,13 +111,17 @@ extension SocketAddress: CustomStringConvertible {
   /// `host:port` or `unix:/path`, as `init(parsing:)` reads it.
   package var description: String {
     if isUnix { return "unix:\(path ?? "?")" }
+    return family == AF_INET6 ? "[\(host)]:\(port)" : "\(host):\(port)"
+  }
+
+  /// The numeric host, without brackets.
+  var host: String {
     var host = [CChar](repeating: 0, count: Int(NI_MAXHOST))
     let status = unsafe withSockAddr {
       unsafe getnameinfo($0, $1, &host, socklen_t(host.count), nil, 0, NI_NUMERICHOST)
     }
     let bytes = host.prefix { $0 != 0 }.map(UInt8.init(bitPattern:))
-    let name = status == 0 ? String(decoding: bytes, as: UTF8.self) : "?"
-    return family == AF_INET6 ? "[\(name)]:\(port)" : "\(name):\(port)"
+    return status == 0 ? String(decoding: bytes, as: UTF8.self) : "?"
   }
 }
 

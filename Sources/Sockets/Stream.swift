@@ -26,6 +26,18 @@ package struct Stream: ~Copyable {
     self.descriptor = descriptor
   }
 
+  /// A client's side, of a descriptor that is connected or on the way to be; with `tls` the server must prove to be `host`.
+  package init(
+    _ descriptor: consuming Descriptor, tls context: TLSClientContext?, to host: String
+  ) throws(TLSError) {
+    if let context {
+      tls = try TLSStream(context, host: host, over: descriptor.number)
+    } else {
+      tls = nil
+    }
+    self.descriptor = descriptor
+  }
+
   package var isTLS: Bool { tls != nil }
 
   /// HTTP/2 was agreed on in the TLS handshake (ALPN, RFC 9113 §3.2).
@@ -33,6 +45,9 @@ package struct Stream: ~Copyable {
 
   /// The client's, where it has shown one and the handshake is over.
   package var peerCertificate: PeerCertificate? { tls?.peerCertificate }
+
+  /// It is not known yet who the peer is.
+  package var isShakingHands: Bool { tls?.isShakingHands ?? false }
 
   /// Whether another context would have let in this peer, now.
   package func isAdmitted(by context: TLSContext) -> Bool { tls?.isAdmitted(by: context) ?? true }
@@ -61,6 +76,9 @@ package struct Stream: ~Copyable {
 
   /// True while read bytes wait above the descriptor: read again without waiting for it, until that is blocked.
   package var hasBuffered: Bool { tls?.hasBuffered ?? false }
+
+  /// Why TLS has failed; nil where it has not.
+  package var tlsFailure: String? { tls?.failureReason }
 
   /// Ends the sending half; the peer may still send.
   package func endOutput() {

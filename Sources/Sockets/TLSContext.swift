@@ -17,12 +17,7 @@ import COpenSSL
   /// The CAs of clients in DER, to tell whether another context has the same.
   private let authorities: [[UInt8]]
 
-  /// A server context from a PEM certificate chain (leaf first) and its PEM private key. Throws `TLSError`.
-  package convenience init(certificatePEM: String, keyPEM: String) throws(TLSError) {
-    try self.init(certificate: .text(certificatePEM), key: .text(keyPEM))
-  }
-
-  /// The chain has the leaf first. With `offersHTTP2` ALPN prefers `h2` to `http/1.1`. Throws `TLSError`.
+  /// A server's context. The chain of its certificate has the leaf first. With `offersHTTP2` ALPN prefers `h2` to `http/1.1`. Throws `TLSError`.
   package init(
     certificate: PEM, key: PEM, clients: Clients = .anonymous, offersHTTP2: Bool = false
   ) throws(TLSError) {
@@ -70,7 +65,7 @@ import COpenSSL
     unsafe copenssl_set_protocols(context, offersHTTP2 ? 1 : 0)
   }
 
-  private static func use(_ certificate: PEM, _ key: PEM, _ context: OpaquePointer) throws(TLSError) {
+  static func use(_ certificate: PEM, _ key: PEM, _ context: OpaquePointer) throws(TLSError) {
     let chain = try unsafe certificate.objects("the certificate") { unsafe PEM_read_bio_X509($0, nil, nil, nil) }
     defer { unsafe chain.forEach { unsafe X509_free($0) } }
     guard unsafe SSL_CTX_use_certificate(context, chain[0]) == 1 else { throw TLSError("using the certificate") }
@@ -91,20 +86,29 @@ import COpenSSL
 
   /// Returns the CAs in DER.
   private static func verify(_ context: OpaquePointer, _ pem: PEM, _ mode: Int32) throws(TLSError) -> [[UInt8]] {
-    let found = try unsafe pem.objects("the CAs of clients") { unsafe PEM_read_bio_X509($0, nil, nil, nil) }
+    let authorities = try unsafe trust(pem, "the CAs of clients", context, announcing: true)
+    unsafe SSL_CTX_set_verify(context, mode, nil)
+    return authorities
+  }
+
+  /// Returns the CAs in DER. A server announces them to its clients.
+  static func trust(
+    _ pem: PEM, _ what: String, _ context: OpaquePointer, announcing: Bool = false
+  ) throws(TLSError) -> [[UInt8]] {
+    let found = try unsafe pem.objects(what) { unsafe PEM_read_bio_X509($0, nil, nil, nil) }
     defer { unsafe found.forEach { unsafe X509_free($0) } }
     let store = unsafe SSL_CTX_get_cert_store(context)
     var encoded: [[UInt8]] = []
     for index in unsafe found.indices {
       let authority = unsafe found[index]
-      guard unsafe X509_STORE_add_cert(store, authority) == 1, unsafe SSL_CTX_add_client_CA(context, authority) == 1
-      else { throw TLSError("using the CAs of clients") }
+      guard unsafe X509_STORE_add_cert(store, authority) == 1,
+        unsafe !announcing || SSL_CTX_add_client_CA(context, authority) == 1
+      else { throw TLSError("using \(what)") }
       var bytes: UnsafeMutablePointer<UInt8>?
       let count = unsafe i2d_X509(authority, &bytes)
       unsafe encoded.append(Array(UnsafeBufferPointer(start: bytes, count: Int(max(0, count)))))
       unsafe CRYPTO_free(bytes, nil, 0)
     }
-    unsafe SSL_CTX_set_verify(context, mode, nil)
     return encoded
   }
 

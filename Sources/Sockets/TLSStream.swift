@@ -1,14 +1,18 @@
 import COpenSSL
 
-/// The server's side of one TLS connection over a non-blocking descriptor.
+/// One side of a TLS connection over a non-blocking descriptor.
 @safe final class TLSStream {
   private let session: OpaquePointer
   private let descriptor: Int32
-  let context: TLSContext
+  /// A server's; nil on the side of the client.
+  let context: TLSContext?
   private var hasBegun = false
   /// The peer has not begun with TLS but with text, so it is answered in text.
   private(set) var isClearText = false
+  /// What OpenSSL said last of a failure.
+  private var failure: UInt = 0
 
+  /// The server's side.
   init(_ context: TLSContext, over descriptor: Int32) throws(TLSError) {
     guard let session = unsafe SSL_new(context.context) else { throw TLSError("making a TLS connection") }
     unsafe self.session = session
@@ -16,6 +20,28 @@ import COpenSSL
     self.context = context
     unsafe SSL_set_accept_state(session)
     guard unsafe SSL_set_fd(session, descriptor) == 1 else { throw TLSError("making a TLS connection") }
+  }
+
+  /// The client's side. The server's certificate must be for `host`, a name or a numeric address.
+  init(_ context: TLSClientContext, host: String, over descriptor: Int32) throws(TLSError) {
+    guard let session = unsafe SSL_new(context.context) else { throw TLSError("making a TLS connection") }
+    unsafe self.session = session
+    self.descriptor = descriptor
+    self.context = nil
+    hasBegun = true
+    unsafe SSL_set_connect_state(session)
+    guard unsafe SSL_set_fd(session, descriptor) == 1, unsafe Self.expect(host, session) else {
+      throw TLSError("making a TLS connection")
+    }
+  }
+
+  /// A name is also told to the server (SNI, RFC 6066 §3), as an address must not be.
+  private static func expect(_ host: String, _ session: OpaquePointer) -> Bool {
+    let rules = unsafe SSL_get0_param(session)
+    if unsafe X509_VERIFY_PARAM_set1_ip_asc(rules, host) == 1 { return true }
+    ERR_clear_error()
+    unsafe X509_VERIFY_PARAM_set_hostflags(rules, UInt32(X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS))
+    return unsafe X509_VERIFY_PARAM_set1_host(rules, host, 0) == 1 && copenssl_set_server_name(session, host) == 1
   }
 
   deinit {
@@ -59,11 +85,11 @@ import COpenSSL
     return unsafe PeerCertificate(certificate)
   }
 
-  /// Whether another context would have let in this peer, now.
+  var isShakingHands: Bool { unsafe SSL_is_init_finished(session) == 0 }
+
+  /// Whether another context would have let in this peer, now. To be asked once the handshake is over.
   func isAdmitted(by other: TLSContext) -> Bool {
-    if other.admitsAll(of: context) { return true }
-    // Whoever is still shaking hands would be checked by the old context.
-    guard unsafe SSL_is_init_finished(session) == 1 else { return false }
+    if let context, other.admitsAll(of: context) { return true }
     guard let certificate = unsafe SSL_get0_peer_certificate(session) else {
       if case .required = other.clients { return false }
       return true
@@ -91,7 +117,8 @@ import COpenSSL
   }
 
   private func result(_ call: () -> Int32) -> StreamResult {
-    ERR_clear_error()
+    // What is left in the queue would be taken for this call's. It is empty, and to look is cheaper than to clear it.
+    if ERR_peek_error() != 0 { ERR_clear_error() }
     let count = call()
     if count > 0 { return .bytes(Int(count)) }
     switch unsafe SSL_get_error(session, count) {
@@ -99,8 +126,18 @@ import COpenSSL
     case SSL_ERROR_WANT_WRITE: return .blocked(on: .writable)
     case SSL_ERROR_ZERO_RETURN: return .ended
     default:
+      failure = ERR_peek_last_error()
       ERR_clear_error()
       return .failed
     }
+  }
+
+  /// Why a handshake or what followed failed, in OpenSSL's words; nil when it was not TLS that failed.
+  var failureReason: String? {
+    let verdict = unsafe SSL_get_verify_result(session)
+    if verdict != Int(X509_V_OK) {
+      return unsafe "the peer's certificate: " + String(cString: X509_verify_cert_error_string(verdict))
+    }
+    return unsafe ERR_reason_error_string(failure).map { unsafe String(cString: $0) }
   }
 }

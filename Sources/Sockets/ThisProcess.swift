@@ -3,9 +3,10 @@ import Glibc
 
 /// What a whole process decides once.
 package enum ThisProcess {
-  /// A peer that goes away must be an `EPIPE`, not the end of the process.
-  package static func ignoreBrokenPipes() {
+  /// A peer that goes away must be an `EPIPE`, a file that may not grow an `EFBIG`, and neither the end of the process.
+  package static func ignoreFailingWrites() {
     _ = signal(SIGPIPE, SIG_IGN)
+    _ = signal(SIGXFSZ, SIG_IGN)
   }
 
   /// Keeps secrets out of core dumps, and other processes of the user out of this one's memory.

@@ -2,17 +2,20 @@ package import Clocks
 
 /// What the broker has done so far and holds now, for those who watch it.
 package struct BrokerFigures: Sendable {
-  /// How look-ups beyond the event loops' own tables went.
+  /// How look-ups beyond the event loops' own tables went: each is one of these, once it is answered.
   package struct Lookups: Sendable {
     /// A token was held that would do.
     package var hit = 0
+    /// The tenant was asked because of it, whatever came of that.
     package var miss = 0
-    /// Others waited for the same token already.
+    /// The tenant was being asked already.
     package var coalesced = 0
     /// The current token had to do, though a newer one was wanted.
     package var stale = 0
-    /// A failure was remembered.
+    /// Refused at once, because of a failure that is remembered or because too many wait.
     package var negative = 0
+
+    package var all: Int { hit + miss + coalesced + stale + negative }
   }
 
   package struct Client: Sendable {
@@ -24,7 +27,17 @@ package struct BrokerFigures: Sendable {
     /// Answers that cost no mint, beyond those of the event loops.
     package var saved = 0
     /// What the tenant last said is left of its quotas, by their names.
-    package var quota: [String: Int] = [:]
+    package var quota: [String: Quota] = [:]
+    package var lastMint: Instant?
+    package var lastFailure: PastFailure?
+
+    package init() {}
+  }
+
+  package struct Quota: Sendable {
+    package let limit: Int
+    package let remaining: Int
+    package let resetsAt: Instant
   }
 
   /// A token that is held.
@@ -36,6 +49,10 @@ package struct BrokerFigures: Sendable {
   package var lookups = Lookups()
   package var clients: [String: Client] = [:]
   package var tokens: [Token] = []
+  /// nil: nothing is kept beyond this process.
+  package var store: StoreFigures?
+
+  package init() {}
 }
 
 /// Durations, counted by how long they were.

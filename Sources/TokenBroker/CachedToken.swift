@@ -18,8 +18,8 @@ package final class CachedToken: Sendable {
   init(key: TokenKey, minted: MintedToken, rules: TokenCache.Rules, inPlaceOf predecessor: CachedToken?, now: Instant) {
     self.key = key
     self.minted = minted
-    let lifetime = minted.mintedAt.duration(to: minted.expiresAt)
-    let margin = min(rules.minRemaining, lifetime / 8)
+    let lifetime = minted.lifetime
+    let margin = minted.margin(rules.minRemaining)
     servableUntil = minted.expiresAt.advanced(by: .zero - margin)
     let ahead = Self.ahead(lifetime, margin: margin, rules.refreshBefore)
     let jitter = ahead / 5 * Self.fraction(of: minted.accessToken)
@@ -55,7 +55,17 @@ package final class CachedToken: Sendable {
   /// Whether anybody has asked for it since it was minted.
   var isInUse: Bool { lastUsed >= Self.seconds(minted.mintedAt) }
 
+  /// When it was last given to anybody, to the second.
+  package var lastUsedAt: Instant { Instant(nanoseconds: Int64(lastUsed) * 1_000_000_000) }
+
   var lastUsed: Int { lastUse.load(ordering: .relaxed) }
 
   private static func seconds(_ instant: Instant) -> Int { Int(instant.nanoseconds / 1_000_000_000) }
+}
+
+extension MintedToken {
+  var lifetime: Duration { mintedAt.duration(to: expiresAt) }
+
+  /// The last of its life, in which it is not served.
+  func margin(_ minRemaining: Duration) -> Duration { min(minRemaining, lifetime / 8) }
 }

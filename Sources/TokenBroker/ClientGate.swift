@@ -19,12 +19,8 @@ package struct ClientGate {
     package init() {}
   }
 
-  private enum Cause {
-    case limit, refusal, fault
-  }
-
   private struct Block {
-    let cause: Cause
+    let cause: ClientStatus.Cause
     var failure: Failure
   }
 
@@ -114,6 +110,10 @@ package struct ClientGate {
     // Answers to requests from before the block say nothing of the probe.
     if isProbe { isProbing = false }
     switch result {
+    case .success(let minted) where minted.isFromStore:
+      // The tenant was not asked, so nothing is known of it and nothing was used up.
+      allowance += 1
+      return false
     case .success(let minted):
       mintsThisMonth += 1
       (faults, lastFault) = (0, nil)
@@ -123,6 +123,11 @@ package struct ClientGate {
     case .failure(let error):
       return heed(error, key, isProbe: isProbe, now: now, random: &random)
     }
+  }
+
+  /// Heeds what others were refused with. True if it says nothing of the key, only of the client.
+  mutating func told(_ error: TokenError, _ key: TokenKey, now: Instant, random: inout SeededGenerator) -> Bool {
+    heed(error, key, now: now, random: &random)
   }
 
   private mutating func heed(
@@ -160,7 +165,9 @@ package struct ClientGate {
     if isProbe || block?.cause == .fault { block = nil }
   }
 
-  private mutating func close(_ cause: Cause, _ error: TokenError, now: Instant, random: inout SeededGenerator) {
+  private mutating func close(
+    _ cause: ClientStatus.Cause, _ error: TokenError, now: Instant, random: inout SeededGenerator
+  ) {
     let previous = block?.cause == cause ? block?.failure : nil
     // Requests sent before the first answer fail with it: they are one failure, not many.
     if let previous, now < previous.until, (error.retryAfter ?? .zero) <= now.duration(to: previous.until) { return }
@@ -223,5 +230,15 @@ package struct ClientGate {
   /// Whether so much of the month's allotment is used that only callers without a token get one.
   var isAtReserve: Bool {
     rules.monthlyMints.map { mintsThisMonth >= $0 - rules.monthlyReserve } ?? false
+  }
+
+  // MARK: For people
+
+  func status(queued: Int, now: Instant) -> ClientStatus {
+    ClientStatus(
+      block: block.map { .init(cause: $0.cause, error: $0.failure.error, until: $0.failure.until) },
+      limitedOrganizations: organizations.values.count { now < $0.until }, inFlight: inFlight, queued: queued,
+      scarceUntil: now < scarceUntil ? scarceUntil : nil,
+      budget: rules.monthlyMints.map { .init(mints: $0, reserve: rules.monthlyReserve, used: mintsThisMonth) })
   }
 }

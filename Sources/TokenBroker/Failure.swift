@@ -1,5 +1,5 @@
-import Clocks
-import OAuth
+package import Clocks
+package import OAuth
 
 /// What is remembered of a failure, so that the same question is not asked again too soon.
 struct Failure {
@@ -26,6 +26,17 @@ struct Failure {
     // Near the end of a token's life there is no time for patience: some more tries must fit in.
     if let left, left > .zero, error.code.isPassing { wait = min(wait, max(left / 4, .milliseconds(50))) }
     until = now.advanced(by: max(wait, error.retryAfter ?? .zero))
+  }
+}
+
+/// What last went wrong for a key or a client, also when it is over. An object, because most have none.
+package final class PastFailure: Sendable {
+  package let error: TokenError
+  package let at: Instant
+
+  package init(_ error: TokenError, at instant: Instant) {
+    self.error = error
+    at = instant
   }
 }
 

@@ -30,6 +30,7 @@ struct FetchQueue {
   private var lastNumber: UInt64 = 0
 
   var isEmpty: Bool { valid.isEmpty }
+  var count: Int { valid.count }
   var keys: [TokenKey] { Array(valid.keys) }
 
   /// Puts a key into the queue, or to another place in it.

@@ -24,6 +24,8 @@ package struct TokenCache {
   }
 
   package enum Action {
+    /// See what the store has for the key; `loaded` must follow, once.
+    case load(TokenKey)
     /// Ask upstream for a token; `fetched` must follow, once.
     case fetch(TokenKey)
     case answer(WaiterID, Result<CachedToken, TokenError>)
@@ -33,35 +35,39 @@ package struct TokenCache {
     case withdraw(TokenKey)
   }
 
-  private struct Entry {
-    enum Fetch {
-      case none, queued, running
-    }
-
+  struct Entry {
     var token: CachedToken?
-    var fetch = Fetch.none
-    var waiters: [Waiter] = []
+    var fetch = KeyStatus.Fetch.none
+    fileprivate var waiters: [Waiter] = []
     var failure: Failure?
+    /// For people, who want to know of one that is over, too.
+    var lastFailure: PastFailure?
+    /// Answers that cost no mint, beyond those of the event loops.
+    var hits = 0
     /// It has never yielded a token.
     var isStranger = true
     var isRunningAsStranger = false
     var isRunningAsProbe = false
+    /// When the store was last seen to.
+    var loadedAt: Instant?
     /// What is under way was asked for under a configuration that is gone: it is good for those who wait, and not kept.
     var isOutdated = false
     /// When `look` is due.
     var lookAt = Instant.distantFuture
 
     /// What is kept longer when room runs out.
-    var worth: (Int, Int64) { (token?.lastUsed ?? .min, failure?.until.nanoseconds ?? .min) }
+    fileprivate var worth: (Int, Int64) { (token?.lastUsed ?? .min, failure?.until.nanoseconds ?? .min) }
   }
 
-  private struct Waiter {
+  fileprivate struct Waiter {
     let id: WaiterID
     let demand: Demand
     let deadline: Instant
+    /// As what its look-up counts once it is answered, unless an old token has to do.
+    var lookup: WritableKeyPath<BrokerFigures.Lookups, Int> = \.negative
   }
 
-  private struct Client {
+  struct Client {
     var gate: ClientGate
     var queue = FetchQueue()
     var wakeAt = Instant.distantFuture
@@ -74,12 +80,14 @@ package struct TokenCache {
     static func < (left: Look, right: Look) -> Bool { left.at < right.at }
   }
 
-  private var rules: Rules
+  package private(set) var rules: Rules
+  /// There is a store, which is asked before the tenant.
+  private let hasStore: Bool
   /// Those held from the start and always replaced in time.
-  private var prefetched: Set<TokenKey> = []
+  private(set) var prefetched: Set<TokenKey> = []
   private var random: SeededGenerator
-  private var entries: [TokenKey: Entry] = [:]
-  private var clients: [ClientID: Client] = [:]
+  private(set) var entries: [TokenKey: Entry] = [:]
+  private(set) var clients: [ClientID: Client] = [:]
   /// When which entry is to be looked at; those that do not say what the entry says are out of date.
   private var looks = Heap<Look>()
   private var waiterCount = 0
@@ -92,9 +100,12 @@ package struct TokenCache {
 
   /// A refusal is remembered this long beyond its time, so that the next one counts as a repetition.
   private static let grudge = Duration.seconds(600)
+  /// What the store had for a key, or had not, is taken for true so long.
+  private static let storeMemory = Duration.seconds(1)
 
-  package init(rules: Rules = Rules(), seed: UInt64 = .random(in: .min ... .max)) {
+  package init(rules: Rules = Rules(), hasStore: Bool = false, seed: UInt64 = .random(in: .min ... .max)) {
     self.rules = rules
+    self.hasStore = hasStore
     random = SeededGenerator(seed: seed)
   }
 
@@ -115,6 +126,12 @@ package struct TokenCache {
   ) -> [Action] {
     guard entries[key]?.fetch == .running else { return [] }
     return changing(key.client, now) { cache in cache.finish(key, result, now) }
+  }
+
+  /// What the store has for a key.
+  package mutating func loaded(_ key: TokenKey, _ found: SharedFinding, now: Instant) -> [Action] {
+    guard entries[key]?.fetch == .loading else { return [] }
+    return changing(key.client, now) { cache in cache.take(found, for: key, now) }
   }
 
   /// A token is used though it is due to be replaced (`CachedToken.isFirstUseWhenDue`).
@@ -162,7 +179,7 @@ package struct TokenCache {
     }
     for (key, entry) in entries where forgotten.contains(key.client) {
       entries[key]?.failure = nil
-      entries[key]?.isOutdated = entry.fetch == .running
+      entries[key]?.isOutdated = entry.fetch == .running || entry.fetch == .loading
       if entry.token != nil { actions.append(.withdraw(key)) }
       entries[key]?.token = nil
       look(key, now)
@@ -179,6 +196,9 @@ package struct TokenCache {
   package func isConcerned(with key: TokenKey) -> Bool {
     entries[key].map { $0.token != nil || $0.fetch != .none } ?? false
   }
+
+  /// The key's token, if one is held.
+  package func token(_ key: TokenKey) -> CachedToken? { entries[key]?.token }
 
   /// The tokens that are held.
   package var tokens: [CachedToken] { entries.values.compactMap(\.token) }
@@ -231,14 +251,12 @@ package struct TokenCache {
     if let token, accepts(token, waiter.demand, now) {
       token.markUsed(at: now)
       lookups.hit += 1
-      saved[key.client.name, default: 0] += 1
+      save(1, key)
       actions.append(.answer(waiter.id, .success(token)))
       return
     }
-    if let error = remembered(key, now) {
-      let answer = answer(to: waiter, error, current: token, now: now)
-      if case .failure = answer { lookups.negative += 1 }
-      actions.append(.answer(waiter.id, answer))
+    if let error = remembered(key, now), !isStoreWorthAsking(key, now) {
+      actions.append(.answer(waiter.id, answer(to: waiter, error, current: token, now: now)))
       return
     }
     let isStranger = entries[key]?.isStranger ?? true
@@ -246,13 +264,19 @@ package struct TokenCache {
       actions.append(.answer(waiter.id, answer(to: waiter, .overloaded, current: token, now: now)))
       return
     }
-    let isFirst = entries[key].map { $0.fetch == .none } ?? true
-    if isFirst { lookups.miss += 1 } else { lookups.coalesced += 1 }
+    var waiter = waiter
+    waiter.lookup = entries[key].map { $0.fetch == .none } ?? true ? \.miss : \.coalesced
     entries[key, default: Entry()].waiters.append(waiter)
     waiterCount += 1
     if isStranger { strangerWaiterCount += 1 }
-    enqueue(key, .demanded, now)
+    want(key, .demanded, now)
     if waiter.deadline < entries[key]?.lookAt ?? .distantFuture { schedule(key, at: waiter.deadline) }
+  }
+
+  /// Counts answers that cost no mint.
+  private mutating func save(_ count: Int, _ key: TokenKey) {
+    saved[key.client.name, default: 0] += count
+    entries[key]?.hits += count
   }
 
   private func accepts(_ token: CachedToken, _ demand: Demand, _ now: Instant) -> Bool {
@@ -262,7 +286,7 @@ package struct TokenCache {
   }
 
   /// What is known to go wrong now; nil where asking is worth it, or under way.
-  private func remembered(_ key: TokenKey, _ now: Instant) -> TokenError? {
+  func remembered(_ key: TokenKey, _ now: Instant) -> TokenError? {
     if entries[key]?.fetch == .running { return nil }
     if let failure = entries[key]?.failure, now < failure.until { return failure.told(at: now) }
     return clients[key.client]?.gate.refusal(for: key, now: now)
@@ -286,15 +310,79 @@ package struct TokenCache {
     let isPlain = waiter.demand.isPlain
     guard isPlain || error.code.isPassing, let current, current.isServable(at: now),
       now.duration(to: current.minted.expiresAt) >= waiter.demand.minTTL
-    else { return .failure(error) }
+    else {
+      lookups[keyPath: waiter.lookup] += 1
+      return .failure(error)
+    }
     lookups.stale += 1
     return .success(current)
+  }
+
+  // MARK: The store
+
+  /// Others may have left a token there, or word of a failure. Who brings credentials of their own shares nothing.
+  private func isStoreWorthAsking(_ key: TokenKey, _ now: Instant) -> Bool {
+    guard hasStore, key.holder == nil else { return false }
+    guard let entry = entries[key] else { return true }
+    return entry.fetch == .none && entry.loadedAt.map { $0.duration(to: now) >= Self.storeMemory } ?? true
+  }
+
+  /// Gets a token for the key: from the store if there may be one, else from the tenant.
+  private mutating func want(_ key: TokenKey, _ rank: FetchQueue.Rank, _ now: Instant) {
+    guard isStoreWorthAsking(key, now) else { return enqueue(key, rank, now) }
+    entries[key]?.fetch = .loading
+    actions.append(.load(key))
+  }
+
+  /// Whoever waits and is not served by what the store has waits on, for the tenant, unless that is known to be in vain.
+  private mutating func take(_ found: SharedFinding, for key: TokenKey, _ now: Instant) {
+    guard let entry = entries[key] else { return }
+    entries[key]?.fetch = .none
+    entries[key]?.isOutdated = false
+    entries[key]?.loadedAt = now
+    var current = entry.token
+    if let minted = found.token, minted.isNewer(than: entry.token?.minted) {
+      let predecessor = entry.waiters.isEmpty ? entry.token : nil
+      let token = CachedToken(key: key, minted: minted, rules: rules, inPlaceOf: predecessor, now: now)
+      if token.isServable(at: now) {
+        current = token
+        if !entry.isOutdated { keep(token) }
+      }
+    } else if let error = found.failure {
+      let isOfClient = clients[key.client]?.gate.told(error, key, now: now, random: &random) ?? false
+      let isNews = entry.failure.map { $0.until < now.advanced(by: error.retryAfter ?? .zero) } ?? true
+      if !isOfClient, isNews { remember(error, for: key, now) }
+      entries[key]?.lastFailure = PastFailure(error, at: now)
+    }
+    if let current, current.isServable(at: now) {
+      let served = release(key) { [rules] in
+        $0.demand.accepts(current, minRefreshInterval: rules.minRefreshInterval, now: now)
+      }
+      save(served.count, key)
+      for waiter in served {
+        lookups[keyPath: waiter.lookup] += 1
+        actions.append(.answer(waiter.id, .success(current)))
+      }
+    }
+    if let error = remembered(key, now) {
+      for waiter in release(key) {
+        actions.append(.answer(waiter.id, answer(to: waiter, error, current: current, now: now)))
+      }
+    }
+    if entries[key]?.waiters.isEmpty == false { enqueue(key, .demanded, now) }
+    look(key, now)
+  }
+
+  private mutating func remember(_ error: TokenError, for key: TokenKey, _ now: Instant) {
+    guard let entry = entries[key] else { return }
+    let left = entry.token.map { now.duration(to: $0.servableUntil) }
+    entries[key]?.failure = Failure(error, after: entry.failure, left: left, now: now, random: &random)
   }
 
   // MARK: Fetching
 
   private mutating func enqueue(_ key: TokenKey, _ rank: FetchQueue.Rank, _ now: Instant) {
-    guard let fetch = entries[key]?.fetch, fetch != .running else { return }
+    guard let fetch = entries[key]?.fetch, fetch == .none || fetch == .queued else { return }
     // What is queued for somebody stays so.
     if fetch == .queued, rank == .ahead || entries[key]?.waiters.count != 1 { return }
     entries[key]?.fetch = .queued
@@ -321,12 +409,15 @@ package struct TokenCache {
 
   private mutating func finish(_ key: TokenKey, _ result: Result<MintedToken, TokenError>, _ now: Instant) {
     guard let entry = entries[key] else { return }
-    entries[key]?.fetch = .none
-    entries[key]?.isOutdated = false
     let isOfClient =
       clients[key.client]?.gate.finished(
         key, isStranger: entry.isRunningAsStranger, isProbe: entry.isRunningAsProbe, result, now: now, random: &random)
       ?? false
+    if case .success(let minted) = result, minted.isFromStore {
+      return take(SharedFinding(token: minted), for: key, now)
+    }
+    entries[key]?.fetch = .none
+    entries[key]?.isOutdated = false
     let waiters = release(key)
     let outcome = result.flatMap { minted in
       let predecessor = waiters.isEmpty ? entry.token : nil
@@ -336,12 +427,14 @@ package struct TokenCache {
     switch outcome {
     case .success(let token):
       if !entry.isOutdated { keep(token) }
-      saved[key.client.name, default: 0] += max(0, waiters.count - 1)
-      for waiter in waiters { actions.append(.answer(waiter.id, .success(token))) }
+      save(max(0, waiters.count - 1), key)
+      for waiter in waiters {
+        lookups[keyPath: waiter.lookup] += 1
+        actions.append(.answer(waiter.id, .success(token)))
+      }
     case .failure(let error):
-      let left = entry.token.map { now.duration(to: $0.servableUntil) }
-      let failure = Failure(error, after: entry.failure, left: left, now: now, random: &random)
-      if !isOfClient { entries[key]?.failure = failure }
+      if !isOfClient { remember(error, for: key, now) }
+      entries[key]?.lastFailure = PastFailure(error, at: now)
       let told = remembered(key, now) ?? error
       for waiter in waiters {
         actions.append(.answer(waiter.id, answer(to: waiter, told, current: entry.token, now: now)))
@@ -384,7 +477,7 @@ package struct TokenCache {
       entries[key]?.token = nil
       actions.append(.withdraw(key))
     }
-    if isRefreshDue(key, now) { enqueue(key, .ahead, now) }
+    if isRefreshDue(key, now) { want(key, .ahead, now) }
     abandonIfUnwanted(key)
     guard let entry = entries[key] else { return }
     if let next = nextLook(key, entry, now) { schedule(key, at: next) } else { entries[key] = nil }
@@ -398,7 +491,7 @@ package struct TokenCache {
   }
 
   /// When the token is to be replaced, as failures, limits and a scarce quota allow.
-  private func nextRefresh(_ entry: Entry, _ token: CachedToken, _ now: Instant) -> Instant {
+  func nextRefresh(_ entry: Entry, _ token: CachedToken, _ now: Instant) -> Instant {
     var next = token.refreshAt
     if let failure = entry.failure { next = max(next, failure.until) }
     guard let gate = clients[token.key.client]?.gate else { return next }
@@ -430,6 +523,8 @@ package struct TokenCache {
       if now >= failure.until.advanced(by: Self.grudge), entry.fetch == .none, entry.waiters.isEmpty { return nil }
     } else if entry.fetch != .none {
       consider(.distantFuture)
+    } else if let forgotten = entry.loadedAt?.advanced(by: Self.storeMemory), now < forgotten {
+      consider(forgotten)
     }
     return next
   }

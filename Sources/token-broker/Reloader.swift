@@ -1,4 +1,5 @@
 import Logging
+import Sockets
 import TokenBroker
 
 /// Reads the configuration again while the broker runs. One that is wrong changes nothing.
@@ -9,8 +10,9 @@ actor Reloader {
   private let log: Logger
   private let apply: Apply
   private(set) var current: Configuration?
-  /// Of the file as it was last read.
-  private var digest: KeyDigest?
+  /// As they were when the configuration was last read, right or wrong.
+  private var files: [String: KeyDigest] = [:]
+  private var watchers: [String: FileWatcher] = [:]
   /// What is under way: an actor lets others in while it waits, and configurations must follow one another.
   private var last: Task<Void, Never>?
 
@@ -24,11 +26,12 @@ actor Reloader {
   func start(_ configuration: Configuration) async throws -> Routing {
     let routing = try await apply(configuration)
     current = configuration
-    digest = configuration.fileDigest
+    files = configuration.files
+    try watch(files.keys)
     return routing
   }
 
-  /// `ifChanged`: only if the file is another than it was.
+  /// `ifChanged`: only if a file is another than it was.
   func reload(ifChanged: Bool) async {
     let previous = last
     let task = Task {
@@ -39,14 +42,18 @@ actor Reloader {
     await task.value
   }
 
-  private var currentDigest: KeyDigest? {
-    origin.file.flatMap { try? File.read($0) }.map { KeyDigest(of: $0.span) }
+  /// Keeps an eye on these files, and on no others.
+  private func watch(_ paths: some Collection<String>) throws(SystemError) {
+    watchers = watchers.filter { paths.contains($0.key) }
+    for path in paths where watchers[path] == nil {
+      watchers[path] = try FileWatcher(path) { [weak self] in Task { await self?.reload(ifChanged: true) } }
+    }
   }
 
   private func reloadNow(ifChanged: Bool) async {
-    let digest = currentDigest
-    if ifChanged, digest == self.digest { return }
-    self.digest = digest
+    let found = watchers.keys.reduce(into: [:]) { $0[$1] = File.digest($1) }
+    if ifChanged, found == files { return }
+    files = found
     do throws(ConfigurationErrors) {
       try await take(Configuration(from: origin, after: current))
     } catch {
@@ -70,14 +77,20 @@ actor Reloader {
       log.info("the configuration was read again", metadata: ["file": "\(origin.file ?? "environment")"])
       warn(configuration)
       current = configuration
+      files = configuration.files
     } catch {
       log.error("the configuration stays as it was", metadata: ["reason": "\(error)"])
+    }
+    do throws(SystemError) {
+      try watch(files.keys)
+    } catch {
+      log.error("changes of the configuration's files will not be noticed", metadata: ["reason": "\(error)"])
     }
   }
 
   /// Says what of it only a new start can bring into force.
   private func warn(_ configuration: Configuration) {
-    let keys = ["listen", "admin.", "workers", "limits.", "log."]
+    let keys = ["listen", "admin.", "workers", "store.", "limits."]
     func fixed(_ configuration: Configuration?) -> [String: String] {
       let settings = (configuration?.effective ?? []).filter { setting in
         keys.contains { setting.key.starts(with: $0) }

@@ -13,13 +13,15 @@ struct Service {
   /// So many of the server's bindings are the main listener's; the rest is the admin listener.
   private let mainCount: Int
   private let health = Health()
+  private let logging: LogControl
   private let log: Logger
 
   /// Listens, or takes the sockets that systemd hands over. Throws `Server.BindError` for an address that cannot be had.
-  init(_ configuration: Configuration, from origin: Configuration.Origin, log: Logger) throws {
+  init(_ configuration: Configuration, from origin: Configuration.Origin, logging: LogControl) throws {
     self.origin = origin
     self.configuration = configuration
-    self.log = log
+    self.logging = logging
+    log = makeLogger(logging)
     let listeners = try Listeners(configuration, inherited: Listener.inherited(origin.environment))
     let bindings = listeners.main + listeners.admin
     mainCount = listeners.main.count
@@ -45,14 +47,21 @@ struct Service {
     let tellAll: @Sendable (Router.Message) -> Void = { message in for mailbox in mailboxes { mailbox.post(message) } }
     let upstreams = Upstreams(log: log)
     let clients = ClientNumbers()
+    let shared = try configuration.store.open(log).map { store in
+      SharedTokens(store, vault: { upstreams.vault(of: $0) }, log: log) { key, kept, deadline throws(TokenError) in
+        try await upstreams.vouch(for: kept, key, deadline: deadline)
+      }
+    }
     let broker = Broker(
       rules: configuration.cache, requestTimeout: configuration.limits.requestTimeout, health: health, log: log,
+      shared: shared,
       publish: { tellAll(.token(TokenTable.Change($0, clients))) },
-      mint: { key, brought, deadline throws(TokenError) in
-        try await upstreams.mint(key, with: brought, deadline: deadline)
+      mint: { key, brought, trace, deadline throws(TokenError) in
+        try await upstreams.mint(key, with: brought, in: trace, deadline: deadline)
       })
-    let reloader = Reloader(origin, log: log) { [server, mainCount] configuration in
+    let reloader = Reloader(origin, log: log) { [server, mainCount, logging] configuration in
       let clients = try upstreams.replace(with: configuration, for: broker)
+      logging.take(configuration.logging)
       let routing = Routing(configuration, clients)
       await broker.configure(
         rules: configuration.cache, requestTimeout: configuration.limits.requestTimeout,
@@ -61,23 +70,26 @@ struct Service {
       if let tls = configuration.tls { for index in 0..<mainCount { server.replaceTLS(index, with: tls) } }
       return routing
     }
+    let metrics = Metrics(loops: configuration.workers, clients: clients, broker: broker) { [server] in
+      server.addresses.indices.map { server.connections($0) }.reduce((0, 0)) { ($0.0 + $1.http1, $0.1 + $1.http2) }
+    }
+    let status = StatusReporter(
+      server: server, mainCount: mainCount, broker: broker, upstreams: upstreams, health: health, metrics: metrics,
+      tellAll: tellAll
+    ) { [configuration] in await reloader.current ?? configuration }
     let services = Router.Services(
       broker: broker, health: health, firstAdminBinding: mainCount, log: log,
-      audit: AuditLog(configuration.logging),
-      metrics: Metrics(loops: configuration.workers, clients: clients, broker: broker) { [server] in
-        server.addresses.indices.map { server.connections($0) }.reduce((0, 0)) { ($0.0 + $1.http1, $0.1 + $1.http2) }
-      },
-      passThrough: PassThrough(), tellAll: tellAll)
+      audit: AuditLog(logging), metrics: metrics, status: status, passThrough: PassThrough(), tellAll: tellAll)
 
     let routing = try await reloader.start(configuration)
-    let configurationFile = try origin.file.map { path in
-      try FileWatcher(path) { Task { await reloader.reload(ifChanged: true) } }
-    }
     let signals = await Signals()
-    let chore = Task { [stream = signals.stream] in await heed(stream, reloader) }
+    let chores = [
+      Task { [stream = signals.stream] in await heed(stream, reloader) },
+      Task { await status.watch() },
+    ]
     defer {
-      chore.cancel()
-      withExtendedLifetime((signals, configurationFile)) {}
+      for chore in chores { chore.cancel() }
+      withExtendedLifetime((signals, reloader)) {}
     }
     announce()
     try await server.run { index, loop in
@@ -85,6 +97,7 @@ struct Service {
       try mailboxes[index].attach(to: loop) { router.receive($0) }
       return router
     }
+    await shared?.close()
     log.info("stopped")
   }
 
@@ -97,12 +110,11 @@ struct Service {
         "clients":
           "\(configuration.clients.values.map { "\($0.client.name)=\($0.client.issuer ?? "none")" }.sorted().joined(separator: " "))",
         "callers": "\(configuration.callers.map { "\($0.byName.count)" } ?? "anyone")",
-        "workers": "\(configuration.workers)", "version": "\(Version.current)",
+        "store": "\(configuration.store.description)", "workers": "\(configuration.workers)",
+        "version": "\(Version.current)",
       ])
-    guard configuration.callers == nil else { return }
-    for address in addresses where !address.isLoopback {
-      log.warning(
-        "whoever can connect here is given tokens: no callers are configured", metadata: ["address": "\(address)"])
+    for warning in configuration.warnings(listeningOn: addresses) {
+      log.warning("\(warning.message)", metadata: ["address": "\(warning.subject)"])
     }
   }
 

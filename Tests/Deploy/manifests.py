@@ -66,6 +66,7 @@ def broker(name, pod, container):
     expect(not any("subPath" in mount for mount in container["volumeMounts"]), f"{name}: subPath is never updated")
     environment = {variable["name"]: variable["value"] for variable in container["env"]}
     files = [environment["AUTH0_CLIENT_SECRET_FILE"], container["args"][container["args"].index("--config") + 1]]
+    files.append(environment["BROKER_STORE"].removeprefix("file:"))
     if environment["BROKER_LISTEN"].startswith("unix:"):
         files.append(environment["BROKER_LISTEN"].removeprefix("unix:").split("?")[0])
     for file in files:

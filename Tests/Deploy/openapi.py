@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -48,7 +49,9 @@ class Broker:
         self.file = tempfile.NamedTemporaryFile("w", suffix=".yaml")
         self.file.write(configuration)
         self.file.flush()
-        environment = {"BROKER_LISTEN": "127.0.0.1:0", "BROKER_ADMIN_LISTEN": "off"}
+        self.directory = tempfile.TemporaryDirectory()
+        self.admin = f"{self.directory.name}/admin"
+        environment = {"BROKER_LISTEN": "127.0.0.1:0", "BROKER_ADMIN_LISTEN": f"unix:{self.admin}"}
         # What a sanitizer is told (Tests/Sanitizers/run.sh), and where its symbolizer is.
         told = ["PATH", "LD_PRELOAD", "ASAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS"]
         environment |= {name: os.environ[name] for name in told if name in os.environ}
@@ -68,9 +71,15 @@ class Broker:
         self.process.terminate()
         assert self.process.wait(10) == 0
         self.file.close()
+        self.directory.cleanup()
 
-    def send(self, method, path, fields, body):
+    def send(self, operation, method, path, fields, body):
         connection = http.client.HTTPConnection(*self.address, timeout=20)
+        # What names a server of its own is on the admin listener.
+        if "servers" in SPEC["paths"][operation]:
+            connection.sock = socket.socket(socket.AF_UNIX)
+            connection.sock.settimeout(20)
+            connection.sock.connect(self.admin)
         connection.request(method, path, body, fields)
         response = connection.getresponse()
         return response.status, response.headers, response.read()
@@ -92,7 +101,7 @@ def conforms(operation, status, fields, body, method):
     kind = fields["Content-Type"].split(";")[0]
     assert kind in content, f"{kind} is none of {list(content)}"
     text = body.decode()
-    validate(text if kind == "text/plain" else json.loads(text), content[kind]["schema"])
+    validate(json.loads(text) if kind.endswith("json") else text, content[kind]["schema"])
 
 
 def validate(value, schema):
@@ -160,9 +169,10 @@ def open_cases():
         body = {"grant_type": "client_credentials", **body}
         yield "/oauth/token", "POST", "/oauth/token", FORM, urllib.parse.urlencode(body), status, error
         yield "/oauth/token", "POST", "/oauth/token", JSON, json.dumps(body), status, error
-    for probe in ("/healthz", "/readyz"):
+    # Last, when all kinds of things have happened.
+    for path in ("/healthz", "/readyz", "/status", "/status.json"):
         for method in ("GET", "HEAD"):
-            yield probe, method, probe, {}, None, 200, None
+            yield path, method, path, {}, None, 200, None
 
 
 def refused_cases():
@@ -172,6 +182,7 @@ def refused_cases():
         yield template, method, template.replace("{audience}", audience(bad)), {}, None, 502, "broker_misconfigured"
     for method in ("GET", "HEAD"):
         yield "/readyz", method, "/readyz", {}, None, 503, None
+    yield "/status.json", "GET", "/status.json", {}, None, 200, None
 
 
 def closed_cases():
@@ -183,6 +194,7 @@ def closed_cases():
             yield template, method.upper(), path, {}, None, 401, "invalid_caller"
             yield template, method.upper(), path, BEARER, None, 200, None
             yield template, method.upper(), path + "x", BEARER, None, 403, "caller_not_allowed"
+    yield "/status.json", "GET", "/status.json", {}, None, 200, None
     body = urllib.parse.urlencode({"grant_type": "client_credentials", "audience": API})
     yield "/oauth/token", "POST", "/oauth/token", FORM, body, 401, "invalid_client"
     yield "/oauth/token", "POST", "/oauth/token", {**FORM, **BASIC}, body, 200, None
@@ -205,7 +217,7 @@ def main(binary):
     ):
         with Broker(binary, configuration) as broker:
             for operation, method, path, fields, body, status, error in cases:
-                answered, answer, content = broker.send(method, path, fields, body)
+                answered, answer, content = broker.send(operation, method, path, fields, body)
                 try:
                     assert answered == status, f"{answered} instead of {status}: {content}"
                     if error and method != "HEAD":

@@ -2,7 +2,7 @@
 # Runs the units of deploy/systemd under a real systemd, in a container of Debian made by debootstrap.
 #
 #   Tests/Deploy/systemd.sh BINARY [DIRECTORY]     needs root, debootstrap and systemd-container; a binary with the Swift
-#                                                  runtime inside; keeps the Debian in DIRECTORY
+#                                                  runtime inside; keeps the Debian in DIRECTORY, if given
 #
 # Shows: the service starts as nobody's user, without capabilities and behind its filter of system calls; it gets its secret
 # and its sockets from systemd, mints a token, knows a caller by its user, and stops with 0; while it is stopped, the
@@ -12,9 +12,12 @@ set -euo pipefail
 binary="$(readlink -f "$1")"
 repository="$(cd "$(dirname "$0")/../.." && pwd)"
 root="${2:-$(mktemp -d)}"
+[ $# -gt 1 ] || trap 'rm -rf --one-file-system "$root" "$root.log" "$root.console"' EXIT
+# In the container it is /, which every user must be able to enter.
+chmod 755 "$root"
 
 [ -e "$root/usr/bin/curl" ] || debootstrap --variant=minbase \
-  --include=systemd,systemd-sysv,curl,ca-certificates,libcurl4,libnghttp2-14,libstdc++6,libyaml-0-2 bookworm "$root" \
+  --include=systemd,systemd-sysv,curl,ca-certificates,libcurl4,libhiredis0.14,libnghttp2-14,libstdc++6,libyaml-0-2 bookworm "$root" \
   > "$root.log"
 install -D "$binary" "$root/usr/local/bin/token-broker"
 units="$root/etc/systemd/system"
@@ -55,6 +58,7 @@ grep -Eq '^Uid:\s+0' "/proc/$pid/status" && fail "root"
 journalctl --boot --unit token-broker --output cat | grep -i 'failed to' | grep -qv errno=13 && fail "it may not do all it must"
 user="$(grep ^Uid "/proc/$pid/status")"
 systemctl stop token-broker.service
+[ "$(stat --dereference --format %a /var/lib/token-broker/tokens)" = 600 ] || fail "its tokens are not kept for its next life"
 [ "$(property Result) $(property ExecMainStatus)" = "success 0" ] || fail "stopped with $(property ExecMainStatus)"
 [ "$(get http://127.0.0.1:8080/healthz)" = 200 ] || fail "the socket does not start it: $(cat /tmp/answer)"
 [ "$(property MainPID)" != "$pid" ] || fail "it was not stopped"

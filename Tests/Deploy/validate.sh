@@ -49,10 +49,14 @@ for _ in {1..100}; do
 done
 url="$(sed -n 's#^  curl \(http://[0-9.:]*\)/.*#\1#p' "$work/output" | head -n 1)"
 curl --silent --show-error --fail --max-time 10 "$url/token/https%3A%2F%2Fapi.example.com%2F" > "$work/token"
-promtool check metrics < <(curl --silent --fail --max-time 10 \
-  "http://$(sed -n 's/.*"message":"serving".*"admin":"\([^"]*\)".*/\1/p' "$work/errors")/metrics") && echo "metrics: clean"
-"$work/venv/bin/schemathesis" --config-file Tests/Deploy/schemathesis.toml run deploy/openapi.yaml \
-  --url "$url" --max-examples 60 --seed 1 --no-color
+admin="http://$(sed -n 's/.*"message":"serving".*"admin":"\([^"]*\)".*/\1/p' "$work/errors")"
+promtool check metrics < <(curl --silent --fail --max-time 10 "$admin/metrics") && echo "metrics: clean"
+try() {
+  "$work/venv/bin/schemathesis" --config-file Tests/Deploy/schemathesis.toml run deploy/openapi.yaml \
+    --max-examples 60 --seed 1 --no-color "$@"
+}
+try --url "$url" --exclude-path-regex '^/status'
+try --url "$admin" --include-path-regex '^/status'
 kill "$broker"
 wait "$broker"
 broker=

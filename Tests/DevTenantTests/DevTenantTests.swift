@@ -11,7 +11,7 @@ import Testing
   private func withTenant(_ body: (DevTenant, _ ask: ([String]) async throws -> Reply) async throws -> Void)
     async throws
   {
-    ThisProcess.ignoreBrokenPipes()
+    ThisProcess.ignoreFailingWrites()
     var options = DevTenant.Options(address: try SocketAddress(parsing: "127.0.0.1:0"))
     options.secrets = ["new secret", "old"]
     let tenant = try DevTenant(options)
@@ -135,6 +135,22 @@ import Testing
       try tenant.rotateKey(revokingPrevious: true)
       let alone = try await count()
       #expect(before == 1 && beside == 2 && alone == 1)
+    }
+  }
+
+  @Test("HTTP/2 is spoken to those who know it; a fault in the bytes of HTTP/1.1 sends them there, and counts once")
+  func versions() async throws {
+    try await withTenant { tenant, ask in
+      let request = [tenant.baseURL + "/oauth/token"] + Self.form + ["--write-out", "\n%{http_version}\n%{http_code}"]
+      for (fault, option, version) in [
+        (Fault.rfc9068, "--http2", "2"), (.rfc9068, "--http1.1", "1.1"), (.chunked, "--http2", "1.1"),
+      ] {
+        tenant.play([fault], for: "https://api.example.com/")
+        let reply = try await ask(request + [option])
+        #expect(reply.status == 200 && reply.body.hasSuffix("\n\(version)"), "\(reply.body)")
+      }
+      #expect(tenant.statistics.tokenRequests == 3 && tenant.statistics.mints == 3)
+      #expect(tenant.statistics.connections == 4)
     }
   }
 

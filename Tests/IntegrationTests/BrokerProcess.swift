@@ -163,7 +163,7 @@ struct Tenant {
 func withTenant(
   _ change: (inout DevTenant.Options) -> Void = { _ in }, _ body: (Tenant) async throws -> Void
 ) async throws {
-  ThisProcess.ignoreBrokenPipes()
+  ThisProcess.ignoreFailingWrites()
   ThisProcess.raiseDescriptorLimit()
   let tenant = try Tenant(change)
   defer { tenant.remove() }

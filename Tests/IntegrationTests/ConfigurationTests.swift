@@ -146,8 +146,69 @@ extension IntegrationTests {
         [#"shutdown.delay (2:19): expected a duration from 0s to 1h, such as 30s, 5m or 1h; found '1.5s'"#]
       ),
       (
-        sound, #"store: {url: 'redis://:t0p-s3cr3t@host'}"#,
-        [#"store.url (2:14): only memory: is supported yet"#]
+        sound, #"store: {url: 'postgres://x:t0p-s3cr3t@host'}"#,
+        [
+          #"store.url (2:14): expected memory:, file:/path, redis://host:port/0, rediss://… or redis+unix:///path"#
+        ]
+      ),
+      (
+        sound, #"store: {url: 'file:tokens'}"#,
+        [
+          #"store.url (2:14): expected file: with the absolute path of a file"#
+        ]
+      ),
+      (
+        sound, #"store: {url: 'redis://:t0p-s3cr3t@host:99999'}"#,
+        [
+          #"store.url (2:14): expected a port from 1 to 65535"#
+        ]
+      ),
+      (
+        sound, #"store: {url: 'redis://reader@host'}"#,
+        [
+          #"store.url (2:14): it names a user without a password; expected one there, or in passwordFile"#
+        ]
+      ),
+      (
+        sound, #"store: {keyFile: /dev/null}"#,
+        [
+          #"store.keyFile (2:18): /dev/null: expected a key of at least 32 random characters, and perhaps the one before it in a second line; openssl rand -base64 32 makes one"#,
+          #"store.keyFile (2:18): the store memory: needs no key"#,
+        ]
+      ),
+      (
+        sound, #"store: {url: 'redis://host', caFile: /dev/null, prefix: ''}"#,
+        [
+          #"store.caFile (2:38): /dev/null: it holds no PEM certificate"#,
+          #"store.caFile (2:38): only rediss: has TLS"#,
+          #"store.prefix (2:57): expected what keys shall begin with; it is empty"#,
+        ]
+      ),
+      (
+        sound, #"store: {url: 'rediss://host', certificateKeyFile: /tmp/key.pem, timeout: 1ms}"#,
+        [
+          #"store.certificateFile (2:8): expected with certificateKeyFile: a certificate and its private key"#,
+          #"store.timeout (2:74): expected a duration from 10ms to 5s, such as 30s, 5m or 1h; found '1ms'"#,
+        ]
+      ),
+      (
+        sound, #"store: {url: 'file:/tmp/tokens', prefix: x}"#,
+        [
+          #"store.prefix (2:42): only redis:, rediss: and redis+unix: have it"#
+        ]
+      ),
+      (
+        sound, #"store: {url: 'redis://host/0', passwordFile: /nonexistent}"#,
+        [
+          #"store.passwordFile (2:46): /nonexistent: No such file or directory"#
+        ]
+      ),
+      (
+        "clients: {a: {issuer: 'https://example.com', provider: oauth2, clientId: x, certificateFile: PEM, certificateKeyFile: /k}}",
+        #"store: {url: 'file:/tmp/tokens'}"#,
+        [
+          #"store.keyFile (2:8): required: the client 'a' has no secret that tokens could be encrypted with"#
+        ]
       ),
       (
         sound, #"tls: {certificateFile: /x}"#,
@@ -409,7 +470,9 @@ extension IntegrationTests {
       try await withTenant { tenant in
         for (base, text, expected) in Self.broken {
           let digest = String(repeating: "a", count: 64)
-          let contents = (base.map { $0 + "\n" } ?? "") + text.replacing("DIGEST", with: digest) + "\n"
+          let pem = try #require(tenant.environment["AUTH0_CA_FILE"])
+          let contents = ((base.map { $0 + "\n" } ?? "") + text + "\n").replacing("DIGEST", with: digest).replacing(
+            "PEM", with: pem)
           let path = try tenant.file("broken.yaml", contents)
           let result = try await check(path)
           #expect(result.status == 78, "\(text)")

@@ -37,7 +37,8 @@ extension IntegrationTests {
         let result = try await ChildProcess.run(
           BrokerProcess.executable, ["check", "--config", try tenant.file("token-broker.yaml", local)],
           environment: tenant.environment)
-        #expect(result.status == 0 && result.output.contains("ok      https://api.example.com/"), "\(result)")
+        #expect(
+          result.status == 0 && result.output.contains("ok      token          https://api.example.com/"), "\(result)")
       }
     }
 

@@ -60,7 +60,7 @@ import Testing
   private let server: AuthlibServer
 
   init() async throws {
-    ThisProcess.ignoreBrokenPipes()
+    ThisProcess.ignoreFailingWrites()
     server = try await AuthlibServer.shared.value
   }
 

@@ -71,6 +71,157 @@ extension IntegrationTests {
       }
     }
 
+    /// What a connection sends, one answer after the other, and what it must be answered.
+    private struct Load: Sendable {
+      let request: String
+      let status: Int
+      /// As in the metrics; `refused` where the server says it, and then ends the connection.
+      let route: String
+      var repeats = 1
+    }
+
+    /// Sends it on connections of its own, and counts what came.
+    private static func send(_ load: Load, to port: UInt16) async throws -> [String: Int] {
+      var counts: [String: Int] = [:]
+      var client = try RawClient(port: port, timeout: 60)
+      for _ in 0..<load.repeats {
+        try client.send(load.request)
+        let answer = try await client.readResponse()
+        counts["\(load.route) \(answer.head.split(separator: " ")[1])", default: 0] += 1
+        if answer.head.contains("Connection: close") { client = try RawClient(port: port, timeout: 60) }
+      }
+      return counts
+    }
+
+    @Test("Under load, scrapes never run backwards, and at its end every request is in them once, refused ones too")
+    func underLoad() async throws {
+      try await withBroker(["BROKER_WORKERS": "2"]) { tenant, broker in
+        let other = "https%3A%2F%2Fledger.example.com%2F"
+        func get(_ path: String, _ fields: String = "") -> String { "GET \(path) HTTP/1.1\r\nHost: a\r\n\(fields)\r\n" }
+        let token = "/token/{audience}"
+        let forward = "/forward-auth/{audience}"
+        var loads = (0..<6).map { _ in
+          Load(request: get("/token/\(Self.api)"), status: 200, route: token, repeats: 300)
+        }
+        loads += (0..<4).map {
+          Load(request: get("/token/\(other)?scope="), status: 400, route: token, repeats: 20 + $0)
+        }
+        loads += (0..<8).map { number in
+          // Ten keys, each asked for by several at once.
+          Load(request: get("/token/\(Self.api)?organization=\(number % 2)"), status: 200, route: token, repeats: 10)
+        }
+        loads += [
+          Load(request: get("/forward-auth/\(Self.api)"), status: 200, route: forward, repeats: 50),
+          Load(request: get("/token/https://nobody.example.com/"), status: 404, route: token, repeats: 40),
+          Load(request: get("/nothing"), status: 404, route: "other", repeats: 30),
+          Load(request: get("/healthz"), status: 200, route: "/healthz", repeats: 30),
+          Load(request: "nonsense\r\n\r\n", status: 400, route: "refused", repeats: 20),
+          Load(request: get("/\(String(repeating: "a", count: 9000))"), status: 414, route: "refused", repeats: 5),
+          Load(
+            request: get("/", "X: \(String(repeating: "a", count: 17000))\r\n"), status: 431, route: "refused",
+            repeats: 7),
+          Load(
+            request: "POST /oauth/token HTTP/1.1\r\nHost: a\r\nContent-Length: 20000\r\n\r\n", status: 413,
+            route: "refused",
+            repeats: 9),
+          Load(
+            request: get("/", "Transfer-Encoding: gzip, chunked\r\n"), status: 501, route: "refused", repeats: 3),
+          Load(request: "GET / HTTP/3.0\r\nHost: a\r\n\r\n", status: 505, route: "refused", repeats: 4),
+        ]
+        let done = Flag()
+        async let scrapes = watch(broker, until: done)
+        let sent = try await withThrowingTaskGroup(of: [String: Int].self) { group in
+          for load in loads { group.addTask { try await Self.send(load, to: broker.port) } }
+          return try await group.reduce(into: [:]) { $0.merge($1, uniquingKeysWith: +) }
+        }
+        done.raise()
+        #expect(try await scrapes > 1)
+        let wanted = loads.reduce(into: [:]) { $0["\($1.route) \($1.status)", default: 0] += $1.repeats }
+        #expect(sent == wanted)
+
+        let samples = try await scrape(broker)
+        let counted = samples.reduce(into: [String: Int]()) { counts, sample in
+          guard
+            let match = sample.key.wholeMatch(
+              of: /token_broker_http_requests_total\{route="(?<route>[^"]*)",status="(?<status>\d+)"\}/),
+            match.route != "/metrics"
+          else { return }
+          counts["\(match.route) \(match.status)"] = Int(sample.value)
+        }
+        #expect(counted == sent)
+        // Every request that was about a token and got as far is a look-up, of one kind.
+        let lookups = samples.filter { $0.key.hasPrefix("token_broker_cache_lookups_total") }.values.reduce(0, +)
+        let asked = [token, forward].map { "\($0) 200" } + ["\(token) 404"]
+        #expect(Int(lookups) == asked.reduce(0) { $0 + (sent[$1] ?? 0) })
+        let minted = samples["token_broker_tokens_minted_total{client=\"default\"}"] ?? 0
+        #expect(Int(minted) == tenant.tenant.statistics.mints && minted == 3)
+        let saved = samples["token_broker_tokens_saved_total{client=\"default\"}"] ?? 0
+        #expect(Int(minted + saved) == sent["\(token) 200"]! + sent["\(forward) 200"]!)
+        for route in [token, forward, "other", "/healthz"] {
+          let count = samples["token_broker_http_request_duration_seconds_count{route=\"\(route)\"}"]
+          let total = sent.filter { $0.key.hasPrefix(route + " ") }.values.reduce(0, +)
+          #expect(count.map { Int($0) } == total, "\(route)")
+        }
+      }
+    }
+
+    /// Scrapes until it is done; how often. No counter may be lower than it was.
+    private func watch(_ broker: BrokerProcess, until done: Flag) async throws -> Int {
+      var (count, before) = (0, [String: Double]())
+      repeat {
+        let samples = try await scrape(broker)
+        for (name, value) in samples where name.contains(/_(total|count|bucket)(\{|$)/) {
+          #expect(value >= before[name] ?? 0, "\(name)")
+        }
+        (count, before) = (count + 1, samples)
+      } while !done.isRaised || count < 2
+      return count
+    }
+
+    @Test("Connections beyond the limit are in them, and requests that come too slowly")
+    func beyondLimits() async throws {
+      try await withTenant { tenant in
+        let file = try tenant.file("limits.yaml", "limits: {connections: 8, headerTimeout: 1s}\n")
+        let broker = try await BrokerProcess(environment: tenant.environment.merging(["BROKER_CONFIG": file]) { $1 })
+        let slow = try RawClient(port: broker.port)
+        try slow.send("GET / HT")
+        #expect(try await slow.readToEnd().hasPrefix("HTTP/1.1 408 "))
+        let big = ["--http2-prior-knowledge", "-H", "X: \(String(repeating: "a", count: 17_000))"]
+        #expect(try await Answer.curl([broker.url + "/healthz"] + big).status == 431)
+        let held = try (0..<8).map { _ in try RawClient(port: broker.port) }
+        for client in held { try client.send("GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n") }
+        for client in held { _ = try await client.readResponse() }
+        let late = try RawClient(port: broker.port)
+        try late.send("GET /token/\(Self.api) HTTP/1.1\r\nHost: a\r\n\r\n")
+        #expect(try await late.readToEnd().hasPrefix("HTTP/1.1 503 "))
+        let samples = try await scrape(broker)
+        let refused = { (status: Int, samples: [String: Double]) in
+          samples["token_broker_http_requests_total{route=\"refused\",status=\"\(status)\"}"] ?? 0
+        }
+        for status in [408, 431, 503] { #expect(refused(status, samples) == 1) }
+        // Where there is no room even in the reserve, a bare 503 is all.
+        let flood = try (0..<200).map { _ in try RawClient(port: broker.port) }
+        #expect(try await flood.last?.readToEnd().hasPrefix("HTTP/1.1 503 ") == true)
+        let after = try await scrape(broker)
+        #expect(refused(503, after) >= 2)
+        #expect(tenant.tenant.statistics.tokenRequests == 0)
+      }
+    }
+
+    @Test("promtool finds nothing to say against them", .enabled(if: has("promtool"), "promtool is not here"))
+    func promtool() async throws {
+      try await withBroker { _, broker in
+        _ = try await broker.token(Self.api)
+        let script = "curl --silent --fail --max-time 10 \(broker.adminURL)/metrics | promtool check metrics"
+        let result = try await ChildProcess.run("sh", ["-c", script])
+        #expect(result.status == 0 && result.errors.isEmpty, "\(result)")
+      }
+    }
+
+    private static func has(_ program: String) -> Bool {
+      ["/usr/bin/", "/usr/local/bin/"].contains { FileManager.default.isExecutableFile(atPath: $0 + program) }
+    }
+
     @Test("OpenMetrics for those who ask for it; nothing on the main listener")
     func formats() async throws {
       try await withBroker { _, broker in

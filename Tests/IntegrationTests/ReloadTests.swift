@@ -1,7 +1,6 @@
 import Clocks
 import DevTenant
 import Foundation
-import Synchronization
 import TestSupport
 import Testing
 
@@ -169,12 +168,4 @@ extension IntegrationTests {
       }
     }
   }
-}
-
-/// Told once, seen by another task.
-private final class Flag: Sendable {
-  private let state = Mutex(false)
-
-  func raise() { state.withLock { $0 = true } }
-  var isRaised: Bool { state.withLock(\.self) }
 }

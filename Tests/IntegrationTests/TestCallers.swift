@@ -29,7 +29,7 @@ struct TestCallers {
 
   var lines: Int { text.split(separator: "\n").count }
 
-  private static func digest(_ key: String) -> String {
+  static func digest(_ key: String) -> String {
     SHA256.hash(data: Data(key.utf8)).map { String(format: "%02x", $0) }.joined()
   }
 }

@@ -14,7 +14,7 @@ import Testing
   private static let subject = "system:serviceaccount:jobs:batch"
   private let key = P256.Signing.PrivateKey()
 
-  init() { ThisProcess.ignoreBrokenPipes() }
+  init() { ThisProcess.ignoreFailingWrites() }
 
   private static func encode(_ bytes: some DataProtocol) -> String {
     Data(bytes).base64EncodedString().replacingOccurrences(of: "+", with: "-")

@@ -8,7 +8,7 @@ import Testing
 
 /// Discovery, from an issuer whose documents a test writes.
 @Suite(.timeLimit(.minutes(1))) struct EndpointSourceTests {
-  init() { ThisProcess.ignoreBrokenPipes() }
+  init() { ThisProcess.ignoreFailingWrites() }
 
   /// Answers by path, which may be changed; anything else is a 404. `{issuer}` stands for the issuer.
   private final class Documents: Sendable {

@@ -4,7 +4,7 @@ import Testing
 @testable import OAuth
 
 @Suite(.timeLimit(.minutes(1))) struct HTTPClientOptionsTests {
-  init() { ThisProcess.ignoreBrokenPipes() }
+  init() { ThisProcess.ignoreFailingWrites() }
 
   @Test("The client goes by the name it was given")
   func userAgent() async throws {

@@ -11,7 +11,7 @@ import Testing
   private let client: HTTPClient
 
   init() throws {
-    ThisProcess.ignoreBrokenPipes()
+    ThisProcess.ignoreFailingWrites()
     client = try HTTPClient()
   }
 
@@ -261,6 +261,29 @@ import Testing
       #expect(status == 200)
     }
     #expect(released == nil)
+  }
+
+  @Test("A connection whose peer acknowledges nothing is given up as soon as a request is, not when TCP would")
+  func silence() async throws {
+    try await withPeer { connection in
+      while connection.request() != nil { connection.answer("200 OK") }
+    } _: { peer in
+      _ = try await get(peer.url, timeout: .milliseconds(1234))
+      // The client's end of it is a descriptor of this process.
+      let limits = (3..<1024).compactMap { descriptor -> Int32? in
+        var (address, length) = (sockaddr_in(), socklen_t(MemoryLayout<sockaddr_in>.size))
+        let found = unsafe withUnsafeMutablePointer(to: &address) { pointer in
+          unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+            unsafe getpeername(Int32(descriptor), $0, &length)
+          }
+        }
+        guard found == 0, address.sin_family == AF_INET, address.sin_port.bigEndian == peer.port else { return nil }
+        var (limit, size) = (Int32(0), socklen_t(4))
+        unsafe getsockopt(Int32(descriptor), Int32(IPPROTO_TCP), TCP_USER_TIMEOUT, &limit, &size)
+        return limit
+      }
+      #expect(limits == [1234])
+    }
   }
 
   // MARK: Trust

@@ -29,6 +29,14 @@ import Testing
     #expect(keys.candidates(kid: nil, algorithm: .rs256).count == 1)
   }
 
+  @Test("People are told the keys' names, and what they are for")
+  func descriptions() throws {
+    let keys = try set(
+      rsa("any"), rsa("ps", #","alg":"PS256""#), #"{"kty":"EC","crv":"P-256","x":"AAAA","y":"AAAA"}"#, "{}")
+    #expect(keys.descriptions.map { $0.id ?? "-" } == ["any", "ps", "-"])
+    #expect(keys.descriptions.map(\.algorithm) == ["RSA", "PS256", "EC P-256"])
+  }
+
   @Test("A key serves its own algorithm, or any of its family where it names none")
   func algorithms() throws {
     let keys = try set(

@@ -43,6 +43,43 @@ import Testing
     #expect(error?.reason.isEmpty == false)
   }
 
+  @Test("A fingerprint tells secrets apart, and is not the beginning of a hash that others could make")
+  func fingerprint() {
+    let fingerprint = secret.fingerprint
+    #expect(fingerprint.wholeMatch(of: /[0-9a-f]{8}/) != nil)
+    #expect(Secret("hunter2".utf8).fingerprint == fingerprint && Secret("hunter3".utf8).fingerprint != fingerprint)
+    #expect(!AccessToken("hunter2").sha256.hasPrefix(fingerprint))
+  }
+
+  @Test("Of a client's secrets it is told which the tenant has taken, and which is the previous one")
+  func rotation() throws {
+    let (old, new) = (Secret("old".utf8), Secret("new".utf8))
+    let secrets = ClientSecrets([old])
+    #expect(secrets.status.map(\.acceptedAt) == [nil] && secrets.status[0].since != nil)
+    secrets.accepted(old)
+    #expect(secrets.status[0].acceptedAt != nil)
+
+    #expect(secrets.replace(with: [new]))
+    #expect(secrets.status.map(\.fingerprint) == [new.fingerprint, old.fingerprint])
+    #expect(secrets.status.map { $0.since == nil } == [false, true], "the second is the previous one")
+    #expect(secrets.status.map { $0.acceptedAt == nil } == [true, false])
+    secrets.accepted(new)
+    #expect(secrets.status.map(\.fingerprint) == [new.fingerprint] && secrets.status[0].acceptedAt != nil)
+  }
+
+  @Test("Another configuration with the same secrets knows since when they are in use, and that they were taken")
+  func succession() throws {
+    let before = ClientSecrets([Secret("a".utf8)])
+    before.accepted(Secret("a".utf8))
+    let (same, other) = (ClientSecrets([Secret("a".utf8)]), ClientSecrets([Secret("b".utf8)]))
+    same.succeed(before)
+    other.succeed(before)
+    let known = try #require(before.status.first)
+    #expect(same.status.count == 1 && same.status[0].since == known.since)
+    #expect(same.status[0].acceptedAt == known.acceptedAt)
+    #expect(other.status.count == 2 && other.status[0].since != known.since && other.status[0].acceptedAt == nil)
+  }
+
   @Test("The hash of a token is its SHA-256 in lower-case hexadecimal")
   func hash() {
     #expect(AccessToken("abc").sha256 == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")

@@ -13,7 +13,7 @@ import Testing
     String(repeating: "x", count: 300),
   ]
 
-  init() { ThisProcess.ignoreBrokenPipes() }
+  init() { ThisProcess.ignoreFailingWrites() }
 
   /// The head and the body of each request that minting an opaque token leads to, where answers are played by `play`.
   private func requests(

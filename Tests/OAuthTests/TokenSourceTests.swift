@@ -53,6 +53,26 @@ import Testing
     }
   }
 
+  @Test("Its status says which secret was taken and which keys are published, before and after")
+  func status() async throws {
+    try await withTenant(secrets: ["wrong", "right"]) { tenant, source in
+      var status = await source.status
+      #expect(status.secrets.allSatisfy { $0.acceptedAt == nil } && status.authentication == "client_secret_post")
+      #expect(status.keySet?.keys.isEmpty == true && status.keySet?.fetchedAt == nil)
+      let token = try await source.mint(grant, deadline: inSeconds(10))
+      status = await source.status
+      #expect(status.secrets.map { $0.acceptedAt != nil } == [false, true])
+      #expect(status.keySet?.keys.map(\.id) == [token.keyID] && status.keySet?.fetchedAt != nil)
+      #expect(status.keySet?.problem == nil && status.issuer == tenant.baseURL + "/")
+    }
+    try await withTenant { tenant, source in
+      tenant.setKeySet(.failing)
+      _ = try await refusal(source, within: 1)
+      let status = await source.status
+      #expect(status.keySet?.problem?.isEmpty == false && status.keySet?.nextFetch != nil)
+    }
+  }
+
   @Test("Life ends with exp where expires_in is missing, or says more", arguments: [Fault.noExpiresIn, .hugeExpiresIn])
   func life(_ fault: Fault) async throws {
     try await withTenant { _, source in

@@ -9,7 +9,7 @@ import Synchronization
     let arguments = CommandLine.arguments.dropFirst().compactMap { UInt64($0) }
     let (count, first) = (arguments.first ?? 1000, arguments.dropFirst().first ?? 1)
     let started = ContinuousClock.now
-    let failures = Mutex<[(UInt64, Violation)]>([])
+    let failures = Mutex<[(Scenario, Violation)]>([])
     let seconds = Mutex(0.0)
     let events = Atomic(0)
     let chunk: UInt64 = 100
@@ -17,9 +17,10 @@ import Synchronization
       let from = first + UInt64(index) * chunk
       var covered = 0.0
       for seed in from..<min(from + chunk, first + count) {
-        let scenario = Scenario(seed: seed)
+        // Every other one with a store, and mostly several brokers.
+        let scenario = Scenario(seed: seed, isFleet: seed % 2 == 0)
         var simulation = Simulation(scenario)
-        do throws(Violation) { try simulation.run() } catch { failures.withLock { $0.append((seed, error)) } }
+        do throws(Violation) { try simulation.run() } catch { failures.withLock { $0.append((scenario, error)) } }
         covered += scenario.end
         events.add(simulation.eventCount, ordering: .relaxed)
       }
@@ -29,7 +30,9 @@ import Synchronization
     let all = failures.withLock { $0 }
     for (promise, found) in Dictionary(grouping: all, by: \.1.promise) {
       print("\(found.count) × \(promise)")
-      if let (seed, violation) = found.min(by: { $0.0 < $1.0 }) { print(Shrinker.report(seed, violation)) }
+      if let (scenario, violation) = found.min(by: { $0.0.seed < $1.0.seed }) {
+        print(Shrinker.report(scenario, violation))
+      }
     }
     let took = started.duration(to: .now).components.seconds
     print(

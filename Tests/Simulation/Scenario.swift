@@ -22,6 +22,19 @@ package struct Scenario: Sendable {
     case changeCredentials
     /// Many audiences that the tenant does not know are asked for.
     case flood(strangers: Int)
+    case troubleStore(StoreTrouble, lasting: Seconds)
+  }
+
+  package enum StoreTrouble: Sendable {
+    case isDown, isSlow
+    /// All that was in it is gone.
+    case loses
+    /// It takes what it is given, and has nothing of it afterwards.
+    case forgets
+    /// It has what was there before.
+    case repeatsItself
+    /// Nobody hears of changes.
+    case isDeaf
   }
 
   package enum Ask: Sendable {
@@ -49,19 +62,25 @@ package struct Scenario: Sendable {
   package struct Event: Sendable {
     package let at: Seconds
     package let step: Step
+    /// To which broker it happens.
+    package var replica = 0
   }
 
   package let seed: UInt64
   /// The lifetimes of the keys' tokens.
   package let lifetimes: [Seconds]
   package let quotaPerHour: Int?
+  /// Brokers in the fleet; with a store there may be several.
+  package let replicas: Int
+  package let hasStore: Bool
   package let rules: TokenCache.Rules
   /// Nothing goes wrong any more from here on.
   package let calmFrom: Seconds
   package let end: Seconds
   package var events: [Event]
 
-  package init(seed: UInt64) {
+  /// With `isFleet` of up to three brokers and a store that they share, which has troubles of its own.
+  package init(seed: UInt64, isFleet: Bool = false) {
     var random = SeededGenerator(seed: seed)
     self.seed = seed
     let count = Int.random(in: 1...12, using: &random)
@@ -104,6 +123,17 @@ package struct Scenario: Sendable {
       // After the time in which all must be whole again.
       events.append(
         Event(at: end - 1 - Double(key) / 100, step: .call(key: key, callers: 1, ask: .any, patience: 30)))
+    }
+    hasStore = isFleet
+    replicas = isFleet ? Int.random(in: 1...3, using: &random) : 1
+    if isFleet {
+      for _ in 0..<Int.random(in: 0...4, using: &random) {
+        let at = Double.random(in: 0..<calmFrom, using: &random)
+        let trouble = random.pick([StoreTrouble.isDown, .isSlow, .loses, .forgets, .repeatsItself, .isDeaf])
+        let lasting = min(calmFrom - at, Self.pow10(.random(in: 0...4, using: &random)))
+        events.append(Event(at: at, step: .troubleStore(trouble, lasting: lasting)))
+      }
+      for index in events.indices { events[index].replica = Int.random(in: 0..<replicas, using: &random) }
     }
     self.events = events.sorted { $0.at < $1.at }
   }

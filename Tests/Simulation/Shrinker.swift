@@ -28,11 +28,12 @@ package enum Shrinker {
   }
 
   /// What is said of a seed that fails: the promise, and the short history that breaks it.
-  package static func report(_ seed: UInt64, _ violation: Violation) -> String {
-    let short = shrink(Scenario(seed: seed), violation)
+  package static func report(_ scenario: Scenario, _ violation: Violation) -> String {
+    let short = shrink(scenario, violation)
     var simulation = Simulation(short, tracing: true)
     do throws(Violation) { try simulation.run() } catch {}
     let lines = simulation.trace.suffix(60).joined(separator: "\n  ")
-    return "seed \(seed) \(violation)\n  keys with lifetimes \(short.lifetimes) s\n  \(lines)"
+    return
+      "seed \(scenario.seed) \(violation)\n  keys with lifetimes \(short.lifetimes) s, brokers: \(short.replicas)\n  \(lines)"
   }
 }

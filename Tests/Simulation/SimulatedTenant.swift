@@ -9,7 +9,7 @@ struct SimulatedTenant {
     let name: String
     let kid: String
     /// The last moment at which APIs accept it.
-    let expiresAt: Instant
+    var expiresAt: Instant
     let expiresIn: Int
   }
 

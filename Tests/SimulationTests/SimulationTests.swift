@@ -3,15 +3,18 @@ import Simulation
 import Testing
 
 @Suite(.timeLimit(.minutes(5))) struct SimulationTests {
-  @Test("A thousand histories of callers, outages, limits, rotations and restarts break no promise")
-  func promises() async {
+  @Test(
+    "A thousand histories of callers, outages, limits, rotations and restarts break no promise",
+    arguments: [false, true])
+  func promises(ofFleet isFleet: Bool) async {
     // On a thread of its own: the other tests share few.
     let report = await withCheckedContinuation { continuation in
       DispatchQueue(label: "simulation").async {
-        let failures = (1...1000).lazy.compactMap { seed in
-          Shrinker.violation(Scenario(seed: seed)).map { (seed: seed as UInt64, violation: $0) }
+        let failures = (1...1000 as ClosedRange<UInt64>).lazy.compactMap { seed in
+          let scenario = Scenario(seed: seed, isFleet: isFleet)
+          return Shrinker.violation(scenario).map { Shrinker.report(scenario, $0) }
         }
-        continuation.resume(returning: failures.first.map { Shrinker.report($0.seed, $0.violation) })
+        continuation.resume(returning: failures.first)
       }
     }
     if let report { Issue.record("\(report)") }
@@ -19,7 +22,8 @@ import Testing
 
   @Test("A seed replays exactly")
   func replay() {
-    var (one, other) = (Simulation(Scenario(seed: 7), tracing: true), Simulation(Scenario(seed: 7), tracing: true))
+    let scenario = Scenario(seed: 7, isFleet: true)
+    var (one, other) = (Simulation(scenario, tracing: true), Simulation(scenario, tracing: true))
     try? one.run()
     try? other.run()
     #expect(one.trace == other.trace)

@@ -66,4 +66,14 @@ import Testing
     #expect(sibling !== listener && sibling.address.port == address.port)
     #expect(throws: SystemError.self) { try Listener(address) }
   }
+
+  @Test("A name is looked up by the system's resolver, an address is itself, and what is missing has a reason")
+  func lookup() async throws {
+    let loopback = try await HostLookup.addresses(of: "localhost")
+    #expect(
+      !loopback.isEmpty && Set(loopback).isSubset(of: ["127.0.0.1", "::1"]) && Set(loopback).count == loopback.count)
+    #expect(try await HostLookup.addresses(of: "2001:DB8::1") == ["2001:db8::1"])
+    let failure = await #expect(throws: HostLookup.Failure.self) { try await HostLookup.addresses(of: "a.invalid") }
+    #expect(failure?.reason.isEmpty == false)
+  }
 }

@@ -90,6 +90,23 @@ public final class RawClient {
     return String(decoding: held, as: UTF8.self)
   }
 
+  /// Reads to nowhere until the peer has ended the connection, on the calling thread; false when the time is over.
+  public func waitForEnd() -> Bool {
+    var buffer = [UInt8](repeating: 0, count: 65536)
+    while true {
+      let count = unsafe recv(descriptor, &buffer, buffer.count, 0)
+      if count <= 0 { return count == 0 || errno != EAGAIN }
+    }
+  }
+
+  /// Sends a request and reads once, on the calling thread: what came, empty where nothing did.
+  public func exchange(_ text: String) -> String {
+    var buffer = [UInt8](repeating: 0, count: 65536)
+    guard (try? send(text)) != nil else { return "" }
+    let count = unsafe recv(descriptor, &buffer, buffer.count, 0)
+    return String(decoding: buffer[..<max(0, count)], as: UTF8.self)
+  }
+
   /// One response with a Content-Length: its header and its body.
   public func readResponse(bodyless: Bool = false) async throws -> (head: String, body: String) {
     while true {

@@ -18,11 +18,12 @@ import Testing
   }
 
   private func broker(
-    timeout: Duration = .seconds(30), health: Health = Health(),
+    rules: TokenCache.Rules = .init(), timeout: Duration = .seconds(30), health: Health = Health(),
     publish: @escaping @Sendable (Broker.Publication) -> Void = { _ in }, mint: @escaping Broker.Mint
   ) -> Broker {
     Broker(
-      requestTimeout: timeout, health: health, log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
+      rules: rules, requestTimeout: timeout, health: health,
+      log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
       publish: publish, mint: mint)
   }
 
@@ -31,7 +32,7 @@ import Testing
     let mints = Atomic(0)
     let published = Atomic(0)
     let (gate, open) = AsyncStream<Void>.makeStream()
-    let broker = broker(publish: { _ in published.add(1, ordering: .relaxed) }) { _, _, _ throws(TokenError) in
+    let broker = broker(publish: { _ in published.add(1, ordering: .relaxed) }) { _, _, _, _ throws(TokenError) in
       mints.add(1, ordering: .relaxed)
       for await _ in gate { break }
       return Self.minted("t")
@@ -56,7 +57,7 @@ import Testing
   @Test("A fetch that never ends costs its waiters only their own time")
   func timeout() async {
     let (never, end) = AsyncStream<Void>.makeStream()
-    let broker = broker(timeout: .milliseconds(50)) { _, _, _ throws(TokenError) in
+    let broker = broker(timeout: .milliseconds(50)) { _, _, _, _ throws(TokenError) in
       for await _ in never {}
       throw TokenError(code: .upstreamUnavailable, message: "ended")
     }
@@ -69,7 +70,7 @@ import Testing
   func readiness() async throws {
     let health = Health()
     let accepted = Atomic(false)
-    let broker = broker(health: health) { _, _, _ throws(TokenError) in
+    let broker = broker(health: health) { _, _, _, _ throws(TokenError) in
       if accepted.load(ordering: .relaxed) { return Self.minted("t") }
       throw TokenError(code: .brokerMisconfigured, message: "Auth0 refuses the client")
     }
@@ -82,5 +83,53 @@ import Testing
     #expect(health.reasonsNotReady(at: .now).isEmpty)
     health.drain()
     #expect(health.reasonsNotReady(at: .now).count == 1)
+  }
+
+  private static func request(_ id: String) -> RequestIdentity {
+    RequestIdentity(
+      id: id, trace: TraceContext(traceparent: "00-\(String(repeating: id, count: 32))-00f067aa0ba902b7-01"))
+  }
+
+  @Test("A fetch belongs to the trace of whoever asked first, and one to replace a token in time to none")
+  func traces() async throws {
+    let traces = Mutex<[String?]>([])
+    let (gate, open) = AsyncStream<Void>.makeStream()
+    let (fetches, begin) = AsyncStream<Void>.makeStream()
+    var rules = TokenCache.Rules()
+    rules.client.maxConcurrent = 1
+    let broker = broker(rules: rules) { _, _, trace, _ throws(TokenError) in
+      #expect(trace?.spanID != "00f067aa0ba902b7", "it is a span of its own")
+      let count = traces.withLock { traces in
+        traces.append(trace.map { String($0.traceID.prefix(1)) })
+        return traces.count
+      }
+      begin.yield()
+      if count == 1 { for await _ in gate { break } }
+      // The first two are due to be replaced as soon as they are there.
+      let now = Instant.now
+      return MintedToken(
+        accessToken: AccessToken("t\(count)"), scope: nil, keyID: nil,
+        mintedAt: now.advanced(by: count < 3 ? .seconds(-3600) : .zero), expiresAt: now.advanced(by: .seconds(60)),
+        quota: [], upstreamRequestID: nil)
+    }
+    func ask(_ audience: String, _ id: String, waiting count: Int) async -> Task<CachedToken, any Error> {
+      let key = TokenKey(client: "default", grant: Grant(audience: audience))
+      let task = Task { try await broker.token(key, for: Self.request(id)) }
+      while await broker.waiting.count < count { await Task.yield() }
+      return task
+    }
+    // One goes out, the others wait for its end: of those for the same token the first counts.
+    let tasks = [
+      await ask("https://other/", "a", waiting: 1), await ask("https://other/", "b", waiting: 2),
+      await ask("https://api/", "c", waiting: 3), await ask("https://api/", "d", waiting: 4),
+    ]
+    open.yield()
+    for task in tasks { _ = try await task.value }
+    var begun = fetches.makeAsyncIterator()
+    for _ in 0..<4 { _ = await begun.next() }
+    // Whoever is answered from what is held causes nothing, now or later.
+    _ = try await broker.token(key, for: Self.request("e"))
+    #expect(traces.withLock(\.self) == ["a", "c", nil, nil])
+    #expect(await broker.waiting.isEmpty)
   }
 }

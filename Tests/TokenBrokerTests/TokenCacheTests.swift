@@ -21,6 +21,7 @@ import Testing
   private func say(_ actions: [TokenCache.Action]) -> [String] {
     actions.map { action in
       switch action {
+      case .load: "load"
       case .fetch: "fetch"
       case .publish(let token): "publish \(token.minted.accessToken.value)"
       case .withdraw(let key): "withdraw \(key.grant.audience)"
@@ -389,6 +390,7 @@ import Testing
     _ = ask(&cache, 2, at: 1, key: other)
     _ = ask(&cache, 3, at: 1, key: other)
     #expect(ask(&cache, 4, at: 1, key: other) == ["4=overloaded"])
+    #expect(cache.lookups.negative == 2, "of a key that is new only half may wait, so the second was refused too")
     #expect(ask(&cache, 5, at: 1) == ["5=t"])
     _ = answer(&cache, .failure(unavailable), at: 2, key: other)
     #expect(ask(&cache, 6, at: 3, key: other) == ["fetch"])
@@ -399,5 +401,39 @@ import Testing
     var cache = TokenCache()
     #expect(answer(&cache, .success(minted("t", lifetime: 1000)), at: 0).isEmpty)
     #expect(cache.count == 0)
+  }
+
+  @Test("Each look-up counts once, when it is answered, as what it came to")
+  func lookups() {
+    func counts(_ cache: TokenCache) -> [Int] {
+      [cache.lookups.hit, cache.lookups.miss, cache.lookups.coalesced, cache.lookups.stale, cache.lookups.negative]
+    }
+    var cache = TokenCache()
+    _ = ask(&cache, 1, at: 0)
+    _ = ask(&cache, 2, at: 0)
+    #expect(counts(cache) == [0, 0, 0, 0, 0], "nobody has been answered")
+    _ = answer(&cache, .success(minted("t", lifetime: 86400)), at: 1)
+    #expect(counts(cache) == [0, 1, 1, 0, 0])
+    _ = ask(&cache, 3, at: 2)
+    #expect(counts(cache) == [1, 1, 1, 0, 0])
+    // Whoever wants a newer one is given the old one when there is none, whether at once or after the tenant has failed.
+    _ = ask(&cache, 4, Demand(freshness: .new), at: 40)
+    _ = ask(&cache, 5, Demand(freshness: .new), at: 40)
+    _ = answer(&cache, .failure(unavailable), at: 41)
+    #expect(counts(cache) == [1, 1, 1, 2, 0])
+    _ = ask(&cache, 6, Demand(freshness: .new), at: 41.01)
+    #expect(counts(cache) == [1, 1, 1, 3, 0])
+    // And one that comes to nothing was a miss, the next is told what is known.
+    let other = TokenKey(client: "default", grant: Grant(audience: "other"))
+    _ = ask(&cache, 7, at: 50, key: other)
+    _ = answer(&cache, .failure(TokenError(code: .audienceNotGranted, message: "no grant")), at: 51, key: other)
+    _ = ask(&cache, 8, at: 52, key: other)
+    #expect(counts(cache) == [1, 2, 1, 3, 1])
+    // A deadline that passes is an answer too.
+    let slow = TokenKey(client: "default", grant: Grant(audience: "slow"))
+    _ = ask(&cache, 9, at: 60, key: slow)
+    _ = ask(&cache, 10, at: 60, key: slow)
+    #expect(say(cache.advance(now: at(90))) == ["9=upstream_timeout", "10=upstream_timeout"])
+    #expect(counts(cache) == [1, 3, 2, 3, 1])
   }
 }

@@ -87,6 +87,7 @@ extension Connection {
       server.handler.handle(head, bytes, writer)
     } else {
       writer.send(Problem(503, "overloaded", "the limit on connections is reached", retryAfter: 1))
+      server.handler.refused(503)
     }
   }
 
@@ -106,6 +107,7 @@ extension Connection {
     server.writer.begin(
       requestID: stream.requestID, delivery: ResponseWriter.Delivery(bodyless: stream.isBodyless, isHTTP2: true))
     server.writer.send(Problem(rejection))
+    if stream.phase != .deferred { server.handler.refused(rejection.status) }
     respond(session, slot)
   }
 
@@ -126,11 +128,11 @@ extension Connection {
     resumeSession(session)
   }
 
-  /// There is no saying anything verbatim between frames: the stream is reset.
+  /// There is no saying anything verbatim between frames, only in HTTP/1.1.
   func send(verbatim ending: Exchange.Ending, _ session: Session, serial: UInt32) {
     guard registration != nil, let slot = session.deferredSlot(Int32(bitPattern: serial)) else { return }
     if case .more = ending { return }
-    session.abandon(slot)
+    session.requireHTTP1(slot)
     resumeSession(session)
   }
 

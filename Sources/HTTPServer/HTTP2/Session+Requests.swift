@@ -35,11 +35,11 @@ extension Session {
     streams.firstIndex { $0?.id == id && ($0?.phase == .deferred || $0?.phase == .orphaned) }
   }
 
-  /// Resets a stream that waits for its answer.
-  func abandon(_ slot: Int) {
+  /// Asks for the request again by HTTP/1.1 (RFC 9113 §7), on a stream that waits for its answer.
+  func requireHTTP1(_ slot: Int) {
     guard let stream = streams[slot] else { return }
     if stream.phase == .orphaned { return free(slot) }
     stream.phase = .answered
-    reset(stream.id, NGHTTP2_INTERNAL_ERROR.rawValue)
+    reset(stream.id, NGHTTP2_HTTP_1_1_REQUIRED.rawValue)
   }
 }

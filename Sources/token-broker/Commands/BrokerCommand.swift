@@ -52,18 +52,23 @@ func read(_ origin: Configuration.Origin) throws -> Configuration {
   do throws(ConfigurationErrors) {
     return try Configuration(from: origin)
   } catch {
-    for error in error.errors { complain("\(error)") }
+    complain(error)
     throw ExitCode.configuration
   }
 }
 
+/// Says all that is wrong with a configuration, a line each.
+func complain(_ errors: ConfigurationErrors) {
+  for error in errors.errors { complain("\(error)") }
+}
+
 /// What every command that goes on the network sets up first.
 func prepareProcess() {
-  ThisProcess.ignoreBrokenPipes()
+  ThisProcess.ignoreFailingWrites()
   ThisProcess.forbidCoreDumps()
   ThisProcess.raiseDescriptorLimit()
 }
 
-func makeLogger(_ settings: LogSettings) -> Logger {
-  Logger(label: "token-broker") { _ in LineLogHandler(settings) }
+func makeLogger(_ control: LogControl) -> Logger {
+  Logger(label: "token-broker") { _ in LineLogHandler(control) }
 }

@@ -1,13 +1,11 @@
-import Clocks
 import ArgumentParser
-import HTTPServer
-import Logging
-import OAuth
-import TokenBroker
 
 struct CheckCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "check", abstract: "Validate the configuration, then fetch and validate a token per audience.")
+    commandName: "check",
+    abstract:
+      "Find out what is wrong: look at the configuration and the way to each tenant, and fetch a token per audience.",
+    discussion: "Each token that is fetched counts as one with the tenant.")
 
   @OptionGroup var options: ConfigurationOptions
 
@@ -15,36 +13,33 @@ struct CheckCommand: AsyncParsableCommand {
     name: .customLong("audience"), help: "An audience to try; may be repeated. Default: those of BROKER_AUDIENCES.")
   var audiences: [String] = []
 
+  @Flag(help: "Print one JSON object instead, when all is done.")
+  var json = false
+
   func run() async throws {
     prepareProcess()
-    let configuration = try read(options.origin)
-    for setting in configuration.effective { print("\(setting.key) = \(setting.value)  (\(setting.source))") }
-    print("ok      configuration")
-    let wanted = audiences.isEmpty ? configuration.audiences.names : audiences
-    if wanted.isEmpty { print("        no audience to try: give --audience, or list them in the configuration") }
-    let upstreams = Upstreams(log: makeLogger(LogSettings(level: .critical)))
-    _ = try upstreams.replace(with: configuration)
-    var failed = false
-    for audience in wanted {
-      do throws(TokenError) {
-        let key = try key(audience, configuration)
-        let deadline = Instant.now.advanced(by: configuration.limits.requestTimeout)
-        let minted = try await upstreams.mint(key, deadline: deadline)
-        let seconds = minted.mintedAt.duration(to: minted.expiresAt).components.seconds
-        print("ok      \(audience): a valid token, for \(seconds) s\(minted.scope.map { ", scope \($0)" } ?? "")")
-      } catch {
-        failed = true
-        print("failed  \(audience): \(error.code.rawValue): \(error.message)")
-      }
+    let origin = options.origin
+    var report = CheckReport()
+    func tell(_ finding: Finding) {
+      if !json { for line in CheckReport.lines(finding, after: report.findings.last) { output(line + "\n") } }
+      report.findings.append(finding)
     }
-    if failed { throw ExitCode.failure }
-  }
-
-  private func key(_ audience: String, _ configuration: Configuration) throws(TokenError) -> TokenKey {
-    if let problem = Audience.problem(with: audience) { throw TokenError(code: .unknownAudience, message: problem) }
-    guard let key = configuration.audiences.key(for: Grant(audience: audience)) else {
-      throw TokenError(code: .unknownAudience, message: "the configuration does not list this audience")
+    let configuration: Configuration
+    do throws(ConfigurationErrors) {
+      configuration = try Configuration(from: origin)
+    } catch {
+      complain(error)
+      report.findings = error.errors.map(Finding.init)
+      if json { output(report.json) }
+      throw ExitCode.configuration
     }
-    return key
+    report.settings = configuration.effective
+    if !json { output(report.settings.map { CheckReport.line($0) + "\n" }.joined() + "\n") }
+    tell(.ok(.configuration, nil, "\(report.settings.count) settings in force"))
+    try await Doctor(
+      configuration: configuration, environment: origin.environment, audiences: audiences, tell: tell
+    ).examine()
+    if json { output(report.json) }
+    if report.verdict == .failed { throw ExitCode.failure }
   }
 }

@@ -19,7 +19,7 @@ func serve(
   defer { LogOutput.standardError.flush() }
   let service: Service
   do {
-    service = try Service(configuration, from: origin, log: makeLogger(configuration.logging))
+    service = try Service(configuration, from: origin, logging: LogControl(configuration.logging))
   } catch {
     complain("\(error)")
     throw ExitCode.failure

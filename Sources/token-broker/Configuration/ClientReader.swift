@@ -198,7 +198,7 @@ extension Format where Value == AssertionKey.Algorithm {
 
 extension Format where Value == Secret {
   /// The contents of a file that nobody else may see.
-  fileprivate static var secretContents: Format {
+  static var secretContents: Format {
     Format(isSecret: true) { path throws(Unexpected) in
       do throws(Secret.Unreadable) {
         return try Secret(file: path)

@@ -24,10 +24,11 @@ struct Configuration: Sendable {
   var logging = LogSettings()
   var cache = TokenCache.Rules()
   var upstream = UpstreamSettings()
+  var store = StoreSettings()
   var shutdownDelay = Duration.zero
   var shutdownTimeout = Duration.seconds(10)
-  /// Of the file it was read from.
-  var fileDigest: KeyDigest?
+  /// The files that a change is looked for in, as they were when it was read: its own, and those of TLS.
+  var files: [String: KeyDigest] = [:]
   /// All of it as it is in force, for people.
   var effective: [EffectiveSetting] = []
 }

@@ -31,7 +31,7 @@ extension Configuration {
     reader.read(document?.root) { root in configuration.read(root, origin, after: previous) }
     try reader.finish()
     configuration.effective = reader.effective
-    configuration.fileDigest = document?.digest
+    if let document, let file = origin.file { configuration.files[file] = document.digest }
     self = configuration
   }
 
@@ -65,7 +65,7 @@ extension Configuration {
     readAudiences(root, clients: readClients(root, origin.embedded))
     callers = CallerSettings(root, after: previous?.callers)
     guards = RequestGuards(root)
-    refuseWhatIsNotHereYet(root)
+    readStore(root)
   }
 
   // MARK: The server
@@ -123,6 +123,8 @@ extension Configuration {
       }
       requiresClientCertificates = isRequired && isWanted
       guard let certificate, let key else { return }
+      // Before they are read once more: a change between the two is not missed.
+      for case let file? in [certificate, key, authorities] { files[file] = File.digest(file) }
       do throws(TLSError) {
         let clients = authorities.map { isRequired ? TLSContext.Clients.required(.file($0)) : .optional(.file($0)) }
         tls = try TLSContext(
@@ -216,18 +218,6 @@ extension Configuration {
     return client.map {
       AudienceCatalog.Entry(
         client: $0, scope: scope, organization: organization, verification: verification, isPrefetched: isPrefetched)
-    }
-  }
-
-  // MARK: What cannot be had
-
-  private func refuseWhatIsNotHereYet(_ root: Section) {
-    root.section("store") { store in
-      let isMemory = store.value("url", environment: "BROKER_STORE", .text("a URL"), default: "memory:") == "memory:"
-      if !isMemory { store.fail("url", environment: "BROKER_STORE", "only memory: is supported yet") }
-      if store.value("keyFile", environment: "BROKER_STORE_KEY_FILE", .path) != nil {
-        store.fail("keyFile", environment: "BROKER_STORE_KEY_FILE", "the store memory: needs no key")
-      }
     }
   }
 }

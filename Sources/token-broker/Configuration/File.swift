@@ -1,4 +1,5 @@
 import Glibc
+import TokenBroker
 
 /// A file that could not be read: why, in the system's words.
 struct FileError: Error {
@@ -19,6 +20,9 @@ enum File {
     if count > limit { throw FileError(reason: "it is over 1 MiB") }
     return Array(bytes.prefix(count))
   }
+
+  /// nil: it cannot be read.
+  static func digest(_ path: String) -> KeyDigest? { (try? read(path)).map { KeyDigest(of: $0.span) } }
 }
 
 /// The environment of this process.

@@ -8,22 +8,22 @@ struct AccessLine: Sendable {
   private let log: Logger
   private let method: String
   private let path: String
-  private let requestID: String
+  private let request: RequestIdentity
   private let start = Instant.now
 
   init(_ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ response: ResponseWriter, _ log: Logger) {
     self.log = log
     method = "\(head.method)"
     path = bytes.text(at: head.path)
-    requestID = response.requestID
+    request = RequestIdentity(head, bytes, id: response.requestID)
   }
 
   func write(status: Int) {
-    log.debug(
-      "request",
-      metadata: [
-        "method": "\(method)", "path": "\(path)", "status": "\(status)", "request_id": "\(requestID)",
-        "duration_ms": "\(start.duration(to: .now).milliseconds)",
-      ])
+    var facts: Logger.Metadata = [
+      "method": "\(method)", "path": "\(path)", "status": "\(status)",
+      "duration_ms": "\(start.duration(to: .now).milliseconds)",
+    ]
+    for fact in request.facts { facts[fact.name] = "\(fact.value)" }
+    log.debug("request", metadata: facts)
   }
 }

@@ -11,21 +11,16 @@ struct TokenDesk: Sendable {
   let representation: Representation
 
   /// The token this request is about, counted against the caller's limit. Throws what to answer if it may not have it.
-  func key(for caller: Caller?, now: Instant, requestID: String) throws(ProblemError) -> TokenKey {
+  func key(for caller: Caller?, now: Instant) throws(ProblemError) -> TokenKey {
     if let wait = caller?.admit(now: now) {
       throw ProblemError(.tooMany(wait))
     }
-    do throws(ProblemError) {
-      return try routing.key(for: query.grant, caller)
-    } catch {
-      throw ProblemError(
-        error.problem.status == 403 ? denied(caller, error.problem, requestID: requestID) : error.problem)
-    }
+    return try routing.key(for: query.grant, caller)
   }
 
   /// Notes the denial, and returns it.
-  func denied(_ caller: Caller?, _ problem: Problem, requestID: String) -> Problem {
-    services.audit.denied(caller, audience: query.grant.audience, reason: problem.description, requestID: requestID)
+  func denied(_ caller: Caller?, _ problem: Problem, _ request: RequestIdentity) -> Problem {
+    services.audit.denied(caller, audience: query.grant.audience, reason: problem.description, request)
     return problem
   }
 
@@ -33,39 +28,44 @@ struct TokenDesk: Sendable {
   private static let proofTimeout = Duration.seconds(5)
 
   /// For a service account: its token is checked first.
-  func serve(unproven token: [UInt8], _ digest: KeyDigest, clientID: String?, _ answer: LaterAnswer) async {
+  func serve(
+    unproven token: [UInt8], _ digest: KeyDigest, clientID: String?, _ request: RequestIdentity, _ answer: LaterAnswer
+  ) async {
+    var caller: Caller?
     do throws(ProblemError) {
       let deadline = Instant.now.advanced(by: Self.proofTimeout)
       let proof = try await routing.prove(token, digest, deadline: deadline)
       services.tellAll(.proven(proof))
       if let clientID, clientID != proof.caller.name { throw ProblemError(Authenticator.otherName) }
-      try await serve(key(for: proof.caller, now: .now, requestID: answer.requestID), to: proof.caller, answer)
+      caller = proof.caller
+      try await serve(key(for: caller, now: .now), to: caller, request, answer)
     } catch {
-      answer.send(error.problem.status == 401 ? denied(nil, error.problem, requestID: answer.requestID) : error.problem)
+      let isDenial = [401, 403].contains(error.problem.status)
+      answer.send(isDenial ? denied(caller, error.problem, request) : error.problem)
     }
   }
 
   /// With credentials that were brought along: if they are refused, that is their bearer's affair.
-  func serve(_ key: TokenKey, with credentials: BroughtCredentials, _ answer: LaterAnswer) async {
+  func serve(
+    _ key: TokenKey, with credentials: BroughtCredentials, _ request: RequestIdentity, _ answer: LaterAnswer
+  ) async {
     do throws(TokenError) {
-      let token = try await services.broker.token(key, with: credentials)
+      let token = try await services.broker.token(key, with: credentials, for: request)
       if let holder = key.holder { services.passThrough.accepted(holder) }
       answer.send(RenderedToken(token).response(representation, now: .now))
-      services.audit.given(key, to: credentials.clientID, requestID: answer.requestID)
+      services.audit.given(key, to: credentials.clientID, request)
     } catch {
       let isRefused = error.code == .invalidCaller
       answer.send(
-        isRefused
-          ? denied(nil, Authenticator.unknownClient, requestID: answer.requestID)
-          : Problem(error, audience: key.grant.audience))
+        isRefused ? denied(nil, Authenticator.unknownClient, request) : Problem(error, audience: key.grant.audience))
     }
   }
 
-  func serve(_ key: TokenKey, to caller: Caller?, _ answer: LaterAnswer) async {
+  func serve(_ key: TokenKey, to caller: Caller?, _ request: RequestIdentity, _ answer: LaterAnswer) async {
     do throws(TokenError) {
-      let token = try await services.broker.token(key, query.demand)
+      let token = try await services.broker.token(key, query.demand, for: request)
       answer.send(RenderedToken(token).response(representation, now: .now))
-      if let caller { services.audit.given(key, to: caller.name, requestID: answer.requestID) }
+      if let caller { services.audit.given(key, to: caller.name, request) }
     } catch {
       answer.send(Problem(error, audience: key.grant.audience))
     }

@@ -11,22 +11,60 @@ struct TokenTable {
     case remove(TokenKey)
   }
 
+  /// A token found, and where, so that its being used can be counted without finding it again.
+  struct Hit {
+    fileprivate enum Place {
+      case plain(Dictionary<Int, Slot>.Index)
+      case other(Dictionary<TokenKey, Slot>.Index)
+    }
+
+    let token: RenderedToken
+    fileprivate let place: Place
+  }
+
+  fileprivate struct Slot {
+    var token: RenderedToken
+    /// Since its key is held. In the loop's own memory, beside what is read anyway.
+    var hits = 0
+  }
+
   private let audiences: AudienceCatalog
-  private var plain: [Int: RenderedToken] = [:]
-  private var others: [TokenKey: RenderedToken] = [:]
+  private var plain: [Int: Slot] = [:]
+  private var others: [TokenKey: Slot] = [:]
 
   init(_ audiences: AudienceCatalog) {
     self.audiences = audiences
   }
 
   /// The token for a request that names `audience` and nothing else. The bytes need not be a valid audience.
-  func find(_ audience: [UInt8]) -> RenderedToken? {
-    guard let token = plain[Self.hash(audience)], token.isFor(audience) else { return nil }
-    return token
+  func find(_ audience: [UInt8]) -> Hit? {
+    guard let place = plain.index(forKey: Self.hash(audience)) else { return nil }
+    let token = plain.values[place].token
+    return token.isFor(audience) ? Hit(token: token, place: .plain(place)) : nil
   }
 
-  func find(_ key: TokenKey) -> RenderedToken? {
-    audiences.isPlain(key) ? find(Array(key.grant.audience.utf8)) : others[key]
+  func find(_ key: TokenKey) -> Hit? {
+    if audiences.isPlain(key) { return find(Array(key.grant.audience.utf8)) }
+    return others.index(forKey: key).map { Hit(token: others.values[$0].token, place: .other($0)) }
+  }
+
+  /// Counts a hit, of which the table has not changed since.
+  mutating func count(_ hit: Hit) {
+    switch hit.place {
+    case .plain(let place): plain.values[place].hits += 1
+    case .other(let place): others.values[place].hits += 1
+    }
+  }
+
+  /// How often this loop has handed out the tokens of these keys.
+  func hits(of keys: [TokenKey]) -> [Int] {
+    keys.map { key in
+      switch find(key)?.place {
+      case .plain(let place): plain.values[place].hits
+      case .other(let place): others.values[place].hits
+      case nil: 0
+      }
+    }
   }
 
   mutating func apply(_ change: Change) {
@@ -38,10 +76,13 @@ struct TokenTable {
 
   private mutating func insert(_ token: RenderedToken) {
     let key = token.token.key
-    if audiences.isPlain(key) {
-      plain[Self.hash(token.audience)] = token
+    // One that replaces its like goes on counting.
+    guard audiences.isPlain(key) else { return others[key, default: Slot(token: token)].token = token }
+    let hash = Self.hash(token.audience)
+    if plain[hash]?.token.isFor(token.audience) == true {
+      plain[hash]?.token = token
     } else {
-      others[key] = token
+      plain[hash] = Slot(token: token)
     }
   }
 
@@ -49,7 +90,7 @@ struct TokenTable {
     guard audiences.isPlain(key) else { return others[key] = nil }
     let audience = Array(key.grant.audience.utf8)
     let hash = Self.hash(audience)
-    if plain[hash]?.isFor(audience) == true { plain[hash] = nil }
+    if plain[hash]?.token.isFor(audience) == true { plain[hash] = nil }
   }
 
   /// Seeded anew in each process, so nobody can aim at a place.

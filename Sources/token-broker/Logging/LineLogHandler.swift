@@ -4,14 +4,21 @@ import Logging
 /// Writes each log event as one line: a JSON object, or text for a terminal.
 struct LineLogHandler: LogHandler {
   var metadata: Logger.Metadata = [:]
-  var logLevel: Logger.Level
-  private let format: LogSettings.Format
+  private let control: LogControl
   private let output: LogOutput
 
-  init(_ settings: LogSettings, _ output: LogOutput = .standardError) {
-    logLevel = settings.level
-    format = settings.format
+  init(_ control: LogControl, _ output: LogOutput = .standardError) {
+    self.control = control
     self.output = output
+  }
+
+  var logLevel: Logger.Level {
+    get { control.settings.level }
+    set {
+      var settings = control.settings
+      settings.level = newValue
+      control.take(settings)
+    }
   }
 
   subscript(metadataKey key: String) -> Logger.Metadata.Value? {
@@ -22,6 +29,7 @@ struct LineLogHandler: LogHandler {
   func log(event: LogEvent) {
     let facts = metadata.merging(event.metadata ?? [:]) { $1 }.sorted { $0.key < $1.key }
       .map { (name: $0.key, value: "\($0.value)") }
+    let format = control.settings.format
     output.add { line, timestamp in
       LogLine.append(to: &line, &timestamp, format, level: event.level, "\(event.message)", facts)
     }
@@ -34,6 +42,7 @@ enum LogLine {
     to line: inout [UInt8], _ timestamp: inout Timestamp, _ format: LogSettings.Format, level: Logger.Level,
     _ message: String, _ facts: [(name: String, value: String)]
   ) {
+    assert(facts.allSatisfy { LogField(rawValue: $0.name) != nil }, "\(message): a field is not listed: \(facts)")
     switch format {
     case .json:
       line.append(contentsOf: "{\"time\":\"".utf8)

@@ -14,7 +14,12 @@ final class Counter: Sendable {
 
 /// The ways in, as metrics tell them apart.
 enum Route: Int, CaseIterable, Sendable {
-  case token, forwardAuth, oauthToken, healthz, readyz, metrics, other
+  case token, forwardAuth, oauthToken, healthz, readyz, metrics, status, statusJSON, other
+  /// None: the server answered itself, before there was a request to route.
+  case refused
+
+  /// Those that give tokens.
+  static let tokens = [token, forwardAuth, oauthToken]
 
   /// A template, never a path: that would be without bound.
   var template: String {
@@ -25,7 +30,10 @@ enum Route: Int, CaseIterable, Sendable {
     case .healthz: "/healthz"
     case .readyz: "/readyz"
     case .metrics: "/metrics"
+    case .status: "/status"
+    case .statusJSON: "/status.json"
     case .other: "other"
+    case .refused: "refused"
     }
   }
 }
@@ -33,7 +41,7 @@ enum Route: Int, CaseIterable, Sendable {
 /// What one event loop counts. A loop of its own for each, so that no two cores write to the same place for a request.
 final class LoopMetrics: Sendable {
   /// The statuses that are told apart; any other counts as the last.
-  static let statuses = [200, 400, 401, 403, 404, 405, 406, 502, 503, 504, 500]
+  static let statuses = [200, 400, 401, 403, 404, 405, 406, 408, 413, 414, 417, 431, 501, 502, 503, 504, 505, 500]
 
   private let requests: [[Counter]]
   private let durations: [[Counter]]
@@ -49,12 +57,18 @@ final class LoopMetrics: Sendable {
   }
 
   func answered(_ route: Route, status: Int, took: Duration) {
-    let index = Self.statuses.firstIndex(of: status) ?? Self.statuses.count - 1
-    requests[route.rawValue][index].add()
+    count(route, status)
     let nanoseconds = Int(took.nanoseconds)
     let bucket = Self.bounds.firstIndex { nanoseconds <= $0 } ?? Self.bounds.count
     durations[route.rawValue][bucket].add()
     sums[route.rawValue].add(nanoseconds)
+  }
+
+  /// Took no time worth telling: it is in no histogram.
+  func refused(_ status: Int) { count(.refused, status) }
+
+  private func count(_ route: Route, _ status: Int) {
+    requests[route.rawValue][Self.statuses.firstIndex(of: status) ?? Self.statuses.count - 1].add()
   }
 
   private static let bounds = Histogram.bounds.map { Int($0 * 1e9) }

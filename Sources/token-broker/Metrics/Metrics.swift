@@ -35,6 +35,33 @@ final class Metrics: Sendable {
       200, fields: [("Content-Type", format.contentType), ("Cache-Control", "no-store")], body: text.bytes)
   }
 
+  /// Requests for tokens so far.
+  var traffic: Traffic.Totals {
+    var totals = Traffic.Totals()
+    for loop in loops + [later] {
+      for route in Route.tokens {
+        for (index, status) in LoopMetrics.statuses.enumerated() {
+          let count = loop.requests(route, statusAt: index)
+          switch status {
+          case 200: totals.ok += count
+          case 400..<500: totals.refused += count
+          default: totals.failed += count
+          }
+        }
+        totals.durations = zip(totals.durations, loop.counts(route)).map(+)
+      }
+    }
+    return totals
+  }
+
+  /// Answers from the loops' own tables, by client.
+  var hits: [String: Int] {
+    // Those beyond the capacity share a number, and the name of one of them.
+    let named = Dictionary(clients.all.map { ($0.number, $0.name) }, uniquingKeysWith: min)
+    let counted = named.map { number, name in (name, loops.reduce(0) { $0 + $1.hits(client: number) }) }
+    return Dictionary(counted, uniquingKeysWith: +)
+  }
+
   private func writeRequests(to text: inout MetricsText) {
     let all = loops + [later]
     var samples: [(labels: MetricsText.Labels, value: String)] = []
@@ -47,7 +74,7 @@ final class Metrics: Sendable {
     text.counter("token_broker_http_requests", "Requests answered.", samples)
     text.histogram(
       "token_broker_http_request_duration_seconds", "From a request's being read to its answer's being given.",
-      Route.allCases.map { route in
+      Route.allCases.filter { $0 != .refused }.map { route in
         let counts = all.map { $0.counts(route) }.reduce([Int](repeating: 0, count: Histogram.bounds.count + 1)) {
           zip($0, $1).map(+)
         }
@@ -60,15 +87,12 @@ final class Metrics: Sendable {
   }
 
   private func writeBroker(_ figures: BrokerFigures, to text: inout MetricsText) {
-    // Those beyond the capacity share a number, and the name of one of them.
-    let named = Dictionary(clients.all.map { ($0.number, $0.name) }, uniquingKeysWith: min)
-    let clients = named.map { (name: $0.value, number: $0.key) }.sorted { $0.name < $1.name }
-    let hits = clients.map { client in (client.name, loops.reduce(0) { $0 + $1.hits(client: client.number) }) }
+    let hits = self.hits
     let lookups = figures.lookups
     text.counter(
       "token_broker_cache_lookups", "Look-ups of tokens by how they went.",
       [
-        ("hit", lookups.hit + hits.reduce(0) { $0 + $1.1 }), ("miss", lookups.miss), ("coalesced", lookups.coalesced),
+        ("hit", lookups.hit + hits.values.reduce(0, +)), ("miss", lookups.miss), ("coalesced", lookups.coalesced),
         ("stale", lookups.stale), ("negative", lookups.negative),
       ].map { ([("result", $0.0)], "\($0.1)") })
     text.gauge("token_broker_cache_entries", "Tokens that are held.", [([], "\(figures.tokens.count)")])
@@ -85,18 +109,34 @@ final class Metrics: Sendable {
     text.counter(
       "token_broker_tokens_minted", "Tokens minted and validated.",
       known.map { ([("client", $0.key)], "\($0.value.minted)") })
-    let saved = Dictionary(hits) { $0 + $1 }.merging(figures.clients.mapValues(\.saved)) { $0 + $1 }
+    let saved = hits.merging(figures.clients.mapValues(\.saved)) { $0 + $1 }
     text.counter(
       "token_broker_tokens_saved", "Answers that cost no mint.",
       saved.sorted { $0.key < $1.key }.map { ([("client", $0.key)], "\($0.value)") })
     text.gauge(
       "token_broker_upstream_quota_remaining", "What the tenant last said is left of a quota.",
       known.flatMap { name, client in
-        client.quota.sorted { $0.key < $1.key }.map { ([("client", name), ("bucket", $0.key)], "\($0.value)") }
+        client.quota.sorted { $0.key < $1.key }.map {
+          ([("client", name), ("bucket", $0.key)], "\($0.value.remaining)")
+        }
       })
+    if let store = figures.store { writeStore(store, to: &text) }
     text.gauge(
       "token_broker_token_expiry_timestamp_seconds", "When an audience's newest token expires, in Unix time.",
       expiries(figures.tokens))
+  }
+
+  private func writeStore(_ store: StoreFigures, to text: inout MetricsText) {
+    text.gauge(
+      "token_broker_store_up", "1 while the store can be used.", [([], store.condition.problem == nil ? "1" : "0")])
+    text.counter(
+      "token_broker_store_requests", "Requests to the store, by how they ended.",
+      store.outcomes.map { outcome, count in
+        ([("operation", outcome.operation), ("outcome", outcome.isOK ? "ok" : "failed")], "\(count)")
+      }.sorted { $0.0.map(\.1).lexicographicallyPrecedes($1.0.map(\.1)) })
+    text.counter(
+      "token_broker_store_values_ignored", "Values of the store that did not open, or whose tokens did not pass.",
+      [([], "\(store.ignored)")])
   }
 
   private func expiries(_ tokens: [BrokerFigures.Token]) -> [(labels: MetricsText.Labels, value: String)] {

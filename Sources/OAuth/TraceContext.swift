@@ -1,0 +1,59 @@
+/// Where a request belongs in a distributed trace (W3C Trace Context, §3.2).
+///
+/// `tracestate` is neither read nor passed on: what tracing systems note in it is more than a tenant needs to know.
+package struct TraceContext: Sendable, Equatable {
+  /// 32 hexadecimal digits, in lower case.
+  package let traceID: String
+  /// 16 of them: the span of whoever sends the request.
+  package let spanID: String
+  private let flags: UInt8
+
+  /// Those that are defined: sampled, and that the trace's id is random. Others are not passed on.
+  private static let knownFlags: UInt8 = 0b11
+
+  /// Reads a `traceparent` field. nil for one that is malformed, which counts as none. Of a version that is not known yet
+  /// what version 00 has is read, as §4.3 demands.
+  package init?(traceparent text: some StringProtocol) {
+    let bytes = Array(text.utf8)
+    guard bytes.count >= 55, bytes[2] == Self.dash, bytes[35] == Self.dash, bytes[52] == Self.dash,
+      let version = Self.hexadecimal(bytes[0..<2]), version != 0xFF,
+      bytes.count == 55 || version > 0 && bytes[55] == Self.dash,
+      Self.isIdentifier(bytes[3..<35]), Self.isIdentifier(bytes[36..<52]), let flags = Self.hexadecimal(bytes[53..<55])
+    else { return nil }
+    traceID = String(decoding: bytes[3..<35], as: UTF8.self)
+    spanID = String(decoding: bytes[36..<52], as: UTF8.self)
+    self.flags = flags & Self.knownFlags
+  }
+
+  private init(traceID: String, spanID: String, flags: UInt8) {
+    self.traceID = traceID
+    self.spanID = spanID
+    self.flags = flags
+  }
+
+  /// The same trace, in a span of its own: for a request that is sent because of this one.
+  package func child() -> TraceContext {
+    let id = String(UInt64.random(in: 1 ... .max), radix: 16)
+    return TraceContext(
+      traceID: traceID, spanID: String(repeating: "0", count: 16 - id.utf8.count) + id, flags: flags)
+  }
+
+  /// As a `traceparent` field, in version 00.
+  package var traceparent: String { "00-\(traceID)-\(spanID)-0\(flags)" }
+
+  private static let dash = UInt8(ascii: "-")
+
+  private static func isDigit(_ byte: UInt8) -> Bool {
+    (0x30...0x39).contains(byte) || (0x61...0x66).contains(byte)
+  }
+
+  /// Two digits; nil if they are not both.
+  private static func hexadecimal(_ bytes: ArraySlice<UInt8>) -> UInt8? {
+    bytes.allSatisfy(isDigit) ? UInt8(String(decoding: bytes, as: UTF8.self), radix: 16) : nil
+  }
+
+  /// Only digits, and not all of them zero.
+  private static func isIdentifier(_ bytes: ArraySlice<UInt8>) -> Bool {
+    bytes.allSatisfy(isDigit) && !bytes.allSatisfy { $0 == UInt8(ascii: "0") }
+  }
+}

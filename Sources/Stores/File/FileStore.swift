@@ -1,0 +1,226 @@
+package import Clocks
+import Dispatch
+package import Logging
+import Synchronization
+package import TokenBroker
+
+/// A store for one process at a time and its successors: all values are in memory, and a file has them for the next.
+///
+/// Callers never wait for the disk. What they save is written soon afterwards, together with what others have saved by then.
+/// While the file cannot be had, because another process has it or its directory will not do, every call throws, and it is
+/// tried again each second. While it cannot be written, memory goes on serving.
+package final class FileStore: Store {
+  private struct State {
+    /// Held while this process has the lock.
+    var file: StoreFile?
+    var isClosed = false
+    var values = StoredValues()
+    /// Counts what was saved; how much of that the file has.
+    var saves = 0
+    var written = 0
+    var isWriteDue = false
+    /// No write before it, unless somebody waits for one.
+    var restsUntil = Instant(nanoseconds: 0)
+    var problem: String?
+  }
+
+  private let path: String
+  private let log: Logger
+  private let state = Mutex(State())
+  /// Everything that touches the disk happens here, one after the other.
+  private let queue = DispatchQueue(label: "file-store")
+
+  /// So that what is saved together is written together.
+  private static let delay = Duration.milliseconds(20)
+  /// Between two writes, as a multiple of what the first took: a large file costs a tenth of a core, and of the disk, at the
+  /// most.
+  private static let rest = 9
+  private static let longestRest = Duration.seconds(60)
+  private static let retryDelay = Duration.seconds(1)
+
+  /// Reads the file before it returns.
+  package init(path: String, log: Logger) {
+    self.path = path
+    self.log = log
+    queue.sync { open() }
+  }
+
+  /// Throws why nothing may be kept beside `path`.
+  package static func checkDirectory(of path: String) throws(StoreError) { try StoreDirectory(of: path).check() }
+
+  package var condition: StoreCondition {
+    StoreCondition(location: location, problem: state.withLock(\.problem))
+  }
+
+  private var location: String { "file:\(path)" }
+
+  package func load(_ names: [StoreName]) throws(StoreError) -> [[UInt8]?] {
+    try whileUsable { state in
+      let now = Instant.now
+      return names.map { state.values.value(of: $0, at: now) }
+    }
+  }
+
+  /// Always granted: one process has the file, and it asks for nothing twice at a time.
+  package func claim(
+    _ name: StoreName, for lease: Duration, loading names: [StoreName]
+  ) throws(StoreError) -> StoreAnswer {
+    StoreAnswer(.granted(StoreClaim(name: name, fence: Fence.next())), try load(names))
+  }
+
+  package func renew(_ claim: StoreClaim, for lease: Duration) throws(StoreError) -> Bool {
+    try whileUsable { _ in true }
+  }
+
+  package func save(_ entries: [StoreEntry], settling claim: StoreClaim?) throws(StoreError) {
+    guard entries.allSatisfy({ (1...FileFormat.maxValueBytes).contains($0.value.count) }) else {
+      throw StoreError("a value is empty or over \(FileFormat.maxValueBytes >> 10) KiB")
+    }
+    try whileUsable { state in
+      if entries.isEmpty { return }
+      let now = Instant.now
+      for entry in entries {
+        state.values.set(
+          entry.name, to: .init(value: entry.value, expiresAt: now.advanced(by: entry.lifetime)), now: now)
+      }
+      state.saves += 1
+      scheduleWrite(&state)
+    }
+  }
+
+  package func waitForChange(of name: StoreName, until deadline: Instant) async {
+    try? await Task.sleep(until: deadline)
+  }
+
+  private func whileUsable<Result: Sendable>(_ body: (inout State) -> Result) throws(StoreError) -> Result {
+    try state.withLock { state throws(StoreError) in
+      if state.isClosed { throw StoreError("it is closed") }
+      if state.file == nil { throw StoreError(state.problem ?? "it is not open") }
+      return body(&state)
+    }
+  }
+
+  /// Returns when all that was saved before is on the disk; false if it cannot be written, or not within `timeout`.
+  package func flush(within timeout: Duration = .seconds(5)) -> Bool {
+    let saves = state.withLock(\.saves)
+    finish(within: timeout) { store in store.write() }
+    return state.withLock { $0.written >= saves }
+  }
+
+  /// Writes what is not on the disk yet, and gives the file up to the next process. Takes five seconds at the most.
+  package func close() {
+    state.withLock { $0.isClosed = true }
+    finish(within: .seconds(5)) { store in
+      store.write()
+      store.state.withLock { $0.file = nil }
+    }
+  }
+
+  private func finish(within timeout: Duration, _ work: @escaping @Sendable (FileStore) -> Void) {
+    let done = DispatchSemaphore(value: 0)
+    queue.async { [self] in
+      work(self)
+      done.signal()
+    }
+    _ = done.wait(timeout: .now() + timeout.dispatchInterval)
+  }
+
+  private func scheduleWrite(_ state: inout State, after delay: Duration = delay) {
+    if state.isWriteDue { return }
+    state.isWriteDue = true
+    let pause = max(delay, Instant.now.duration(to: state.restsUntil))
+    queue.asyncAfter(deadline: .now() + pause.dispatchInterval) { [self] in
+      self.state.withLock { $0.isWriteDue = false }
+      write()
+    }
+  }
+}
+
+/// What happens on the queue.
+extension FileStore {
+  private func open() {
+    if state.withLock(\.isClosed) { return }
+    do throws(StoreError) {
+      let file = try StoreFile(path, log: log)
+      let contents = try file.read()
+      let count = state.withLock { state in
+        state.file = file
+        state.problem = nil
+        take(contents, &state)
+        return state.values.entries.count
+      }
+      log.info("the store is open", metadata: ["store": "\(location)", "values": "\(count)"])
+    } catch {
+      tell(error.reason)
+      queue.asyncAfter(deadline: .now() + Self.retryDelay.dispatchInterval) { [weak self] in self?.open() }
+    }
+  }
+
+  private func take(_ contents: FileFormat.Contents, _ state: inout State) {
+    let (now, unixNow) = (Instant.now, Int64(WallClock.now * 1000))
+    for record in contents.records {
+      let left = Int64(clamping: record.expiry) - unixNow
+      if left <= 0 { continue }
+      let expiresAt = now.advanced(by: .milliseconds(left))
+      state.values.set(record.name, to: .init(value: record.value, expiresAt: expiresAt), now: now)
+    }
+    if contents.damage != nil {
+      state.saves += 1
+      scheduleWrite(&state)
+    }
+  }
+
+  private func write() {
+    let (file, entries, saves, isDue) = state.withLock {
+      ($0.file, $0.values.entries, $0.saves, $0.saves > $0.written)
+    }
+    guard let file, isDue else { return }
+    let started = Instant.now
+    let expired = entries.filter { $0.value.expiresAt <= started }.map(\.key)
+    var problem: String?
+    do throws(StoreError) {
+      let file = try held(file)
+      try file.write(entries, count: entries.count - expired.count, now: started)
+    } catch {
+      problem = error.reason
+    }
+    let ended = Instant.now
+    let took = started.duration(to: ended)
+    state.withLock { state in
+      state.values.removeExpired(expired, now: started)
+      state.restsUntil = ended.advanced(by: min(took * Self.rest, Self.longestRest))
+      if problem == nil {
+        state.written = saves
+      } else if !state.isClosed {
+        scheduleWrite(&state, after: Self.retryDelay)
+      }
+    }
+    tell(problem)
+  }
+
+  /// The file, if this process has it still; if somebody has removed the lock, it is locked again.
+  private func held(_ file: StoreFile) throws(StoreError) -> StoreFile {
+    if file.isHeld { return file }
+    let again = try StoreFile(path, log: log)
+    state.withLock { $0.file = again }
+    return again
+  }
+
+  /// Makes known how it goes, and logs it if it is something new.
+  private func tell(_ problem: String?) {
+    let previous = state.withLock { state in
+      defer { state.problem = problem }
+      return state.problem
+    }
+    if problem == previous { return }
+    if let problem {
+      log.warning("the store cannot be used", metadata: ["store": "\(location)", "reason": "\(problem)"])
+    } else {
+      log.info("the store can be used again", metadata: ["store": "\(location)"])
+    }
+  }
+}
+
+extension Duration {
+  fileprivate var dispatchInterval: DispatchTimeInterval { .nanoseconds(Int(nanoseconds)) }
+}

@@ -1,0 +1,77 @@
+import CHiredis
+import TokenBroker
+
+/// Finds replies in what a server sends. It may send anything: what is no reply, is too long or nested ends in an error.
+@safe struct RedisReader: ~Copyable {
+  static let longestReply = 1 << 20
+  static let longestArray = 64
+
+  private let reader: UnsafeMutablePointer<redisReader>
+  private let functions: UnsafeMutablePointer<redisReplyObjectFunctions>
+  private let longestReply: Int
+  /// Bytes since the last whole reply.
+  private var held = 0
+
+  init?(longestReply: Int = longestReply) {
+    guard let reader = unsafe redisReaderCreate(), let own = unsafe reader.pointee.fn else { return nil }
+    unsafe self.reader = reader
+    self.longestReply = longestReply
+    // hiredis makes room for as many elements as an array announces, so what it announces is looked at first.
+    unsafe functions = .allocate(capacity: 1)
+    unsafe functions.initialize(to: own.pointee)
+    unsafe functions.pointee.createArray = { task, count in
+      guard let task = unsafe task, unsafe task.pointee.parent == nil, count <= RedisReader.longestArray,
+        let own = unsafe task.pointee.privdata?.assumingMemoryBound(to: redisReplyObjectFunctions.self)
+      else { return nil }
+      return unsafe own.pointee.createArray(task, count)
+    }
+    unsafe reader.pointee.privdata = UnsafeMutableRawPointer(own)
+    unsafe reader.pointee.fn = functions
+  }
+
+  deinit {
+    unsafe redisReaderFree(reader)
+    unsafe functions.deallocate()
+  }
+
+  mutating func feed(_ bytes: UnsafeRawBufferPointer) throws(StoreError) {
+    held += bytes.count
+    let start = unsafe bytes.baseAddress?.assumingMemoryBound(to: CChar.self)
+    guard unsafe redisReaderFeed(reader, start, bytes.count) == REDIS_OK else { throw Self.nonsense }
+  }
+
+  /// The next reply; nil when it is not there as a whole.
+  mutating func next() throws(StoreError) -> RedisReply? {
+    var object: UnsafeMutableRawPointer?
+    guard unsafe redisReaderGetReply(reader, &object) == REDIS_OK else { throw Self.nonsense }
+    guard let object = unsafe object else {
+      if held > longestReply { throw StoreError("the server's answer is too long") }
+      return nil
+    }
+    defer { unsafe freeReplyObject(object) }
+    held = unsafe reader.pointee.len - reader.pointee.pos
+    return unsafe Self.reply(object.assumingMemoryBound(to: redisReply.self).pointee)
+  }
+
+  private static let nonsense = StoreError("what answers is no Redis server")
+
+  private static func reply(_ object: redisReply) -> RedisReply {
+    switch unsafe object.type {
+    case REDIS_REPLY_STRING: unsafe .string(bytes(object))
+    case REDIS_REPLY_STATUS: unsafe .status(String(decoding: bytes(object), as: UTF8.self))
+    case REDIS_REPLY_ERROR: unsafe .error(String(decoding: bytes(object), as: UTF8.self))
+    case REDIS_REPLY_INTEGER: unsafe .integer(object.integer)
+    case REDIS_REPLY_ARRAY:
+      unsafe .array(
+        UnsafeBufferPointer(start: object.element, count: object.elements).map { element in
+          guard let element = unsafe element else { return .none }
+          return unsafe reply(element.pointee)
+        })
+    default: .none
+    }
+  }
+
+  private static func bytes(_ object: redisReply) -> [UInt8] {
+    unsafe Array(UnsafeRawBufferPointer(start: object.str, count: object.len))
+  }
+}

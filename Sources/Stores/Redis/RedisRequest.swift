@@ -1,0 +1,38 @@
+import Clocks
+import Synchronization
+import TokenBroker
+
+/// Commands that are sent together, and somebody who waits for their replies. One that is let go unanswered has failed.
+final class RedisRequest: Sendable {
+  typealias Answer = Result<[RedisReply], StoreError>
+
+  let bytes: [UInt8]
+  /// Of each reply that there will be.
+  let kinds: [RedisReply.Kind]
+  let deadline: Instant
+  private let waiting: Mutex<CheckedContinuation<Answer, Never>?>
+
+  init(_ commands: [RedisCommand], deadline: Instant, _ continuation: CheckedContinuation<Answer, Never>) {
+    bytes = commands.flatMap(\.formatted)
+    kinds = commands.map(\.kind)
+    self.deadline = deadline
+    waiting = Mutex(continuation)
+  }
+
+  deinit {
+    answer(.failure(.closed))
+  }
+
+  /// Only the first answer counts.
+  func answer(_ answer: Answer) {
+    let continuation = waiting.withLock { waiting in
+      defer { waiting = nil }
+      return waiting
+    }
+    continuation?.resume(returning: answer)
+  }
+}
+
+extension StoreError {
+  static let closed = StoreError("the store is closed")
+}

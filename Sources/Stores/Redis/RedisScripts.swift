@@ -1,0 +1,41 @@
+/// What must happen in one step, in Lua. Redis runs a script as a whole or not at all.
+enum RedisScripts {
+  /// KEYS: the claim, then what to load. ARGV: the fencing value, the lease in milliseconds.
+  /// Answers with -1 if the claim is granted, else with how long it is taken for; then the values.
+  static let claim = """
+    local answer = {-1}
+    if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then
+      answer[1] = math.max(0, redis.call('PTTL', KEYS[1]))
+    end
+    if #KEYS > 1 then
+      for index, value in ipairs(redis.call('MGET', unpack(KEYS, 2))) do answer[index + 1] = value end
+    end
+    return answer
+    """
+
+  /// KEYS: the claim. ARGV: the fencing value, the lease in milliseconds. Answers with 1 if it is still ours.
+  static let renew = """
+    if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+    return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+    """
+
+  /// KEYS: the claim, the entries. ARGV: the fencing value, the channel, the claim's name for it, then of
+  /// each entry its value and its lifetime in milliseconds.
+  /// Whatever becomes of the entries, such as in a full memory, the claim is given up. One that is nobody's any more, because
+  /// it has run out or the memory was wiped, leaves only what is not there: what is there is newer.
+  static let settle = """
+    local holder = redis.call('GET', KEYS[1])
+    if holder and holder ~= ARGV[1] then return 0 end
+    local failure
+    local entries = (#ARGV - 3) / 2
+    for index = 1, entries do
+      local set = {'SET', KEYS[index + 1], ARGV[2 * index + 2], 'PX', ARGV[2 * index + 3]}
+      if not holder then table.insert(set, 'NX') end
+      local result = redis.pcall(unpack(set))
+      if result and result.err then failure = result end
+    end
+    if holder then redis.call('DEL', KEYS[1]) end
+    redis.pcall('PUBLISH', ARGV[2], ARGV[3])
+    return failure or 1
+    """
+}

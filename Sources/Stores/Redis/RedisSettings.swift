@@ -1,0 +1,64 @@
+package import OAuth
+package import TokenBroker
+
+/// Where a Redis or Valkey server is and how to speak to it.
+package struct RedisSettings: Sendable {
+  package enum Server: Sendable, Equatable {
+    /// A name or a numeric address, an IPv6 one without brackets.
+    case tcp(host: String, port: UInt16)
+    case unix(path: String)
+  }
+
+  package var server: Server
+  /// TLS with the server's certificate checked, always.
+  package var usesTLS = false
+  /// nil for the user that Redis calls `default`.
+  package var user: String?
+  package var password: Secret?
+  package var database = 0
+  /// What every key begins with, and the channel.
+  package var prefix = "token-broker:"
+  /// PEM. nil for what the system trusts.
+  package var caFile: String?
+  /// PEM. What this client proves itself with, where the server asks for it; both or neither.
+  package var certificateFile: String?
+  package var keyFile: String?
+  /// How long one operation may take.
+  package var timeout = Duration.milliseconds(250)
+  /// How long it may take to connect, TLS and login included.
+  package var connectTimeout = Duration.seconds(1)
+
+  package init(_ server: Server) {
+    self.server = server
+  }
+}
+
+extension RedisSettings: CustomStringConvertible {
+  /// The URL without user and password.
+  package var description: String {
+    switch server {
+    case .tcp(let host, let port):
+      "\(usesTLS ? "rediss" : "redis")://\(host.contains(":") ? "[\(host)]" : host):\(port)/\(database)"
+    case .unix(let path): "redis+unix://\(path)?db=\(database)"
+    }
+  }
+}
+
+extension RedisSettings {
+  /// What the server's certificate must be for.
+  var host: String {
+    if case .tcp(let host, _) = server { return host }
+    return ""
+  }
+}
+
+extension RedisSettings {
+  /// Throws what is wrong with them: what does not go together, or certificates that cannot be used.
+  package func check() throws(StoreError) {
+    if user != nil && password == nil { throw StoreError("there is a user but no password") }
+    if (certificateFile == nil) != (keyFile == nil) {
+      throw StoreError("a certificate needs its key, and a key its certificate")
+    }
+    _ = try RedisTarget.context(for: self)
+  }
+}

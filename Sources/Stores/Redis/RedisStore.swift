@@ -1,0 +1,196 @@
+package import Clocks
+import Dispatch
+package import Logging
+import Sockets
+package import TokenBroker
+
+/// Redis or Valkey as a store: one server, or the primary behind one name. Redirections of a Cluster are not followed.
+///
+/// A value is under `<prefix>{<hex of its name>}`, a claim under the same with `:claim` behind it. The user needs the commands
+/// MGET, EVAL, SET, GET, DEL, PTTL, PEXPIRE, PUBLISH, SUBSCRIBE, PING, SELECT and CLIENT SETNAME for these keys and for the
+/// channel `<prefix>changes`.
+package final class RedisStore: Store {
+  /// How many names a claim can load at the most.
+  package static let mostNames = 32
+  /// Longer values are not left: so many of this length still fit into one answer of the server.
+  package static let longestValue = 31 << 10
+
+  private let settings: RedisSettings
+  private let state: RedisState
+  let changes = RedisChanges()
+
+  /// Starts to connect. Throws where the certificates cannot be used; a server that cannot be reached is tried again, and
+  /// until it is reached the store is of no use.
+  package init(_ settings: RedisSettings, log: Logger) throws(StoreError) {
+    try settings.check()
+    var log = log
+    log[metadataKey: "store"] = "\(settings)"
+    let mailbox: Mailbox<RedisLoop.Message>
+    do throws(SystemError) { mailbox = try Mailbox() } catch { throw StoreError("\(error)") }
+    self.settings = settings
+    state = RedisState(mailbox, log: log)
+    EventLoop.start(label: "redis") { [state, changes, log] loop in
+      try RedisLoop(settings, on: loop, mailbox: mailbox, state: state, changes: changes, log: log)
+    } ended: { [state] in
+      state.ended($0)
+    }
+    let start = DispatchTime.now() + .nanoseconds(Int(settings.timeout.nanoseconds))
+    DispatchQueue.global().asyncAfter(deadline: start) { [state] in state.post(.startIsOver) }
+  }
+
+  deinit {
+    close()
+  }
+
+  /// Ends the connections; what is under way fails, and those who wait for a change wait no longer.
+  package func close() {
+    state.post(.close)
+    changes.close()
+  }
+
+  package var condition: StoreCondition { StoreCondition(location: "\(settings)", problem: state.problem) }
+
+  // MARK: Operations
+
+  package func load(_ names: [StoreName]) async throws(StoreError) -> [[UInt8]?] {
+    if names.isEmpty { return [] }
+    let commands = stride(from: 0, to: names.count, by: Self.mostNames).map { start in
+      let names = names[start..<min(start + Self.mostNames, names.count)]
+      var command = RedisCommand("MGET", answer: .values(names.count))
+      for name in names { command.add(key(name)) }
+      return command
+    }
+    return try await ask("MGET", commands).flatMap(\.values)
+  }
+
+  package func claim(
+    _ name: StoreName, for lease: Duration, loading names: [StoreName]
+  ) async throws(StoreError) -> StoreAnswer {
+    if names.count > Self.mostNames { throw StoreError("a claim loads at most \(Self.mostNames) values") }
+    let claim = StoreClaim(name: name, fence: Fence.next())
+    var command = script(
+      RedisScripts.claim, keys: [claimKey(name)] + names.map(key), answer: .claim(names.count))
+    command.add("\(claim.fence)")
+    command.add(lease)
+    changes.watch(name)
+    do throws(StoreError) {
+      guard case .array(let parts) = try await write(command), case .integer(let taken) = parts[0] else {
+        throw .unexpected
+      }
+      let values = RedisReply.array(Array(parts.dropFirst())).values
+      if taken >= 0 { return StoreAnswer(.taken(.milliseconds(taken)), values) }
+      changes.forget(name)
+      return StoreAnswer(.granted(claim), values)
+    } catch {
+      changes.forget(name)
+      throw error
+    }
+  }
+
+  package func renew(_ claim: StoreClaim, for lease: Duration) async throws(StoreError) -> Bool {
+    var command = script(RedisScripts.renew, keys: [claimKey(claim.name)], answer: .integer)
+    command.add("\(claim.fence)")
+    command.add(lease)
+    guard case .integer(let isOurs) = try await write(command) else { throw .unexpected }
+    return isOurs == 1
+  }
+
+  package func save(_ entries: [StoreEntry], settling claim: StoreClaim?) async throws(StoreError) {
+    if entries.contains(where: { $0.value.count > Self.longestValue }) {
+      throw StoreError("a value has more than \(Self.longestValue) bytes")
+    }
+    guard let claim else { return try await leave(entries) }
+    let keys = [claimKey(claim.name)] + entries.map { key($0.name) }
+    var command = script(RedisScripts.settle, keys: keys, answer: .integer)
+    command.add("\(claim.fence)")
+    command.add(settings.channel)
+    command.add(claim.name.bytes)
+    for entry in entries {
+      command.add(entry.value)
+      command.add(entry.lifetime)
+    }
+    _ = try await write(command)
+  }
+
+  private func leave(_ entries: [StoreEntry]) async throws(StoreError) {
+    let commands = entries.map { entry in
+      var command = RedisCommand("SET", key(entry.name))
+      command.add(entry.value)
+      command.add("PX")
+      command.add(entry.lifetime)
+      return command
+    }
+    if !commands.isEmpty { _ = try await write("SET", commands) }
+  }
+
+  package func waitForChange(of name: StoreName, until deadline: Instant) async {
+    await changes.wait(for: name, until: deadline)
+  }
+
+  // MARK: Asking
+
+  private func key(_ name: StoreName) -> String {
+    let digits = Array("0123456789abcdef".utf8)
+    let hex = name.bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }
+    // The braces put a value and its claim into one slot, were the server ever split into several.
+    return "\(settings.prefix){\(String(decoding: hex, as: UTF8.self))}"
+  }
+
+  private func claimKey(_ name: StoreName) -> String { key(name) + ":claim" }
+
+  private func script(_ text: String, keys: [String], answer: RedisReply.Kind) -> RedisCommand {
+    var command = RedisCommand("EVAL", text, "\(keys.count)", answer: answer)
+    for key in keys { command.add(key) }
+    return command
+  }
+
+  private func write(_ script: RedisCommand) async throws(StoreError) -> RedisReply {
+    try await write("EVAL", [script])[0]
+  }
+
+  /// Remembers for `condition` whether the server refuses writes.
+  private func write(_ name: String, _ commands: [RedisCommand]) async throws(StoreError) -> [RedisReply] {
+    let replies = try await ask(commands)
+    do throws(StoreError) {
+      try check(replies, name)
+      state.answered(nil)
+      return replies
+    } catch {
+      state.answered(error)
+      throw error
+    }
+  }
+
+  private func ask(_ name: String, _ commands: [RedisCommand]) async throws(StoreError) -> [RedisReply] {
+    let replies = try await ask(commands)
+    try check(replies, name)
+    return replies
+  }
+
+  private func ask(_ commands: [RedisCommand]) async throws(StoreError) -> [RedisReply] {
+    try state.check()
+    let deadline = Instant.now.advanced(by: settings.timeout)
+    let answer = await withCheckedContinuation { continuation in
+      state.post(.ask(RedisRequest(commands, deadline: deadline, continuation)))
+    }
+    return try answer.get()
+  }
+
+  private func check(_ replies: [RedisReply], _ name: String) throws(StoreError) {
+    for case .error(let text) in replies {
+      let refusal = RedisRefusal(text)
+      if refusal.code == "READONLY" { state.post(.metReplica) }
+      throw refusal.error(of: name)
+    }
+  }
+}
+
+extension RedisReply {
+  fileprivate var values: [[UInt8]?] {
+    guard case .array(let parts) = self else { return [] }
+    return parts.map { part in
+      if case .string(let bytes) = part { return bytes }
+      return nil
+    }
+  }
+}

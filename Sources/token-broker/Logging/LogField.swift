@@ -1,0 +1,74 @@
+/// The fields of log lines, beside `time` (RFC 3339, in UTC), `level` and `message`, which each has. Whoever reads logs by
+/// program relies on the names, so they stay; every value is a text. A line with a field that is not listed here fails in
+/// debug builds, and so in tests.
+enum LogField: String, CaseIterable {
+  // Of a request, and of what it causes.
+
+  /// The request's `X-Request-Id`, or what it was given in place of one. Of a mint: that of the request that caused it.
+  case requestID = "request_id"
+  /// Of the request's `traceparent`.
+  case traceID = "trace_id"
+  /// Of the request's sender; of a mint: the span that the tenant was told.
+  case spanID = "span_id"
+  case method, path
+  /// The HTTP status that was answered.
+  case status
+  /// How long it took, in whole milliseconds.
+  case durationMS = "duration_ms"
+
+  // Of a token.
+
+  /// The name of the client in the configuration.
+  case client
+  case audience, scope, organization
+  /// The name of the caller, or a client id of the tenant's own.
+  case caller
+  /// Seconds.
+  case expiresIn = "expires_in"
+  /// The key that a token is signed with.
+  case keyID = "key_id"
+
+  // Of what went wrong.
+
+  /// A word for programs, as in answers.
+  case error
+  /// A sentence.
+  case reason
+  /// What the tenant answered.
+  case upstreamStatus = "upstream_status"
+  /// What the tenant calls the request in its own log.
+  case upstreamRequestID = "upstream_request_id"
+  /// Lines like this one that were left out since the last.
+  case repeats
+  /// Of what is over: how many there were, and for how many seconds.
+  case failures, seconds
+  /// Denials that were left out, because there were too many.
+  case denialsNotLogged = "denials_not_logged"
+
+  // Of the store.
+
+  /// Its URL, without user and password.
+  case store
+  /// How many it has, and how many of a damaged file's could be read.
+  case values
+  case valuesKept = "values_kept"
+  /// Where a file went that was set aside.
+  case movedTo = "moved_to"
+  /// The permissions that its file had.
+  case mode
+
+  // Of the process.
+
+  /// Where it listens.
+  case addresses, admin, address
+  /// How many, or `anyone`.
+  case callers
+  /// Each with its issuer.
+  case clients
+  case workers, version
+  case signal
+  /// Of the configuration: a setting, and a file.
+  case key, file
+  /// Limits that are lower than configured: connections, and open files.
+  case connections, files
+}

@@ -1,0 +1,215 @@
+/// What `/status.json` says and `/status` shows. Times are Unix time in seconds; what is not known is left out.
+struct StatusReport: Encodable, Sendable {
+  /// How things are; of several the last in this order counts.
+  enum Condition: String, Encodable, Comparable, CaseIterable {
+    case ok
+    /// Callers notice nothing, or it is not the broker that could help them.
+    case attention
+    /// Callers are refused what they should have.
+    case failing
+    case draining
+
+    static func < (left: Condition, right: Condition) -> Bool { left.rank < right.rank }
+    private var rank: Int { Self.allCases.firstIndex(of: self) ?? 0 }
+  }
+
+  /// Something to know, or to do something about.
+  struct Problem: Encodable {
+    let condition: Condition
+    let title: String
+    /// In the words of what went wrong.
+    var detail: String?
+    var remedy: String?
+    /// The tenant is not asked again before.
+    var retryAt: Double?
+    /// Until when callers notice nothing.
+    var servedUntil: Double?
+  }
+
+  struct Process: Encodable {
+    let version: String
+    let startedAt: Double
+    let workers: Int
+    let cpuSeconds: Double
+    let residentBytes: Int
+    let openDescriptors: Int
+    let maxDescriptors: Int
+  }
+
+  struct Listener: Encodable {
+    let address: String
+    let isAdmin: Bool
+    let isTLS: Bool
+    let http1: Int
+    let http2: Int
+  }
+
+  struct Store: Encodable {
+    struct Requests: Encodable {
+      let ok: Int
+      let failed: Int
+    }
+
+    /// Without user and password.
+    let location: String
+    /// Why it cannot be used.
+    let problem: String?
+    let load: Requests
+    let claim: Requests
+    let save: Requests
+    /// Values that did not open, or whose tokens did not pass.
+    let ignored: Int
+  }
+
+  /// How requests for tokens fared since the start.
+  struct Lookups: Encodable {
+    let hit: Int
+    let miss: Int
+    let coalesced: Int
+    let stale: Int
+    let negative: Int
+  }
+
+  /// One minute of requests for tokens, of which the last is not over.
+  struct Minute: Encodable {
+    let start: Double
+    let seconds: Double
+    let ok: Int
+    let refused: Int
+    let failed: Int
+    /// In seconds, estimated from the buckets of a histogram.
+    let p50: Double?
+    let p99: Double?
+  }
+
+  struct Failure: Encodable {
+    /// As callers are told it.
+    let error: String
+    let message: String
+    let remedy: String
+    let at: Double
+    /// Nothing has gone well since.
+    let isCurrent: Bool
+    /// In a row.
+    var times: Int?
+    /// The tenant is not asked again before.
+    var retryAt: Double?
+    let upstreamStatus: Int?
+    let upstreamRequestId: String?
+  }
+
+  struct Client: Encodable {
+    struct Secret: Encodable {
+      let fingerprint: String
+      let since: Double?
+      let acceptedAt: Double?
+    }
+
+    struct Key: Encodable {
+      let kid: String?
+      let alg: String
+    }
+
+    struct KeySet: Encodable {
+      let keys: [Key]
+      let fetchedAt: Double?
+      let problem: String?
+      let nextFetchAt: Double?
+    }
+
+    struct Quota: Encodable {
+      let name: String
+      let limit: Int
+      let remaining: Int
+      let resetsAt: Double
+    }
+
+    struct Budget: Encodable {
+      let mints: Int
+      let reserve: Int
+      let used: Int
+    }
+
+    struct Block: Encodable {
+      /// `limit`, `refusal` or `fault`.
+      let cause: String
+      let until: Double
+    }
+
+    let name: String
+    /// nil where those who ask bring credentials of their own.
+    let clientId: String?
+    let issuer: String?
+    let authentication: String?
+    let assertionKey: String?
+    let secrets: [Secret]
+    let keySet: KeySet?
+    let minted: Int
+    let saved: Int
+    /// Requests to the tenant by how they ended.
+    let outcomes: [String: Int]
+    let lastMintAt: Double?
+    let lastFailure: Failure?
+    let block: Block?
+    let limitedOrganizations: Int
+    let inFlight: Int
+    let queued: Int
+    let quotas: [Quota]
+    /// Little is left of one of them, and refreshes that can wait do.
+    let scarceUntil: Double?
+    let budget: Budget?
+  }
+
+  /// A token that is held, was asked for, or is listed in the configuration: what people look for by its audience.
+  struct Audience: Encodable {
+    /// The worst first.
+    enum State: String, Encodable, CaseIterable {
+      /// There is no token, and the last attempt to get one failed.
+      case failing
+      /// The token is good, and cannot be replaced.
+      case refreshFailing = "refresh_failing"
+      /// The first token is being asked for.
+      case fetching
+      case held
+      /// Nobody needs a token.
+      case idle
+
+      var rank: Int { Self.allCases.firstIndex(of: self) ?? 0 }
+    }
+
+    let audience: String
+    let client: String
+    let scope: String?
+    let organization: String?
+    /// Tells apart those who brought credentials of their own.
+    let holder: String?
+    let state: State
+    var mintedAt: Double?
+    var expiresAt: Double?
+    var servedUntil: Double?
+    var nextRefreshAt: Double?
+    var isFetching = false
+    var isPrefetched = false
+    var hits = 0
+    var lastUsedAt: Double?
+    var keyId: String?
+    var lastFailure: Failure?
+  }
+
+  let now: Double
+  let condition: Condition
+  let problems: [Problem]
+  let process: Process
+  let listeners: [Listener]
+  /// nil: whoever can connect is served.
+  let callers: Int?
+  /// nil: tokens are kept nowhere else.
+  let store: Store?
+  let lookups: Lookups
+  let traffic: [Minute]
+  let clients: [Client]
+  /// Those with troubles first, then by name.
+  let audiences: [Audience]
+  /// There may be more than are told of.
+  let audienceCount: Int
+}

@@ -1,0 +1,305 @@
+import DevTenant
+import Foundation
+import Sockets
+import TestSupport
+import Testing
+
+extension IntegrationTests {
+  /// `token-broker check` against a tenant that is well, and against everything that can be wrong on the way to one.
+  @Suite struct CheckTests {
+    private static let api = "https://api.example.com/"
+
+    /// What it has found, as JSON and as text.
+    private struct Result {
+      let status: Int32
+      let checks: [[String: Any]]
+      let verdict: String?
+      /// Both, for what must not be in them.
+      let said: String
+
+      /// Runs it twice, and expects that both say the same.
+      init(_ environment: [String: String], _ arguments: [String] = ["--audience", api]) async throws {
+        let text = try await ChildProcess.run(
+          BrokerProcess.executable, ["check"] + arguments, environment: environment)
+        let json = try await ChildProcess.run(
+          BrokerProcess.executable, ["check", "--json"] + arguments, environment: environment)
+        status = json.status
+        let object = try JSONSerialization.jsonObject(with: Data(json.output.utf8)) as? [String: Any]
+        checks = object?["checks"] as? [[String: Any]] ?? []
+        verdict = object?["status"] as? String
+        said = text.output + text.errors + json.output + json.errors
+        #expect(text.status == status)
+        // A wrong configuration is said on standard error, in the same words as by every command.
+        if status == 78 { return }
+        let verdicts = ["ok", "warning", "failed", "skipped"]
+        let lines = text.output.split(separator: "\n").map { $0.split(separator: " ").map(String.init) }
+          .filter { $0.count > 1 && verdicts.contains($0[0]) }
+        #expect(lines.map { "\($0[0]) \($0[1])" } == checks.map { "\($0["status"] ?? "") \($0["check"] ?? "")" })
+        for remedy in checks.compactMap({ $0["remedy"] as? String }) {
+          #expect(text.output.contains("\n                       \(remedy)\n"), "each on a line below")
+        }
+      }
+
+      func names(_ status: String) -> [String] {
+        checks.filter { $0["status"] as? String == status }.compactMap { $0["check"] as? String }
+      }
+
+      func first(_ check: String) -> [String: Any] { checks.first { $0["check"] as? String == check } ?? [:] }
+    }
+
+    @Test("With all well every step says so, and what there is to know")
+    func well() async throws {
+      try await withTenant { tenant in
+        let result = try await Result(tenant.environment)
+        #expect(result.status == 0 && result.verdict == "ok", "\(result.said)")
+        #expect(result.names("ok") == ["configuration", "store", "tcp", "tls", "discovery", "jwks", "clock", "token"])
+        #expect(result.names("skipped") == ["dns"], "an address needs no looking up")
+        #expect(result.first("tcp")["address"] as? String == "127.0.0.1")
+        let tls = result.first("tls")
+        #expect((tls["tls_version"] as? String)?.hasPrefix("TLSv1.") == true)
+        #expect(tls["certificate_days_left"] as? Int == 29)
+        #expect((tls["certificate_issuer"] as? String)?.contains("development tenant") == true)
+        #expect((tls["certificate_names"] as? String)?.contains("localhost") == true)
+        #expect(result.first("discovery")["token_url"] as? String == tenant.tenant.baseURL + "/oauth/token")
+        #expect(result.first("jwks")["keys"] as? Int == 1)
+        #expect(result.first("jwks")["algorithms"] as? [String] == ["RS256"])
+        #expect(result.first("clock")["tenant_ahead_seconds"] as? Int == 0)
+        let token = result.first("token")
+        #expect(
+          (86390...86400).contains(token["expires_in"] as? Int ?? 0) && token["scope"] as? String == "read:a write:a")
+        #expect(token["client"] as? String == "default" && token["target"] as? String == Self.api)
+        #expect(tenant.tenant.statistics.mints == 2, "a token for each run, and no more")
+        #expect(!result.said.contains(tenant.secret) && !result.said.contains("eyJ"))
+      }
+    }
+
+    /// Something that is wrong, and what is to be said of it.
+    struct Trouble: Sendable, CustomTestStringConvertible {
+      let testDescription: String
+      /// The step that fails.
+      let step: String
+      /// Of its remedy.
+      let remedy: String
+      /// The steps that are skipped for it, beside `dns`, which has nothing to do for an address.
+      let skipped: [String]
+      var options: @Sendable (inout DevTenant.Options) -> Void = { _ in }
+      var environment: @Sendable (DevTenant) -> [String: String] = { _ in [:] }
+      var arrange: @Sendable (DevTenant) -> Void = { _ in }
+      var audience = api
+    }
+
+    private static let afterConnect = ["tls", "discovery", "jwks", "clock", "token"]
+    private static let afterTLS = ["discovery", "jwks", "clock", "token"]
+
+    private static let troubles = [
+      Trouble(
+        testDescription: "a name that does not exist", step: "dns", remedy: "letter by letter",
+        skipped: ["tcp"] + afterConnect, environment: { _ in ["AUTH0_DOMAIN": "tenant.invalid"] }),
+      Trouble(
+        testDescription: "a port where nobody listens", step: "tcp", remedy: "firewall", skipped: afterConnect,
+        environment: { _ in ["AUTH0_DOMAIN": "127.0.0.1:1"] }),
+      Trouble(
+        testDescription: "plain HTTP where TLS should be", step: "tls", remedy: "speaks no TLS", skipped: afterTLS,
+        options: { $0.tls = false },
+        environment: { ["AUTH0_DOMAIN": $0.baseURL.replacing("http://", with: "https://")] }),
+      Trouble(
+        testDescription: "an expired certificate", step: "tls", remedy: "certificate replaced", skipped: afterTLS,
+        options: { $0.certificate = .expired }),
+      Trouble(
+        testDescription: "a certificate for another host", step: "tls", remedy: "a host that the certificate is for",
+        skipped: afterTLS, options: { $0.certificate = .wrongHost }),
+      Trouble(
+        testDescription: "an authority that nobody knows", step: "tls", remedy: "AUTH0_CA_FILE", skipped: afterTLS,
+        environment: { _ in ["AUTH0_CA_FILE": ""] }),
+      Trouble(
+        testDescription: "a key set that cannot be read", step: "jwks", remedy: "JSON key set", skipped: ["token"],
+        arrange: { $0.setKeySet(.failing) }),
+      Trouble(
+        testDescription: "a key set without keys", step: "jwks", remedy: "publish the key", skipped: ["token"],
+        arrange: { $0.setKeySet(.empty) }),
+      Trouble(
+        testDescription: "a clock ten minutes behind the tenant's", step: "clock", remedy: "NTP", skipped: ["token"],
+        arrange: { $0.setClock(ahead: 600) }),
+      Trouble(
+        testDescription: "a secret that is refused", step: "token", remedy: "Compare the client id, the secret",
+        skipped: [], arrange: { $0.accept(secrets: ["another"]) }),
+      Trouble(
+        testDescription: "an audience that the tenant does not know", step: "token", remedy: "byte by byte",
+        skipped: [],
+        audience: "https://nobody.example.com/"),
+      Trouble(
+        testDescription: "an audience without a grant", step: "token", remedy: "authorize the application", skipped: [],
+        audience: Fault.notAuthorized.audience),
+      Trouble(
+        testDescription: "a token that does not verify", step: "token", remedy: "signs with RS256", skipped: [],
+        audience: Fault.algNone.audience),
+    ]
+
+    @Test("What is wrong is found where it is, with a remedy, and what depends on it is skipped", arguments: troubles)
+    func trouble(_ trouble: Trouble) async throws {
+      try await withTenant(trouble.options) { tenant in
+        trouble.arrange(tenant.tenant)
+        let result = try await Result(
+          tenant.environment.merging(trouble.environment(tenant.tenant)) { $1 }, ["--audience", trouble.audience])
+        #expect(result.status == 1 && result.verdict == "failed")
+        #expect(result.names("failed") == [trouble.step], "\(result.said)")
+        #expect((result.first(trouble.step)["remedy"] as? String)?.contains(trouble.remedy) == true, "\(result.said)")
+        #expect(result.names("skipped").filter { $0 != "dns" } == trouble.skipped, "\(result.said)")
+        #expect(result.names("warning").isEmpty)
+        #expect(!result.said.contains(tenant.secret) && !result.said.contains("eyJ"))
+      }
+    }
+
+    @Test(
+      "What is only worth a word fails nothing: a clock that is ahead, a certificate that is near its end, an open door"
+    )
+    func warnings() async throws {
+      try await withTenant({ $0.certificate = .aging }) { tenant in
+        tenant.tenant.setClock(ahead: -600)
+        let result = try await Result(tenant.environment.merging(["BROKER_LISTEN": "0.0.0.0:8080"]) { $1 })
+        #expect(result.status == 0 && result.verdict == "warning", "\(result.said)")
+        #expect(result.names("warning") == ["use", "tls", "clock"])
+        #expect(result.first("use")["target"] as? String == "0.0.0.0:8080")
+        #expect(result.first("tls")["certificate_days_left"] as? Int == 4)
+        let ahead = try #require(result.first("clock")["tenant_ahead_seconds"] as? Int)
+        #expect((-601 ... -599).contains(ahead))
+        #expect((85700...85800).contains(result.first("token")["expires_in"] as? Int ?? 0), "ten minutes less")
+      }
+    }
+
+    @Test("Each client is looked at, and one that cannot be reached does not keep the others from it")
+    func clients() async throws {
+      try await withTenant { tenant in
+        let file = try tenant.file(
+          "clients.yaml",
+          """
+          clients:
+            gone: {domain: 'https://127.0.0.1:1', clientId: a, clientSecret: b}
+            good: {domain: '\(tenant.tenant.baseURL)', clientId: dev-client, clientSecret: \(tenant.secret), \
+          caFile: \(tenant.environment["AUTH0_CA_FILE"] ?? "")}
+          audiences:
+            - {audience: '\(Self.api)', client: good}
+            - {audience: 'https://gone.example.com/', client: gone}
+            - {audience: '\(Fault.opaque.audience)', client: good, verify: opaque}
+
+          """)
+        let arguments = [Self.api, "https://gone.example.com/", Fault.opaque.audience, "https://unlisted/"].flatMap {
+          ["--audience", $0]
+        }
+        let result = try await Result([:], ["--config", file] + arguments)
+        let found = result.checks.map {
+          "\($0["client"] ?? "-") \($0["check"] ?? "") \($0["status"] ?? "") \($0["error"] ?? "")"
+        }
+        #expect(found.contains("gone tcp failed ") && found.contains("gone token skipped "), "\(found)")
+        #expect(found.count { $0 == "good token ok " } == 2 && found.contains("- token failed unknown_audience"))
+        #expect(result.status == 1)
+      }
+    }
+
+    @Test("While the keys cannot be read a token that need not be verified is tried all the same")
+    func opaque() async throws {
+      try await withTenant { tenant in
+        tenant.tenant.setKeySet(.failing)
+        let file = try tenant.file(
+          "opaque.yaml", "audiences: ['\(Self.api)', {audience: '\(Fault.opaque.audience)', verify: opaque}]\n")
+        let result = try await Result(tenant.environment, ["--config", file])
+        let tokens = result.checks.filter { $0["check"] as? String == "token" }.map { $0["status"] as? String }
+        #expect(tokens == ["skipped", "ok"] && result.names("failed") == ["jwks"], "\(result.said)")
+      }
+    }
+
+    @Test("A wrong configuration is said in JSON too")
+    func configuration() async throws {
+      let result = try await Result(["AUTH0_DOMAIN": "https://a/b", "AUTH0_CLIENT_SECRET": "t0p-s3cr3t"])
+      #expect(result.status == 78 && result.verdict == "failed")
+      #expect(result.checks.compactMap { $0["target"] as? String } == ["AUTH0_DOMAIN", "AUTH0_CLIENT_ID"])
+      #expect(!result.said.contains("t0p-s3cr3t"))
+    }
+
+    // MARK: By way of a proxy
+
+    /// A proxy that connects to this machine whatever host it is asked for, or says 403; its port is what it prints.
+    private static func proxy(refusing: Bool = false) async throws -> (child: ChildProcess, port: UInt16) {
+      let script = """
+        import asyncio, sys
+        async def copy(source, sink):
+          try:
+            while data := await source.read(65536): sink.write(data)
+          finally: sink.close()
+        async def serve(reader, writer):
+          line = (await reader.readline()).decode().split()
+          while (await reader.readline()).strip(): pass
+          if sys.argv[1] == 'refusing' or line[0] != 'CONNECT':
+            writer.write(b'HTTP/1.1 403 Forbidden\\r\\nContent-Length: 0\\r\\n\\r\\n')
+            return writer.close()
+          other, upstream = await asyncio.open_connection('127.0.0.1', int(line[1].rsplit(':')[-1]))
+          writer.write(b'HTTP/1.1 200 Connected\\r\\n\\r\\n')
+          await asyncio.gather(copy(reader, upstream), copy(other, writer), return_exceptions=True)
+        async def main():
+          server = await asyncio.start_server(serve, '127.0.0.1', 0)
+          print(server.sockets[0].getsockname()[1], flush=True)
+          await server.serve_forever()
+        asyncio.run(main())
+        """
+      let child = try ChildProcess("/usr/bin/python3", ["-c", script, refusing ? "refusing" : "obliging"])
+      let port = try await child.wait(for: "port") { UInt16($0.output.trimmingCharacters(in: .newlines)) }
+      return (child, port)
+    }
+
+    @Test("By way of a proxy the tenant's name and port are the proxy's affair, and all else is looked at as ever")
+    func proxied() async throws {
+      let (proxy, port) = try await Self.proxy()
+      try await withTenant({ $0.certificate = .wrongHost }) { tenant in
+        // The certificate's host, which only the proxy finds.
+        let base = "https://other.example.com:\(tenant.tenant.address.port)"
+        let file = try tenant.file(
+          "proxied.yaml",
+          """
+          clients:
+            away:
+              provider: oauth2
+              tokenURL: \(base)/oauth/token
+              jwksURL: \(base)/.well-known/jwks.json
+              issuer: \(tenant.tenant.baseURL)/
+              clientId: dev-client
+              clientSecret: \(tenant.secret)
+              caFile: \(tenant.environment["AUTH0_CA_FILE"] ?? "")
+
+          """)
+        let arguments = ["--config", file, "--audience", Self.api]
+        for environment in [
+          ["HTTPS_PROXY": "http://user:pa55w0rd@127.0.0.1:\(port)"], ["https_proxy": "127.0.0.1:\(port)"],
+        ] {
+          let result = try await Result(environment, arguments)
+          #expect(result.status == 0, "\(result.said)")
+          #expect(result.names("ok") == ["configuration", "store", "proxy", "tls", "jwks", "clock", "token"])
+          #expect(result.names("skipped") == ["dns", "tcp"])
+          #expect(result.first("proxy")["target"] as? String == "127.0.0.1:\(port)")
+          #expect(!result.said.contains("pa55w0rd"))
+        }
+      }
+      proxy.signal(SIGTERM)
+      try await proxy.end()
+    }
+
+    @Test("A proxy that is not there, or that says no, is what has failed")
+    func proxyTrouble() async throws {
+      let (proxy, port) = try await Self.proxy(refusing: true)
+      for address in ["127.0.0.1:\(port)", "127.0.0.1:1", "proxy.invalid:3128"] {
+        let environment = [
+          "AUTH0_DOMAIN": "tenant.example.com", "AUTH0_CLIENT_ID": "a", "AUTH0_CLIENT_SECRET": "b",
+          "HTTPS_PROXY": "http://\(address)",
+        ]
+        let result = try await Result(environment)
+        #expect(result.status == 1 && result.names("failed") == ["proxy"], "\(result.said)")
+        #expect(result.first("proxy")["target"] as? String == address)
+        #expect(result.names("skipped") == ["dns", "tcp"] + Self.afterConnect)
+        let exempt = try await Result(
+          environment.merging(["AUTH0_DOMAIN": "tenant.invalid", "NO_PROXY": "other.test, .invalid"]) { $1 })
+        #expect(exempt.names("failed") == ["dns"], "\(exempt.said)")
+      }
+      proxy.signal(SIGTERM)
+      try await proxy.end()
+    }
+  }
+}

@@ -1,0 +1,86 @@
+import Clocks
+import OAuth
+import TokenBroker
+
+/// One broker of the fleet: its process, and what its promises are checked against.
+final class Replica {
+  struct Caller {
+    let key: TokenKey
+    let demand: Demand
+    let deadline: Instant
+  }
+
+  /// A request to the token endpoint, as `TokenSource` would carry it out.
+  struct Job {
+    let key: TokenKey
+    let asked: Instant
+    let deadline: Instant
+    let incarnation: Int
+    /// What it holds in the store meanwhile.
+    var claim: StoreClaim?
+  }
+
+  /// A key that is wanted from the tenant, and may have to wait for another broker's doing.
+  struct Errand {
+    var job: Job
+    var fetch: SharedFetch
+    /// Counts its waits, so that it is woken from each only once.
+    var turn = 0
+    /// It waits for what another broker does.
+    var isWaiting = false
+  }
+
+  let number: Int
+  var cache: TokenCache
+  var keySet = KeySetCache<Set<String>>()
+  /// Counts its lives.
+  var incarnation = 0
+  /// What the event loops hand out.
+  var table: [TokenKey: CachedToken] = [:]
+  /// Seconds by which its wall clock is ahead.
+  var wallOffset = 0.0
+  var alarmAt = Instant.distantFuture
+  var keySetBusy = false
+  var keySetAskedAt: Instant?
+  var keySetFailed = false
+  var held: [(job: Job, token: SimulatedTenant.Token, quota: [QuotaBucket])] = []
+  var errands: [TokenKey: Errand] = [:]
+
+  // What the promises are checked against.
+  var callers: [UInt64: Caller] = [:]
+  var inFlight: Set<TokenKey> = []
+  /// By this life's cache.
+  var answered = 0
+  /// Those of them that the tenant is asked for.
+  var asking: Set<TokenKey> = []
+  var lastMint: [TokenKey: CachedToken] = [:]
+  /// What is remembered may have had to make room.
+  var forgetsUntil = Instant(nanoseconds: 0)
+  var lastFailure: [TokenKey: (error: TokenError, at: Instant, streak: Int)] = [:]
+  var forced: Set<TokenKey> = []
+  var fetches: [Instant] = []
+  var credentialsRefusedAt: Instant?
+  /// The tenant was heard to say that nothing should come before.
+  var limitedUntil: Instant?
+  var outageFetches = 0
+  var outageSince: Instant?
+  var retryRatios: [Double] = []
+
+  init(_ number: Int, _ cache: TokenCache) {
+    self.number = number
+    self.cache = cache
+  }
+
+  /// The process ends, and begins anew with nothing in memory.
+  func restart(_ cache: TokenCache) {
+    incarnation += 1
+    answered = 0
+    self.cache = cache
+    keySet = KeySetCache()
+    (keySetBusy, keySetAskedAt) = (false, nil)
+    (table, lastMint, lastFailure, callers) = ([:], [:], [:], [:])
+    (inFlight, asking, forced, fetches, held, errands) = ([], [], [], [], [], [:])
+    (credentialsRefusedAt, limitedUntil, outageSince) = (nil, nil, nil)
+    alarmAt = .distantFuture
+  }
+}

@@ -1,0 +1,174 @@
+import Clocks
+import OAuth
+import TokenBroker
+
+extension Simulation {
+  // MARK: What was promised
+
+  func violation(_ promise: String, _ detail: String) -> Violation {
+    Violation(promise: promise, detail: detail, at: Double(now.nanoseconds - start.nanoseconds) / 1e9)
+  }
+
+  mutating func answer(
+    _ waiter: UInt64, _ result: Result<CachedToken, TokenError>
+  ) throws(Violation) {
+    guard let caller = replica.callers.removeValue(forKey: waiter) else {
+      throw violation("every waiter is answered once", "waiter \(waiter) was answered again")
+    }
+    switch result {
+    case .success(let token):
+      note("answer \(waiter) \(token.minted.accessToken.value)")
+      if token.key != caller.key { throw violation("a caller gets its own key's token", "\(token.key)") }
+      try checkServed(token)
+      if caller.demand.minTTL > now.duration(to: token.minted.expiresAt),
+        token.minted.mintedAt.duration(to: now) >= scenario.rules.minRefreshInterval,
+        token !== replica.lastMint[caller.key]
+      {
+        throw violation("min_ttl holds, or the token is the freshest there is", "waiter \(waiter)")
+      }
+    case .failure(let error):
+      note("answer \(waiter) \(error.code.rawValue)")
+      if let token = replica.table[caller.key], token.isServable(at: now),
+        caller.demand.isPlain || error.code.isPassing,
+        now.duration(to: token.minted.expiresAt) >= caller.demand.minTTL
+      {
+        throw violation("no caller sees an error while a usable token is held", "\(error.code) for \(caller.key)")
+      }
+      let number = Int(caller.key.grant.audience)
+      if number != nil, error.code != .overloaded, now >= wholeFrom, error.code != .upstreamTimeout || isPatient(caller)
+      {
+        throw violation(
+          "service is whole again after the last fault", "\(error.code), key \(caller.key.grant.audience)")
+      }
+    }
+  }
+
+  func isPatient(_ caller: Caller) -> Bool { caller.deadline.nanoseconds - now.nanoseconds > 20_000_000_000 }
+
+  /// An hour's quota or ten minutes of a refusal may have to pass.
+  var wholeFrom: Instant {
+    let hour = scenario.quotaPerHour == nil ? 700.0 : 4_000_000
+    return start.advanced(by: .seconds(scenario.calmFrom + hour + abs(replica.wallOffset) * 1e9))
+  }
+
+  func checkServed(_ token: CachedToken) throws(Violation) {
+    let name = token.minted.accessToken.value
+    guard let truth = truth[name] else { throw violation("only validated tokens are served", name) }
+    if now >= truth.expiresAt { throw violation("no expired token is served", "\(name)") }
+    let lifetime = token.minted.mintedAt.duration(to: token.minted.expiresAt)
+    let least = min(scenario.rules.minRemaining, lifetime / 8)
+    if now.duration(to: token.minted.expiresAt) < least {
+      throw violation(
+        "a token is served with enough life left", "\(name) has \(now.duration(to: token.minted.expiresAt))")
+    }
+  }
+
+  /// A token goes when its life or its key has come to an end, or for want of room.
+  func checkWithdrawal(_ key: TokenKey) throws(Violation) {
+    guard let token = replica.table[key], token.isServable(at: now), now > replica.forgetsUntil else { return }
+    if let kid = token.minted.keyID, replica.keySet.current?.contains(kid) == true {
+      throw violation("a usable token is kept, whatever happens upstream", token.minted.accessToken.value)
+    }
+  }
+
+  mutating func checkWaiters() throws(Violation) {
+    if replica.callers.count > scenario.rules.maxWaiters {
+      throw violation("waiters are bounded", "\(replica.callers.count)")
+    }
+    if eventCount % 8 == 0, let late = replica.callers.first(where: { $0.value.deadline < now }) {
+      throw violation("every waiter is answered by its deadline", "waiter \(late.key)")
+    }
+  }
+
+  mutating func checkFetch(_ key: TokenKey) throws(Violation) {
+    if replica.inFlight.contains(key) { throw violation("one request in flight for a key", key.grant.audience) }
+    if replica.inFlight.count >= scenario.rules.client.maxConcurrent {
+      throw violation("requests in flight are bounded", "\(replica.inFlight.count)")
+    }
+    try checkReason(key)
+  }
+
+  /// Before the tenant is asked.
+  mutating func checkAsk(_ job: Job) throws(Violation) {
+    replica.fetches = replica.fetches.filter { $0.duration(to: now) < .seconds(60) } + [now]
+    if replica.fetches.count > 2 * scenario.rules.client.mintsPerMinute + 1 {
+      throw violation("mints a minute are bounded", "\(replica.fetches.count)")
+    }
+    try checkRetry(job.key)
+    try checkTenantIsSpared(job.key)
+    try checkFleet(job)
+    replica.forced.remove(job.key)
+  }
+
+  /// Brokers that can tell each other ask for no more than one would.
+  mutating func checkFleet(_ job: Job) throws(Violation) {
+    let sure = max(fleet.storeWasTroubledAt, fleet.brokerDiedAt).advanced(by: .seconds(60))
+    guard store != nil, now > sure, fleet.hasTrueClocks else { return }
+    if let other = fleet.inFlight[job.key], other > 0 {
+      throw violation("one request in flight for a key in the whole fleet", job.key.grant.audience)
+    }
+    if let limitedUntil = fleet.limitedUntil, now < limitedUntil.advanced(by: .seconds(-1)) {
+      throw violation("one broker's limit silences all", "\(now.duration(to: limitedUntil)) early")
+    }
+    guard let newest = fleet.newest[job.key], newest.minted.mintedAt > fleet.storeWasTroubledAt,
+      !(newest.minted.mintedAt...newest.minted.mintedAt.advanced(by: .seconds(60))).contains(fleet.brokerDiedAt),
+      newest.isServable(at: now), now < newest.refreshAt,
+      let keyID = newest.minted.keyID, tenant.publishedKeys.contains(keyID), !replica.forced.contains(job.key)
+    else { return }
+    throw violation("one mint for the whole fleet", "\(newest.minted.accessToken.value) is good until it is due")
+  }
+
+  mutating func checkRetry(_ key: TokenKey) throws(Violation) {
+    guard let (error, at, streak) = replica.lastFailure[key], at > replica.forgetsUntil else { return }
+    let waited = at.duration(to: now)
+    if !error.code.isPassing, error.code != .brokerMisconfigured, waited < .seconds(60) {
+      throw violation("a definite refusal is remembered for a minute", "\(error.code) asked again after \(waited)")
+    }
+    // Near the end of a token's life there is no time for patience.
+    let last = replica.lastMint[key]?.servableUntil ?? .distantFuture
+    let isPressing = at < last && at.duration(to: last) < .seconds(200)
+    if error.code == .upstreamUnavailable, streak <= 6, waited < .seconds(20), !isPressing {
+      let longest = 0.25 * Double(1 << (streak - 1))
+      let seconds = Double(waited.nanoseconds) / 1e9
+      if seconds < longest / 11 {
+        throw violation("a passing fault backs off", "\(key.grant.audience) after \(waited)")
+      }
+      if seconds <= longest * 1.01 { replica.retryRatios.append(seconds / longest) }
+    }
+  }
+
+  /// A token that is still good is replaced only in the last part of its life, on demand, or after its key was revoked.
+  func checkReason(_ key: TokenKey) throws(Violation) {
+    guard let last = replica.lastMint[key], replica.table[key] != nil else { return }
+    let age = last.minted.mintedAt.duration(to: now)
+    let lifetime = last.minted.mintedAt.duration(to: last.minted.expiresAt)
+    if now < last.refreshAt, !replica.forced.contains(key) {
+      throw violation("a token is minted only when one is due", "\(key.grant.audience), aged \(age) of \(lifetime)")
+    }
+    if replica.forced.contains(key), now < last.refreshAt, age < scenario.rules.minRefreshInterval {
+      throw violation("nobody can make the broker mint on every call", "aged \(age)")
+    }
+    if last.refreshAt < last.minted.mintedAt.advanced(by: lifetime / 5) {
+      throw violation("no token is born stale", "due after \(last.minted.mintedAt.duration(to: last.refreshAt))")
+    }
+  }
+
+  mutating func checkTenantIsSpared(_ key: TokenKey) throws(Violation) {
+    if let refused = replica.credentialsRefusedAt, refused.duration(to: now) < .seconds(60) {
+      throw violation("refused credentials are not tried again at once", "after \(refused.duration(to: now))")
+    }
+    if let limitedUntil = replica.limitedUntil, now < limitedUntil {
+      throw violation("a limit is kept for as long as the tenant told", "\(now.duration(to: limitedUntil)) early")
+    }
+    if tenant.isDown(now) {
+      if replica.outageSince == nil { (replica.outageSince, replica.outageFetches) = (now, 0) }
+      replica.outageFetches += 1
+      let seconds = Double((replica.outageSince ?? now).duration(to: now).nanoseconds) / 1e9
+      if Double(replica.outageFetches) > 40 + seconds / 3 {
+        throw violation("an outage is not met with a storm", "\(replica.outageFetches) requests in \(seconds) s")
+      }
+    } else if replica.outageSince != nil, replica.inFlight.isEmpty {
+      replica.outageSince = nil
+    }
+  }
+}

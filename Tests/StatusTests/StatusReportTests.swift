@@ -1,0 +1,260 @@
+import Clocks
+import Foundation
+import Testing
+
+@testable import OAuth
+@testable import TokenBroker
+@testable import token_broker
+
+/// A cache that is played with, and the report of it.
+private struct Scene {
+  private let start = Instant(nanoseconds: 1_000_000_000_000)
+  private var cache: TokenCache
+  private var waiter: UInt64 = 0
+  var traffic: [Traffic.Minute] = []
+  var listed: [TokenKey] = []
+  var isDraining = false
+  var keySet = KeySetStatus(keys: [.init(id: "k1", algorithm: "RS256")], fetchedAt: nil, problem: nil, nextFetch: nil)
+
+  init(_ change: (inout TokenCache.Rules) -> Void = { _ in }) {
+    var rules = TokenCache.Rules()
+    change(&rules)
+    cache = TokenCache(rules: rules, seed: 1)
+  }
+
+  static func key(_ audience: String, scope: String? = nil, client: ClientID = "default") -> TokenKey {
+    TokenKey(client: client, grant: Grant(audience: audience, scope: scope))
+  }
+
+  func at(_ seconds: Double) -> Instant { start.advanced(by: .seconds(seconds)) }
+
+  mutating func ask(_ key: TokenKey, at seconds: Double) {
+    waiter += 1
+    _ = cache.request(key, Demand(), waiter: waiter, deadline: at(seconds + 30), now: at(seconds))
+  }
+
+  mutating func mint(_ key: TokenKey, lifetime: Double = 86400, at seconds: Double) {
+    let token = MintedToken(
+      accessToken: AccessToken("eyJ-never-shown"), scope: nil, keyID: "k1", mintedAt: at(seconds),
+      expiresAt: at(seconds + lifetime), quota: [], upstreamRequestID: nil)
+    _ = cache.fetched(key, .success(token), now: at(seconds))
+  }
+
+  mutating func fail(_ key: TokenKey, _ code: TokenError.Code, retryAfter: Duration? = nil, at seconds: Double) {
+    let error = TokenError(code: code, message: "it is \(code.rawValue)", retryAfter: retryAfter)
+    _ = cache.fetched(key, .failure(error), now: at(seconds))
+  }
+
+  mutating func pass(until seconds: Double) { _ = cache.advance(now: at(seconds)) }
+
+  func report(at seconds: Double) throws -> StatusReport {
+    let oauth = OAuthClient.auth0(baseURL: "https://acme.example", clientID: "id", secrets: [Secret("s3cr3t".utf8)])
+    let source = SourceStatus(
+      authentication: "client_secret_post", assertionKey: nil, secrets: oauth.secrets?.status ?? [],
+      issuer: "https://acme.example/", keySet: keySet)
+    let facts = StatusFacts(
+      now: at(seconds), wallNow: 1_800_000_000 + seconds, isDraining: isDraining,
+      broker: BrokerStatus(
+        figures: BrokerFigures(), keys: cache.keyStatuses(now: at(seconds)),
+        clients: cache.clientStatuses(now: at(seconds))),
+      clients: [Upstreams.Status(clients: ["default"], oauth: oauth, source: source)], listed: listed,
+      traffic: traffic,
+      process: .init(
+        version: "1", startedAt: 0, workers: 1, cpuSeconds: 0, residentBytes: 0, openDescriptors: 0, maxDescriptors: 0))
+    return StatusReport(facts, KeyRow.all(facts))
+  }
+}
+
+@Suite struct StatusReportTests {
+  private let api = Scene.key("https://api.example.com/")
+
+  @Test("A token that is held: since when, until when, and when it is replaced, in Unix time")
+  func held() throws {
+    var scene = Scene()
+    scene.ask(api, at: 0)
+    #expect(try scene.report(at: 0.5).audiences.map(\.state) == [.fetching])
+    scene.mint(api, at: 1)
+    scene.ask(api, at: 2)
+    let report = try scene.report(at: 10)
+    let row = try #require(report.audiences.first)
+    #expect(report.condition == .ok && report.problems.isEmpty)
+    #expect(row.state == .held && row.hits == 1 && row.lastFailure == nil)
+    #expect(row.mintedAt == 1_800_000_001 && row.expiresAt == 1_800_086_401 && row.servedUntil == 1_800_086_371)
+    // An hour ahead of the end, and up to a fifth of that more.
+    let refresh = try #require(row.nextRefreshAt)
+    #expect((1_800_086_401 - 4320...1_800_086_401 - 3600).contains(refresh))
+    #expect(row.lastUsedAt == 1_800_000_002)
+  }
+
+  @Test("A refresh that fails is seen while the token is good, and remembered when it is over")
+  func failingRefresh() throws {
+    var scene = Scene()
+    scene.ask(api, at: 0)
+    scene.mint(api, lifetime: 1000, at: 0)
+    scene.ask(api, at: 1)
+    scene.pass(until: 950)
+    scene.fail(api, .upstreamUnavailable, at: 951)
+    var report = try scene.report(at: 952)
+    var row = try #require(report.audiences.first)
+    #expect(row.state == .refreshFailing && report.condition == .attention)
+    var failure = try #require(row.lastFailure)
+    #expect(failure.error == "upstream_unavailable" && failure.isCurrent && failure.at == 1_800_000_951)
+    #expect(failure.remedy == TokenError.Code.upstreamUnavailable.remedy && failure.times == 1)
+    #expect(report.problems.map(\.servedUntil) == [1_800_000_970])
+
+    scene.pass(until: 955)
+    scene.mint(api, at: 956)
+    report = try scene.report(at: 957)
+    row = try #require(report.audiences.first)
+    failure = try #require(row.lastFailure)
+    #expect(row.state == .held && report.condition == .ok && !failure.isCurrent && failure.retryAt == nil)
+  }
+
+  @Test(
+    "Whether a failure is the broker's to mend, or that of those who ask for what is not to be had",
+    arguments: TokenError.Code.allCases)
+  func conditions(_ code: TokenError.Code) throws {
+    var scene = Scene()
+    scene.ask(api, at: 0)
+    scene.fail(api, code, at: 1)
+    let report = try scene.report(at: 1)
+    let isAskers = [.unknownAudience, .audienceNotGranted, .invalidCaller].contains(code)
+    // A rate limit alone says nothing yet of what callers get.
+    #expect(report.condition == (isAskers || code == .upstreamRateLimited ? .attention : .failing))
+    let problem = try #require(report.problems.first)
+    #expect(problem.remedy == code.remedy && problem.detail?.contains(code.rawValue) == true)
+  }
+
+  @Test("A failure that nobody repeats is of no concern after a minute, and still there to be read")
+  func oldFailure() throws {
+    var scene = Scene()
+    scene.ask(api, at: 0)
+    scene.fail(api, .upstreamUnavailable, at: 1)
+    #expect(try scene.report(at: 60).condition == .failing)
+    let report = try scene.report(at: 62)
+    #expect(report.condition == .ok && report.audiences.map(\.state) == [.failing])
+    #expect(report.audiences.first?.lastFailure?.error == "upstream_unavailable")
+  }
+
+  @Test("A client that its tenant limits says until when, and its tokens that wait for it are seen")
+  func limited() throws {
+    let other = Scene.key("https://other.example.com/")
+    var scene = Scene()
+    scene.ask(api, at: 0)
+    scene.mint(api, lifetime: 1000, at: 0)
+    scene.ask(api, at: 1)
+    scene.ask(other, at: 900)
+    scene.fail(other, .upstreamRateLimited, retryAfter: .seconds(120), at: 900)
+    scene.pass(until: 960)
+    let report = try scene.report(at: 961)
+    #expect(report.clients.first?.block?.cause == "limit" && report.clients.first?.block?.until == 1_800_001_020)
+    #expect(report.audiences.map(\.state) == [.refreshFailing])
+    #expect(report.problems.map(\.retryAt) == [1_800_001_020, 1_800_001_020])
+    #expect(report.condition == .attention)
+  }
+
+  @Test("Refused credentials are the worst that can be, and said first")
+  func refused() throws {
+    var scene = Scene()
+    scene.ask(api, at: 0)
+    scene.fail(api, .brokerMisconfigured, at: 1)
+    let report = try scene.report(at: 2)
+    #expect(report.condition == .failing && report.clients.first?.block?.cause == "refusal")
+    #expect(report.problems.first?.title == "The tenant refuses the credentials of client default")
+  }
+
+  @Test("Signing keys that cannot be read: a concern, and a failure where none are held", arguments: [true, false])
+  func keySet(_ isHeld: Bool) throws {
+    var scene = Scene()
+    scene.keySet = KeySetStatus(
+      keys: isHeld ? [.init(id: "k1", algorithm: "RS256")] : [], fetchedAt: nil, problem: "status 500", nextFetch: nil)
+    let report = try scene.report(at: 0)
+    #expect(report.condition == (isHeld ? .attention : .failing) && report.problems.first?.detail == "status 500")
+  }
+
+  @Test(
+    "A month's allotment: what is left, and a word when it comes to its reserve",
+    arguments: [(1, nil), (2, "down to its reserve"), (3, "used up")] as [(Int, String?)])
+  func budget(_ mints: Int, _ word: String?) throws {
+    var scene = Scene {
+      $0.client.monthlyMints = 3
+      $0.client.monthlyReserve = 1
+    }
+    for number in 0..<mints {
+      let key = Scene.key("https://\(number)/")
+      scene.ask(key, at: 0)
+      scene.mint(key, at: 0)
+    }
+    let report = try scene.report(at: 1)
+    #expect(report.clients.first?.budget?.used == mints)
+    #expect(report.problems.count == (word == nil ? 0 : 1))
+    if let word { #expect(report.problems.first?.title.hasSuffix(word) == true) }
+  }
+
+  @Test(
+    "Requests that failed lately are told of, and make it failing from one in a hundred on",
+    arguments: [(0, 100, StatusReport.Condition.ok), (1, 1000, .attention), (2, 100, .failing)])
+  func traffic(_ failed: Int, _ all: Int, _ condition: StatusReport.Condition) throws {
+    var scene = Scene()
+    scene.traffic = [
+      Traffic.Minute(start: scene.at(0), end: scene.at(60), counts: .init(failed: 50)),
+      Traffic.Minute(start: scene.at(60), end: scene.at(120), counts: .init(ok: all - failed)),
+      Traffic.Minute(start: scene.at(120), end: scene.at(130), counts: .init(failed: failed)),
+    ]
+    let report = try scene.report(at: 130)
+    #expect(report.condition == condition)
+    #expect(report.traffic.map(\.failed) == [50, 0, failed] && report.traffic.last?.seconds == 10)
+  }
+
+  @Test("Shutting down is said before all else")
+  func draining() throws {
+    var scene = Scene()
+    scene.isDraining = true
+    scene.ask(api, at: 0)
+    scene.fail(api, .tokenValidationFailed, at: 0)
+    #expect(try scene.report(at: 1).condition == .draining)
+  }
+
+  @Test("What is worst comes first, then by name; what is only listed is there too, and nothing twice")
+  func order() throws {
+    var scene = Scene()
+    for (name, lifetime) in [("c", 86400.0), ("a", 86400), ("late", 1000), ("soon", 990)] {
+      let key = Scene.key(name)
+      scene.ask(key, at: 0)
+      scene.mint(key, lifetime: lifetime, at: 0)
+      scene.ask(key, at: 1)
+    }
+    scene.pass(until: 940)
+    for name in ["late", "soon"] { scene.fail(Scene.key(name), .invalidUpstreamResponse, at: 941) }
+    scene.ask(Scene.key("z"), at: 941)
+    scene.fail(Scene.key("z"), .unknownAudience, at: 941)
+    scene.listed = [Scene.key("a"), Scene.key("b"), Scene.key("a", scope: "s")]
+    let report = try scene.report(at: 942)
+    #expect(
+      report.audiences.map { "\($0.audience) \($0.scope ?? "")" } == ["z ", "soon ", "late ", "a ", "c ", "a s", "b "])
+    #expect(report.audiences.suffix(2).allSatisfy { $0.state == .idle && $0.mintedAt == nil })
+  }
+
+  @Test("Of very many audiences the first thousand are told, those in trouble among them, and how many there are")
+  func many() throws {
+    var scene = Scene { $0.client.maxConcurrent = 10_000 }
+    for number in 0..<1200 {
+      let key = Scene.key("https://\(number)/")
+      scene.ask(key, at: 0)
+      if number == 777 { scene.fail(key, .unknownAudience, at: 0) } else { scene.mint(key, at: 0) }
+    }
+    let report = try scene.report(at: 1)
+    #expect(report.audiences.count == 1000 && report.audienceCount == 1200)
+    #expect(report.audiences.first?.audience == "https://777/")
+    #expect(report.audiences.filter { $0.state == .held }.count == 999)
+  }
+
+  @Test("What is left of clients that are no longer there is not told")
+  func retired() throws {
+    var scene = Scene()
+    let key = Scene.key("https://api.example.com/", client: ClientID("default", generation: 1))
+    scene.ask(key, at: 0)
+    scene.mint(key, at: 0)
+    #expect(try scene.report(at: 1).audiences.isEmpty)
+  }
+}

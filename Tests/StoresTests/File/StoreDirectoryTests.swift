@@ -1,0 +1,46 @@
+import Glibc
+import Testing
+
+@testable import Stores
+
+@Suite struct StoreDirectoryTests {
+  @Test(
+    "The directory of a path is what lies before its last slash",
+    arguments: [("/a/b/tokens", "/a/b"), ("/tokens", "/"), ("tokens", "."), ("a/tokens", "a")])
+  func parent(_ file: String, _ directory: String) {
+    #expect(StoreDirectory(of: file).path == directory)
+  }
+
+  private struct Case: CustomTestStringConvertible {
+    let testDescription: String
+    var owner: uid_t = 1000
+    var mode: mode_t = 0o755
+    var isMount = false
+    let objection: String?
+  }
+
+  @Test(
+    "Others may not be able to take the file away, but for where something was mounted on purpose",
+    arguments: [
+      Case(testDescription: "its own, readable", objection: nil),
+      Case(testDescription: "its own, private", mode: 0o700, objection: nil),
+      Case(testDescription: "root's", owner: 0, objection: nil),
+      Case(testDescription: "another's", owner: 1001, objection: "its directory belongs to user 1001"),
+      Case(
+        testDescription: "open to all", mode: 0o777,
+        objection: "others than its owner can write to its directory (mode 0777)"),
+      Case(
+        testDescription: "open to its group", owner: 0, mode: 0o2775,
+        objection: "others than its owner can write to its directory (mode 02775)"),
+      Case(testDescription: "like /tmp", owner: 0, mode: 0o1777, objection: nil),
+      Case(testDescription: "an emptyDir", owner: 0, mode: 0o777, isMount: true, objection: nil),
+      Case(testDescription: "an emptyDir with an fsGroup", owner: 0, mode: 0o2777, isMount: true, objection: nil),
+    ])
+  private func objections(_ example: Case) {
+    var (found, parent) = (stat(), stat())
+    found.st_uid = example.owner
+    found.st_mode = S_IFDIR | example.mode
+    parent.st_dev = example.isMount ? 1 : 0
+    #expect(StoreDirectory.objection(to: found, below: parent, user: 1000) == example.objection)
+  }
+}

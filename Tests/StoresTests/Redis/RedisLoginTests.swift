@@ -1,0 +1,205 @@
+import Clocks
+import Foundation
+import OAuth
+import Sockets
+import TestSupport
+import Testing
+import TokenBroker
+
+@testable import Stores
+
+/// Who may use a server, and whom it is believed to be.
+@Suite(.serialized, .timeLimit(.minutes(2))) struct RedisLoginTests {
+  init() { ThisProcess.ignoreFailingWrites() }
+
+  /// A server with TLS beside its socket, and certificates made with `openssl`.
+  private static func secureServer() async throws -> (server: RedisServer, port: UInt16) {
+    let directory = try RedisServer.makeDirectory()
+    let preparations = """
+      authority() { openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 \\
+        -keyout $1.key -out $1.pem -subj /CN=$1; }
+      sign() { openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -keyout $1.key -out $1.pem \\
+        -subj /CN=$1 -CA $2.pem -CAkey $2.key -addext basicConstraints=critical,CA:FALSE -addext subjectAltName=$3; }
+      authority ca; authority other
+      sign server ca IP:127.0.0.1,DNS:localhost; sign client ca DNS:client; sign stranger other DNS:client
+      """
+    let made = try await ChildProcess.run("sh", ["-ec", "cd \"$0\"\n\(preparations)", directory.path])
+    if made.status != 0 { throw ChildProcess.Failure(description: made.errors) }
+    let port = try RedisServer.freePort()
+    let server = try await RedisServer(
+      [
+        "--tls-port", "\(port)", "--tls-cert-file", "server.pem", "--tls-key-file", "server.key", "--tls-ca-cert-file",
+        "ca.pem",
+      ], in: directory)
+    return (server, port)
+  }
+
+  private func problem(_ settings: RedisSettings) async throws -> String {
+    let store = try RedisStore(settings, log: .silent)
+    let error = await #expect(throws: StoreError.self) { try await store.load([StoreName(1)]) }
+    #expect(store.condition.problem != nil)
+    return error?.reason ?? ""
+  }
+
+  private func works(_ settings: RedisSettings) async throws {
+    let store = try RedisStore(settings, log: .silent)
+    let claim = try #require(try await store.claim(StoreName(1), for: .seconds(60), loading: [StoreName(1)]).claim)
+    #expect(try await store.renew(claim, for: .seconds(60)))
+    let entry = StoreEntry(name: StoreName(1), value: Array(0...255), lifetime: .seconds(60))
+    try await store.save([entry], settling: claim)
+    try await store.save([entry], settling: nil)
+    #expect(try await store.load([StoreName(1)]) == [Array(0...255)])
+  }
+
+  @Test("A password opens the server; a wrong one, or none, is told apart")
+  func password() async throws {
+    let server = try await RedisServer(["--requirepass", "p@ss wörd"])
+    var settings = server.settings
+    #expect(try await problem(settings) == "the connection was refused: it demands a password (NOAUTH)")
+    settings.password = Secret("wrong".utf8)
+    #expect(try await problem(settings) == "AUTH was refused: the user or the password is wrong (WRONGPASS)")
+    settings.password = Secret("p@ss wörd".utf8)
+    try await works(settings)
+    settings.user = "default"
+    try await works(settings)
+  }
+
+  @Test("A password that is not expected is told")
+  func unexpectedPassword() async throws {
+    let server = try await RedisServer()
+    var settings = server.settings
+    settings.password = Secret("s3cret".utf8)
+    #expect(try await problem(settings) == "AUTH was refused: the password is wrong, or none is expected (ERR)")
+  }
+
+  @Test("A user with no more rights than the store says it needs can do all of it")
+  func user() async throws {
+    let rights =
+      "+mget +eval +set +get +del +pttl +pexpire +publish +subscribe +ping +select +client|setname ~token-broker:* &token-broker:changes"
+    let server = try await RedisServer(
+      ["--user", "broker", "on", ">s3cret"] + rights.split(separator: " ").map(String.init))
+    var settings = server.settings
+    settings.user = "broker"
+    settings.password = Secret("s3cret".utf8)
+    settings.database = 2
+    try await works(settings)
+    let first = try RedisStore(settings, log: .silent)
+    try await server.waitForSubscriptions(1)
+    let claim = try #require(try await first.claim(StoreName(3), for: .seconds(60), loading: []).claim)
+    let start = Instant.now
+    async let waiting: Void = first.waitForChange(of: StoreName(3), until: start.advanced(by: .seconds(100)))
+    try await eventually("waiting") { first.changes.count == 1 ? true : nil }
+    try await first.save([], settling: claim)
+    await waiting
+    #expect(start.duration(to: .now) < .seconds(60))
+    settings.user = "nobody"
+    #expect(try await problem(settings) == "AUTH was refused: the user or the password is wrong (WRONGPASS)")
+  }
+
+  @Test("A user who may do less is told what")
+  func rights() async throws {
+    let server = try await RedisServer(["--user", "reader", "on", ">s3cret", "+mget", "+ping", "~token-broker:*"])
+    var settings = server.settings
+    settings.user = "reader"
+    settings.password = Secret("s3cret".utf8)
+    let store = try RedisStore(settings, log: .silent)
+    #expect(try await store.load([StoreName(1)]) == [nil])
+    let reason = "EVAL was refused: the user may not do that (NOPERM)"
+    await #expect(throws: StoreError(reason)) { try await store.claim(StoreName(1), for: .seconds(60), loading: []) }
+    #expect(store.condition.problem == reason)
+    settings.prefix = "other:"
+    let other = try RedisStore(settings, log: .silent)
+    await #expect(throws: StoreError("MGET was refused: the user may not do that (NOPERM)")) {
+      try await other.load([StoreName(1)])
+    }
+  }
+
+  @Test("A database that is not there, and more clients than a server takes, are told")
+  func refusals() async throws {
+    let server = try await RedisServer(["--maxclients", "4"])
+    var settings = server.settings
+    settings.database = 99
+    #expect(try await problem(settings) == "SELECT 99 was refused: there is no such database (ERR)")
+    settings.database = 0
+    let first = try RedisStore(settings, log: .silent)
+    let second = try RedisStore(settings, log: .silent)
+    _ = try await first.load([StoreName(1)])
+    _ = try await second.load([StoreName(1)])
+    _ = try await eventually("full") { try await server.ask("PING").contains("max number of clients") ? true : nil }
+    let reason = try await problem(settings)
+    #expect(reason == "the connection was refused: it has as many clients as it may have (ERR)")
+  }
+
+  @Test("Settings that cannot be are refused at once")
+  func impossible() throws {
+    let socket = RedisSettings(.unix(path: "/nowhere"))
+    func error(_ change: (inout RedisSettings) -> Void) -> String? {
+      var settings = socket
+      change(&settings)
+      return #expect(throws: StoreError.self) { try RedisStore(settings, log: .silent) }?.reason
+    }
+    #expect(error { $0.user = "u" } == "there is a user but no password")
+    #expect(error { $0.keyFile = "k" } == "a certificate needs its key, and a key its certificate")
+    let missing = error {
+      $0.usesTLS = true
+      $0.caFile = "/nowhere/ca.pem"
+    }
+    #expect(missing?.contains("/nowhere/ca.pem") == true)
+  }
+
+  @Test("With TLS the server must prove its name, by a CA that is trusted, and may ask for a certificate")
+  func tls() async throws {
+    let (server, port) = try await Self.secureServer()
+    func file(_ name: String) -> String { server.directory.appendingPathComponent(name).path }
+    var settings = server.settings
+    settings.server = .tcp(host: "127.0.0.1", port: port)
+    settings.usesTLS = true
+    settings.caFile = file("ca.pem")
+    // The server asks for a certificate unless it is told otherwise.
+    #expect(try await problem(settings).hasPrefix("TLS: "))
+    settings.certificateFile = file("client.pem")
+    settings.keyFile = file("client.key")
+    try await works(settings)
+    settings.server = .tcp(host: "localhost", port: port)
+    try await works(settings)
+    var other = settings
+    other.server = .tcp(host: "127.0.0.2", port: port)
+    #expect(try await problem(other) == "TLS: the peer's certificate: IP address mismatch")
+    other = settings
+    other.caFile = nil
+    #expect(try await problem(other).hasPrefix("TLS: the peer's certificate: "))
+    other.caFile = file("other.pem")
+    #expect(try await problem(other).hasPrefix("TLS: the peer's certificate: "))
+    other = settings
+    (other.certificateFile, other.keyFile) = (file("stranger.pem"), file("stranger.key"))
+    #expect(try await problem(other).hasPrefix("TLS: "))
+    try await server.ask("CONFIG", "SET", "tls-auth-clients", "no")
+    settings.certificateFile = nil
+    settings.keyFile = nil
+    try await works(settings)
+  }
+
+  @Test("Without TLS a port that speaks it is no server, and the other way round")
+  func mismatch() async throws {
+    let (server, port) = try await Self.secureServer()
+    var settings = server.settings
+    settings.server = .tcp(host: "127.0.0.1", port: port)
+    var hasty = settings
+    hasty.timeout = .seconds(1)
+    #expect(try await !problem(hasty).isEmpty)
+    let plain = try RedisServer.freePort()
+    try await server.ask("CONFIG", "SET", "port", "\(plain)")
+    settings.server = .tcp(host: "127.0.0.1", port: plain)
+    try await works(settings)
+    settings.usesTLS = true
+    settings.caFile = server.directory.appendingPathComponent("ca.pem").path
+    #expect(try await !problem(settings).isEmpty)
+  }
+
+  @Test("A host without an address is told as such")
+  func unknownHost() async throws {
+    var settings = RedisSettings(.tcp(host: "host.invalid", port: 6379))
+    settings.timeout = .seconds(20)
+    #expect(try await problem(settings).contains("no address for the host"))
+  }
+}

@@ -1,0 +1,64 @@
+import Clocks
+import Foundation
+import Logging
+import OAuth
+import Stores
+import TestSupport
+import TokenBroker
+
+/// Debian's redis-server, and how a store speaks to it.
+extension RedisServer {
+  /// One that nobody listened on a moment ago.
+  static func freePort() throws -> UInt16 {
+    let listener = try RawListener()
+    defer { listener.close() }
+    return listener.port
+  }
+
+  /// With time enough for a machine that has much else to do.
+  var settings: RedisSettings {
+    var settings = RedisSettings(.unix(path: socket))
+    settings.timeout = .seconds(20)
+    settings.connectTimeout = .seconds(20)
+    return settings
+  }
+
+  func store(_ change: (inout RedisSettings) -> Void = { _ in }) throws -> RedisStore {
+    var settings = settings
+    change(&settings)
+    return try RedisStore(settings, log: .silent)
+  }
+}
+
+extension Logger {
+  static var silent: Logger { Logger(label: "test") { _ in SwiftLogNoOpLogHandler() } }
+}
+
+extension StoreName {
+  /// A name of 32 equal bytes.
+  init(_ byte: UInt8) { self.init([UInt8](repeating: byte, count: 32)) }
+}
+
+extension StoreAnswer {
+  var claim: StoreClaim? {
+    if case .granted(let claim) = outcome { return claim }
+    return nil
+  }
+
+  /// How long somebody else has it.
+  var taken: Duration? {
+    if case .taken(let rest) = outcome { return rest }
+    return nil
+  }
+}
+
+/// Waits until `body` gives a value, asking again and again, for half a minute at the most.
+@discardableResult
+func eventually<Value>(_ what: String, _ body: () async throws -> Value?) async throws -> Value {
+  let deadline = Instant.now.advanced(by: .seconds(30))
+  while Instant.now < deadline {
+    if let value = try await body() { return value }
+    try await Task.sleep(for: .milliseconds(5))
+  }
+  throw ChildProcess.Failure(description: "never \(what)")
+}
