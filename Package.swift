@@ -140,7 +140,7 @@ var broker: Target {
 /// What the fuzzers try: as a program, or as tests that play their corpora once.
 var fuzz: Target {
   let dependencies: [Target.Dependency] = [
-    "Clocks", "HTTPServer", "OAuth", "Sockets", "TestSupport", "TokenBroker", "token-broker",
+    "Clocks", "HTTPServer", "OAuth", "Sockets", "Stores", "TestSupport", "TokenBroker", "token-broker",
     .product(name: "JWTKit", package: "jwt-kit"),
   ]
   let others = ["Corpus", "fuzz.sh", "http1.dict"]

@@ -56,7 +56,14 @@ package struct MintedToken: Sendable {
   /// `exp` in monotonic time, which no later step of the wall clock moves. `now` and `wallNow`, Unix time in seconds, are
   /// the same moment.
   package static func expiry(exp: Double, now: Instant, wallNow: Double) -> Instant {
-    now.advanced(by: .seconds(min(exp - wallNow, Double(TokenResponse.maxLifetime))))
+    instant(of: exp, now: now, wallNow: wallNow)
+  }
+
+  /// A date of Unix time as an instant that is not further away than the longest lifetime: whoever wrote it may have written
+  /// anything.
+  static func instant(of date: Double, now: Instant, wallNow: Double) -> Instant {
+    let most = Double(TokenResponse.maxLifetime)
+    return now.advanced(by: .seconds(max(-most, min(date - wallNow, most))))
   }
 
   package init(

@@ -33,7 +33,7 @@ extension MintedToken {
     let expiresAt = Self.expiry(exp: kept.expiresAt, now: now, wallNow: wallNow)
     self.init(
       accessToken: kept.accessToken, scope: kept.scope, keyID: keyID,
-      mintedAt: now.advanced(by: .seconds(min(0, kept.mintedAt - wallNow))),
+      mintedAt: min(now, Self.instant(of: kept.mintedAt, now: now, wallNow: wallNow)),
       expiresAt: min(expiresAt, expiry ?? expiresAt), quota: [], upstreamRequestID: nil, isFromStore: true)
   }
 }

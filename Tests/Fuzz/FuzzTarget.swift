@@ -6,7 +6,8 @@ struct FuzzTarget: Sendable {
   let run: @Sendable ([UInt8]) async throws -> Void
 
   static let all = [
-    answer, chunked, configuration, form, hints, http1, http2, jwks, jwt, percent, query, yaml,
+    answer, chunked, configuration, form, hints, http1, http2, jwks, jwt, percent, query, redis, storefile, storerecord,
+    trace, yaml,
   ]
 }
 

@@ -49,7 +49,7 @@ extension StoreRecord.Failure {
   func error(wallNow: Double) -> TokenError? {
     guard let code = TokenError.Code(rawValue: code), until > wallNow else { return nil }
     var error = TokenError(
-      code: code, message: message, retryAfter: min(.seconds(until - wallNow), SharedFailure.longest))
+      code: code, message: message, retryAfter: .seconds(min(until - wallNow, SharedFailure.longest / .seconds(1))))
     error.isOfOrganization = isOfOrganization
     return error
   }

@@ -1,6 +1,5 @@
 import ArgumentParser
 import Glibc
-import Logging
 import Sockets
 
 @main
@@ -67,8 +66,4 @@ func prepareProcess() {
   ThisProcess.ignoreFailingWrites()
   ThisProcess.forbidCoreDumps()
   ThisProcess.raiseDescriptorLimit()
-}
-
-func makeLogger(_ control: LogControl) -> Logger {
-  Logger(label: "token-broker") { _ in LineLogHandler(control) }
 }

@@ -36,6 +36,10 @@ struct LineLogHandler: LogHandler {
   }
 }
 
+func makeLogger(_ control: LogControl) -> Logger {
+  Logger(label: "token-broker") { _ in LineLogHandler(control) }
+}
+
 /// The shape of a log line.
 enum LogLine {
   static func append(

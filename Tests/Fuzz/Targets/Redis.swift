@@ -1,0 +1,79 @@
+import TokenBroker
+
+@testable import Stores
+
+extension FuzzTarget {
+  /// What a Redis server answers.
+  static let redis = FuzzTarget(name: "redis") { bytes in
+    let whole = try read([bytes[...]])
+    for split in Splits.of(bytes) {
+      let read = try read(split)
+      try promise(
+        "the split decides nothing: \(whole) \(read)", read.replies == whole.replies && read.fails == whole.fails)
+    }
+    for reply in whole.replies {
+      let size = size(of: reply)
+      try promise("a reply is bounded: \(size)", size <= bytes.count)
+      if case .array(let parts) = reply {
+        try promise(
+          "an array is short, and of values",
+          parts.count <= RedisReader.longestArray && !parts.contains(where: \.isArray))
+      }
+      for count in 0..<4 {
+        if reply.isAnswer(of: .values(count)), case .array(let parts) = reply {
+          try promise("so many values were asked for", parts.count == count)
+        }
+      }
+    }
+    try readURL(String(decoding: bytes, as: UTF8.self))
+  }
+
+  private static func read(_ pieces: [ArraySlice<UInt8>]) throws -> (replies: [RedisReply], fails: Bool) {
+    guard var reader = RedisReader(longestReply: 1 << 12) else { throw BrokenPromise(description: "there is memory") }
+    var replies: [RedisReply] = []
+    do {
+      for piece in pieces {
+        try unsafe piece.withUnsafeBytes { try unsafe reader.feed($0) }
+        while let reply = try reader.next() { replies.append(reply) }
+      }
+    } catch {
+      return (replies, true)
+    }
+    return (replies, false)
+  }
+
+  private static func size(of reply: RedisReply) -> Int {
+    switch reply {
+    case .string(let bytes): bytes.count
+    case .status(let text), .error(let text): text.utf8.count / 3
+    case .integer, .none: 1
+    case .array(let parts): parts.reduce(0) { $0 + size(of: $1) }
+    }
+  }
+
+  /// Where a server is: what is shown of it names it, and no password.
+  private static func readURL(_ text: String) throws {
+    let settings: RedisSettings
+    do throws(RedisSettings.Malformed) {
+      settings = try RedisSettings(url: text)
+    } catch {
+      return try promise(
+        "what is wrong is said without it", !error.description.isEmpty && error.description.utf8.count < 120)
+    }
+    guard case .tcp = settings.server else { return }
+    let again: RedisSettings
+    do throws(RedisSettings.Malformed) {
+      again = try RedisSettings(url: "\(settings)")
+    } catch {
+      throw BrokenPromise(description: "what is shown is a URL: \(settings) \(error)")
+    }
+    try promise(
+      "of the same server: \(settings)",
+      again.server == settings.server && again.database == settings.database && again.usesTLS == settings.usesTLS)
+    try promise("without its password", again.password == nil && again.user == nil)
+  }
+}
+
+extension RedisReply {
+  fileprivate var isArray: Bool { if case .array = self { true } else { false } }
+}

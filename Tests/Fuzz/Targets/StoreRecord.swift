@@ -1,0 +1,41 @@
+import Clocks
+
+@testable import OAuth
+@testable import TokenBroker
+
+extension FuzzTarget {
+  /// What another broker has left: sealed, and what comes out of it.
+  static let storerecord = FuzzTarget(name: "storerecord") { bytes in
+    let grant = Grant(audience: "a", scope: "b c")
+    guard let vault = Vault(secrets: [Secret("s3cr3t".utf8), Secret("older".utf8)], identity: ["tenant"]) else {
+      return
+    }
+    try promise("what was not sealed does not open", vault.open(bytes, about: .token(grant)) == nil)
+    if let sealed = vault.seal(bytes, about: .token(grant)), sealed.count <= Vault.maxBytes {
+      try promise("what was sealed opens", vault.open(sealed, about: .token(grant)) == bytes)
+      try promise("about nothing else", vault.open(sealed, about: .failure(grant)) == nil)
+      try promise("nor cut", vault.open(sealed.dropLast(), about: .token(grant)) == nil)
+      var changed = sealed
+      changed[bytes.count % sealed.count] ^= 1 << UInt8(bytes.count % 8)
+      try promise("nor changed", vault.open(changed, about: .token(grant)) == nil)
+    }
+    // Of a broker with the same key, which may be another version, or have another idea of the time.
+    let (now, wallNow) = (Instant(nanoseconds: 1_000_000_000_000_000), 1_700_000_000.0)
+    if let kept = StoreRecord.decode(StoreRecord.Token.self, bytes)?.kept {
+      let token = MintedToken(kept, keyID: nil, expiry: nil, now: now, wallNow: wallNow)
+      let longest = Duration.seconds(TokenResponse.maxLifetime)
+      try promise("a token has a life that ends", now.duration(to: token.expiresAt) <= longest)
+      try promise("it was not minted in the future", token.mintedAt <= now)
+    }
+    if let error = StoreRecord.decode(StoreRecord.Failure.self, bytes)?.error(wallNow: wallNow) {
+      try promise(
+        "a failure does not last", error.retryAfter.map { (.zero...SharedFailure.longest).contains($0) } ?? false)
+    }
+  }
+}
+
+extension Vault {
+  fileprivate func open(_ sealed: ArraySlice<UInt8>, about subject: Subject) -> [UInt8]? {
+    open(Array(sealed), about: subject)
+  }
+}

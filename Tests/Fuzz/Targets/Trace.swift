@@ -1,0 +1,16 @@
+@testable import OAuth
+
+extension FuzzTarget {
+  /// A `traceparent` field.
+  static let trace = FuzzTarget(name: "trace") { bytes in
+    let text = String(decoding: bytes, as: UTF8.self)
+    guard let context = TraceContext(traceparent: text) else { return }
+    let field = context.traceparent
+    try promise("\(field) is well-formed", field.wholeMatch(of: /00-[0-9a-f]{32}-[0-9a-f]{16}-0[0-3]/) != nil)
+    try promise("it is read as written", TraceContext(traceparent: field) == context)
+    try promise("it is in what was sent: \(text)", text.contains("-\(context.traceID)-\(context.spanID)-"))
+    let child = context.child()
+    try promise("a child is of the same trace", child.traceID == context.traceID)
+    try promise("and well-formed", TraceContext(traceparent: child.traceparent) == child)
+  }
+}
