@@ -6,10 +6,10 @@ SHELL := /bin/bash
 
 sudo := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help run test simulate fuzz check bench compare deploy format
+.PHONY: help run test simulate fuzz check bench compare deploy dependencies format
 
 help: ## List these
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 run: packages-build ## Build, then start the broker with its embedded development tenant
 	swift build --product token-broker
@@ -40,12 +40,21 @@ fuzz: packages-build ## Fuzz what reads bytes from strangers; SECONDS=60 for eac
 	$(fuzz-build)
 	Tests/Fuzz/fuzz.sh "$$($(fuzz-build) --show-bin-path)/fuzz" .build-fuzz/fuzzing $(SECONDS) $(TARGET)
 
-check: ## Format and lint, warnings as errors (the build itself refuses warnings), and what THREATS.md says of tests
+check: ## Format and lint, warnings as errors (the build itself refuses warnings), what THREATS.md says of tests, old libraries
 	swift format lint --strict --recursive --parallel Package.swift Sources Tests
 	@! git grep -nE '^(public |package |internal |@preconcurrency )*import Foundation$$' -- 'Sources/*.swift' \
 	  || { echo 'Sources import FoundationEssentials, never Foundation: it adds 48 MB of ICU'; exit 1; }
 	@grep -oE '`[A-Za-z0-9]+` “[^”]+”' Tests/THREATS.md | sed 's/`\(.*\)` “\(.*\)”/\1|\2/' | while IFS='|' read -r suite name; do \
 	  git grep -qF "\"$$name\"" -- "Tests/*/$$suite.swift" || { echo "Tests/THREATS.md: $$suite has no test '$$name'"; exit 1; }; \
+	done
+	@sed -nE 's/.*url: ".*\/(.*)\.git", exact: "(.*)".*/| \1 | \2 |/p' Package.swift | while read -r row; do \
+	  grep -qF "$$row" deploy/dependencies.md || { echo "deploy/dependencies.md lacks '$$row': make dependencies"; exit 1; }; \
+	done
+	@grep -v '^#' deploy/minimum-versions.txt | while read -r package least why; do \
+	  version=$$(dpkg-query --show --showformat '$${Version}' "$$package" 2>/dev/null || true); \
+	  if [ -n "$$version" ] && dpkg --compare-versions "$$version" lt "$$least"; then \
+	    echo "warning: $$package $$version is older than $$least: $$why"; \
+	  fi; \
 	done
 
 # As it is shipped: optimised, with the Swift runtime inside.
@@ -78,6 +87,10 @@ deploy: packages-build packages-deploy ## Build and run the image, boot the unit
 	$(release) --product token-broker
 	binary="$$($(release) --show-bin-path)/token-broker"; \
 	Tests/Deploy/validate.sh "$$binary"; Tests/Deploy/systemd.sh "$$binary"; Tests/Deploy/image.sh
+
+dependencies: packages-build ## Write deploy/dependencies.md: what the broker is made of, with versions and licences
+	swift build --product token-broker
+	python3 deploy/dependencies.py "$$(swift build --show-bin-path)/token-broker" > deploy/dependencies.md
 
 format: ## Rewrite the sources in the project's format
 	swift format --in-place --recursive --parallel Package.swift Sources Tests
