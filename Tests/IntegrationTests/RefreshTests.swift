@@ -18,7 +18,9 @@ extension IntegrationTests {
     func failingTenant() async throws {
       try await withBroker([:], { $0.lifetime = 10 }) { tenant, broker in
         #expect(try await broker.token(Self.api).status == 200)
-        tenant.tenant.setFailing(share: 0.5)
+        tenant.tenant.play(
+          Array(repeating: [.serverErrorHTML, .rfc9068], count: 10 + Self.seconds).flatMap { $0 },
+          for: "https://api.example.com/")
         let end = Instant.now.advanced(by: .seconds(Self.seconds))
         var answers = 0
         var errors: [String] = []
