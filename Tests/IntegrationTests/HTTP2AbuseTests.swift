@@ -10,7 +10,7 @@ extension IntegrationTests {
   @Suite struct HTTP2AbuseTests {
     private static let request = "GET /token/https%3A%2F%2Fapi.example.com%2F HTTP/1.1\r\nHost: a\r\n\r\n"
     /// KiB that all attackers may make a debug build hold at once.
-    private static let memory = 8 * 1024
+    private static let memory = 8 * 1024 * Sanitizer.memoryFactor
 
     @Test(
       "An attack ends its own connections, and others are answered no slower than three times the calm",

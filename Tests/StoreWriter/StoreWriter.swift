@@ -4,13 +4,17 @@ import Stores
 import TokenBroker
 
 /// `store-writer PATH NUMBER`: saves numbered values in the file store at PATH, from NUMBER on, for as long as it lives. It
-/// says "open" or "refused", then "N saved" once everything up to N is on the disk, and "N lost" if it cannot be.
+/// says "refused" and ends, or "open", then "N saved" once everything up to N is on the disk, and "N lost" if it cannot be.
 @main enum StoreWriter {
   static func main() throws {
     let arguments = CommandLine.arguments
     let store = FileStore(
       path: arguments[1], log: Logger(label: "store") { StreamLogHandler.standardError(label: $0) })
-    say(store.condition.problem == nil ? "open" : "refused")
+    guard store.condition.problem == nil else {
+      say("refused")
+      exit(1)
+    }
+    say("open")
     var number = Int(arguments[2]) ?? 0
     while true {
       try store.save([Numbered.entry(number)], settling: nil)
