@@ -25,6 +25,7 @@ extension FuzzTarget {
         }
       }
     }
+    try readLittle(bytes.prefix(64), isSound: !whole.fails)
     try readURL(String(decoding: bytes, as: UTF8.self))
   }
 
@@ -40,6 +41,23 @@ extension FuzzTarget {
       return (replies, true)
     }
     return (replies, false)
+  }
+
+  /// With a low limit, and a byte at a time: what has no end yet is held up to the limit, and no reply is refused below it.
+  private static func readLittle(_ bytes: ArraySlice<UInt8>, isSound: Bool) throws {
+    let limit = 16
+    guard var reader = RedisReader(longestReply: limit) else { throw BrokenPromise(description: "there is memory") }
+    var held = 0
+    for index in bytes.indices {
+      held += 1
+      do {
+        try unsafe bytes[index...index].withUnsafeBytes { try unsafe reader.feed($0) }
+        while try reader.next() != nil { held = 0 }
+      } catch {
+        return try promise("a short reply is read: \(held) bytes", held > limit || !isSound)
+      }
+      try promise("what is held is bounded: \(held) bytes", held <= limit)
+    }
   }
 
   private static func size(of reply: RedisReply) -> Int {
@@ -60,7 +78,8 @@ extension FuzzTarget {
       return try promise(
         "what is wrong is said without it", !error.description.isEmpty && error.description.utf8.count < 120)
     }
-    guard case .tcp = settings.server else { return }
+    guard case .tcp(_, let port) = settings.server else { return }
+    try promise("a port is one", port > 0)
     let again: RedisSettings
     do throws(RedisSettings.Malformed) {
       again = try RedisSettings(url: "\(settings)")

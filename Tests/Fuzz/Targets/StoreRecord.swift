@@ -6,17 +6,15 @@ import Clocks
 extension FuzzTarget {
   /// What another broker has left: sealed, and what comes out of it.
   static let storerecord = FuzzTarget(name: "storerecord") { bytes in
-    let grant = Grant(audience: "a", scope: "b c")
-    guard let vault = Vault(secrets: [Secret("s3cr3t".utf8), Secret("older".utf8)], identity: ["tenant"]) else {
-      return
-    }
+    guard let vault, let strangers else { return }
     try promise("what was not sealed does not open", vault.open(bytes, about: .token(grant)) == nil)
     if let sealed = vault.seal(bytes, about: .token(grant)), sealed.count <= Vault.maxBytes {
       try promise("what was sealed opens", vault.open(sealed, about: .token(grant)) == bytes)
-      try promise("about nothing else", vault.open(sealed, about: .failure(grant)) == nil)
+      for other in others { try promise("about nothing else", vault.open(sealed, about: other) == nil) }
+      try promise("to nobody else", strangers.open(sealed, about: .token(grant)) == nil)
       try promise("nor cut", vault.open(sealed.dropLast(), about: .token(grant)) == nil)
       var changed = sealed
-      changed[bytes.count % sealed.count] ^= 1 << UInt8(bytes.count % 8)
+      changed[bytes.reduce(0) { ($0 + Int($1)) % sealed.count }] ^= 1 << UInt8(bytes.count % 8)
       try promise("nor changed", vault.open(changed, about: .token(grant)) == nil)
     }
     // Of a broker with the same key, which may be another version, or have another idea of the time.
@@ -32,6 +30,19 @@ extension FuzzTarget {
         "a failure does not last", error.retryAfter.map { (.zero...SharedFailure.longest).contains($0) } ?? false)
     }
   }
+
+  private static let secrets = [Secret("s3cr3t".utf8), Secret("older".utf8)]
+  private static let vault = Vault(secrets: secrets, identity: ["tenant"])
+  /// Of another client with the same secrets.
+  private static let strangers = Vault(secrets: secrets, identity: ["tenant", "b"])
+
+  private static let grant = Grant(audience: "a", scope: "bsomec")
+  /// What differs from it in one thing, or in nothing but where its parts end.
+  private static let others: [Vault.Subject] = [
+    .failure(grant), .limit(organization: nil), .token(Grant(audience: "b", scope: "bsomec")),
+    .token(Grant(audience: "a")), .token(Grant(audience: "a", scope: "b")),
+    .token(Grant(audience: "a", scope: "bsomec", organization: "o")), .token(Grant(audience: "asomeb", scope: "c")),
+  ]
 }
 
 extension Vault {
