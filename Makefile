@@ -6,7 +6,7 @@ SHELL := /bin/bash
 
 sudo := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help run test simulate fuzz check bench compare deploy dependencies format
+.PHONY: help run test simulate fuzz soak check bench compare deploy dependencies format
 
 help: ## List these
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -40,6 +40,14 @@ fuzz: packages-build ## Fuzz what reads bytes from strangers; SECONDS=60 for eac
 	$(fuzz-build)
 	Tests/Fuzz/fuzz.sh "$$($(fuzz-build) --show-bin-path)/fuzz" .build-fuzz/fuzzing $(SECONDS) $(TARGET)
 
+MINUTES := 5
+
+soak: packages-build packages-test packages-bench ## Let brokers live with everything going wrong around them; MINUTES=5, SEED=1 for the same again
+	$(release) --product token-broker
+	$(release) --product tenant
+	bin="$$($(release) --show-bin-path)"; \
+	/usr/bin/python3 Tests/Soak/soak.py "$$bin/token-broker" "$$bin/tenant" --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
 check: ## Format and lint, warnings as errors (the build itself refuses warnings), what THREATS.md says of tests, old libraries
 	swift format lint --strict --recursive --parallel Package.swift Sources Tests
 	@! git grep -nE '^(public |package |internal |@preconcurrency )*import Foundation$$' -- 'Sources/*.swift' \
@@ -62,12 +70,12 @@ release := swift build -c release --static-swift-stdlib
 
 bench: packages-build packages-test packages-bench ## Compare with nginx and a Go broker; BENCH="--rounds 3 load" for a part
 	$(release) --product token-broker
-	$(release) --product bench-tenant
+	$(release) --product tenant
 	@peers="$$($(release) --show-bin-path)/bench-peers"; mkdir -p "$$peers"; \
 	cd Benchmarks/Peers; \
 	GO111MODULE=off GOPATH=/usr/share/gocode GOCACHE="$$peers/go-cache" go build -o "$$peers/go-broker" ./go-broker; \
 	clang -O2 -shared -fPIC -o "$$peers/count-allocations.so" count_allocations.c; \
-	python3 ../bench.py "$$peers/../token-broker" "$$peers/../bench-tenant" \
+	python3 ../bench.py "$$peers/../token-broker" "$$peers/../tenant" \
 	  "$$peers/go-broker" "$$peers/count-allocations.so" $(BENCH)
 
 # Another revision, built from what git has of it beside this one.
@@ -76,12 +84,12 @@ base = .build/base/$(shell git rev-parse --short=12 '$(BASE)^{commit}' 2> /dev/n
 compare: packages-build packages-bench ## What a cached answer costs, to what it cost at another revision; BASE=HEAD~10
 	@test -n '$(BASE)' || { echo 'Which revision? BASE=HEAD~10'; exit 64; }
 	$(release) --product token-broker
-	$(release) --product bench-tenant
+	$(release) --product tenant
 	@mkdir -p $(base)/source; git archive '$(BASE)' | tar --extract --directory $(base)/source
 	$(release) --package-path $(base)/source --scratch-path $(base)/build --product token-broker
 	@bin="$$($(release) --show-bin-path)"; \
 	base="$$($(release) --package-path $(base)/source --scratch-path $(base)/build --show-bin-path)"; \
-	python3 Benchmarks/compare.py "$$bin/token-broker" "$$base/token-broker" "$$bin/bench-tenant" $(BENCH)
+	python3 Benchmarks/compare.py "$$bin/token-broker" "$$base/token-broker" "$$bin/tenant" $(BENCH)
 
 deploy: packages-build packages-deploy ## Build and run the image, boot the units, validate the manifests: as root, with kubectl, a network and 15 GB
 	$(release) --product token-broker

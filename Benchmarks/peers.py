@@ -106,9 +106,13 @@ class Tenant:
     """The development tenant, and the environment that makes a broker use it."""
 
     def __init__(self, executable, audiences, directory, milliseconds=0):
-        command = [executable, str(audiences), str(milliseconds)]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        command = [executable, str(audiences)]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         facts = json.loads(self.process.stdout.readline())
+        self.process.stdin.write(f"latency {milliseconds}\n")
+        self.process.stdin.flush()
+        if self.process.stdout.readline() != "ok\n":
+            raise SystemExit("the tenant does not start")
         certificate = directory / "tenant.pem"
         certificate.write_text(facts.pop("certificate"))
         self.environment = {**facts, "AUTH0_CA_FILE": str(certificate), "SSL_CERT_FILE": str(certificate)}

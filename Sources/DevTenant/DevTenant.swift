@@ -12,6 +12,8 @@ package final class DevTenant: Sendable {
     /// Then a connection is ended: by GOAWAY, or behind the answer.
     package var requestsPerConnection: Int?
     package var certificate = CertificateKind.valid
+    /// Of a tenant that is to live on; nil: made anew.
+    package var identity: Identity?
     package var clientID = "dev-client"
     /// Those accepted; none: one is made up.
     package var secrets: [String] = []
@@ -26,6 +28,14 @@ package final class DevTenant: Sendable {
     package init(address: SocketAddress) {
       self.address = address
     }
+  }
+
+  /// What makes a tenant the same one after a restart: private keys, and so nothing that a real one would show.
+  package struct Identity: Codable, Sendable {
+    var certificatePEM: String?
+    var keyPEM: String?
+    /// In PEM; the first signs.
+    var signingKeys: [String]
   }
 
   package enum CertificateKind: Sendable {
@@ -66,26 +76,28 @@ package final class DevTenant: Sendable {
 
   package let clientID: String
   /// What a client must trust; nil without TLS.
-  package let certificatePEM: String?
+  package var certificatePEM: String? { tlsIdentity?.certificatePEM }
   /// Without a slash at the end.
   package let baseURL: String
   let audiences: [String: [String]]
   let state: Mutex<State>
   private let server: Server
+  private let tlsIdentity: TLSIdentity?
 
   /// Makes keys and certificate and listens; requests wait until `run`.
   package init(_ options: Options) throws {
     let secrets = options.secrets.isEmpty ? [Self.randomSecret()] : options.secrets
-    state = Mutex(State(secrets: secrets, lifetime: options.lifetime, keys: [try SigningKey()]))
-    let identity = options.tls ? try TLSIdentity(options.certificate) : nil
-    let tls = try identity.map {
+    let keys = try options.identity?.signingKeys.map { try SigningKey(pem: $0) }
+    state = Mutex(State(secrets: secrets, lifetime: options.lifetime, keys: try keys ?? [SigningKey()]))
+    let tlsIdentity = options.tls ? try options.identity?.tls ?? TLSIdentity(options.certificate) : nil
+    self.tlsIdentity = tlsIdentity
+    let tls = try tlsIdentity.map {
       try TLSContext(
         certificate: .text($0.certificatePEM), key: .text($0.keyPEM), offersHTTP2: options.offersHTTP2)
     }
     var limits = Limits()
     limits.requestsPerConnection = options.requestsPerConnection ?? limits.requestsPerConnection
     server = try Server(label: "tenant", [Server.Binding(options.address, tls: tls)], loops: 1, limits: limits)
-    certificatePEM = identity?.certificatePEM
     baseURL = "\(options.tls ? "https" : "http")://\(server.addresses[0])"
     clientID = options.clientID
     audiences = options.audiences
@@ -103,7 +115,14 @@ package final class DevTenant: Sendable {
   package func stop() { server.stop() }
 
   package var address: SocketAddress { server.addresses[0] }
+  package var identity: Identity {
+    Identity(
+      certificatePEM: tlsIdentity?.certificatePEM, keyPEM: tlsIdentity?.keyPEM,
+      signingKeys: state.withLock { $0.keys.map(\.pem) })
+  }
   package var secrets: [String] { state.withLock(\.secrets) }
+  /// Of its tokens, in seconds.
+  package var lifetime: Int { state.withLock(\.lifetime) }
   package var statistics: Statistics { state.withLock { statistics($0) } }
 
   /// The statistics now, and again whenever they change.
@@ -150,5 +169,12 @@ package final class DevTenant: Sendable {
   package func rotateKey(revokingPrevious: Bool) throws {
     let key = try SigningKey()
     state.withLock { $0.keys = [key] + (revokingPrevious ? [] : $0.keys.prefix(1)) }
+  }
+}
+
+extension DevTenant.Identity {
+  fileprivate var tls: TLSIdentity? {
+    guard let certificatePEM, let keyPEM else { return nil }
+    return TLSIdentity(certificatePEM: certificatePEM, keyPEM: keyPEM)
   }
 }

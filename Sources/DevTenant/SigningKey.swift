@@ -3,15 +3,25 @@ import CryptoExtras
 import FoundationEssentials
 import HTTPServer
 
-/// An RS256 key pair, made at start.
+/// An RS256 key pair.
 struct SigningKey: Sendable {
   let id: String
   private let key: _RSA.Signing.PrivateKey
 
   init() throws {
-    key = try _RSA.Signing.PrivateKey(keySize: .bits2048)
+    try self.init(_RSA.Signing.PrivateKey(keySize: .bits2048))
+  }
+
+  init(pem: String) throws {
+    try self.init(_RSA.Signing.PrivateKey(pemRepresentation: pem))
+  }
+
+  private init(_ key: _RSA.Signing.PrivateKey) throws {
+    self.key = key
     id = Base64URL.encode(SHA256.hash(data: key.publicKey.derRepresentation).prefix(12))
   }
+
+  var pem: String { key.pemRepresentation }
 
   /// Signs as RS256 (RFC 7518 §3.3).
   func sign(_ input: [UInt8]) throws -> [UInt8] {

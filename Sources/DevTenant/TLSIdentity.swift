@@ -8,6 +8,11 @@ struct TLSIdentity {
   let certificatePEM: String
   let keyPEM: String
 
+  init(certificatePEM: String, keyPEM: String) {
+    self.certificatePEM = certificatePEM
+    self.keyPEM = keyPEM
+  }
+
   init(_ kind: DevTenant.CertificateKind) throws {
     let key = P256.Signing.PrivateKey()
     let name = try DistinguishedName { CommonName("token-broker development tenant") }
