@@ -128,6 +128,12 @@ package actor Broker {
     perform(actions)
   }
 
+  /// Gives the store back what it has lost, whenever it was out of reach, for as long as it may be.
+  package func tendStore() async {
+    guard let shared else { return }
+    for await _ in shared.store.returns { await shared.restore(cache.tokens) }
+  }
+
   private func perform(_ actions: [TokenCache.Action]) {
     for action in actions {
       switch action {

@@ -86,6 +86,7 @@ struct Service {
     let chores = [
       Task { [stream = signals.stream] in await heed(stream, reloader) },
       Task { await status.watch() },
+      Task { await broker.tendStore() },
     ]
     defer {
       for chore in chores { chore.cancel() }

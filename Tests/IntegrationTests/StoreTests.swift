@@ -184,7 +184,7 @@ extension IntegrationTests {
       }
     }
 
-    @Test("Without Redis each broker mints for itself, once, and all is shared again when it is back")
+    @Test("Without Redis each broker mints for itself, once; when it is back, though empty, it is given all there is")
     func withoutStore() async throws {
       let redis = try await RedisServer()
       let (audiences, paths) = Self.apis(8)
@@ -196,12 +196,10 @@ extension IntegrationTests {
         #expect((8...24).contains(tenant.tenant.statistics.mints))
         let mints = tenant.tenant.statistics.mints
         try await redis.restart()
-        try await redis.waitForSubscriptions(3)
+        try await redis.wait(for: "token of each audience") { try await $0.ask("DBSIZE") == "8" }
         let successor = try await Self.brokers(1, tenant, ["BROKER_STORE": redis.url])
         try await Self.tokens(paths, from: successor)
-        #expect(tenant.tenant.statistics.mints <= mints + 8)
-        try await Self.tokens(paths, from: try await Self.brokers(1, tenant, ["BROKER_STORE": redis.url]))
-        #expect(tenant.tenant.statistics.mints <= mints + 8)
+        #expect(tenant.tenant.statistics.mints == mints)
         try await Self.end(brokers + successor)
       }
     }

@@ -23,10 +23,13 @@ final class RedisState: Sendable {
   private let value = Mutex(Value())
   private let mailbox: Mailbox<RedisLoop.Message>
   private let log: Logger
+  private let returned: AsyncStream<Void>.Continuation
 
-  init(_ mailbox: Mailbox<RedisLoop.Message>, log: Logger) {
+  /// `returned` is told whenever there is a connection again.
+  init(_ mailbox: Mailbox<RedisLoop.Message>, log: Logger, returned: AsyncStream<Void>.Continuation) {
     self.mailbox = mailbox
     self.log = log
+    self.returned = returned
   }
 
   /// Throws why asking is in vain, where that is known.
@@ -62,14 +65,18 @@ final class RedisState: Sendable {
   }
 
   func opened() {
-    let isKnown = value.withLock { value in
-      guard case .closed = value.connection else {
-        (value.connection, value.refusal, value.logged) = (.up, nil, [])
-        return false
-      }
-      return true
+    let last = value.withLock { value in
+      let last = value.connection
+      if case .closed = last { return last }
+      (value.connection, value.refusal, value.logged) = (.up, nil, [])
+      return last
     }
-    if !isKnown { log.info("the store is connected") }
+    switch last {
+    case .closed: return
+    case .starting, .up: break
+    case .down: returned.yield()
+    }
+    log.info("the store is connected")
   }
 
   func lost(_ reason: StoreError) {

@@ -18,6 +18,7 @@ package final class RedisStore: Store {
   private let settings: RedisSettings
   private let state: RedisState
   let changes = RedisChanges()
+  package let returns: AsyncStream<Void>
 
   /// Starts to connect. Throws where the certificates cannot be used; a server that cannot be reached is tried again, and
   /// until it is reached the store is of no use.
@@ -28,7 +29,9 @@ package final class RedisStore: Store {
     let mailbox: Mailbox<RedisLoop.Message>
     do throws(SystemError) { mailbox = try Mailbox() } catch { throw StoreError("\(error)") }
     self.settings = settings
-    state = RedisState(mailbox, log: log)
+    let (returns, returned) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+    self.returns = returns
+    state = RedisState(mailbox, log: log, returned: returned)
     EventLoop.start(label: "redis") { [state, changes, log] loop in
       try RedisLoop(settings, on: loop, mailbox: mailbox, state: state, changes: changes, log: log)
     } ended: { [state] in

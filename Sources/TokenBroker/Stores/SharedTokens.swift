@@ -140,6 +140,34 @@ package final class SharedTokens: Sendable {
     await store.close()
   }
 
+  /// Leaves again those of the tokens that the store has lost: each under a claim, so that none takes a newer one's place.
+  func restore(_ tokens: [CachedToken]) async {
+    var count = 0
+    defer {
+      if count > 0 { log.info("the store was given back what it had lost", metadata: ["values": "\(count)"]) }
+    }
+    for token in tokens {
+      guard let shelf = shelf(of: token.key) else { continue }
+      do throws(StoreError) {
+        let values = try await counted("load") { () async throws(StoreError) in try await store.load([shelf.tokenName])
+        }
+        guard values == [nil] else { continue }
+        let answer = try await counted("claim") { () async throws(StoreError) in
+          try await store.claim(shelf.tokenName, for: SharedFetch.lease, loading: [shelf.tokenName])
+        }
+        guard case .granted(let claim) = answer.outcome else { continue }
+        let entry = answer.values == [nil] ? entry(for: .success(token.minted), on: shelf) : nil
+        try await counted("save") { () async throws(StoreError) in
+          try await store.save(entry.map { [$0] } ?? [], settling: claim)
+        }
+        if entry != nil { count += 1 }
+      } catch {
+        // Away again, and next time it comes back it is asked again.
+        return
+      }
+    }
+  }
+
   // MARK: What is where
 
   /// All that a store may have about one key.
@@ -222,28 +250,5 @@ package final class SharedTokens: Sendable {
       counts.withLock { $0.outcomes[.init(operation: operation, isOK: false), default: 0] += 1 }
       throw error
     }
-  }
-}
-
-/// What was asked of a store so far.
-package struct StoreFigures: Sendable {
-  package struct Outcome: Hashable, Sendable {
-    /// `load`, `claim` or `save`.
-    package let operation: String
-    package let isOK: Bool
-
-    package init(operation: String, isOK: Bool) {
-      self.operation = operation
-      self.isOK = isOK
-    }
-  }
-
-  package var outcomes: [Outcome: Int] = [:]
-  /// Values that did not open, or whose tokens did not pass.
-  package var ignored = 0
-  package var condition: StoreCondition
-
-  package init(_ condition: StoreCondition) {
-    self.condition = condition
   }
 }

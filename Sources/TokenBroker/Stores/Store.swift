@@ -29,6 +29,14 @@ package protocol Store: Sendable {
 
   /// For those who watch.
   var condition: StoreCondition { get }
+
+  /// Yields each time the store is back after it was out of reach: what it had may be gone. For one listener.
+  var returns: AsyncStream<Void> { get }
+}
+
+extension Store {
+  /// Never.
+  package var returns: AsyncStream<Void> { AsyncStream { $0.finish() } }
 }
 
 /// What a value is found by: a keyed hash, so that it tells nothing of what it names. 32 bytes.

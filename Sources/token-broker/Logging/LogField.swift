@@ -49,7 +49,7 @@ enum LogField: String, CaseIterable {
 
   /// Its URL, without user and password.
   case store
-  /// How many it has, and how many of a damaged file's could be read.
+  /// How many it has, or was given back, and how many of a damaged file's could be read.
   case values
   case valuesKept = "values_kept"
   /// Where a file went that was set aside.
