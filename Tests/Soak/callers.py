@@ -69,20 +69,26 @@ class HTTP2:
     """The same by HTTP/2."""
 
     def __init__(self, port, context, headers):
-        self.client = httpx.Client(http1=False, http2=True, verify=context, headers=headers, timeout=45, trust_env=False)
-        self.url, self.ended = f"https://127.0.0.1:{port}", 0
+        self.open = lambda: httpx.Client(
+            http1=False, http2=True, verify=context, headers=headers, timeout=45, trust_env=False)
+        self.url, self.client, self.ended = f"https://127.0.0.1:{port}", self.open(), 0
 
     def get(self, path):
-        for attempt in (1, 2):
-            try:
-                answer = self.client.get(self.url + path)
-                return answer.status_code, answer.content
-            except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError) as error:
-                if attempt == 2:
-                    raise ConnectionError(str(error)) from error
-                self.ended += 1
-            except httpx.TransportError as error:
-                raise ConnectionError(str(error)) from error
+        try:
+            return self.ask(path)
+        except ConnectionError:
+            self.ended += 1
+        return self.ask(path)
+
+    def ask(self, path):
+        try:
+            answer = self.client.get(self.url + path)
+            return answer.status_code, answer.content
+        except httpx.TransportError as error:
+            # httpx holds on to connections that are no more.
+            self.client.close()
+            self.client = self.open()
+            raise ConnectionError(repr(error)) from error
 
 
 class Caller(threading.Thread):
