@@ -17,7 +17,7 @@ WORKDIR /src
 COPY Package.swift ./
 RUN swift package resolve
 
-# Of Tests and Benchmarks only empty folders come along (.dockerignore): Package.swift names them.
+# Of Tests only empty folders come along (.dockerignore): Package.swift names them.
 COPY . .
 RUN swift build -c release --static-swift-stdlib --product token-broker \
  && install -D "$(swift build -c release --static-swift-stdlib --show-bin-path)/token-broker" /image/bin/token-broker \

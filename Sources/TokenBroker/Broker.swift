@@ -128,10 +128,10 @@ package actor Broker {
     perform(actions)
   }
 
-  /// Gives the store back what it has lost, whenever it was out of reach, for as long as it may be.
+  /// Gives the store back what it may have lost, each time it is within reach again, until the task is cancelled.
   package func tendStore() async {
     guard let shared else { return }
-    for await _ in shared.store.returns { await shared.restore(cache.tokens) }
+    for await _ in shared.store.recoveries { await shared.restore(cache.tokens) }
   }
 
   private func perform(_ actions: [TokenCache.Action]) {

@@ -86,8 +86,8 @@ struct Service {
     let chores = [
       Task { [stream = signals.stream] in await heed(stream, reloader) },
       Task { await status.watch() },
-      Task { await broker.tendStore() },
     ]
+    let tending = Task { await broker.tendStore() }
     defer {
       for chore in chores { chore.cancel() }
       withExtendedLifetime((signals, reloader)) {}
@@ -98,6 +98,8 @@ struct Service {
       try mailboxes[index].attach(to: loop) { router.receive($0) }
       return router
     }
+    tending.cancel()
+    await tending.value
     await shared?.close()
     log.info("stopped")
   }

@@ -23,13 +23,13 @@ final class RedisState: Sendable {
   private let value = Mutex(Value())
   private let mailbox: Mailbox<RedisLoop.Message>
   private let log: Logger
-  private let returned: AsyncStream<Void>.Continuation
+  private let recovered: AsyncStream<Void>.Continuation
 
-  /// `returned` is told whenever there is a connection again.
-  init(_ mailbox: Mailbox<RedisLoop.Message>, log: Logger, returned: AsyncStream<Void>.Continuation) {
+  /// `recovered` is told whenever there is a connection again.
+  init(_ mailbox: Mailbox<RedisLoop.Message>, log: Logger, recovered: AsyncStream<Void>.Continuation) {
     self.mailbox = mailbox
     self.log = log
-    self.returned = returned
+    self.recovered = recovered
   }
 
   /// Throws why asking is in vain, where that is known.
@@ -74,7 +74,7 @@ final class RedisState: Sendable {
     switch last {
     case .closed: return
     case .starting, .up: break
-    case .down: returned.yield()
+    case .down: recovered.yield()
     }
     log.info("the store is connected")
   }

@@ -18,7 +18,7 @@ package final class RedisStore: Store {
   private let settings: RedisSettings
   private let state: RedisState
   let changes = RedisChanges()
-  package let returns: AsyncStream<Void>
+  package let recoveries: AsyncStream<Void>
 
   /// Starts to connect. Throws where the certificates cannot be used; a server that cannot be reached is tried again, and
   /// until it is reached the store is of no use.
@@ -29,9 +29,9 @@ package final class RedisStore: Store {
     let mailbox: Mailbox<RedisLoop.Message>
     do throws(SystemError) { mailbox = try Mailbox() } catch { throw StoreError("\(error)") }
     self.settings = settings
-    let (returns, returned) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
-    self.returns = returns
-    state = RedisState(mailbox, log: log, returned: returned)
+    let (recoveries, recovered) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+    self.recoveries = recoveries
+    state = RedisState(mailbox, log: log, recovered: recovered)
     EventLoop.start(label: "redis") { [state, changes, log] loop in
       try RedisLoop(settings, on: loop, mailbox: mailbox, state: state, changes: changes, log: log)
     } ended: { [state] in
@@ -116,14 +116,25 @@ package final class RedisStore: Store {
   }
 
   private func leave(_ entries: [StoreEntry]) async throws(StoreError) {
-    let commands = entries.map { entry in
-      var command = RedisCommand("SET", key(entry.name))
-      command.add(entry.value)
-      command.add("PX")
-      command.add(entry.lifetime)
+    if !entries.isEmpty { _ = try await write("SET", entries.map { set($0, answer: .status) }) }
+  }
+
+  package func restore(_ entries: [StoreEntry]) async throws(StoreError) -> Int {
+    let commands = entries.filter { $0.value.count <= Self.longestValue }.map { entry in
+      var command = set(entry, answer: .statusOrNone)
+      command.add("NX")
       return command
     }
-    if !commands.isEmpty { _ = try await write("SET", commands) }
+    if commands.isEmpty { return 0 }
+    return try await write("SET", commands).count { $0 != .none }
+  }
+
+  private func set(_ entry: StoreEntry, answer: RedisReply.Kind) -> RedisCommand {
+    var command = RedisCommand("SET", key(entry.name), answer: answer)
+    command.add(entry.value)
+    command.add("PX")
+    command.add(entry.lifetime)
+    return command
   }
 
   package func waitForChange(of name: StoreName, until deadline: Instant) async {

@@ -20,6 +20,8 @@ package final class SharedTokens: Sendable {
 
   /// A key set that cannot be read must not hold up those who wait for a token.
   private static let vouching = Duration.seconds(2)
+  /// How many tokens are restored at a time: so that nobody else waits long for an answer of the store.
+  private static let batch = 32
 
   /// `vault` is of a client's secrets as they are now; nil for a client that shares nothing.
   package init(
@@ -140,32 +142,23 @@ package final class SharedTokens: Sendable {
     await store.close()
   }
 
-  /// Leaves again those of the tokens that the store has lost: each under a claim, so that none takes a newer one's place.
+  /// Leaves again those of the tokens that the store has lost. Where brokers hold different ones the first to come is left:
+  /// that may be the older, which costs a mint at most.
   func restore(_ tokens: [CachedToken]) async {
     var count = 0
-    defer {
-      if count > 0 { log.info("the store was given back what it had lost", metadata: ["values": "\(count)"]) }
-    }
-    for token in tokens {
-      guard let shelf = shelf(of: token.key) else { continue }
-      do throws(StoreError) {
-        let values = try await counted("load") { () async throws(StoreError) in try await store.load([shelf.tokenName])
-        }
-        guard values == [nil] else { continue }
-        let answer = try await counted("claim") { () async throws(StoreError) in
-          try await store.claim(shelf.tokenName, for: SharedFetch.lease, loading: [shelf.tokenName])
-        }
-        guard case .granted(let claim) = answer.outcome else { continue }
-        let entry = answer.values == [nil] ? entry(for: .success(token.minted), on: shelf) : nil
-        try await counted("save") { () async throws(StoreError) in
-          try await store.save(entry.map { [$0] } ?? [], settling: claim)
-        }
-        if entry != nil { count += 1 }
-      } catch {
-        // Away again, and next time it comes back it is asked again.
-        return
+    for start in stride(from: 0, to: tokens.count, by: Self.batch) {
+      let entries = tokens[start..<min(start + Self.batch, tokens.count)].compactMap { token in
+        shelf(of: token.key).flatMap { entry(for: .success(token.minted), on: $0) }
       }
+      do throws(StoreError) {
+        count += try await counted("save") { () async throws(StoreError) in try await store.restore(entries) }
+      } catch {
+        // Away again: when it is back there will be another occasion. A mere refusal is of these entries.
+        if store.condition.problem != nil { break }
+      }
+      if Task.isCancelled { break }
     }
+    if count > 0 { log.info("the store was given back what it had lost", metadata: ["values": "\(count)"]) }
   }
 
   // MARK: What is where
