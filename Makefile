@@ -41,12 +41,15 @@ fuzz: packages-build ## Fuzz what reads bytes from strangers; SECONDS=60 for eac
 	Tests/Fuzz/fuzz.sh "$$($(fuzz-build) --show-bin-path)/fuzz" .build-fuzz/fuzzing $(SECONDS) $(TARGET)
 
 MINUTES := 5
+# However it ends, no process and no mount is left. The Python is Debian's, which has httpx.
+contained := unshare --mount --pid --fork --kill-child --mount-proc
 
 soak: packages-build packages-test packages-bench ## Let brokers live with everything going wrong around them; MINUTES=5, SEED=1 for the same again
 	$(release) --product token-broker
 	$(release) --product tenant
 	bin="$$($(release) --show-bin-path)"; \
-	/usr/bin/python3 Tests/Soak/soak.py "$$bin/token-broker" "$$bin/tenant" --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+	$(sudo) $(contained) /usr/bin/python3 Tests/Soak/soak.py "$$bin/token-broker" "$$bin/tenant" \
+	  --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 check: ## Format and lint, warnings as errors (the build itself refuses warnings), what THREATS.md says of tests, old libraries
 	swift format lint --strict --recursive --parallel Package.swift Sources Tests
@@ -98,7 +101,8 @@ deploy: packages-build packages-deploy ## Build and run the image, boot the unit
 
 dependencies: packages-build ## Write deploy/dependencies.md: what the broker is made of, with versions and licences
 	swift build --product token-broker
-	python3 deploy/dependencies.py "$$(swift build --show-bin-path)/token-broker" > deploy/dependencies.md
+	list="$$(python3 deploy/dependencies.py "$$(swift build --show-bin-path)/token-broker")"; \
+	echo "$$list" > deploy/dependencies.md
 
 format: ## Rewrite the sources in the project's format
 	swift format --in-place --recursive --parallel Package.swift Sources Tests

@@ -44,7 +44,7 @@ class Event:
         return f"{self.at:6.0f} s  {self.name}" + (f" for {self.seconds:.0f} s" if self.seconds > 1 else "")
 
 
-def schedule(random, seconds, without):
+def schedule(random, seconds):
     """Events for so long, but for the first and the last moments."""
     events, busy, at = [], {}, 15.0
     while True:
@@ -52,7 +52,7 @@ def schedule(random, seconds, without):
         free = [
             name
             for name, (_, things) in EVENTS.items()
-            if name not in without and all(busy.get(thing, 0) <= at for thing in things)
+            if all(busy.get(thing, 0) <= at for thing in things)
         ]
         if not free:
             continue
@@ -166,28 +166,21 @@ class Chaos:
 
     # The stores
 
-    @contextlib.contextmanager
-    def without_redis(self):
-        try:
-            yield
-        finally:
-            self.world.redis.away = time.monotonic()
-
     def redis_killed(self, seconds):
-        with self.without_redis():
-            self.world.redis.kill()
-            time.sleep(seconds)
-            self.world.redis.start()
+        self.world.redis.kill()
+        time.sleep(seconds)
+        self.world.redis.start()
+        self.world.redis.away = time.monotonic()
 
     def redis_stopped(self, seconds):
-        with self.without_redis(), self.world.redis.stopped():
+        with self.world.redis.stopped():
             time.sleep(seconds)
+        self.world.redis.away = time.monotonic()
 
     def redis_slow(self, seconds):
         end = time.monotonic() + seconds
-        with self.without_redis():
-            while time.monotonic() < end:
-                self.world.redis.tell("debug", "sleep", "0.1")
+        while time.monotonic() < end:
+            self.world.redis.tell("debug", "sleep", "0.1")
 
     def disk_full(self, seconds):
         with self.world.disk.full():
@@ -197,36 +190,45 @@ class Chaos:
 
     def certificate_renewed(self, _):
         self.world.authority.renew()
+        renewed = self.world.authority.certificate.read_text()
+        for broker in self.world.brokers.values():
+            scene.wait_until(
+                f"broker {broker.name} shows its new certificate", 90, lambda: broker.certificate() == renewed)
 
     def configuration_reloaded(self, seconds):
         """One by its file alone, which is watched, the others by a signal, too."""
         for broker in self.world.brokers.values():
-            broker.refresh_interval = 25 + int(seconds * 10)
-            broker.write()
-            if broker.name != "b":
-                broker.process.send_signal(signal.SIGHUP)
+            with broker.saying("the configuration was read again"):
+                broker.refresh_interval = 25 + int(seconds * 10)
+                broker.write()
+                if broker.name != "b":
+                    broker.process.send_signal(signal.SIGHUP)
 
     def configuration_broken(self, seconds):
         for broker in self.world.brokers.values():
-            broker.write("}")
+            with broker.saying("the configuration stays as it was"):
+                broker.write("}")
         time.sleep(seconds)
         for broker in self.world.brokers.values():
-            broker.write()
+            with broker.saying("the configuration was read again"):
+                broker.write()
 
     def descriptors_exhausted(self, seconds):
         broker, crowd = self.world.brokers["a"], []
         why = "broker a had no descriptors"
         with self.excused(why, "refused", ["a"]), self.outage(why, ["a"]):
             resource.prlimit(broker.process.pid, resource.RLIMIT_NOFILE, (broker.descriptors() + 2, broker.limit[1]))
-            end = time.monotonic() + seconds
-            while time.monotonic() < end:
-                if len(crowd) < 100:
-                    with contextlib.suppress(OSError):
-                        crowd.append(socket.create_connection(("127.0.0.1", broker.port), timeout=2))
-                time.sleep(0.02)
-            resource.prlimit(broker.process.pid, resource.RLIMIT_NOFILE, broker.limit)
-            for connection in crowd:
-                connection.close()
+            try:
+                end = time.monotonic() + seconds
+                while time.monotonic() < end:
+                    if len(crowd) < 100:
+                        with contextlib.suppress(OSError):
+                            crowd.append(socket.create_connection(("127.0.0.1", broker.port), timeout=2))
+                    time.sleep(0.02)
+            finally:
+                resource.prlimit(broker.process.pid, resource.RLIMIT_NOFILE, broker.limit)
+                for connection in crowd:
+                    connection.close()
 
     @contextlib.contextmanager
     def gone(self, why, broker):
@@ -252,5 +254,5 @@ class Chaos:
     # What came of it
 
     def explanation(self, error):
-        """Why a caller saw that; nothing if there is no reason for it."""
+        """Why a caller saw that; nothing if there is no reason for it, as there never is for what is wrong."""
         return next((excuse.why for excuse in self.excuses if excuse.covers(error)), None)

@@ -54,31 +54,28 @@ def replace(path, text):
 class Process:
     """A program that is started, killed, and started again; what it says on standard error is kept."""
 
-    running = set()
+    running, starting = set(), threading.Lock()
 
     def __init__(self, name, command, directory, environment=None, pipe=None):
         self.name, self.command, self.environment = name, [str(word) for word in command], environment or {}
         self.log, self.pipe, self.process = directory / f"{name}.log", pipe, None
 
     def start(self):
-        with self.log.open("ab") as log:
+        with self.starting, self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 self.command, env={"PATH": os.environ["PATH"], **self.environment}, stdin=self.pipe,
                 stdout=self.pipe or subprocess.DEVNULL, stderr=log, text=True,
             )
-        self.running.add(self.process)
+            self.running.add(self.process)
 
     def kill(self):
         self.process.kill()
         self.process.wait(20)
-        self.running.discard(self.process)
 
     def end(self):
         """Asks it to end, and returns how it has."""
         self.process.terminate()
-        status = self.process.wait(30)
-        self.running.discard(self.process)
-        return status
+        return self.process.wait(30)
 
     @contextlib.contextmanager
     def stopped(self):
@@ -90,6 +87,8 @@ class Process:
 
     @classmethod
     def end_all(cls):
+        """None can be started any more."""
+        cls.starting.acquire()
         for process in cls.running:
             process.kill()
             process.wait(20)
@@ -158,13 +157,18 @@ class Redis(Process):
 
 
 class Disk:
-    """Where the file store is: a file system of its own, as small as can be filled. Only root can mount that."""
+    """Where the file store is: a file system of its own, as small as can be filled."""
 
     def __init__(self, directory):
         self.path = directory / "disk"
+
+    def __enter__(self):
         self.path.mkdir()
-        command = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", self.path]
-        self.is_mounted = subprocess.run(command, capture_output=True).returncode == 0
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", self.path], check=True)
+        return self
+
+    def __exit__(self, *_):
+        subprocess.run(["umount", "--lazy", self.path], check=True)
 
     @contextlib.contextmanager
     def full(self):
@@ -172,12 +176,10 @@ class Disk:
         with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
             while file.write(bytes(4096)):
                 pass
-        yield
-        filler.unlink()
-
-    def close(self):
-        if self.is_mounted:
-            subprocess.run(["umount", "--lazy", self.path], check=True)
+        try:
+            yield
+        finally:
+            filler.unlink()
 
 
 class Authority:
@@ -233,6 +235,24 @@ class Broker(Process):
         """Whether callers may find tokens gone that were there in an earlier life."""
         return self.lacks_tokens and time.monotonic() < self.born + LIFETIME
 
+    def count(self, message):
+        """How many times it has said that."""
+        return self.log.read_text().count(f'"message":"{message}"')
+
+    @contextlib.contextmanager
+    def saying(self, message):
+        """It must say that once more."""
+        before = self.count(message)
+        yield
+        wait_until(f"broker {self.name} says '{message}'", 30, lambda: self.count(message) > before)
+
+    def certificate(self):
+        """What it shows; nothing while it cannot be reached."""
+        try:
+            return ssl.get_server_certificate(("127.0.0.1", self.port), timeout=5)
+        except OSError:
+            return None
+
     def is_serving(self):
         if self.process.poll() is not None:
             raise RuntimeError(f"broker {self.name} ended with {self.process.returncode}")
@@ -246,8 +266,8 @@ class Broker(Process):
 class World:
     """Brokers a and c share what they have by Redis, b has a file."""
 
-    def __init__(self, executable, tenant, directory):
-        self.directory = directory
+    def __init__(self, executable, tenant, directory, disk):
+        self.directory, self.disk = directory, disk
         # By caller. The second may have one audience.
         self.keys = {name: "tb_" + secrets.token_urlsafe(32) for name in ("trusted", "narrow")}
         self.secret_file, self.store_key = directory / "secret", directory / "store-key"
@@ -255,7 +275,7 @@ class World:
         self.authority = Authority(directory)
         self.tenant = Tenant(tenant, directory)
         self.secret_file.write_text(self.tenant.secrets[-1])
-        self.redis, self.disk = Redis(directory), Disk(directory)
+        self.redis = Redis(directory)
         stores = {"a": self.redis.url, "b": f"file:{self.disk.path}/tokens", "c": self.redis.url}
         self.brokers = {name: Broker(name, executable, self, store) for name, store in stores.items()}
 
