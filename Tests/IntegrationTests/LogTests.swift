@@ -27,6 +27,17 @@ extension IntegrationTests {
       }
     }
 
+    @Test("A value never ends its field in a line and begins another")
+    func forged() async throws {
+      try await withBroker { _, broker in
+        _ = try await broker.token("x%22,%22level%22:%22debug%22,%22y%22:%22z")
+        try await broker.wait(forLog: "\"message\":\"no token\"")
+        let line = try #require(broker.child.errors.split(separator: "\n").first { $0.contains("no token") })
+        let fields = try #require(JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
+        #expect(fields["audience"] as? String == #"x","level":"debug","y":"z"#)
+      }
+    }
+
     @Test("Level, format and audit change with the configuration, while the broker runs")
     func reload() async throws {
       let callers = TestCallers()

@@ -290,6 +290,9 @@ import TokenBroker
     })
     settings.server = .unix(path: talkative.socket)
     let other = try RedisStore(settings, log: .silent)
+    try await eventually("left unasked") {
+      other.condition.problem == StoreError.unexpected.reason ? true : nil
+    }
     await #expect(throws: StoreError.unexpected) { try await other.load([StoreName(1)]) }
   }
 

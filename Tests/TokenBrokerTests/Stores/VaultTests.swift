@@ -20,7 +20,9 @@ import Testing
       .token(Grant(audience: "https://api.example.com")), .token(Grant(audience: grant.audience, scope: "a")),
       .token(Grant(audience: grant.audience, organization: "a")),
       .token(Grant(audience: grant.audience, scope: "none")),
-      .token(Grant(audience: grant.audience + "somea")),
+      // Written one behind the other, the parts of these two would be the same bytes.
+      .token(Grant(audience: grant.audience, scope: "bsomec")),
+      .token(Grant(audience: grant.audience + "someb", scope: "c")),
     ]
   }
 
