@@ -283,6 +283,13 @@ extension IntegrationTests {
         [#"callers (2:11): expected names of at most 64 visible ASCII characters"#]
       ),
       (
+        sound, #"callers: {"a\nb": {bearerSHA256: x, audiences: '*'}}"#,
+        [
+          #"callers (2:11): expected names of at most 64 visible ASCII characters"#,
+          #"callers.a?b.bearerSHA256 (2:34): expected the SHA-256 of a key in 64 hexadecimal digits, as token-broker key prints it"#,
+        ]
+      ),
+      (
         sound, #"callers: {a: {serviceAccount: jobs, audiences: '*'}}"#,
         [#"callers.a.serviceAccount (2:31): expected namespace/name; found 'jobs'"#]
       ),

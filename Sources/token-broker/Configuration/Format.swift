@@ -18,9 +18,15 @@ struct Format<Value> {
     }
 
     init(_ expectation: String, found text: String) {
-      let shown = text.unicodeScalars.prefix(60).map { $0.properties.generalCategory == .control ? "?" : Character($0) }
-      self.expectation = "expected \(expectation); found '\(String(shown))'"
+      self.expectation = "expected \(expectation); found '\(String(text.unicodeScalars.prefix(60)).inOneLine)'"
     }
+  }
+}
+
+extension String {
+  /// With `?` in place of control characters.
+  var inOneLine: String {
+    String(unicodeScalars.map { $0.properties.generalCategory == .control ? "?" : Character($0) })
   }
 }
 

@@ -12,13 +12,14 @@ final class SettingsReader {
     self.fileName = fileName
   }
 
+  /// `key` may have names in it that the file chose.
   func fail(_ key: String, at mark: YAMLNode.Mark? = nil, _ expectation: String) {
     let source = mark.map { "\(fileName ?? ""):\($0)" } ?? "environment"
-    errors.append((ConfigurationError(key: key, source: source, expectation: expectation), mark))
+    errors.append((ConfigurationError(key: key.inOneLine, source: source, expectation: expectation), mark))
   }
 
   func note(_ key: String, _ value: String, from source: String) {
-    effective.append(EffectiveSetting(key: key, value: value, source: source))
+    effective.append(EffectiveSetting(key: key.inOneLine, value: value, source: source))
   }
 
   /// Throws all that is wrong: the environment first, then the file from its top.
