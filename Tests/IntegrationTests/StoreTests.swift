@@ -184,6 +184,21 @@ extension IntegrationTests {
       }
     }
 
+    @Test("Redis that does not answer keeps nobody waiting who wants what no broker holds")
+    func paused() async throws {
+      let redis = try await RedisServer()
+      try await withTenant { tenant in
+        let brokers = try await Self.brokers(1, tenant, ["BROKER_STORE": redis.url])
+        try await brokers[0].wait(forLog: "the store is connected")
+        redis.pause()
+        // A quarter of a second would do; much longer than that, and far less than anybody's time-out for a store.
+        #expect(try await brokers[0].token(Self.api, "--max-time", "5").status == 200)
+        try await brokers[0].wait(forLog: "the store is out of reach")
+        redis.resume()
+        try await Self.end(brokers)
+      }
+    }
+
     @Test("Without Redis each broker mints for itself, once; when it is back, though empty, it is given all there is")
     func withoutStore() async throws {
       let redis = try await RedisServer()

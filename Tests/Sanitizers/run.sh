@@ -17,7 +17,13 @@ case $sanitizer in
     export ASAN_OPTIONS="log_path=$reports/report"
     export LSAN_OPTIONS="suppressions=$PWD/$(dirname "$0")/leaks.txt print_suppressions=0"
     ;;
+  *)
+    echo "SANITIZE is thread or address, not '$sanitizer'"
+    exit 64
+    ;;
 esac
+# For the tests themselves (Tests/TestSupport/Sanitizer.swift).
+export SANITIZER=$sanitizer
 status=0
 # One by one: they have deadlines, and take many times as long.
 swift test --skip-build --no-parallel --sanitize "$sanitizer" --scratch-path "$build" "$@" || status=$?

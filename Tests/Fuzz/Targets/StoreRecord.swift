@@ -6,7 +6,7 @@ import Clocks
 extension FuzzTarget {
   /// What another broker has left: sealed, and what comes out of it.
   static let storerecord = FuzzTarget(name: "storerecord") { bytes in
-    guard let vault, let strangers else { return }
+    guard let vault, let strangers else { throw BrokenPromise(description: "there are keys") }
     try promise("what was not sealed does not open", vault.open(bytes, about: .token(grant)) == nil)
     if let sealed = vault.seal(bytes, about: .token(grant)), sealed.count <= Vault.maxBytes {
       try promise("what was sealed opens", vault.open(sealed, about: .token(grant)) == bytes)
