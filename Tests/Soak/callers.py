@@ -236,17 +236,17 @@ def cast(world):
     cold = map(scene.audience, itertools.count(scene.HOT))
     hot = [scene.audience(number) for number in range(scene.HOT)]
 
-    def caller(broker, name, client, kind, audiences, pause, key=None, **more):
+    def caller(broker, name, client, kind, audiences, pause, key=None, is_certified=False, **more):
         context = ssl.create_default_context(cafile=world.authority.file)
         context.set_alpn_protocols(["h2"] if client is HTTP2 else ["http/1.1"])
-        if name == "certified":
+        if is_certified:
             context.load_cert_chain(*world.authority.caller)
         headers = {"Authorization": f"Bearer {world.keys[key]}"} if key else {}
         return Caller(name, broker, client(broker.port, context, headers), kind, audiences, pause, **more)
 
     for broker in world.brokers.values():
         yield caller(broker, "trusted, HTTP/1.1", HTTP1, "hot", itertools.cycle(hot), 0.05, "trusted")
-        yield caller(broker, "certified, HTTP/2", HTTP2, "hot", itertools.cycle(hot), 0.05)
+        yield caller(broker, "certified, HTTP/2", HTTP2, "hot", itertools.cycle(hot), 0.05, is_certified=True)
         yield caller(broker, "a proxy", HTTP1, "hot", itertools.cycle(hot), 0.5, "trusted", request=forwarded_request)
         yield caller(broker, "an OAuth library", HTTP2, "hot", itertools.cycle(hot), 0.5, request=oauth_request)
         yield caller(broker, "narrow", HTTP2, "hot", itertools.repeat(hot[0]), 0.5, "narrow")
