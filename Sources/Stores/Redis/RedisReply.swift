@@ -14,8 +14,6 @@ extension RedisReply {
   /// What a command is to be answered with, where it is not refused.
   enum Kind: Sendable {
     case status, integer
-    /// Nothing, if the command was not to be carried out.
-    case statusOrNone
     /// So many values, each of which may be missing.
     case values(Int)
     /// An integer, and then so many values.
@@ -24,8 +22,7 @@ extension RedisReply {
 
   func isAnswer(of kind: Kind) -> Bool {
     switch (kind, self) {
-    case (_, .error), (.status, .status), (.integer, .integer), (.statusOrNone, .status), (.statusOrNone, .none):
-      return true
+    case (_, .error), (.status, .status), (.integer, .integer): return true
     case (.values(let count), .array(let parts)):
       return parts.count == count && parts.allSatisfy(\.isValue)
     case (.claim(let count), .array(let parts)):

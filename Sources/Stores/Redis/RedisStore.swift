@@ -116,25 +116,14 @@ package final class RedisStore: Store {
   }
 
   private func leave(_ entries: [StoreEntry]) async throws(StoreError) {
-    if !entries.isEmpty { _ = try await write("SET", entries.map { set($0, answer: .status) }) }
-  }
-
-  package func restore(_ entries: [StoreEntry]) async throws(StoreError) -> Int {
-    let commands = entries.filter { $0.value.count <= Self.longestValue }.map { entry in
-      var command = set(entry, answer: .statusOrNone)
-      command.add("NX")
+    let commands = entries.map { entry in
+      var command = RedisCommand("SET", key(entry.name))
+      command.add(entry.value)
+      command.add("PX")
+      command.add(entry.lifetime)
       return command
     }
-    if commands.isEmpty { return 0 }
-    return try await write("SET", commands).count { $0 != .none }
-  }
-
-  private func set(_ entry: StoreEntry, answer: RedisReply.Kind) -> RedisCommand {
-    var command = RedisCommand("SET", key(entry.name), answer: answer)
-    command.add(entry.value)
-    command.add("PX")
-    command.add(entry.lifetime)
-    return command
+    if !commands.isEmpty { _ = try await write("SET", commands) }
   }
 
   package func waitForChange(of name: StoreName, until deadline: Instant) async {

@@ -20,7 +20,7 @@ package final class SharedTokens: Sendable {
 
   /// A key set that cannot be read must not hold up those who wait for a token.
   private static let vouching = Duration.seconds(2)
-  /// How many tokens are restored at a time: so that nobody else waits long for an answer of the store.
+  /// How many tokens are looked for at a time: so that nobody else waits long for an answer of the store.
   private static let batch = 32
 
   /// `vault` is of a client's secrets as they are now; nil for a client that shares nothing.
@@ -142,23 +142,30 @@ package final class SharedTokens: Sendable {
     await store.close()
   }
 
-  /// Leaves again those of the tokens that the store has lost. Where brokers hold different ones the first to come is left:
-  /// that may be the older, which costs a mint at most.
+  /// Leaves those of the tokens that the store has lost, or never had because they were minted while it was away. Somebody
+  /// may leave a newer one between the look and the save: that costs a mint at most.
   func restore(_ tokens: [CachedToken]) async {
     var count = 0
-    for start in stride(from: 0, to: tokens.count, by: Self.batch) {
-      let entries = tokens[start..<min(start + Self.batch, tokens.count)].compactMap { token in
-        shelf(of: token.key).flatMap { entry(for: .success(token.minted), on: $0) }
-      }
-      do throws(StoreError) {
-        count += try await counted("save") { () async throws(StoreError) in try await store.restore(entries) }
-      } catch {
-        // Away again: when it is back there will be another occasion. A mere refusal is of these entries.
-        if store.condition.problem != nil { break }
-      }
-      if Task.isCancelled { break }
+    defer {
+      if count > 0 { log.info("the store was given back what it had lost", metadata: ["values": "\(count)"]) }
     }
-    if count > 0 { log.info("the store was given back what it had lost", metadata: ["values": "\(count)"]) }
+    for start in stride(from: 0, to: tokens.count, by: Self.batch) {
+      let kept = tokens[start..<min(start + Self.batch, tokens.count)].compactMap { token in
+        shelf(of: token.key).map { (shelf: $0, minted: token.minted) }
+      }
+      let values = try? await counted("load") { () async throws(StoreError) in
+        try await store.load(kept.map(\.shelf.tokenName))
+      }
+      for ((shelf, minted), value) in zip(kept, values ?? []) where !shelf.isToken(value, asNewAs: minted) {
+        guard let entry = entry(for: .success(minted), on: shelf) else { continue }
+        let saved: Void? = try? await counted("save") { () async throws(StoreError) in
+          try await store.save([entry], settling: nil)
+        }
+        if saved != nil { count += 1 }
+      }
+      // Away again: when it is back there will be another occasion.
+      if Task.isCancelled || store.condition.problem != nil { return }
+    }
   }
 
   // MARK: What is where
@@ -173,6 +180,15 @@ package final class SharedTokens: Sendable {
 
     var grant: Grant { key.grant }
     var names: [StoreName] { places.map(\.name) }
+
+    /// Whether what was found in the token's place is this token, or one that is no older.
+    func isToken(_ sealed: [UInt8]?, asNewAs minted: MintedToken) -> Bool {
+      guard let sealed, let bytes = vault.open(sealed, about: .token(grant)),
+        let found = StoreRecord.decode(StoreRecord.Token.self, bytes)
+      else { return false }
+      let kept = minted.kept(now: .now, wallNow: WallClock.now)
+      return found.token == kept.accessToken.value || found.mintedAt >= kept.mintedAt
+    }
 
     func entry(_ subject: Vault.Subject, _ record: some Encodable, lifetime: Duration) -> StoreEntry? {
       guard lifetime >= .milliseconds(1), let bytes = StoreRecord.encode(record),

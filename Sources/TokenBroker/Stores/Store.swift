@@ -32,16 +32,11 @@ package protocol Store: Sendable {
 
   /// Yields each time the store is within reach again: what it had may be gone. For one listener.
   var recoveries: AsyncStream<Void> { get }
-
-  /// Leaves those of `entries` in whose places there is nothing; returns how many those are.
-  func restore(_ entries: [StoreEntry]) async throws(StoreError) -> Int
 }
 
-/// For stores that lose nothing.
 extension Store {
+  /// None: it loses nothing.
   package var recoveries: AsyncStream<Void> { AsyncStream { $0.finish() } }
-
-  package func restore(_ entries: [StoreEntry]) async throws(StoreError) -> Int { 0 }
 }
 
 /// What a value is found by: a keyed hash, so that it tells nothing of what it names. 32 bytes.

@@ -33,17 +33,6 @@ import TokenBroker
     #expect(try await server.ask("STRLEN", key(3)) == "31744")
   }
 
-  @Test("What is restored takes the place of nothing that is there")
-  func restored() async throws {
-    let store = try server.store()
-    try await store.save([entry(1, [1])], settling: nil)
-    let tooLong = [UInt8](repeating: 0, count: RedisStore.longestValue + 1)
-    let count = try await store.restore([entry(1, [9]), entry(2, [2]), entry(3, tooLong), entry(4, [4])])
-    #expect(count == 2)
-    #expect(try await store.load([1, 2, 3, 4].map { StoreName($0) }) == [[1], [2], nil, [4]])
-    #expect(try await server.ask("PTTL", key(2)).utf8.count == 5)
-  }
-
   @Test("More is loaded than one answer could hold")
   func manyValues() async throws {
     let store = try server.store()
