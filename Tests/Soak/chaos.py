@@ -85,6 +85,8 @@ class Chaos:
         self.world, self.events, self.say = world, events, say
         # Failures are those of an event itself: what it does must be possible.
         self.excuses, self.failures = [], []
+        # One event at a time writes configuration, or starts a broker with it, though it take longer than planned.
+        self.configuring = threading.Lock()
         self.threads = [threading.Thread(target=self.play, args=(event,), daemon=True) for event in events]
 
     def start(self):
@@ -198,20 +200,21 @@ class Chaos:
     def configuration_reloaded(self, seconds):
         """One by its file alone, which is watched, the others by a signal, too."""
         for broker in self.world.brokers.values():
-            with broker.saying("the configuration was read again"):
+            with self.configuring, broker.saying("the configuration was read again"):
                 broker.refresh_interval = 25 + int(seconds * 10)
                 broker.write()
                 if broker.name != "b":
                     broker.process.send_signal(signal.SIGHUP)
 
     def configuration_broken(self, seconds):
-        for broker in self.world.brokers.values():
-            with broker.saying("the configuration stays as it was"):
-                broker.write("}")
-        time.sleep(seconds)
-        for broker in self.world.brokers.values():
-            with broker.saying("the configuration was read again"):
-                broker.write()
+        with self.configuring:
+            for broker in self.world.brokers.values():
+                with broker.saying("the configuration stays as it was"):
+                    broker.write("}")
+            time.sleep(seconds)
+            for broker in self.world.brokers.values():
+                with broker.saying("the configuration was read again"):
+                    broker.write()
 
     def descriptors_exhausted(self, seconds):
         broker, crowd = self.world.brokers["a"], []
@@ -233,7 +236,7 @@ class Chaos:
     @contextlib.contextmanager
     def gone(self, why, broker):
         """Its next life knows what is in its store. Where Redis has not yet been given back what it lost, that is cold again."""
-        with self.excused(why, "refused", [broker.name]):
+        with self.configuring, self.excused(why, "refused", [broker.name]):
             yield
             broker.born = time.monotonic()
             broker.lacks_tokens = broker.born < self.world.redis.away + scene.MENDING
