@@ -28,7 +28,8 @@ EVENTS = {
     "certificate renewed": ((0, 1), {"certificate": 20}),
     "configuration reloaded": ((0, 1), {"configuration": 10}),
     "configuration broken": ((1, 20), {"configuration": 10}),
-    "descriptors exhausted": ((2, 15), {"broker a": 60}),
+    # Without descriptors it cannot read what has changed, and tries again only when that changes again.
+    "descriptors exhausted": ((2, 15), {"broker a": 60, "certificate": 5, "configuration": 5}),
     "broker restarted": ((0, 1), {"broker c": 30, "redis": 0, "configuration": 0}),
     "broker killed": ((0, 1), {"broker c": 30, "redis": 0, "configuration": 0}),
 }
@@ -201,19 +202,24 @@ class Chaos:
         """One by its file alone, which is watched, the others by a signal, too."""
         for broker in self.world.brokers.values():
             with self.configuring, broker.saying("the configuration was read again"):
-                broker.refresh_interval = 25 + int(seconds * 10)
+                # Another than it was: else nothing has changed.
+                broker.refresh_interval = 25 + (broker.refresh_interval - 24 + int(seconds * 9)) % 10
                 broker.write()
                 if broker.name != "b":
                     broker.process.send_signal(signal.SIGHUP)
 
     def configuration_broken(self, seconds):
         with self.configuring:
-            for broker in self.world.brokers.values():
-                with broker.saying("the configuration stays as it was"):
-                    broker.write("}")
-            time.sleep(seconds)
-            for broker in self.world.brokers.values():
-                with broker.saying("the configuration was read again"):
+            try:
+                for broker in self.world.brokers.values():
+                    with broker.saying("the configuration stays as it was"):
+                        broker.write("}")
+                time.sleep(seconds)
+                for broker in self.world.brokers.values():
+                    with broker.saying("the configuration was read again"):
+                        broker.write()
+            finally:
+                for broker in self.world.brokers.values():
                     broker.write()
 
     def descriptors_exhausted(self, seconds):
