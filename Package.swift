@@ -24,99 +24,38 @@ let package = Package(
     .systemLibrary(name: "CNghttp2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
 
     // From the bottom up; no arrow points down this list.
-    .target(name: "Clocks", swiftSettings: simulatedSettings),
-    .target(name: "Sockets", dependencies: ["Clocks", "CLinux", "COpenSSL"], swiftSettings: hotSettings),
-    .target(name: "HTTPServer", dependencies: ["CNghttp2", "Clocks", "Sockets"], swiftSettings: hotSettings),
-    .target(
-      name: "OAuth",
-      dependencies: [
-        "CCurl", "COpenSSL", "Clocks",
-        .product(name: "Crypto", package: "swift-crypto"),
-        .product(name: "JWTKit", package: "jwt-kit"),
-      ],
-      swiftSettings: settings),
-    .target(
-      name: "TokenBroker",
-      dependencies: [
-        "Clocks", "OAuth",
-        .product(name: "Crypto", package: "swift-crypto"),
-        .product(name: "HeapModule", package: "swift-collections"),
-        .product(name: "Logging", package: "swift-log"),
-      ],
-      swiftSettings: simulatedSettings),
-    .target(
-      name: "Stores",
-      dependencies: [
-        "CHiredis", "Clocks", "OAuth", "Sockets", "TokenBroker",
-        .product(name: "DequeModule", package: "swift-collections"),
-        .product(name: "Logging", package: "swift-log"),
-      ],
-      swiftSettings: settings),
-    .target(
-      name: "DevTenant",
-      dependencies: [
-        "HTTPServer", "Sockets",
-        .product(name: "Crypto", package: "swift-crypto"),
-        .product(name: "CryptoExtras", package: "swift-crypto"),
-        .product(name: "SwiftASN1", package: "swift-asn1"),
-        .product(name: "X509", package: "swift-certificates"),
-      ],
-      swiftSettings: settings),
+    module("Basics", [crypto], .simulated),
+    module("IO", ["Basics", "CLinux", "COpenSSL"], .hot),
+    module("HTTPServer", ["Basics", "IO", "CNghttp2"], .hot),
+    module("HTTPClient", ["Basics", "CCurl", "COpenSSL"]),
+    module("OAuth", ["Basics", "HTTPClient", crypto, jwtKit]),
+    module("BrokerCore", ["Basics", "OAuth", crypto, heap, logging], .simulated),
+    module("Stores", ["Basics", "IO", "BrokerCore", "CHiredis", deque, logging]),
+    module("DevTenant", ["Basics", "IO", "HTTPServer", crypto, cryptoExtras, asn1, x509]),
     broker,
 
     // What `make bench` and `make soak` ask for tokens.
-    .executableTarget(
-      name: "tenant", dependencies: ["DevTenant", "Sockets"], path: "Tests/Tenant", swiftSettings: settings),
-
-    .testTarget(
-      name: "ConformanceTests", dependencies: ["Clocks", "HTTPServer", "Sockets", "TestSupport"],
-      swiftSettings: settings),
-    .testTarget(
-      name: "DevTenantTests", dependencies: ["DevTenant", "Sockets", "TestSupport"], swiftSettings: settings),
-    .testTarget(name: "SocketsTests", dependencies: ["Clocks", "Sockets"], swiftSettings: settings),
-    .target(name: "TestSupport", dependencies: ["CLinux"], path: "Tests/TestSupport", swiftSettings: settings),
-    .testTarget(
-      name: "HTTPServerTests", dependencies: ["Clocks", "HTTPServer", "Sockets", "TestSupport"], swiftSettings: settings
-    ),
-    .testTarget(
-      name: "OAuthTests",
-      dependencies: [
-        "Clocks", "DevTenant", "OAuth", "Sockets", "TestSupport", "TokenBroker",
-        .product(name: "Crypto", package: "swift-crypto"),
-        .product(name: "JWTKit", package: "jwt-kit"),
-      ],
-      swiftSettings: settings),
-    .testTarget(
-      name: "TokenBrokerTests",
-      dependencies: ["Clocks", "OAuth", "TokenBroker", .product(name: "Logging", package: "swift-log")],
-      swiftSettings: settings),
-    .testTarget(
-      name: "StoresTests",
-      dependencies: [
-        "CLinux", "Clocks", "OAuth", "Sockets", "Stores", "TestSupport", "TokenBroker", "store-writer",
-        .product(name: "Logging", package: "swift-log"),
-      ],
-      swiftSettings: settings),
+    program("tenant", ["Basics", "DevTenant", "IO"], path: "Tests/Tenant"),
     // What the tests of the file store kill while it writes.
-    .executableTarget(
-      name: "store-writer", dependencies: ["Stores", "TokenBroker", .product(name: "Logging", package: "swift-log")],
-      path: "Tests/StoreWriter", swiftSettings: settings),
+    program("store-writer", ["Basics", "BrokerCore", "Stores", logging], path: "Tests/StoreWriter"),
     // The simulator, as a test of a thousand seeds and as a program for more of them.
-    .target(
-      name: "Simulation",
-      dependencies: ["Clocks", "OAuth", "TokenBroker", .product(name: "HeapModule", package: "swift-collections")],
-      path: "Tests/Simulation", swiftSettings: simulatedSettings),
-    .testTarget(name: "SimulationTests", dependencies: ["Simulation"], swiftSettings: settings),
-    .executableTarget(name: "simulate", dependencies: ["Simulation"], path: "Tests/Simulate", swiftSettings: settings),
-    .testTarget(
-      name: "StatusTests", dependencies: ["Clocks", "OAuth", "TokenBroker", "token-broker"], swiftSettings: settings),
-    .testTarget(
-      name: "IntegrationTests",
-      dependencies: [
-        "Clocks", "DevTenant", "OAuth", "Sockets", "TestSupport", "token-broker",
-        .product(name: "Crypto", package: "swift-crypto"),
-      ],
-      exclude: ["Clients", "Servers"], swiftSettings: settings),
+    module("Simulation", ["Basics", "BrokerCore", "OAuth", heap], .simulated, path: "Tests/Simulation"),
+    program("simulate", ["Simulation"], path: "Tests/Simulate"),
+
+    module("TestSupport", ["Basics", "CLinux", "IO"], path: "Tests/TestSupport"),
+    tests("ConformanceTests", ["Basics", "HTTPServer", "IO"]),
+    tests("DevTenantTests", ["Basics", "DevTenant", "IO"]),
+    tests("IOTests", ["Basics", "IO"]),
+    tests("HTTPServerTests", ["Basics", "HTTPServer", "IO"]),
+    tests("HTTPClientTests", ["Basics", "DevTenant", "HTTPClient", "IO"]),
+    tests("OAuthTests", ["Basics", "BrokerCore", "DevTenant", "HTTPClient", "IO", "OAuth", crypto, jwtKit]),
+    tests("BrokerCoreTests", ["Basics", "BrokerCore", "OAuth", logging]),
+    tests("StoresTests", ["Basics", "BrokerCore", "CLinux", "IO", "Stores", "store-writer", logging]),
+    tests("SimulationTests", ["Simulation"]),
+    tests("StatusTests", ["Basics", "BrokerCore", "OAuth", "token-broker"]),
+    tests(
+      "IntegrationTests", ["Basics", "DevTenant", "HTTPClient", "IO", "OAuth", "token-broker", crypto],
+      exclude: ["Clients", "Servers"]),
     fuzz,
   ]
 )
@@ -127,58 +66,95 @@ var isFuzzing: Bool { Context.environment["FUZZ"] != nil }
 /// The broker; for the fuzzers, which bring their own `main`, all of it but the command line.
 var broker: Target {
   let dependencies: [Target.Dependency] = [
-    "CYaml", "Clocks", "DevTenant", "HTTPServer", "OAuth", "Sockets", "Stores", "TokenBroker",
-    .product(name: "ArgumentParser", package: "swift-argument-parser"),
-    .product(name: "Crypto", package: "swift-crypto"),
-    .product(name: "Logging", package: "swift-log"),
+    "Basics", "BrokerCore", "CYaml", "DevTenant", "HTTPClient", "HTTPServer", "IO", "OAuth", "Stores", argumentParser,
+    crypto, logging,
   ]
+  let rooms = ["Application", "BrokerAPI", "Settings", "Status", "Telemetry"]
   return isFuzzing
-    ? .target(name: "token-broker", dependencies: dependencies, exclude: ["Commands"], swiftSettings: settings)
+    ? .target(
+      name: "token-broker", dependencies: dependencies, path: "Sources", sources: rooms,
+      swiftSettings: Speed.ordinary.settings)
     : .executableTarget(
-      name: "token-broker", dependencies: dependencies, swiftSettings: hotSettings, linkerSettings: [smaller])
-}
-
-/// Addresses to be filled in at start take an eighth of the room, for which glibc must be 2.36 or newer, and functions that
-/// nobody looks up by name have none: three megabytes less to read at each start.
-var smaller: LinkerSetting {
-  let options = ["-z", "pack-relative-relocs", "--no-export-dynamic"].flatMap { ["-Xlinker", $0] }
-  return .unsafeFlags(["-use-ld=lld"] + options, .when(configuration: .release))
+      name: "token-broker", dependencies: dependencies, path: "Sources", sources: rooms + ["token-broker"],
+      swiftSettings: Speed.hot.settings, linkerSettings: [smaller])
 }
 
 /// What the fuzzers try: as a program, or as tests that play their corpora once.
 var fuzz: Target {
   let dependencies: [Target.Dependency] = [
-    "Clocks", "HTTPServer", "OAuth", "Sockets", "Stores", "TestSupport", "TokenBroker", "token-broker",
-    .product(name: "JWTKit", package: "jwt-kit"),
+    "Basics", "BrokerCore", "HTTPClient", "HTTPServer", "IO", "OAuth", "Stores", "TestSupport", "token-broker", jwtKit,
   ]
   let others = ["Corpus", "fuzz.sh", "http1.dict"]
   return isFuzzing
     ? .executableTarget(
       name: "fuzz", dependencies: dependencies, path: "Tests/Fuzz", exclude: others + ["ReplayTests.swift"],
-      swiftSettings: settings + [.unsafeFlags(["-parse-as-library"])])
+      swiftSettings: Speed.ordinary.settings + [.unsafeFlags(["-parse-as-library"])])
     : .testTarget(
       name: "FuzzTests", dependencies: dependencies, path: "Tests/Fuzz", exclude: others + ["Fuzzer.swift"],
-      swiftSettings: settings)
+      swiftSettings: Speed.ordinary.settings)
 }
 
-/// For the code a request runs through: exclusive access is checked in debug builds, and so by every test. A release would
-/// spend a tenth of its time on it, because loop-owned objects reach each other in ways the compiler cannot follow.
-var hotSettings: [SwiftSetting] {
-  settings + [.unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))]
+// MARK: Kinds of targets
+
+func module(
+  _ name: String, _ dependencies: [Target.Dependency], _ speed: Speed = .ordinary, path: String? = nil
+) -> Target {
+  .target(name: name, dependencies: dependencies, path: path, swiftSettings: speed.settings)
 }
 
-/// For what the simulator runs through: it plays a thousand histories in every test run, and unoptimised that takes minutes.
-var simulatedSettings: [SwiftSetting] {
-  settings + [.unsafeFlags(["-O"], .when(configuration: .debug))]
+func program(_ name: String, _ dependencies: [Target.Dependency], path: String) -> Target {
+  .executableTarget(name: name, dependencies: dependencies, path: path, swiftSettings: Speed.ordinary.settings)
 }
 
-var settings: [SwiftSetting] {
-  [
-    .swiftLanguageMode(.v6),
-    .enableUpcomingFeature("ExistentialAny"),
-    .enableUpcomingFeature("InternalImportsByDefault"),
-    .enableUpcomingFeature("MemberImportVisibility"),
-    .strictMemorySafety(),
-    .treatAllWarnings(as: .error),
-  ]
+func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
+  .testTarget(
+    name: name, dependencies: dependencies + ["TestSupport"], exclude: exclude,
+    swiftSettings: Speed.ordinary.settings)
 }
+
+enum Speed {
+  case ordinary
+  /// A request runs through it. Exclusive access is checked in debug builds, and so by every test; a release would spend a
+  /// tenth of its time on it, because loop-owned objects reach each other in ways the compiler cannot follow.
+  case hot
+  /// The simulator runs through it: it plays a thousand histories in every test run, and unoptimised that takes minutes.
+  case simulated
+
+  var settings: [SwiftSetting] {
+    switch self {
+    case .ordinary: Self.common
+    case .hot: Self.common + [.unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))]
+    case .simulated: Self.common + [.unsafeFlags(["-O"], .when(configuration: .debug))]
+    }
+  }
+
+  private static var common: [SwiftSetting] {
+    [
+      .swiftLanguageMode(.v6),
+      .enableUpcomingFeature("ExistentialAny"),
+      .enableUpcomingFeature("InternalImportsByDefault"),
+      .enableUpcomingFeature("MemberImportVisibility"),
+      .strictMemorySafety(),
+      .treatAllWarnings(as: .error),
+    ]
+  }
+}
+
+/// Addresses to be filled in at start take an eighth of the room, for which glibc must be 2.36 or newer, and functions
+/// that nobody looks up by name have none: three megabytes less to read at each start.
+var smaller: LinkerSetting {
+  let options = ["-z", "pack-relative-relocs", "--no-export-dynamic"].flatMap { ["-Xlinker", $0] }
+  return .unsafeFlags(["-use-ld=lld"] + options, .when(configuration: .release))
+}
+
+// MARK: Libraries
+
+var argumentParser: Target.Dependency { .product(name: "ArgumentParser", package: "swift-argument-parser") }
+var asn1: Target.Dependency { .product(name: "SwiftASN1", package: "swift-asn1") }
+var crypto: Target.Dependency { .product(name: "Crypto", package: "swift-crypto") }
+var cryptoExtras: Target.Dependency { .product(name: "CryptoExtras", package: "swift-crypto") }
+var deque: Target.Dependency { .product(name: "DequeModule", package: "swift-collections") }
+var heap: Target.Dependency { .product(name: "HeapModule", package: "swift-collections") }
+var jwtKit: Target.Dependency { .product(name: "JWTKit", package: "jwt-kit") }
+var logging: Target.Dependency { .product(name: "Logging", package: "swift-log") }
+var x509: Target.Dependency { .product(name: "X509", package: "swift-certificates") }

@@ -1,5 +1,5 @@
 import HTTPServer
-package import Sockets
+package import IO
 import Synchronization
 
 /// A small, honest Auth0 look-alike: real signatures over real TLS, Auth0's refusals in Auth0's words, and faults to order.

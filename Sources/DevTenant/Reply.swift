@@ -1,3 +1,4 @@
+import Basics
 import HTTPServer
 
 /// What the tenant does with a request.

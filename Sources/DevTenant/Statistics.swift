@@ -1,3 +1,4 @@
+import Basics
 import HTTPServer
 
 /// What the tenant has been asked, so that a test can prove what a behaviour costs.

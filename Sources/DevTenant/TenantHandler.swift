@@ -1,6 +1,7 @@
+import Basics
 import Glibc
 import HTTPServer
-import Sockets
+import IO
 import Synchronization
 
 /// The tenant's routes.

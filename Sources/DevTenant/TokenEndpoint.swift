@@ -1,3 +1,4 @@
+import Basics
 import HTTPServer
 
 /// Answers token requests as Auth0 does, or as a fault says.

@@ -1,4 +1,4 @@
-package import Clocks
+package import Basics
 
 /// What a client proves itself with and what it checks tokens by, for those who look after it: no secret is in it.
 package struct SourceStatus: Sendable {

@@ -1,4 +1,5 @@
-package import Clocks
+package import Basics
+package import HTTPClient
 import JWTKit
 
 /// How far a token is checked before it is vouched for.
@@ -33,8 +34,8 @@ package final class TokenSource: Sendable {
     self.endpoints = endpoints
     keys = KeySetSource(http: http) {
       continuation.yield($0)
-    } request: {
-      guard let url = await endpoints.known?.jwksURL else { throw CancellationError() }
+    } request: { () async throws(KeySetSource.NotAskable) in
+      guard let url = await endpoints.known?.jwksURL else { throw .init(reason: "its address is not known") }
       return KeySetSource.request(url)
     }
   }

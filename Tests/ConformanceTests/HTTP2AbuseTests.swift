@@ -1,4 +1,4 @@
-import Clocks
+import Basics
 import TestSupport
 import Testing
 

@@ -1,5 +1,5 @@
-import Clocks
-import Sockets
+import Basics
+import IO
 import TestSupport
 import Testing
 

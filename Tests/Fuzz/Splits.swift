@@ -1,4 +1,4 @@
-import TokenBroker
+import BrokerCore
 
 /// Ways in which bytes may arrive in pieces, always the same for the same bytes.
 enum Splits {

@@ -1,5 +1,5 @@
 import Glibc
-import Sockets
+import IO
 import TestSupport
 
 /// Certificates made with `openssl` in a directory that goes with them.

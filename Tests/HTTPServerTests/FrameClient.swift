@@ -2,7 +2,7 @@ import Dispatch
 import Glibc
 import TestSupport
 
-@testable import Sockets
+@testable import IO
 
 /// A client that speaks HTTP/2 frame by frame. Every wait ends after ten seconds.
 final class FrameClient {

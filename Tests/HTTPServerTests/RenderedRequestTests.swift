@@ -1,4 +1,4 @@
-import Sockets
+import IO
 import Testing
 
 @testable import HTTPServer

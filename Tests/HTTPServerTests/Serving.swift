@@ -1,4 +1,4 @@
-import Sockets
+import IO
 import Synchronization
 
 @testable import HTTPServer

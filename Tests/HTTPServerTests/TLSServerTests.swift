@@ -1,4 +1,4 @@
-import Sockets
+import IO
 import TestSupport
 import Testing
 

@@ -1,7 +1,7 @@
 import Dispatch
 import Glibc
 
-@testable import Sockets
+@testable import IO
 
 /// A client of a Unix socket. Every wait ends after ten seconds.
 final class UnixClient {

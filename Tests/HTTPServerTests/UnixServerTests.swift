@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 @testable import HTTPServer
-@testable import Sockets
+@testable import IO
 
 /// The whole server over Unix sockets, and over listeners that were handed over.
 @Suite(.timeLimit(.minutes(1))) struct UnixServerTests {

@@ -1,5 +1,6 @@
+import HTTPClient
 import OAuth
-import Sockets
+import IO
 import Testing
 
 @testable import token_broker

@@ -1,6 +1,6 @@
 import DevTenant
 import Foundation
-import Sockets
+import IO
 import TestSupport
 import Testing
 

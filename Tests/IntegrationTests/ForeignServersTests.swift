@@ -1,7 +1,8 @@
-import Clocks
+import Basics
 import Foundation
+import HTTPClient
 import OAuth
-import Sockets
+import IO
 import TestSupport
 import Testing
 

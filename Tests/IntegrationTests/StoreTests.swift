@@ -1,4 +1,4 @@
-import Clocks
+import Basics
 import DevTenant
 import Foundation
 import TestSupport

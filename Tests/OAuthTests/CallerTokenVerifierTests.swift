@@ -1,9 +1,11 @@
-import Clocks
+import Basics
 import Crypto
 import Foundation
-import Sockets
+import HTTPClient
+import IO
 import Synchronization
 import Testing
+import TestSupport
 
 @testable import OAuth
 
@@ -170,8 +172,19 @@ import Testing
     } _: { peer in
       let verifier = try CallerTokenVerifier(
         issuer: Self.issuer, audience: Self.audience,
-        keys: .remote(url: peer.url + "/openid/v1/jwks", bearerTokenFile: file, http: try HTTPClient()))
+        keys: .remote(
+          url: peer.url + "/openid/v1/jwks", bearerToken: file.map(Self.bearerToken), http: try HTTPClient()))
       try await body(peer, server, verifier)
+    }
+  }
+
+  private static func bearerToken(in file: String) -> CallerTokenVerifier.Keys.BearerToken {
+    { () throws(InvalidSetting) in
+      do throws(Secret.Unreadable) {
+        return try Secret(file: file)
+      } catch {
+        throw InvalidSetting("tokenFile", error.reason)
+      }
     }
   }
 

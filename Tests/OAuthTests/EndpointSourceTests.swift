@@ -1,8 +1,10 @@
-import Clocks
+import Basics
 import Foundation
-import Sockets
+import HTTPClient
+import IO
 import Synchronization
 import Testing
+import TestSupport
 
 @testable import OAuth
 

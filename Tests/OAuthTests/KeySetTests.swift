@@ -1,4 +1,4 @@
-import Clocks
+import Basics
 import JWTKit
 import Testing
 

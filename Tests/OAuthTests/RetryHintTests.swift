@@ -1,6 +1,7 @@
 import Foundation
 import Testing
-import TokenBroker
+import BrokerCore
+import HTTPClient
 
 @testable import OAuth
 

@@ -1,4 +1,6 @@
+import Basics
 import Foundation
+import IO
 import Testing
 
 @testable import OAuth

@@ -1,4 +1,4 @@
-import TokenBroker
+import BrokerCore
 
 extension SeededGenerator {
   mutating func pick<Value>(_ values: [Value]) -> Value {

@@ -1,8 +1,10 @@
-import Clocks
+import Basics
 import Crypto
 import Foundation
-import Sockets
+import HTTPClient
+import IO
 import Testing
+import TestSupport
 
 @testable import OAuth
 

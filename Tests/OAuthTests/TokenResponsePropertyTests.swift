@@ -1,6 +1,7 @@
-import Clocks
+import Basics
 import Testing
-import TokenBroker
+import BrokerCore
+import HTTPClient
 
 @testable import OAuth
 

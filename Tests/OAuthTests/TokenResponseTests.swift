@@ -1,5 +1,6 @@
-import Clocks
+import Basics
 import Foundation
+import HTTPClient
 import Testing
 
 @testable import OAuth

@@ -1,7 +1,8 @@
-import Clocks
+import Basics
 import DevTenant
 import Foundation
-import Sockets
+import HTTPClient
+import IO
 import Testing
 
 @testable import OAuth

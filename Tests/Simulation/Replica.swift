@@ -1,6 +1,6 @@
-import Clocks
+import Basics
 import OAuth
-import TokenBroker
+import BrokerCore
 
 /// One broker of the fleet: its process, and what its promises are checked against.
 final class Replica {

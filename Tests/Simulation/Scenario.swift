@@ -1,4 +1,4 @@
-package import TokenBroker
+package import BrokerCore
 
 /// One history to be played: what the keys are like, and what happens when. All of it follows from the seed.
 package struct Scenario: Sendable {

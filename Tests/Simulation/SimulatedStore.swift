@@ -1,6 +1,6 @@
-import Clocks
+import Basics
 import OAuth
-import TokenBroker
+import BrokerCore
 
 /// What the brokers of a fleet share, with all that may be wrong with it. Seals are taken for granted: what it has is what
 /// some broker has left there.

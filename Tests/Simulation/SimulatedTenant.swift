@@ -1,6 +1,6 @@
-import Clocks
+import Basics
 import OAuth
-import TokenBroker
+import BrokerCore
 
 /// What the authorization server does, and the truth about every token it made.
 struct SimulatedTenant {

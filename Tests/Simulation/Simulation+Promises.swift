@@ -1,6 +1,6 @@
-import Clocks
+import Basics
 import OAuth
-import TokenBroker
+import BrokerCore
 
 extension Simulation {
   // MARK: What was promised

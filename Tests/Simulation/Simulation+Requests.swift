@@ -1,6 +1,6 @@
-import Clocks
+import Basics
 import OAuth
-import TokenBroker
+import BrokerCore
 
 extension Simulation {
   // MARK: The way of a request

@@ -1,6 +1,6 @@
-import Clocks
+import Basics
 import OAuth
-import TokenBroker
+import BrokerCore
 
 /// The way to a token that others may have: what `SharedTokens` does, without its waiting.
 extension Simulation {

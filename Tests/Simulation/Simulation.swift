@@ -1,7 +1,7 @@
-import Clocks
+import Basics
 import HeapModule
 import OAuth
-import TokenBroker
+import BrokerCore
 
 /// A promise that was broken, and when.
 package struct Violation: Error, Sendable, CustomStringConvertible {

@@ -1,9 +1,9 @@
-import Clocks
+import Basics
 import Foundation
 import Testing
 
 @testable import OAuth
-@testable import TokenBroker
+@testable import BrokerCore
 @testable import token_broker
 
 /// A cache that is played with, and the report of it.

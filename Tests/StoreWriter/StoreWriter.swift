@@ -1,7 +1,7 @@
 import Glibc
 import Logging
 import Stores
-import TokenBroker
+import BrokerCore
 
 /// `store-writer PATH NUMBER`: saves numbered values in the file store at PATH, from NUMBER on, for as long as it lives. It
 /// says "refused" and ends, or "open", then "N saved" once everything up to N is on the disk, and "N lost" if it cannot be.

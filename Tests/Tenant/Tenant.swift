@@ -1,7 +1,7 @@
 import DevTenant
 import Dispatch
 import Foundation
-import Sockets
+import IO
 
 /// The development tenant as a process of its own, for benchmarks and soaks, with tokens for `https://<n>.example.com/`, n
 /// below COUNT:

@@ -1,5 +1,5 @@
-import Clocks
-import Sockets
+import Basics
+import IO
 
 /// The HTTP/2 side of a connection: between its bytes, its `Session` and the handler.
 extension Connection {

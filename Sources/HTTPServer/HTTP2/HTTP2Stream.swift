@@ -1,5 +1,5 @@
-import Clocks
-import Sockets
+import Basics
+import IO
 
 /// One request and its answer on an HTTP/2 connection.
 final class HTTP2Stream {

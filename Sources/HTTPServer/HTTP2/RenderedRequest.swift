@@ -1,4 +1,4 @@
-import Sockets
+import IO
 
 /// An HTTP/2 request in the bytes of HTTP/1.1, so that one parser, one set of rules and one kind of ranges serve both.
 ///

@@ -1,6 +1,6 @@
 import CNghttp2
-import Clocks
-import Sockets
+import Basics
+import IO
 
 /// Answers on their way to libnghttp2, which copies the fields and asks for the body when there is room for it.
 extension Session {

@@ -1,5 +1,5 @@
 import CNghttp2
-import Sockets
+import IO
 
 /// The C side of libnghttp2's callbacks: each finds its session and stream, and says what has happened in our terms.
 extension Session {

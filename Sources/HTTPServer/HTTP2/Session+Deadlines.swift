@@ -1,5 +1,5 @@
 import CNghttp2
-import Clocks
+import Basics
 
 /// The deadlines of an HTTP/2 connection and of its streams, each absolute from its start.
 extension Session {

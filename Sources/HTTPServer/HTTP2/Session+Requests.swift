@@ -1,6 +1,6 @@
 import CNghttp2
-import Clocks
-import Sockets
+import Basics
+import IO
 
 /// Streams between their frames and the handler.
 extension Session {

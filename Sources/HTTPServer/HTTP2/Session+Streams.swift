@@ -1,6 +1,6 @@
 import CNghttp2
-import Clocks
-import Sockets
+import Basics
+import IO
 
 /// What frames mean for requests, and for the budgets. All of this runs inside libnghttp2's callbacks.
 extension Session {

@@ -1,6 +1,6 @@
 import CNghttp2
-import Clocks
-import Sockets
+import Basics
+import IO
 
 /// One HTTP/2 connection as a machine: bytes and the time go in, requests and bytes come out. No I/O inside.
 ///

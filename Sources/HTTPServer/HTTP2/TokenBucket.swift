@@ -1,4 +1,4 @@
-import Clocks
+import Basics
 
 /// How often something may happen: `burst` times at once, and `rate` times a second in the long run.
 struct TokenBucket {

@@ -1,4 +1,4 @@
-import TokenBroker
+import BrokerCore
 
 /// What a store's file holds. Numbers are little-endian:
 ///

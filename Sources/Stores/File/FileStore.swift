@@ -1,8 +1,8 @@
-package import Clocks
+package import Basics
 import Dispatch
 package import Logging
 import Synchronization
-package import TokenBroker
+package import BrokerCore
 
 /// A store for one process at a time and its successors: all values are in memory, and a file has them for the next.
 ///

@@ -1,6 +1,6 @@
 import Glibc
-import Sockets
-import TokenBroker
+import IO
+import BrokerCore
 
 /// The directory that a store's file is in. Whoever may write to it may take the file away, so it is looked at first.
 struct StoreDirectory {

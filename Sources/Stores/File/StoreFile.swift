@@ -1,8 +1,8 @@
-import Clocks
+import Basics
 import Glibc
 import Logging
-import Sockets
-import TokenBroker
+import IO
+import BrokerCore
 
 /// A store's file, for as long as this process has the lock on it. It is only ever replaced as a whole.
 final class StoreFile: Sendable {

@@ -1,6 +1,6 @@
 import Glibc
-import Sockets
-import TokenBroker
+import IO
+import BrokerCore
 
 /// Keeps two processes from one store. On a file of its own, which stays: the store's is another with each write.
 struct StoreLock: ~Copyable, Sendable {

@@ -1,5 +1,5 @@
-import Clocks
-import TokenBroker
+import Basics
+import BrokerCore
 
 /// The values of a store in memory, within bounds: when they are reached, what expires soonest goes.
 struct StoredValues: Sendable {

@@ -1,6 +1,6 @@
-import Clocks
+import Basics
 import Synchronization
-import TokenBroker
+import BrokerCore
 
 /// Those who wait for claims to be given up.
 final class RedisChanges: Sendable {

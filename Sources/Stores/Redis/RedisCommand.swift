@@ -1,8 +1,8 @@
 import CHiredis
-import Clocks
+import Basics
 import Glibc
 import OAuth
-import Sockets
+import IO
 
 /// A command with its arguments, put into the form in which it is sent.
 struct RedisCommand {

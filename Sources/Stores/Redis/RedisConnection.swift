@@ -1,8 +1,8 @@
-import Clocks
+import Basics
 import DequeModule
 import Glibc
-import Sockets
-import TokenBroker
+import IO
+import BrokerCore
 
 /// One connection, from the attempt to its end, on its loop. Commands are sent as they come, and the server answers in order.
 ///

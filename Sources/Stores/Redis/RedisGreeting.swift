@@ -1,5 +1,5 @@
-import Sockets
-import TokenBroker
+import IO
+import BrokerCore
 
 /// What a new connection begins with: who we are, which database, and proof that the server answers.
 struct RedisGreeting {

@@ -1,7 +1,7 @@
-import Clocks
+import Basics
 import Dispatch
-import Sockets
-import TokenBroker
+import IO
+import BrokerCore
 
 /// Keeps one connection to the server on its loop: when it is lost, it is made anew, after a pause that grows.
 final class RedisLink: RedisConnection.Owner {

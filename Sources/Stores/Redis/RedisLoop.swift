@@ -1,6 +1,6 @@
 import Logging
-import Sockets
-import TokenBroker
+import IO
+import BrokerCore
 
 /// The loop's side of a store: two links, because a connection that hears of changes can do nothing else.
 final class RedisLoop {

@@ -1,5 +1,5 @@
 import CHiredis
-import TokenBroker
+import BrokerCore
 
 /// Finds replies in what a server sends. It may send anything: what is no reply, is too long or nested ends in an error.
 @safe struct RedisReader: ~Copyable {

@@ -1,4 +1,4 @@
-import TokenBroker
+import BrokerCore
 
 /// An error that a server answers with, put into our own words: its words can repeat what it was sent, be that a password.
 struct RedisRefusal {

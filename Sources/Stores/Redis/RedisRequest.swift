@@ -1,6 +1,6 @@
-import Clocks
+import Basics
 import Synchronization
-import TokenBroker
+import BrokerCore
 
 /// Commands that are sent together, and somebody who waits for their replies. One that is let go unanswered has failed.
 final class RedisRequest: Sendable {

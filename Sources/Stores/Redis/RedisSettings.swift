@@ -1,5 +1,6 @@
-package import OAuth
-package import TokenBroker
+package import Basics
+import OAuth
+package import BrokerCore
 
 /// Where a Redis or Valkey server is and how to speak to it.
 package struct RedisSettings: Sendable {

@@ -1,7 +1,7 @@
 import Logging
-import Sockets
+import IO
 import Synchronization
-import TokenBroker
+import BrokerCore
 
 /// What is known of the connection outside of its loop, and the way in.
 final class RedisState: Sendable {

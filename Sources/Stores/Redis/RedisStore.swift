@@ -1,8 +1,8 @@
-package import Clocks
+package import Basics
 import Dispatch
 package import Logging
-import Sockets
-package import TokenBroker
+import IO
+package import BrokerCore
 
 /// Redis or Valkey as a store: one server, or the primary behind one name. Redirections of a Cluster are not followed.
 ///

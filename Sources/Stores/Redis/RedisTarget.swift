@@ -1,5 +1,5 @@
-import Sockets
-import TokenBroker
+import IO
+import BrokerCore
 
 /// What a connection needs and what blocks to get: addresses, and certificates from files. Got anew for each connection, so
 /// that a server may move and certificates may be renewed.

@@ -1,4 +1,5 @@
-import Clocks
+import Basics
+import HTTPClient
 import HTTPServer
 
 @testable import OAuth

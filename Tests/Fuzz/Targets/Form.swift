@@ -1,3 +1,5 @@
+import Basics
+
 @testable import HTTPServer
 @testable import OAuth
 @testable import token_broker

@@ -1,4 +1,4 @@
-import Clocks
+import Basics
 
 @testable import HTTPServer
 

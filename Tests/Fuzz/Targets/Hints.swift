@@ -1,3 +1,5 @@
+import HTTPClient
+
 @testable import OAuth
 
 extension FuzzTarget {

@@ -1,5 +1,5 @@
 import OAuth
-import TokenBroker
+import BrokerCore
 
 @testable import HTTPServer
 @testable import token_broker

@@ -1,4 +1,4 @@
-import TokenBroker
+import BrokerCore
 
 @testable import Stores
 

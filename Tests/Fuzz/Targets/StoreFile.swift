@@ -1,5 +1,5 @@
-import Clocks
-import TokenBroker
+import Basics
+import BrokerCore
 
 @testable import Stores
 

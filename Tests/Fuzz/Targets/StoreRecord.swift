@@ -1,7 +1,7 @@
-import Clocks
+import Basics
 
 @testable import OAuth
-@testable import TokenBroker
+@testable import BrokerCore
 
 extension FuzzTarget {
   /// What another broker has left: sealed, and what comes out of it.

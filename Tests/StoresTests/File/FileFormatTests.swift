@@ -1,5 +1,5 @@
 import Testing
-import TokenBroker
+import BrokerCore
 
 @testable import Stores
 

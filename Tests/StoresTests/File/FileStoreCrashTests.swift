@@ -2,7 +2,7 @@ import Foundation
 import Glibc
 import Testing
 import TestSupport
-import TokenBroker
+import BrokerCore
 
 @testable import Stores
 @testable import store_writer

@@ -1,9 +1,9 @@
-import Clocks
+import Basics
 import Foundation
-import Sockets
+import IO
 import Synchronization
 import Testing
-import TokenBroker
+import BrokerCore
 
 @testable import Stores
 

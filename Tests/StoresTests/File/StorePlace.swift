@@ -2,7 +2,7 @@ import Foundation
 import Logging
 import Synchronization
 import Testing
-import TokenBroker
+import BrokerCore
 
 @testable import Stores
 

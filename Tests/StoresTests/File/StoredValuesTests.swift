@@ -1,6 +1,6 @@
-import Clocks
+import Basics
 import Testing
-import TokenBroker
+import BrokerCore
 
 @testable import Stores
 

@@ -1,10 +1,10 @@
-import Clocks
+import Basics
 import Foundation
 import Logging
 import Synchronization
 import TestSupport
 import Testing
-import TokenBroker
+import BrokerCore
 
 @testable import Stores
 

@@ -1,10 +1,10 @@
-import Clocks
+import Basics
 import Foundation
 import OAuth
-import Sockets
+import IO
 import TestSupport
 import Testing
-import TokenBroker
+import BrokerCore
 
 @testable import Stores
 

@@ -1,10 +1,10 @@
-import Clocks
+import Basics
 import Foundation
 import Logging
 import OAuth
 import Stores
 import TestSupport
-import TokenBroker
+import BrokerCore
 
 /// Debian's redis-server, and how a store speaks to it.
 extension RedisServer {

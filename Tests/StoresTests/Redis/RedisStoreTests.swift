@@ -1,8 +1,8 @@
-import Clocks
+import Basics
 import Foundation
 import TestSupport
 import Testing
-import TokenBroker
+import BrokerCore
 
 @testable import Stores
 

@@ -1,0 +1,58 @@
+import Basics
+import HTTPServer
+
+/// What `token-broker check` has to say, for people and for programs.
+struct CheckReport {
+  var settings: [EffectiveSetting] = []
+  var findings: [Finding] = []
+
+  /// The worst of it: `ok`, `warning` or `failed`.
+  var verdict: Finding.Verdict {
+    let verdicts = Set(findings.map(\.verdict))
+    return verdicts.contains(.failed) ? .failed : verdicts.contains(.warning) ? .warning : .ok
+  }
+
+  // MARK: For people
+
+  static func line(_ setting: EffectiveSetting) -> String { "\(setting.key) = \(setting.value)  (\(setting.source))" }
+
+  /// A line, and one more below it where there is something to do. A client's findings stand under its name; `last` is the
+  /// finding before.
+  static func lines(_ finding: Finding, after last: Finding?) -> [String] {
+    func padded(_ text: String, _ width: Int) -> String {
+      text + String(repeating: " ", count: max(0, width - text.utf8.count))
+    }
+    let head = "\(padded(finding.verdict.rawValue, 8))\(padded(finding.check.rawValue, 15))"
+    let target = finding.target.map { "\($0): " } ?? ""
+    let line = "\(head)\(target)\(finding.message)"
+    let heading = finding.client.map { last?.client == $0 ? [] : ["", "client \($0)"] } ?? []
+    return heading + [line] + (finding.remedy.map { [padded("", head.utf8.count) + $0] } ?? [])
+  }
+
+  // MARK: For programs
+
+  /// One JSON object, on one line.
+  var json: String {
+    let object = JSONText.object([
+      ("status", JSONText.string(verdict.rawValue)), ("version", JSONText.string(Version.current)),
+      ("settings", JSONText.array(settings.map(Self.json))), ("checks", JSONText.array(findings.map(Self.json))),
+    ])
+    return String(decoding: object, as: UTF8.self) + "\n"
+  }
+
+  private static func json(_ setting: EffectiveSetting) -> [UInt8] {
+    JSONText.object([
+      ("key", JSONText.string(setting.key)), ("value", JSONText.string(setting.value)),
+      ("source", JSONText.string(setting.source)),
+    ])
+  }
+
+  private static func json(_ finding: Finding) -> [UInt8] {
+    let words = [
+      ("check", finding.check.rawValue), ("status", finding.verdict.rawValue), ("client", finding.client),
+      ("target", finding.target), ("message", finding.message), ("remedy", finding.remedy),
+    ]
+    return JSONText.object(
+      words.compactMap { name, text in text.map { (name, JSONText.string($0)) } } + finding.facts)
+  }
+}

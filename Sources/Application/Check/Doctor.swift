@@ -1,0 +1,94 @@
+import Basics
+import HTTPServer
+import Logging
+import OAuth
+import Stores
+import BrokerCore
+import HTTPClient
+
+/// Looks at all that a configuration needs in order to work, and asks the tenants for tokens.
+struct Doctor {
+  let configuration: Configuration
+  let environment: [String: String]
+  /// To be tried instead of those that the configuration lists.
+  let audiences: [String]
+  /// Told of each finding as it is made.
+  let tell: (Finding) -> Void
+
+  func examine() async throws {
+    for warning in configuration.warnings(listeningOn: configuration.listen.map(\.address)) {
+      tell(.warning(.use, warning.subject, warning.message, remedy: warning.remedy))
+    }
+    tell(await store)
+    let upstreams = Upstreams(log: makeLogger(LogControl(LogSettings(level: .critical))))
+    _ = try upstreams.replace(with: configuration)
+    let names = audiences.isEmpty ? configuration.audiences.names : audiences
+    let wanted = names.map { ($0, key($0)) }
+    for (name, settings) in configuration.clients.sorted(by: { $0.key < $1.key }) {
+      let checkup = ClientCheckup(
+        settings: settings, upstream: configuration.upstream, environment: environment,
+        probe: ClientProbe(
+          settings.client, http: try HTTPClient(for: settings, configuration.upstream),
+          timeout: configuration.upstream.timeout)
+      ) { tell($0.of(client: name)) }
+      let obstacle = await checkup.examine()
+      let keys = wanted.compactMap { _, key in (try? key.get()).flatMap { $0.client.name == name ? $0 : nil } }
+      if keys.isEmpty, names.isEmpty {
+        tell(
+          .skipped(.token, nil, "no audience to try: give --audience, or list them in the configuration").of(
+            client: name))
+      }
+      for key in keys { tell(await token(key, upstreams, obstacle).of(client: name)) }
+    }
+    for case (let audience, .failure(let error)) in wanted { tell(TenantFindings.token(audience, error)) }
+  }
+
+  /// Where tokens are kept. A file is not opened: it may be a running broker's.
+  private var store: Finding {
+    get async {
+      let location = configuration.store.description
+      let started = Instant.now
+      do throws(StoreError) {
+        switch configuration.store.location {
+        case .memory: return .ok(.store, nil, "memory: tokens are minted anew after a restart")
+        case .file(let path):
+          try FileStore.checkDirectory(of: path)
+          return .ok(.store, location, "its directory will do")
+        case .redis(let settings):
+          let store = try RedisStore(settings, log: makeLogger(LogControl(LogSettings(level: .critical))))
+          defer { store.close() }
+          _ = try await store.load([StoreName(repeatElement(0, count: 32))])
+          return .ok(.store, location, "answers within \(started.duration(to: .now).milliseconds) ms")
+        }
+      } catch {
+        return .warning(
+          .store, location, error.reason,
+          remedy: "Until it can be used each broker mints for itself, and anew after a restart.")
+      }
+    }
+  }
+
+  /// The token that a request for this audience would get.
+  private func key(_ audience: String) -> Result<TokenKey, TokenError> {
+    if let problem = Audience.problem(with: audience) {
+      return .failure(TokenError(code: .unknownAudience, message: problem))
+    }
+    guard let key = configuration.audiences.key(for: Grant(audience: audience)) else {
+      return .failure(TokenError(code: .unknownAudience, message: "the configuration does not list this audience"))
+    }
+    return .success(key)
+  }
+
+  private func token(_ key: TokenKey, _ upstreams: Upstreams, _ obstacle: ClientCheckup.Obstacles) async -> Finding {
+    let verification = configuration.audiences.verification(of: key)
+    if let obstacle = verification == .jwt ? obstacle.toVerified : obstacle.toAny {
+      return .skipped(.token, key.grant.audience, obstacle)
+    }
+    do throws(TokenError) {
+      let deadline = Instant.now.advanced(by: configuration.limits.requestTimeout)
+      return TenantFindings.token(key.grant.audience, try await upstreams.mint(key, deadline: deadline), verification)
+    } catch {
+      return TenantFindings.token(key.grant.audience, error)
+    }
+  }
+}

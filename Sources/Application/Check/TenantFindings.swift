@@ -1,0 +1,96 @@
+import Basics
+import HTTPServer
+import OAuth
+
+/// What to say of what a tenant publishes and gives.
+enum TenantFindings {
+  /// Metadata is what `isNeeded` says, or only looked at because it tells whether the domain is right.
+  static func discovery(_ issuer: String, _ document: ClientProbe.Document<Endpoints>, isNeeded: Bool) -> Finding {
+    switch document.contents {
+    case .success(let endpoints):
+      return .ok(
+        .discovery, issuer, "tokens at \(endpoints.tokenURL), keys at \(endpoints.jwksURL ?? "none")",
+        [("token_url", JSONText.string(endpoints.tokenURL))]
+          + (endpoints.jwksURL.map { [("jwks_url", JSONText.string($0))] } ?? []))
+    case .failure(let error) where isNeeded:
+      return .failed(
+        .discovery, issuer, error.message,
+        remedy: "Set issuer to the server's own, byte for byte, or name its tokenURL and jwksURL instead.", facts(error)
+      )
+    case .failure(let error):
+      return .warning(
+        .discovery, issuer, error.message,
+        remedy: "Nothing depends on it, but a tenant has it: see that the domain is the one its tokens name as issuer.",
+        facts(error))
+    }
+  }
+
+  static func jwks(_ url: String, _ document: ClientProbe.Document<[String]>) -> Finding {
+    switch document.contents {
+    case .success(let keys) where keys.isEmpty:
+      return .failed(
+        .jwks, url, "no key in it can be used, so that no token can be verified",
+        remedy: "The tenant must publish the key it signs with: RSA of 2048 bits or more, or EC, for signing.",
+        [("keys", JSONText.number(0))])
+    case .success(let keys):
+      return .ok(
+        .jwks, url, "\(keys.count) \(keys.count == 1 ? "key" : "keys"): \(keys.joined(separator: ", "))",
+        [
+          ("keys", JSONText.number(keys.count)),
+          ("algorithms", JSONText.array(Set(keys).sorted().map { JSONText.string($0) })),
+        ])
+    case .failure(let error):
+      return .failed(
+        .jwks, url, error.message,
+        remedy:
+          "It must answer with a JSON key set (RFC 7517). If the tenant is down, its status page says so; tokens that "
+          + "a broker holds are served meanwhile.", facts(error))
+    }
+  }
+
+  /// More than this is worth a word, in seconds.
+  static let offsetToWarn = 5.0
+
+  /// `offset` is as in `ClientProbe.Document`.
+  static func clock(_ offset: Double?) -> Finding {
+    guard let offset else { return .skipped(.clock, nil, "the tenant did not say what time it has") }
+    let seconds = Int(abs(offset).rounded())
+    let facts: Finding.Facts = [("tenant_ahead_seconds", JSONText.number(offset < 0 ? -seconds : seconds))]
+    let remedy = "Keep this machine's clock by NTP; in a container it is the host's. See `date --utc`."
+    switch offset {
+    case ClientProbe.clockTolerance.nextUp...:
+      return .failed(
+        .clock, nil,
+        "this machine's is \(seconds) s behind the tenant's, so that its tokens seem to be issued in the future",
+        remedy: remedy, facts)
+    case offsetToWarn.nextUp...:
+      return .warning(.clock, nil, "this machine's is \(seconds) s behind the tenant's", remedy: remedy, facts)
+    case ..<(-offsetToWarn):
+      return .warning(
+        .clock, nil, "this machine's is \(seconds) s ahead of the tenant's, and every token's life shorter by that",
+        remedy: remedy, facts)
+    default:
+      return .ok(.clock, nil, "this machine's and the tenant's differ by \(seconds) s", facts)
+    }
+  }
+
+  static func token(_ audience: String, _ minted: MintedToken, _ verification: Verification) -> Finding {
+    let seconds = Int(minted.mintedAt.duration(to: minted.expiresAt).components.seconds)
+    let kind = verification == .jwt ? "a valid token" : "a token that is not verified (opaque)"
+    return .ok(
+      .token, audience, "\(kind), for \(seconds) s\(minted.scope.map { ", scope \($0)" } ?? "")",
+      [("expires_in", JSONText.number(seconds))] + (minted.scope.map { [("scope", JSONText.string($0))] } ?? []))
+  }
+
+  static func token(_ audience: String, _ error: TokenError) -> Finding {
+    .failed(
+      .token, audience, "\(error.code.rawValue): \(error.message)", remedy: error.code.remedy, facts(error))
+  }
+
+  private static func facts(_ error: TokenError) -> Finding.Facts {
+    var facts: Finding.Facts = [("error", JSONText.string(error.code.rawValue))]
+    if let status = error.upstreamStatus { facts.append(("upstream_status", JSONText.number(status))) }
+    if let id = error.upstreamRequestID { facts.append(("upstream_request_id", JSONText.string(id))) }
+    return facts
+  }
+}

@@ -1,0 +1,107 @@
+import Basics
+import Logging
+import IO
+import BrokerCore
+
+/// Reads the configuration again while the broker runs. One that is wrong changes nothing.
+actor Reloader {
+  typealias Apply = @Sendable (Configuration) async throws -> Routing
+
+  private let origin: Configuration.Origin
+  private let log: Logger
+  private let apply: Apply
+  private(set) var current: Configuration?
+  /// As they were when the configuration was last read, right or wrong.
+  private var files: [String: KeyDigest] = [:]
+  private var watchers: [String: FileWatcher] = [:]
+  /// What is under way: an actor lets others in while it waits, and configurations must follow one another.
+  private var last: Task<Void, Never>?
+
+  init(_ origin: Configuration.Origin, log: Logger, apply: @escaping Apply) {
+    self.origin = origin
+    self.log = log
+    self.apply = apply
+  }
+
+  /// Applies the configuration that the broker starts with.
+  func start(_ configuration: Configuration) async throws -> Routing {
+    let routing = try await apply(configuration)
+    current = configuration
+    files = configuration.files
+    try watch(files.keys)
+    return routing
+  }
+
+  /// `ifChanged`: only if a file is another than it was.
+  func reload(ifChanged: Bool) async {
+    let previous = last
+    let task = Task {
+      await previous?.value
+      await reloadNow(ifChanged: ifChanged)
+    }
+    last = task
+    await task.value
+  }
+
+  /// Keeps an eye on these files, and on no others.
+  private func watch(_ paths: some Collection<String>) throws(SystemError) {
+    watchers = watchers.filter { paths.contains($0.key) }
+    for path in paths where watchers[path] == nil {
+      watchers[path] = try FileWatcher(path) { [weak self] in Task { await self?.reload(ifChanged: true) } }
+    }
+  }
+
+  private func reloadNow(ifChanged: Bool) async {
+    let found = watchers.keys.reduce(into: [:]) { $0[$1] = File.digest($1) }
+    if ifChanged, found == files { return }
+    files = found
+    do throws(ConfigurationErrors) {
+      try await take(Configuration(from: origin, after: current))
+    } catch {
+      for error in error.errors {
+        log.error("the configuration stays as it was", metadata: ["reason": "\(error)"])
+      }
+    }
+  }
+
+  private func take(_ configuration: Configuration) async {
+    // What nobody meant to open stays shut: a file may have lost its end.
+    let openings = current.map { configuration.openings(since: $0) } ?? []
+    for key in openings {
+      log.error(
+        "the configuration stays as it was",
+        metadata: ["reason": "\(key): cannot be given up while the broker runs; that takes a new start"])
+    }
+    if !openings.isEmpty { return }
+    do {
+      _ = try await apply(configuration)
+      log.info("the configuration was read again", metadata: ["file": "\(origin.file ?? "environment")"])
+      warn(configuration)
+      current = configuration
+      files = configuration.files
+    } catch {
+      log.error("the configuration stays as it was", metadata: ["reason": "\(error)"])
+    }
+    do throws(SystemError) {
+      try watch(files.keys)
+    } catch {
+      log.error("changes of the configuration's files will not be noticed", metadata: ["reason": "\(error)"])
+    }
+  }
+
+  /// Says what of it only a new start can bring into force.
+  private func warn(_ configuration: Configuration) {
+    let keys = ["listen", "admin.", "workers", "store.", "limits."]
+    func fixed(_ configuration: Configuration?) -> [String: String] {
+      let settings = (configuration?.effective ?? []).filter { setting in
+        keys.contains { setting.key.starts(with: $0) }
+          && !["limits.requestTimeout", "limits.waitingRequests"].contains(setting.key)
+      }
+      return Dictionary(settings.map { ($0.key, $0.value) }) { "\($0), \($1)" }
+    }
+    let (before, after) = (fixed(current), fixed(configuration))
+    for key in Set(before.keys).union(after.keys).sorted() where before[key] != after[key] {
+      log.warning("this setting takes effect at the next start", metadata: ["key": "\(key)"])
+    }
+  }
+}

@@ -1,0 +1,117 @@
+import Basics
+import FoundationEssentials
+import HTTPServer
+import OAuth
+import IO
+import Synchronization
+import BrokerCore
+
+/// Gathers the facts for `/status.json` when somebody asks for them.
+final class StatusReporter: Sendable {
+  private let configuration: @Sendable () async -> Configuration
+  private let server: Server
+  /// So many of the server's bindings are the main listener's.
+  private let mainCount: Int
+  private let broker: Broker
+  private let upstreams: Upstreams
+  private let health: Health
+  private let metrics: Metrics
+  private let tellAll: @Sendable (Router.Message) -> Void
+  private let traffic = Mutex(Traffic(start: .now))
+
+  init(
+    server: Server, mainCount: Int, broker: Broker, upstreams: Upstreams, health: Health, metrics: Metrics,
+    tellAll: @escaping @Sendable (Router.Message) -> Void,
+    configuration: @escaping @Sendable () async -> Configuration
+  ) {
+    self.configuration = configuration
+    self.server = server
+    self.mainCount = mainCount
+    self.broker = broker
+    self.upstreams = upstreams
+    self.health = health
+    self.metrics = metrics
+    self.tellAll = tellAll
+  }
+
+  func response() async -> Response {
+    let encoder = JSONEncoder()
+    encoder.keyEncodingStrategy = .convertToSnakeCase
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    // Nothing in a report can fail to be encoded.
+    let body = (try? encoder.encode(await report())) ?? Data()
+    return Response(
+      200,
+      fields: [
+        ("Content-Type", "application/json"), ("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"),
+        ("Cross-Origin-Resource-Policy", "same-origin"),
+      ], body: Array(body))
+  }
+
+  /// Notes once a minute what has been counted, until it is cancelled.
+  func watch() async {
+    // The minutes are what is measured: there is nothing else to wait for.
+    while (try? await Task.sleep(for: .seconds(60))) != nil {
+      let totals = metrics.traffic
+      traffic.withLock { $0.sample(totals, at: .now) }
+    }
+  }
+
+  private func report() async -> StatusReport {
+    let configuration = await configuration()
+    let clients = await upstreams.status
+    let broker = await broker.status
+    let totals = metrics.traffic
+    let (now, wallNow) = (Instant.now, WallClock.now)
+    var facts = StatusFacts(
+      now: now, wallNow: wallNow, isDraining: health.isDraining, broker: broker, clients: clients,
+      listed: configuration.audiences.names.compactMap { configuration.audiences.key(for: Grant(audience: $0)) },
+      clientHits: metrics.hits,
+      traffic: traffic.withLock { $0.minutes(totals, at: now) }, process: .init(workers: metrics.loops.count),
+      listeners: listeners, callers: configuration.callers?.byName.count)
+    let rows = KeyRow.all(facts)
+    facts.hits = await hits(of: rows.prefix(StatusReport.maxAudiences).map(\.key))
+    return StatusReport(facts, rows)
+  }
+
+  private var listeners: [StatusReport.Listener] {
+    server.addresses.enumerated().map { index, address in
+      let open = server.connections(index)
+      return .init(
+        address: "\(address)", isAdmin: index >= mainCount, isTLS: server.isTLS(index), http1: open.http1,
+        http2: open.http2)
+    }
+  }
+
+  /// A loop that ends takes no more messages.
+  private static let patience = Duration.milliseconds(500)
+
+  /// How often the event loops have handed out these tokens. Each counts in its own memory, and is asked.
+  private func hits(of keys: [TokenKey]) async -> [TokenKey: Int] {
+    let (answers, continuation) = AsyncStream<[Int]>.makeStream()
+    tellAll(.count(keys) { continuation.yield($0) })
+    let alarm = Task {
+      try? await Task.sleep(for: Self.patience)
+      continuation.finish()
+    }
+    defer { alarm.cancel() }
+    var hits = [Int](repeating: 0, count: keys.count)
+    var missing = metrics.loops.count
+    for await answer in answers {
+      hits = zip(hits, answer).map(+)
+      missing -= 1
+      if missing == 0 { break }
+    }
+    return Dictionary(zip(keys, hits)) { $0 + $1 }
+  }
+}
+
+extension StatusReport.Process {
+  fileprivate init(workers: Int) {
+    let figures = ProcessFigures()
+    self.init(
+      version: Version.current, startedAt: figures.startedAt, workers: workers, cpuSeconds: figures.cpuSeconds,
+      residentBytes: figures.residentBytes, openDescriptors: figures.openDescriptors,
+      maxDescriptors: figures.maxDescriptors)
+  }
+}

@@ -1,0 +1,112 @@
+import Crypto
+import Glibc
+
+/// Bytes that must not be shown: printed as `<redacted>`, compared in constant time, kept out of swap where the system
+/// allows, and overwritten when let go.
+@safe package final class Secret: @unchecked Sendable {
+  // Unchecked because a pointer is not Sendable; the bytes are written in init alone, and wiped when nobody is left.
+  private let bytes: UnsafeMutableRawBufferPointer
+  private let used: Int
+
+  /// A copy of `source`, which the caller should not keep.
+  package convenience init(_ source: some Collection<UInt8>) {
+    self.init(capacity: source.count) { $0.append(source) }
+  }
+
+  /// Filled by `fill` with at most `capacity` bytes, without a copy left elsewhere.
+  package init(capacity: Int, _ fill: (inout Writer) -> Void) {
+    unsafe bytes = .allocate(byteCount: max(1, capacity), alignment: 1)
+    unsafe _ = mlock(bytes.baseAddress, bytes.count)
+    var writer = unsafe Writer(bytes)
+    fill(&writer)
+    used = writer.count
+  }
+
+  deinit {
+    if let start = unsafe bytes.baseAddress { unsafe explicit_bzero(start, bytes.count) }
+    unsafe _ = munlock(bytes.baseAddress, bytes.count)
+    unsafe bytes.deallocate()
+  }
+
+  package var count: Int { used }
+  package var isEmpty: Bool { used == 0 }
+
+  package func withBytes<Result>(_ body: (Span<UInt8>) throws -> Result) rethrows -> Result {
+    let used = unsafe UnsafeRawBufferPointer(rebasing: bytes[..<used]).assumingMemoryBound(to: UInt8.self)
+    return try unsafe body(used.span)
+  }
+
+  /// Appends to a secret in the making.
+  @safe package struct Writer {
+    private let bytes: UnsafeMutableRawBufferPointer
+    package private(set) var count = 0
+
+    fileprivate init(_ bytes: UnsafeMutableRawBufferPointer) {
+      unsafe self.bytes = bytes
+    }
+
+    package mutating func append(_ source: some Collection<UInt8>) {
+      for byte in source {
+        unsafe bytes[count] = byte
+        count += 1
+      }
+    }
+
+    /// Reads until there is no more, or no more room; the bytes read, or -1 and errno.
+    package mutating func append(from descriptor: Int32) -> Int {
+      let start = count
+      while unsafe count < bytes.count {
+        let got = unsafe read(descriptor, bytes.baseAddress?.advanced(by: count), bytes.count - count)
+        if got < 0 && errno == EINTR { continue }
+        if got < 0 { return -1 }
+        if got == 0 { break }
+        count += got
+      }
+      return count - start
+    }
+
+    package mutating func append(_ secret: Secret) {
+      secret.withBytes { bytes in
+        for index in 0..<bytes.count { append(CollectionOfOne(bytes[index])) }
+      }
+    }
+  }
+}
+
+extension Secret: Equatable {
+  /// Takes the same time wherever the first difference is.
+  package static func == (left: Secret, right: Secret) -> Bool {
+    guard left.count == right.count else { return false }
+    return left.withBytes { left in
+      right.withBytes { right in
+        var difference: UInt8 = 0
+        for index in 0..<left.count { difference |= left[index] ^ right[index] }
+        return difference == 0
+      }
+    }
+  }
+}
+
+extension Secret {
+  /// Eight hexadecimal digits by which people tell a process's secrets apart.
+  ///
+  /// Of a plain hash, a secret that somebody thought up could be guessed offline by whoever sees it. So it is keyed, with
+  /// a key that no other process has: it says whether the secret is another than before, and nothing of the secret.
+  package var fingerprint: String {
+    withBytes { bytes in
+      var code = HMAC<SHA256>(key: Self.fingerprintKey)
+      unsafe bytes.withUnsafeBytes { unsafe code.update(data: $0) }
+      return code.finalize().prefix(4).map { byte in
+        String(byte >> 4, radix: 16) + String(byte & 15, radix: 16)
+      }.joined()
+    }
+  }
+
+  private static let fingerprintKey = SymmetricKey(size: .bits256)
+}
+
+extension Secret: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+  package var description: String { "<redacted>" }
+  package var debugDescription: String { "<redacted>" }
+  package var customMirror: Mirror { Mirror(self, children: []) }
+}

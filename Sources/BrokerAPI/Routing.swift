@@ -1,0 +1,97 @@
+import Basics
+import HTTPServer
+import OAuth
+import BrokerCore
+
+/// What requests are decided by: replaced as a whole when the configuration changes.
+final class Routing: Sendable {
+  let audiences: AudienceCatalog
+  /// nil: whoever can connect is served.
+  let callers: CallerSettings?
+  let guards: RequestGuards
+  /// Whose tenant is asked with credentials that are brought along; nil: nobody's are passed on.
+  let passThrough: ClientID?
+  /// The clients whose servers know an API by its scopes: there a scope is an audience, and policed as one.
+  private let scopeClients: Set<String>
+
+  init(_ configuration: Configuration, _ clients: Upstreams.Change) {
+    audiences = clients.audiences
+    callers = configuration.callers
+    guards = configuration.guards
+    passThrough = clients.passThrough
+    scopeClients = Set(configuration.clients.filter { $0.value.client.dialect.audienceParameter == .none }.keys)
+  }
+
+  /// A service account's token is believed for so long at the most before it is checked again.
+  private static let belief = Duration.seconds(300)
+
+  /// The caller whose service account's token this is. Throws the answer to anybody else.
+  func prove(_ token: [UInt8], _ digest: KeyDigest, deadline: Instant) async throws(ProblemError)
+    -> Authenticator.Proven
+  {
+    guard let callers, let verifier = callers.serviceAccounts else { throw ProblemError(Authenticator.unknownToken) }
+    let proof: CallerTokenVerifier.Caller
+    do throws(CallerTokenError) {
+      proof = try await verifier.verify(token, deadline: deadline)
+    } catch {
+      throw ProblemError(Problem(error))
+    }
+    let name = proof.subject.split(separator: ":", omittingEmptySubsequences: false)
+    guard name.count == 4, name[0] == "system", name[1] == "serviceaccount",
+      let caller = callers.directory.caller(.serviceAccount("\(name[2])/\(name[3])"))
+    else { throw ProblemError(Authenticator.unknownToken) }
+    return Authenticator.Proven(
+      digest: digest, caller: caller, until: min(proof.expiresAt, Instant.now.advanced(by: Self.belief)),
+      routing: self)
+  }
+
+  /// The token for credentials that were brought along. Whether an audience is served is not for strangers to know.
+  func key(for grant: Grant, heldBy holder: KeyDigest) throws(ProblemError) -> TokenKey {
+    guard let passThrough, let key = audiences.key(for: grant) else { throw ProblemError(Authenticator.unknownClient) }
+    return TokenKey(client: passThrough, grant: key.grant, holder: holder)
+  }
+
+  /// The token that a request is about. Throws where the caller may not have it, or nobody may; what a caller may not have
+  /// is not told apart from what does not exist.
+  func key(for grant: Grant, _ caller: Caller?) throws(ProblemError) -> TokenKey {
+    let audience = grant.audience
+    func refused(_ reason: String) -> ProblemError {
+      ProblemError(403, "caller_not_allowed", reason, audience: audience)
+    }
+    if let caller, !caller.audiences.contains(Array(audience.utf8)) {
+      throw refused("the caller may not have this audience")
+    }
+    guard let key = audiences.key(for: grant), let entry = audiences[Array(audience.utf8)] else {
+      throw ProblemError(
+        404, "unknown_audience", "the broker's configuration does not list this audience", audience: audience)
+    }
+    guard let caller else { return key }
+    if let organization = entry.organization, key.grant.organization != organization {
+      throw refused("the caller may have this audience for one organization only")
+    }
+    if caller.scopes == nil, scopeClients.contains(entry.client), let scope = grant.scope {
+      let usual = Set((entry.scope ?? "").split(separator: " "))
+      guard scope.split(separator: " ").allSatisfy(usual.contains) else {
+        throw refused("the caller may not have scopes beyond those of the audience")
+      }
+    }
+    switch caller.scope(asked: grant.scope, usual: entry.scope) {
+    case .granted(let scope):
+      let grant = Grant(audience: audience, scope: scope, organization: key.grant.organization)
+      return TokenKey(client: key.client, grant: grant)
+    case .refused(let scope): throw refused("the caller may not have the scope '\(scope)'")
+    }
+  }
+}
+
+extension Problem {
+  fileprivate init(_ error: CallerTokenError) {
+    switch error {
+    case .refused(let reason):
+      self = Authenticator.unknownToken
+      description = "the bearer token is refused: \(reason)"
+    case .unavailable(let reason, let retryAfter):
+      self.init(503, "upstream_unavailable", reason, retryAfter: max(1, retryAfter.wholeSecondsUp))
+    }
+  }
+}

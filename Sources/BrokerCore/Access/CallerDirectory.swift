@@ -1,0 +1,66 @@
+package import Basics
+
+/// Who is a caller, by what it shows.
+package struct CallerDirectory: Sendable {
+  /// One way for a caller to prove itself.
+  package enum Proof: Hashable, Sendable {
+    /// A key, sent as a bearer token or as an OAuth client's secret.
+    case key(KeyDigest)
+    /// A name in a client certificate that was verified.
+    case certificate(CertificateName)
+    /// A Kubernetes service account, `namespace/name`.
+    case serviceAccount(String)
+    /// The user, or a group, of the process at the other end of a Unix socket.
+    case unixUser(UInt32)
+    case unixGroup(UInt32)
+  }
+
+  private var callers: [Proof: Caller] = [:]
+
+  package init() {}
+
+  /// The caller that has the proof already, and stays it; nil when `caller` has it now.
+  package mutating func insert(_ proof: Proof, of caller: Caller) -> Caller? {
+    if let other = callers[proof] { return other }
+    callers[proof] = caller
+    return nil
+  }
+
+  package func caller(_ proof: Proof) -> Caller? { callers[proof] }
+
+  /// By its user first, then by its groups in their order.
+  package func caller(user: UInt32, groups: [UInt32]) -> Caller? {
+    if let caller = callers[.unixUser(user)] { return caller }
+    for group in groups {
+      if let caller = callers[.unixGroup(group)] { return caller }
+    }
+    return nil
+  }
+
+  package var hasServiceAccounts: Bool {
+    callers.keys.contains { if case .serviceAccount = $0 { true } else { false } }
+  }
+}
+
+/// What a certificate may name its holder by.
+package enum CertificateName: Hashable, Sendable {
+  /// A URI in the subject's alternative names, such as a SPIFFE id.
+  case uri(String)
+  case dns(String)
+  /// The whole subject, as RFC 2253 writes it.
+  case subject(String)
+
+  /// Reads `dns:…`, `subject:…`, or a URI; nil for anything else.
+  package init?(_ text: String) {
+    let parts = text.split(separator: ":", maxSplits: 1)
+    guard parts.count == 2 else { return nil }
+    switch parts[0] {
+    // Names in the DNS know no case (RFC 4343).
+    case "dns": self = .dns(parts[1].lowercased())
+    case "subject": self = .subject(String(parts[1]))
+    default:
+      guard text.contains("://") else { return nil }
+      self = .uri(text)
+    }
+  }
+}

@@ -1,0 +1,62 @@
+package import Basics
+import Crypto
+package import OAuth
+import Synchronization
+
+/// Lets clients that have credentials of their own with the tenant ask through the broker, so that they too get a token
+/// once a lifetime: theirs are sent on as they are, and the answer is kept under a keyed hash of them.
+///
+/// Requests with credentials that no token is held for are limited for each client id, so that whoever guesses secrets is
+/// slow; those that have been accepted once are not.
+package final class PassThrough: Sendable {
+  private struct State {
+    /// For ids beyond those that are told apart.
+    let others = RateLimit(perMinute: PassThrough.maxClientIDs)
+    var attempts: [String: RateLimit] = [:]
+    var accepted: Set<KeyDigest> = []
+  }
+
+  /// Made anew in each process: what is kept tells nothing of a secret.
+  private let key = SymmetricKey(size: .bits256)
+  private let state = Mutex(State())
+
+  private static let attemptsPerMinute = 10
+  private static let maxClientIDs = 1000
+  private static let maxAccepted = 10_000
+
+  package init() {}
+
+  /// What the credentials are known by.
+  package func holder(of credentials: BroughtCredentials) -> KeyDigest {
+    var code = HMAC<SHA256>(key: key)
+    // The length keeps id and secret apart.
+    code.update(data: Array("\(credentials.clientID.utf8.count):\(credentials.clientID)".utf8))
+    credentials.secret.withBytes { bytes in
+      unsafe bytes.withUnsafeBytes { unsafe code.update(data: $0) }
+    }
+    return KeyDigest(code.finalize())
+  }
+
+  /// Counts a request that no token is held for; how long to wait if it is one too many, else nil.
+  package func admit(_ credentials: BroughtCredentials, _ holder: KeyDigest, now: Instant) -> Duration? {
+    state.withLock { state in
+      if state.accepted.contains(holder) { return nil }
+      if state.attempts[credentials.clientID] == nil, state.attempts.count >= Self.maxClientIDs {
+        if let wait = state.others.admit(now: now) { return wait }
+        state.attempts = state.attempts.filter { !$0.value.isIdle(now: now) }
+        if state.attempts.count >= Self.maxClientIDs { return nil }
+      }
+      let limit = state.attempts[credentials.clientID] ?? RateLimit(perMinute: Self.attemptsPerMinute)
+      state.attempts[credentials.clientID] = limit
+      return limit.admit(now: now)
+    }
+  }
+
+  /// The tenant has taken them.
+  package func accepted(_ holder: KeyDigest) {
+    state.withLock { state in
+      if state.accepted.count >= Self.maxAccepted { state.accepted = [] }
+      state.accepted.insert(holder)
+    }
+  }
+}

@@ -1,0 +1,244 @@
+import Basics
+import OAuth
+
+/// What one client may ask of its tenant now: a value that takes the time.
+///
+/// The tenant's limits and refusals, and its being out of reach, concern all of a client's keys, so they are remembered
+/// here and not key by key. Once their time is over one request goes out as a probe, and the rest follow if it fares well.
+package struct ClientGate {
+  package struct Rules: Sendable {
+    /// Requests in flight at once.
+    package var maxConcurrent = 32
+    /// On average; as many may go out at once after a quiet minute.
+    package var mintsPerMinute = 3000
+    /// The tenant's allotment of tokens in a calendar month (UTC); nil: none is known.
+    package var monthlyMints: Int?
+    /// What of that is kept for callers who would otherwise have no token.
+    package var monthlyReserve = 0
+
+    package init() {}
+  }
+
+  private struct Block {
+    let cause: ClientStatus.Cause
+    var failure: Failure
+  }
+
+  /// A limit is tested this often even where the tenant names a later time: one request costs nothing, and a day's
+  /// silence because of one header costs a day.
+  private static let longestBlock = Duration.seconds(3600)
+  /// Faults of so many different keys in a row, without a success between them, are the tenant's.
+  private static let faultsToBlock = 3
+  /// Organizations whose limits are remembered.
+  private static let maxOrganizations = 1000
+
+  private var rules: Rules
+  private var inFlight = 0
+  private var strangersInFlight = 0
+  private var allowance: Double
+  private var allowanceAt: Instant
+  private var block: Block?
+  /// What was admitted last is to show whether the block is over; nothing else is let through before it has.
+  private(set) var isProbing = false
+  private var faults = 0
+  private var lastFault: TokenKey?
+  private var organizations: [String: Failure] = [:]
+  /// Little is left of a quota until then, so refreshes that can wait do.
+  private(set) var scarceUntil: Instant
+  private var month = 0
+  private var mintsThisMonth = 0
+
+  init(rules: Rules, now: Instant) {
+    self.rules = rules
+    allowance = Double(rules.mintsPerMinute)
+    allowanceAt = now
+    scarceUntil = now
+  }
+
+  // MARK: Before a request
+
+  /// Why no request can go out for `key`; nil when one may, perhaps after others.
+  func refusal(for key: TokenKey, now: Instant) -> TokenError? {
+    if let failure = block?.failure, now < failure.until { return failure.told(at: now) }
+    if let organization = key.grant.organization, let failure = organizations[organization], now < failure.until {
+      return failure.told(at: now)
+    }
+    return nil
+  }
+
+  /// Counts a request in, if it may go out now. Strangers, keys that have never yielded a token, get half of what there
+  /// is at the most: whoever makes up audiences does not slow those that are real.
+  mutating func admit(isStranger: Bool, now: Instant) -> Bool {
+    if let block, now < block.failure.until || isProbing { return false }
+    refill(now)
+    let most = isStranger ? max(1, rules.maxConcurrent / 2) : rules.maxConcurrent
+    let least = isStranger ? 1 + Double(rules.mintsPerMinute) / 4 : 1
+    guard inFlight < rules.maxConcurrent, (isStranger ? strangersInFlight : inFlight) < most, allowance >= least else {
+      return false
+    }
+    isProbing = block != nil
+    inFlight += 1
+    if isStranger { strangersInFlight += 1 }
+    allowance -= 1
+    return true
+  }
+
+  private mutating func refill(_ now: Instant) {
+    let most = Double(rules.mintsPerMinute)
+    let minutes = Double(now.nanoseconds - allowanceAt.nanoseconds) / 60e9
+    allowance = min(most, allowance + minutes * most)
+    allowanceAt = now
+  }
+
+  /// When a request that is not admitted now could be, if no answer arrives before.
+  func nextChange(now: Instant) -> Instant? {
+    if let block, now < block.failure.until { return block.failure.until }
+    if isProbing || inFlight >= rules.maxConcurrent { return nil }
+    // The allowance grows by one in this time.
+    return now.advanced(by: .seconds(60) / rules.mintsPerMinute + .milliseconds(1))
+  }
+
+  // MARK: After a request
+
+  /// Counts a request out. True if its failure says nothing of the key, only of the client.
+  mutating func finished(
+    _ key: TokenKey, isStranger: Bool, isProbe: Bool, _ result: Result<MintedToken, TokenError>, now: Instant,
+    random: inout SeededGenerator
+  ) -> Bool {
+    inFlight -= 1
+    if isStranger { strangersInFlight -= 1 }
+    // Answers to requests from before the block say nothing of the probe.
+    if isProbe { isProbing = false }
+    switch result {
+    case .success(let minted) where minted.isFromStore:
+      // The tenant was not asked, so nothing is known of it and nothing was used up.
+      allowance += 1
+      return false
+    case .success(let minted):
+      mintsThisMonth += 1
+      (faults, lastFault) = (0, nil)
+      reopen(isProbe: isProbe)
+      heed(minted.quota, key, now: now, random: &random)
+      return false
+    case .failure(let error):
+      return heed(error, key, isProbe: isProbe, now: now, random: &random)
+    }
+  }
+
+  /// Heeds what others were refused with. True if it says nothing of the key, only of the client.
+  mutating func told(_ error: TokenError, _ key: TokenKey, now: Instant, random: inout SeededGenerator) -> Bool {
+    heed(error, key, now: now, random: &random)
+  }
+
+  private mutating func heed(
+    _ error: TokenError, _ key: TokenKey, isProbe: Bool = false, now: Instant, random: inout SeededGenerator
+  ) -> Bool {
+    switch error.code {
+    case .upstreamRateLimited:
+      if error.isOfOrganization, let organization = key.grant.organization {
+        limit(organization, error, now: now, random: &random)
+        return false
+      }
+      close(.limit, error, now: now, random: &random)
+    // A holder's credentials say nothing of others'.
+    case .brokerMisconfigured where key.holder == nil:
+      close(.refusal, error, now: now, random: &random)
+    case .upstreamUnavailable, .upstreamTimeout:
+      if key != lastFault { faults += 1 }
+      lastFault = key
+      // A probe that fails has answered for all.
+      if faults >= Self.faultsToBlock || block != nil { close(.fault, error, now: now, random: &random) }
+      // The key's own patience goes on beside the client's: it may be the key, after all.
+      return false
+    case .unknownAudience, .audienceNotGranted, .invalidCaller, .brokerMisconfigured, .invalidUpstreamResponse,
+      .tokenValidationFailed, .overloaded:
+      // The tenant has answered, and of this key alone.
+      (faults, lastFault) = (0, nil)
+      reopen(isProbe: isProbe)
+      return false
+    }
+    return true
+  }
+
+  /// The tenant has answered. To any other request than the probe, that says only that it can be reached.
+  private mutating func reopen(isProbe: Bool) {
+    if isProbe || block?.cause == .fault { block = nil }
+  }
+
+  private mutating func close(
+    _ cause: ClientStatus.Cause, _ error: TokenError, now: Instant, random: inout SeededGenerator
+  ) {
+    let previous = block?.cause == cause ? block?.failure : nil
+    // Requests sent before the first answer fail with it: they are one failure, not many.
+    if let previous, now < previous.until, (error.retryAfter ?? .zero) <= now.duration(to: previous.until) { return }
+    var error = error
+    error.retryAfter = error.retryAfter.map { min($0, Self.longestBlock) }
+    if cause == .limit { error.retryAfter = max(error.retryAfter ?? .zero, .seconds(1)) }
+    let failure = Failure(error, after: previous, now: now, random: &random)
+    // Late answers of other kinds may come too: none opens the door before its time.
+    if let block, failure.until < block.failure.until { return }
+    block = Block(cause: cause, failure: failure)
+  }
+
+  private mutating func limit(
+    _ organization: String, _ error: TokenError, now: Instant, random: inout SeededGenerator
+  ) {
+    if organizations.count >= Self.maxOrganizations { organizations = organizations.filter { now < $0.value.until } }
+    guard organizations.count < Self.maxOrganizations else { return }
+    organizations[organization] = Failure(error, after: organizations[organization], now: now, random: &random)
+  }
+
+  /// What a good answer says of the allotments: one that is used up is a limit, though nothing was refused yet.
+  private mutating func heed(
+    _ quota: [QuotaBucket], _ key: TokenKey, now: Instant, random: inout SeededGenerator
+  ) {
+    for bucket in quota {
+      if bucket.remaining == 0 {
+        var error = TokenError(
+          code: .upstreamRateLimited, message: "the quota \(bucket.name) of the tenant is used up",
+          retryAfter: bucket.resetsIn)
+        error.isOfOrganization = bucket.isOfOrganization
+        _ = heed(error, key, now: now, random: &random)
+      } else if !bucket.isOfOrganization, bucket.remaining <= max(1, bucket.quota / 10) {
+        scarceUntil = max(scarceUntil, now.advanced(by: min(bucket.resetsIn, Self.longestBlock)))
+      }
+    }
+  }
+
+  /// Whether nothing goes out now, and all who wait are to be told so.
+  func isShut(now: Instant) -> Bool { block.map { now < $0.failure.until } ?? false }
+
+  // MARK: From outside
+
+  mutating func configure(_ rules: Rules) {
+    self.rules = rules
+    allowance = min(allowance, Double(rules.mintsPerMinute))
+  }
+
+  /// The credentials are others now, so what the tenant said of the old ones counts no more.
+  mutating func credentialsChanged() {
+    if block?.cause == .refusal { block = nil }
+  }
+
+  /// Begins to count anew in a new month, told as any number that grows; a clock set back does not.
+  mutating func enter(month: Int) {
+    guard month > self.month else { return }
+    self.month = month
+    mintsThisMonth = 0
+  }
+
+  /// Whether so much of the month's allotment is used that only callers without a token get one.
+  var isAtReserve: Bool {
+    rules.monthlyMints.map { mintsThisMonth >= $0 - rules.monthlyReserve } ?? false
+  }
+
+  // MARK: For people
+
+  func status(queued: Int, now: Instant) -> ClientStatus {
+    ClientStatus(
+      block: block.map { .init(cause: $0.cause, error: $0.failure.error, until: $0.failure.until) },
+      limitedOrganizations: organizations.values.count { now < $0.until }, inFlight: inFlight, queued: queued,
+      scarceUntil: now < scarceUntil ? scarceUntil : nil,
+      budget: rules.monthlyMints.map { .init(mints: $0, reserve: rules.monthlyReserve, used: mintsThisMonth) })
+  }
+}

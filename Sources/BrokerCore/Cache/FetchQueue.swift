@@ -1,0 +1,77 @@
+import Basics
+import HeapModule
+
+/// One client's keys that want a token and have not been asked for yet, the most pressing first.
+struct FetchQueue {
+  enum Rank: Int {
+    /// Somebody waits, or soon would.
+    case demanded
+    /// A token that is still good is to be replaced.
+    case ahead
+  }
+
+  private struct Ticket: Comparable {
+    let rank: Rank
+    /// When the key's token can no longer be served; for one without any, when it was asked for.
+    let urgency: Instant
+    let number: UInt64
+    let key: TokenKey
+
+    static func < (left: Ticket, right: Ticket) -> Bool {
+      (left.rank.rawValue, left.urgency, left.number) < (right.rank.rawValue, right.urgency, right.number)
+    }
+
+    static func == (left: Ticket, right: Ticket) -> Bool { left.number == right.number }
+  }
+
+  private var known = Heap<Ticket>()
+  private var strangers = Heap<Ticket>()
+  private var valid: [TokenKey: UInt64] = [:]
+  private var lastNumber: UInt64 = 0
+
+  var isEmpty: Bool { valid.isEmpty }
+  var count: Int { valid.count }
+  var keys: [TokenKey] { Array(valid.keys) }
+
+  /// Puts a key into the queue, or to another place in it.
+  mutating func insert(_ key: TokenKey, _ rank: Rank, urgency: Instant, isStranger: Bool) {
+    lastNumber += 1
+    valid[key] = lastNumber
+    let ticket = Ticket(rank: rank, urgency: urgency, number: lastNumber, key: key)
+    if isStranger { strangers.insert(ticket) } else { known.insert(ticket) }
+    sweep()
+  }
+
+  mutating func remove(_ key: TokenKey) {
+    valid[key] = nil
+    sweep()
+  }
+
+  /// Takes out the first key that `admit` lets through: those demanded that are known, then strangers, then the rest.
+  mutating func next(_ admit: (_ isStranger: Bool) -> Bool) -> TokenKey? {
+    Self.drop(&known, valid)
+    Self.drop(&strangers, valid)
+    if let first = known.min, first.rank == .demanded {
+      return admit(false) ? take(known.removeMin()) : nil
+    }
+    if !strangers.isEmpty, admit(true) { return take(strangers.removeMin()) }
+    if !known.isEmpty, admit(false) { return take(known.removeMin()) }
+    return nil
+  }
+
+  private mutating func take(_ ticket: Ticket) -> TokenKey {
+    valid[ticket.key] = nil
+    return ticket.key
+  }
+
+  private static func drop(_ heap: inout Heap<Ticket>, _ valid: [TokenKey: UInt64]) {
+    while let first = heap.min, valid[first.key] != first.number { heap.removeMin() }
+  }
+
+  /// What was put elsewhere or removed is passed over when it comes up; when there is too much of that, it goes at once.
+  private mutating func sweep() {
+    guard known.count + strangers.count > 2 * valid.count + 64 else { return }
+    known = Heap(known.unordered.filter { valid[$0.key] == $0.number })
+    strangers = Heap(strangers.unordered.filter { valid[$0.key] == $0.number })
+  }
+}

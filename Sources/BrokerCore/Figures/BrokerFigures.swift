@@ -1,0 +1,82 @@
+package import Basics
+
+/// What the broker has done so far and holds now, for those who watch it.
+package struct BrokerFigures: Sendable {
+  /// How look-ups beyond the event loops' own tables went: each is one of these, once it is answered.
+  package struct Lookups: Sendable {
+    /// A token was held that would do.
+    package var hit = 0
+    /// The tenant was asked because of it, whatever came of that.
+    package var miss = 0
+    /// The tenant was being asked already.
+    package var coalesced = 0
+    /// The current token had to do, though a newer one was wanted.
+    package var stale = 0
+    /// Refused at once, because of a failure that is remembered or because too many wait.
+    package var negative = 0
+
+    package var all: Int { hit + miss + coalesced + stale + negative }
+  }
+
+  package struct Client: Sendable {
+    /// Requests to the tenant by how they ended: `ok`, or the error's code.
+    package var outcomes: [String: Int] = [:]
+    /// Of those requests.
+    package var durations = Histogram()
+    package var minted = 0
+    /// Answers that cost no mint, beyond those of the event loops.
+    package var saved = 0
+    /// What the tenant last said is left of its quotas, by their names.
+    package var quota: [String: Quota] = [:]
+    package var lastMint: Instant?
+    package var lastFailure: PastFailure?
+
+    package init() {}
+  }
+
+  package struct Quota: Sendable {
+    package let limit: Int
+    package let remaining: Int
+    package let resetsAt: Instant
+  }
+
+  /// A token that is held.
+  package struct Token: Sendable {
+    package let key: TokenKey
+    package let expiresAt: Instant
+  }
+
+  package var lookups = Lookups()
+  package var clients: [String: Client] = [:]
+  package var tokens: [Token] = []
+  /// nil: nothing is kept beyond this process.
+  package var store: StoreFigures?
+
+  package init() {}
+}
+
+/// Durations, counted by how long they were.
+package struct Histogram: Sendable {
+  /// In seconds; what is longer counts too.
+  package static let bounds = [
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
+  ]
+
+  /// Those up to each bound that are over the one before, and those over the last.
+  package private(set) var counts = [Int](repeating: 0, count: Self.bounds.count + 1)
+  /// In seconds.
+  package private(set) var sum = 0.0
+
+  package init() {}
+
+  package mutating func add(_ duration: Duration) {
+    let seconds = duration / .seconds(1)
+    counts[Self.bounds.firstIndex { seconds <= $0 } ?? Self.bounds.count] += 1
+    sum += seconds
+  }
+
+  package init(counts: [Int], sum: Double) {
+    self.counts = counts
+    self.sum = sum
+  }
+}

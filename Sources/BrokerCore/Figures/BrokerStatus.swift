@@ -1,0 +1,83 @@
+package import Basics
+package import OAuth
+
+/// What the broker holds, does and remembers, for those who look after it.
+package struct BrokerStatus: Sendable {
+  package var figures: BrokerFigures
+  package var keys: [KeyStatus]
+  package var clients: [ClientID: ClientStatus]
+}
+
+/// One key.
+package struct KeyStatus: Sendable {
+  package enum Fetch: Sendable {
+    case none, loading, queued, running
+  }
+
+  package let key: TokenKey
+  /// The token that is held.
+  package let token: CachedToken?
+  package let isPrefetched: Bool
+  /// Of a new token.
+  package let fetch: Fetch
+  /// When the token is replaced; nil: not before somebody asks for it.
+  package let nextRefresh: Instant?
+  /// Answers that cost no mint, beyond those of the event loops.
+  package let hits: Int
+  /// What a caller who needs a new token is told now, and when to come back; nil: the tenant would be asked.
+  package let refusal: TokenError?
+  /// The last one, though it be over.
+  package let lastFailure: PastFailure?
+  /// Failures in a row.
+  package let failures: Int
+}
+
+/// What one client may ask of its tenant.
+package struct ClientStatus: Sendable {
+  /// Why the tenant is not asked.
+  package enum Cause: String, Sendable {
+    case limit, refusal, fault
+  }
+
+  package struct Block: Sendable {
+    package let cause: Cause
+    package let error: TokenError
+    /// From then on one request shows whether it is over.
+    package let until: Instant
+  }
+
+  /// Of a calendar month.
+  package struct Budget: Sendable {
+    package let mints: Int
+    package let reserve: Int
+    /// Since the process started.
+    package let used: Int
+  }
+
+  package let block: Block?
+  /// Organizations that have reached a limit of their own.
+  package let limitedOrganizations: Int
+  package let inFlight: Int
+  package let queued: Int
+  /// Little is left of a quota until then.
+  package let scarceUntil: Instant?
+  package let budget: Budget?
+}
+
+extension TokenCache {
+  package func keyStatuses(now: Instant) -> [KeyStatus] {
+    entries.map { key, entry in
+      let isPrefetched = prefetched.contains(key)
+      let token = entry.token.flatMap { $0.isServable(at: now) ? $0 : nil }
+      return KeyStatus(
+        key: key, token: token, isPrefetched: isPrefetched, fetch: entry.fetch,
+        nextRefresh: token.flatMap { $0.isInUse || isPrefetched ? nextRefresh(entry, $0, now) : nil },
+        hits: entry.hits, refusal: remembered(key, now), lastFailure: entry.lastFailure,
+        failures: entry.failure?.streak ?? 0)
+    }
+  }
+
+  package func clientStatuses(now: Instant) -> [ClientID: ClientStatus] {
+    clients.mapValues { $0.gate.status(queued: $0.queue.count, now: now) }
+  }
+}

@@ -1,0 +1,114 @@
+package import Basics
+
+/// Where the brokers of a fleet, or one broker's successive lives, leave tokens for each other. A store is given names and
+/// sealed values, and can make sense of neither; whatever it answers is opened and checked before it is believed.
+///
+/// Callers wait for these calls, so each returns or throws within a short time-out of the store's own, and at once while the
+/// store is known to be out of reach. A store mends its connection by itself.
+package protocol Store: Sendable {
+  /// What is there now, in the order of `names`; nil where there is nothing, or nothing any more.
+  func load(_ names: [StoreName]) async throws(StoreError) -> [[UInt8]?]
+
+  /// Claims for `lease` the right to make what `name` names, unless somebody else has it, and loads `names` in the same step.
+  func claim(
+    _ name: StoreName, for lease: Duration, loading names: [StoreName]
+  ) async throws(StoreError) -> StoreAnswer
+
+  /// Keeps a claim for `lease` from now. False if it is another's by now.
+  func renew(_ claim: StoreClaim, for lease: Duration) async throws(StoreError) -> Bool
+
+  /// Leaves `entries`, gives `claim` up and tells those who wait for it. Changes nothing if the claim is another's by now:
+  /// who was too slow must not overwrite what is newer. nil: the claim could not be had; the entries are left all the same.
+  func save(_ entries: [StoreEntry], settling claim: StoreClaim?) async throws(StoreError)
+
+  /// Returns when a claim of `name` is given up, or at `deadline`; perhaps earlier, for no reason.
+  func waitForChange(of name: StoreName, until deadline: Instant) async
+
+  /// Returns when what was saved is where it shall be, or cannot get there soon; nothing is asked of it afterwards.
+  func close() async
+
+  /// For those who watch.
+  var condition: StoreCondition { get }
+
+  /// Yields each time the store is within reach again: what it had may be gone. For one listener.
+  var recoveries: AsyncStream<Void> { get }
+}
+
+extension Store {
+  /// None: it loses nothing.
+  package var recoveries: AsyncStream<Void> { AsyncStream { $0.finish() } }
+}
+
+/// What a value is found by: a keyed hash, so that it tells nothing of what it names. 32 bytes.
+package struct StoreName: Hashable, Sendable {
+  package let bytes: [UInt8]
+
+  package init(_ bytes: some Sequence<UInt8>) {
+    self.bytes = Array(bytes)
+    precondition(self.bytes.count == 32)
+  }
+}
+
+/// A sealed value to be left in a store.
+package struct StoreEntry: Sendable {
+  package let name: StoreName
+  package let value: [UInt8]
+  /// After it the value is of no use; at least a millisecond.
+  package let lifetime: Duration
+
+  package init(name: StoreName, value: [UInt8], lifetime: Duration) {
+    self.name = name
+    self.value = value
+    self.lifetime = lifetime
+  }
+}
+
+/// A claim that was granted. The fencing value tells it from the claims of others and from earlier ones.
+package struct StoreClaim: Sendable {
+  package let name: StoreName
+  package let fence: UInt64
+
+  package init(name: StoreName, fence: UInt64) {
+    self.name = name
+    self.fence = fence
+  }
+}
+
+/// How a claim went, and what was there.
+package struct StoreAnswer: Sendable {
+  package enum Outcome: Sendable {
+    case granted(StoreClaim)
+    /// Somebody else has it, for so long if they do not renew it.
+    case taken(Duration)
+  }
+
+  package let outcome: Outcome
+  package let values: [[UInt8]?]
+
+  package init(_ outcome: Outcome, _ values: [[UInt8]?]) {
+    self.outcome = outcome
+    self.values = values
+  }
+}
+
+/// Why a store could not do what it was asked: a sentence for the log, without names, values or passwords.
+package struct StoreError: Error, Sendable, Equatable {
+  package let reason: String
+
+  package init(_ reason: String) {
+    self.reason = reason
+  }
+}
+
+/// How a store is, as metrics, the status page and `check` show it.
+package struct StoreCondition: Sendable {
+  /// Such as `file:/var/lib/token-broker/tokens` or `redis://cache.internal:6379/0`, without a password.
+  package var location: String
+  /// nil while it can be used.
+  package var problem: String?
+
+  package init(location: String, problem: String?) {
+    self.location = location
+    self.problem = problem
+  }
+}

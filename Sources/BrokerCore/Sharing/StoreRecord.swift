@@ -1,0 +1,56 @@
+import Basics
+import FoundationEssentials
+import OAuth
+
+/// What is left in a store, before it is sealed.
+enum StoreRecord {
+  /// A token with its dates in Unix time.
+  struct Token: Codable {
+    let token: String
+    let scope: String?
+    let mintedAt: Double
+    let expiresAt: Double
+  }
+
+  /// Why there is none, and until when nobody should ask.
+  struct Failure: Codable {
+    let code: String
+    let message: String
+    let until: Double
+    let isOfOrganization: Bool
+  }
+
+  static func encode(_ record: some Encodable) -> [UInt8]? { (try? JSONEncoder().encode(record)).map { Array($0) } }
+
+  static func decode<Record: Decodable>(_ type: Record.Type, _ bytes: [UInt8]) -> Record? {
+    try? JSONDecoder().decode(type, from: Data(bytes))
+  }
+}
+
+extension StoreRecord.Token {
+  init(_ kept: KeptToken) {
+    self.init(
+      token: kept.accessToken.value, scope: kept.scope, mintedAt: kept.mintedAt, expiresAt: kept.expiresAt)
+  }
+
+  var kept: KeptToken {
+    KeptToken(accessToken: AccessToken(token), scope: scope, mintedAt: mintedAt, expiresAt: expiresAt)
+  }
+}
+
+extension StoreRecord.Failure {
+  init(_ failure: SharedFailure, wallNow: Double) {
+    self.init(
+      code: failure.error.code.rawValue, message: failure.error.message,
+      until: wallNow + failure.lifetime / .seconds(1), isOfOrganization: failure.error.isOfOrganization)
+  }
+
+  /// nil if its time is over, or it makes no sense.
+  func error(wallNow: Double) -> TokenError? {
+    guard let code = TokenError.Code(rawValue: code), until > wallNow else { return nil }
+    var error = TokenError(
+      code: code, message: message, retryAfter: .seconds(min(until - wallNow, SharedFailure.longest / .seconds(1))))
+    error.isOfOrganization = isOfOrganization
+    return error
+  }
+}

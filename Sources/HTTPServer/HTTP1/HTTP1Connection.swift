@@ -1,0 +1,193 @@
+import Basics
+
+/// One HTTP/1 connection as a value: bytes and the time go in, what to do comes out. It does no I/O and keeps no bytes.
+///
+/// The caller holds the bytes not yet consumed and shows all of them at each step.
+struct HTTP1Connection {
+  enum Step: Equatable {
+    /// More bytes are needed, or none are wanted now.
+    case wait
+    /// The peer waits for `100 Continue` before it sends the body (RFC 9110 §10.1.1).
+    case sendContinue
+    /// A whole request: `RequestParser.head` describes it, and `consumed` bytes are its own.
+    case request(consumed: Int)
+    /// Answer so, then end the connection.
+    case reject(Rejection)
+  }
+
+  private enum Phase {
+    case idle
+    case head(HeadScanner)
+    case body(Body)
+    case answering
+    case ending
+  }
+
+  private struct Body {
+    let headLength: Int
+    var chunked: ChunkedDecoder?
+    var length: Int
+  }
+
+  private var phase = Phase.idle
+  private let limits: ConnectionLimits
+  private var requests = 0
+  /// Nothing has been asked yet: the time for the first header runs from the connection's start.
+  private var isFresh = true
+  private var phaseDeadline: Instant
+  /// Set while the peer does not take what is written.
+  private var writeDeadline: Instant?
+
+  init(limits: ConnectionLimits, now: Instant) {
+    self.limits = limits
+    phaseDeadline = now.advanced(byNanoseconds: limits.headTime)
+  }
+
+  /// The request at hand is the last that this connection may ask.
+  var isLastRequest: Bool { requests >= limits.sizes.requestsPerConnection }
+
+  /// When the connection has used up the time for what it is doing.
+  var deadline: Instant { writeDeadline ?? phaseDeadline }
+
+  /// A request is being answered.
+  var isAnswering: Bool { if case .answering = phase { true } else { false } }
+
+  /// Nothing of a request has arrived since the last response.
+  var isIdle: Bool { if case .idle = phase { true } else { false } }
+
+  /// The last response has been given; what still arrives is dropped.
+  var isEnding: Bool { if case .ending = phase { true } else { false } }
+
+  mutating func step(
+    _ bytes: inout MutableSpan<UInt8>, parser: inout RequestParser, now: Instant
+  ) -> Step {
+    do throws(Rejection) {
+      return try advance(&bytes, parser: &parser, now: now)
+    } catch {
+      return .reject(error)
+    }
+  }
+
+  private mutating func advance(
+    _ bytes: inout MutableSpan<UInt8>, parser: inout RequestParser, now: Instant
+  ) throws(Rejection) -> Step {
+    switch phase {
+    case .answering, .ending:
+      return .wait
+    case .body(let body):
+      return try finish(body, &bytes, parser: &parser, now: now)
+    case .idle:
+      if bytes.isEmpty { return .wait }
+      if !isFresh { phaseDeadline = now.advanced(byNanoseconds: limits.headTime) }
+      isFresh = false
+      return try scan(HeadScanner(), &bytes, parser: &parser, now: now)
+    case .head(let scanner):
+      return try scan(scanner, &bytes, parser: &parser, now: now)
+    }
+  }
+
+  private mutating func scan(
+    _ scanner: HeadScanner, _ bytes: inout MutableSpan<UInt8>, parser: inout RequestParser,
+    now: Instant
+  ) throws(Rejection) -> Step {
+    var scanner = scanner
+    guard let end = try scanner.scan(bytes.span, limits: limits.sizes) else {
+      phase = .head(scanner)
+      return .wait
+    }
+    try parser.parse(bytes.span, end: end, limits: limits.sizes)
+    switch parser.head.framing {
+    case .length(0):
+      return begin(end..<end, consumed: end, parser: &parser, now: now)
+    case .length(let length):
+      if length > limits.sizes.bodyBytes { throw .bodyTooLarge }
+      let body = Body(headLength: end, chunked: nil, length: length)
+      return try expect(body, &bytes, parser: &parser, now: now)
+    case .chunked:
+      let body = Body(headLength: end, chunked: ChunkedDecoder(start: end), length: 0)
+      return try expect(body, &bytes, parser: &parser, now: now)
+    }
+  }
+
+  private mutating func expect(
+    _ body: Body, _ bytes: inout MutableSpan<UInt8>, parser: inout RequestParser, now: Instant
+  ) throws(Rejection) -> Step {
+    phaseDeadline = now.advanced(byNanoseconds: limits.bodyTime)
+    let awaited = parser.head.expectsContinue && bytes.count == body.headLength
+    let step = try finish(body, &bytes, parser: &parser, now: now)
+    return step == .wait && awaited ? .sendContinue : step
+  }
+
+  private mutating func finish(
+    _ body: Body, _ bytes: inout MutableSpan<UInt8>, parser: inout RequestParser, now: Instant
+  ) throws(Rejection) -> Step {
+    var body = body
+    let whole: Bool
+    let range: Range<Int>
+    let consumed: Int
+    if body.chunked != nil {
+      whole = try body.chunked?.decode(&bytes, limit: limits.sizes.bodyBytes) ?? false
+      range = body.chunked?.body ?? 0..<0
+      consumed = body.chunked?.position ?? 0
+    } else {
+      consumed = body.headLength + body.length
+      whole = bytes.count >= consumed
+      range = body.headLength..<consumed
+    }
+    guard whole else {
+      phase = .body(body)
+      return .wait
+    }
+    // Other connections of the loop may have used the parser since the header was read.
+    try parser.parse(bytes.span, end: body.headLength, limits: limits.sizes)
+    return begin(range, consumed: consumed, parser: &parser, now: now)
+  }
+
+  private mutating func begin(
+    _ body: Range<Int>, consumed: Int, parser: inout RequestParser, now: Instant
+  ) -> Step {
+    parser.place(body: body)
+    phase = .answering
+    requests += 1
+    phaseDeadline = now.advanced(byNanoseconds: limits.requestTime)
+    return .request(consumed: consumed)
+  }
+
+  /// The response has been given to the connection; the next request may be read, or none.
+  mutating func answered(keepAlive: Bool, now: Instant) {
+    phase = keepAlive ? .idle : .ending
+    phaseDeadline = now.advanced(byNanoseconds: keepAlive ? limits.idleTime : limits.lingerTime)
+  }
+
+  /// The server is shutting down: a connection that has asked nothing may still do so, but soon.
+  mutating func drain(now: Instant) {
+    if isFresh { phaseDeadline = min(phaseDeadline, now.advanced(by: .milliseconds(500))) }
+  }
+
+  /// The peer does not take what is written; the time for that runs from the first that it does not take.
+  mutating func writeBlocked(now: Instant) {
+    if writeDeadline == nil { writeDeadline = now.advanced(byNanoseconds: limits.writeTime) }
+  }
+
+  /// The peer has taken all that was written.
+  mutating func writeResumed(now: Instant) {
+    writeDeadline = nil
+    switch phase {
+    case .idle: phaseDeadline = now.advanced(byNanoseconds: limits.idleTime)
+    case .ending: phaseDeadline = now.advanced(byNanoseconds: limits.lingerTime)
+    // Nothing is read while writing blocks, so a request half read has lost that time; it is given back, once.
+    case .head: phaseDeadline = now.advanced(byNanoseconds: limits.headTime)
+    case .body: phaseDeadline = now.advanced(byNanoseconds: limits.bodyTime)
+    case .answering: break
+    }
+  }
+
+  /// What to answer when the deadline has passed; nil: close without a word.
+  var timeoutRejection: Rejection? {
+    switch phase {
+    case .head, .body: .timeout
+    case .answering: Rejection(status: 504, reason: "no answer within the time for a request")
+    case .idle, .ending: nil
+    }
+  }
+}

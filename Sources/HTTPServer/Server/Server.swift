@@ -1,0 +1,144 @@
+package import IO
+import Synchronization
+
+/// A server of HTTP/1.1 and HTTP/2: a loop per core, each taking connections at every address.
+package final class Server: Sendable {
+  /// One address to serve, and with which certificate, if any.
+  package struct Binding: Sendable {
+    package let address: SocketAddress
+    package let tls: TLSContext?
+    private let inherited: Listener?
+
+    package init(_ address: SocketAddress, tls: TLSContext? = nil) {
+      self.address = address
+      self.tls = tls
+      inherited = nil
+    }
+
+    /// Serves a listener that was handed over to this process.
+    package init(inherited listener: Listener, tls: TLSContext? = nil) {
+      address = listener.address
+      self.tls = tls
+      inherited = listener
+    }
+
+    fileprivate func listen() throws(BindError) -> Listener {
+      if let inherited { return inherited }
+      do throws(SystemError) {
+        return try Listener(address)
+      } catch {
+        throw BindError(address: address, reason: error)
+      }
+    }
+  }
+
+  /// An address that could not be listened on.
+  package struct BindError: Error, CustomStringConvertible {
+    package let address: SocketAddress
+    package let reason: SystemError
+    package var description: String { "cannot listen on \(address): \(reason)" }
+  }
+
+  /// The addresses bound, in the order of the bindings; a port 0 has become the real one.
+  package let addresses: [SocketAddress]
+  /// Of each binding. The bindings themselves would keep an inherited listener open.
+  private let certificates: [TLSHolder?]
+  private let limits: Limits
+  /// Of each binding.
+  private let counts: [ConnectionCount]
+  private let label: String
+  private let mailboxes: [Mailbox<ServerLoop.Command>]
+  /// The listeners of each loop, until the loop takes them: then they close with it.
+  private let listeners: Mutex<[[Listener]]>
+
+  /// Binds and listens at once; connections wait until `run`. Throws `BindError` or `SystemError`.
+  package init(label: String, _ bindings: [Binding], loops count: Int, limits: Limits = Limits()) throws {
+    let first = try bindings.map { binding throws(BindError) in try binding.listen() }
+    let others = try (1..<count).map { _ in try first.map { listener throws(SystemError) in try listener.sibling() } }
+    listeners = Mutex([first] + others)
+    mailboxes = try (0..<count).map { _ throws(SystemError) in try Mailbox() }
+    addresses = first.map(\.address)
+    certificates = bindings.map { $0.tls.map(TLSHolder.init) }
+    self.limits = limits
+    counts = bindings.map { _ in ConnectionCount(limits) }
+    self.label = label
+  }
+
+  /// Makes the handler of one event loop, on that loop; loops are numbered from 0.
+  package typealias MakeHandler = @Sendable (_ index: Int, EventLoop) throws -> any RequestHandler
+
+  /// Serves until drained or stopped.
+  package func run(_ makeHandler: @escaping MakeHandler) async throws {
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for index in mailboxes.indices {
+        group.addTask {
+          do {
+            try await self.runLoop(index, makeHandler)
+          } catch {
+            // Half a server is none: the other loops end, and `run` throws.
+            self.stop()
+            throw error
+          }
+        }
+      }
+      try await group.waitForAll()
+    }
+  }
+
+  private func runLoop(_ index: Int, _ makeHandler: @escaping MakeHandler) async throws {
+    try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+      EventLoop.start(label: "\(label).\(index)") { [self] loop in
+        let server = try ServerLoop(
+          loop: loop, mailbox: mailboxes[index], limits: limits, counts: counts, handler: makeHandler(index, loop))
+        for (binding, listener) in takeListeners(of: index).enumerated() {
+          try server.listen(on: listener, binding: binding, tls: certificates[binding])
+        }
+        return server
+      } ended: {
+        continuation.resume(with: $0)
+      }
+    }
+  }
+
+  private func takeListeners(of index: Int) -> [Listener] {
+    listeners.withLock { listeners in
+      defer { listeners[index] = [] }
+      return listeners[index]
+    }
+  }
+
+  /// Stops listening and lets `run` return once the requests in flight are answered, at the latest after `timeout`.
+  package func drain(timeout: Duration) {
+    for mailbox in mailboxes { mailbox.post(.drain) }
+    Task {
+      // The deadline of the drain; where that ends before, stopping what has ended does nothing.
+      try? await Task.sleep(for: timeout)
+      stop()
+    }
+  }
+
+  /// Gives new connections at a binding with TLS another context. Those that are open go on, but for clients whose
+  /// certificates it would not accept, or lacks: they are cut off, whatever is in flight.
+  package func replaceTLS(_ binding: Int, with context: TLSContext) {
+    guard let holder = certificates[binding] else { return }
+    holder.replace(context)
+    for mailbox in mailboxes { mailbox.post(.readmit(binding: binding, context)) }
+  }
+
+  /// Open connections at a binding, by what is spoken on them; one that has said nothing counts as HTTP/1.
+  package func connections(_ binding: Int) -> (http1: Int, http2: Int) {
+    let open = counts[binding].open
+    return (max(0, open.all - open.http2), open.http2)
+  }
+
+  /// How many connections there have been at a binding.
+  package func totalConnections(_ binding: Int) -> Int { counts[binding].total }
+
+  /// Whether a binding has TLS.
+  package func isTLS(_ binding: Int) -> Bool { certificates[binding] != nil }
+
+  /// Lets `run` return now, whatever is in flight.
+  package func stop() {
+    for mailbox in mailboxes { mailbox.post(.stop) }
+  }
+}

@@ -1,0 +1,97 @@
+import IO
+
+/// What the connections of one event loop share: the handler, the buffers, the limits.
+package final class ServerLoop {
+  enum Command: Sendable {
+    case respond(EventLoop.Registration, UInt32, Response)
+    case verbatim(EventLoop.Registration, UInt32, [UInt8], Exchange.Ending)
+    /// An address has other certificates now; whom they would not let in is out.
+    case readmit(binding: Int, TLSContext)
+    /// Take no more connections, finish the requests in flight, then end.
+    case drain
+    case stop
+  }
+
+  let loop: EventLoop
+  let mailbox: Mailbox<Command>
+  private let regularLimits: ConnectionLimits
+  private let reserveLimits: ConnectionLimits
+  let handler: any RequestHandler
+  let writer: ResponseWriter
+  var parser = RequestParser()
+  /// Where a connection that holds no bytes reads.
+  var scratch = ByteBuffer()
+  let streamPool = HTTP2StreamPool()
+  private var acceptors: [Acceptor] = []
+  /// Of each binding: what crowds one does not crowd the others.
+  private let counts: [ConnectionCount]
+  /// On this loop.
+  private var open = 0
+  private(set) var isDraining = false
+
+  init(
+    loop: EventLoop, mailbox: Mailbox<Command>, limits: Limits, counts: [ConnectionCount],
+    handler: any RequestHandler
+  ) throws {
+    self.loop = loop
+    self.mailbox = mailbox
+    writer = ResponseWriter(mailbox: mailbox)
+    regularLimits = ConnectionLimits(limits)
+    // Room in reserve is small, so nobody may sit in it.
+    var hasty = limits
+    hasty.headTimeout = min(limits.headTimeout, .seconds(1))
+    reserveLimits = ConnectionLimits(hasty)
+    self.counts = counts
+    self.handler = handler
+    try mailbox.attach(to: loop) { [unowned self] in receive($0) }
+  }
+
+  func listen(on listener: Listener, binding: Int, tls: TLSHolder?) throws {
+    acceptors.append(try Acceptor(listener, binding: binding, tls: tls, server: self))
+  }
+
+  /// Counts a new connection; nil when there is no room at all.
+  func admit(_ binding: Int) -> ConnectionCount.Admission? {
+    guard let admission = counts[binding].admit() else { return nil }
+    open += 1
+    return admission
+  }
+
+  func limits(of admission: ConnectionCount.Admission) -> ConnectionLimits {
+    admission == .regular ? regularLimits : reserveLimits
+  }
+
+  /// A connection has gone over to HTTP/2.
+  func upgraded(_ binding: Int) { counts[binding].upgraded() }
+
+  func closed(_ binding: Int, _ admission: ConnectionCount.Admission, wasHTTP2: Bool = false) {
+    counts[binding].closed(admission, wasHTTP2: wasHTTP2)
+    open -= 1
+    endIfDrained()
+  }
+
+  private func receive(_ command: Command) {
+    switch command {
+    case .respond(let registration, let serial, let response):
+      (loop.handler(of: registration) as? Connection)?.respond(response, serial: serial)
+    case .verbatim(let registration, let serial, let bytes, let ending):
+      (loop.handler(of: registration) as? Connection)?.send(verbatim: bytes, serial: serial, then: ending)
+    case .readmit(let binding, let context):
+      for case let connection as Connection in loop.handlers where connection.binding == binding {
+        connection.readmit(by: context)
+      }
+    case .drain:
+      isDraining = true
+      for acceptor in acceptors { acceptor.finish() }
+      acceptors.removeAll()
+      for handler in loop.handlers { (handler as? Connection)?.drain() }
+      endIfDrained()
+    case .stop:
+      loop.stop()
+    }
+  }
+
+  private func endIfDrained() {
+    if isDraining && open == 0 { loop.stop() }
+  }
+}

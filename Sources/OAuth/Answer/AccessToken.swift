@@ -1,0 +1,82 @@
+package import Basics
+import Crypto
+
+/// An access token. It prints as `<redacted>`; only `value` gives it away.
+package struct AccessToken: Sendable, Equatable {
+  package let value: String
+
+  package init(_ value: String) {
+    self.value = value
+  }
+
+  /// SHA-256 of the token, in lower-case hexadecimal: how callers and logs may name it.
+  package var sha256: String {
+    SHA256.hash(data: Array(value.utf8)).map { byte in
+      String(byte >> 4, radix: 16) + String(byte & 15, radix: 16)
+    }.joined()
+  }
+
+  static let maxBytes = 16 * 1024
+
+  /// Whether the text is a `b64token` (RFC 6750 §2.1): it then cannot break out of a header or a log line.
+  static func isWellFormed(_ text: String) -> Bool {
+    let others = Set("-._~+/".utf8)
+    let padding = text.utf8.reversed().prefix { $0 == UInt8(ascii: "=") }.count
+    return text.utf8.count > padding && text.utf8.count <= maxBytes
+      && text.utf8.dropLast(padding).allSatisfy { byte in
+        (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
+          || others.contains(byte)
+      }
+  }
+}
+
+extension AccessToken: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+  package var description: String { "<redacted>" }
+  package var debugDescription: String { "<redacted>" }
+  package var customMirror: Mirror { Mirror(self, children: []) }
+}
+
+/// A token as it came from the tenant, validated, with its life in monotonic time.
+package struct MintedToken: Sendable {
+  package let accessToken: AccessToken
+  /// The scopes granted, where the tenant named them.
+  package let scope: String?
+  /// The `kid` it is signed with.
+  package let keyID: String?
+  /// When it was asked for.
+  package let mintedAt: Instant
+  /// The earlier of `expires_in` after it was asked for and its `exp`.
+  package let expiresAt: Instant
+  /// What the tenant said is left of its quotas.
+  package let quota: [QuotaBucket]
+  package let upstreamRequestID: String?
+  /// It was minted by another process, or an earlier one; the tenant was not asked.
+  package let isFromStore: Bool
+
+  /// `exp` in monotonic time, which no later step of the wall clock moves. `now` and `wallNow`, Unix time in seconds, are
+  /// the same moment.
+  package static func expiry(exp: Double, now: Instant, wallNow: Double) -> Instant {
+    instant(of: exp, now: now, wallNow: wallNow)
+  }
+
+  /// A date of Unix time as an instant that is not further away than the longest lifetime: whoever wrote it may have written
+  /// anything.
+  static func instant(of date: Double, now: Instant, wallNow: Double) -> Instant {
+    let most = Double(TokenResponse.maxLifetime)
+    return now.advanced(by: .seconds(max(-most, min(date - wallNow, most))))
+  }
+
+  package init(
+    accessToken: AccessToken, scope: String?, keyID: String?, mintedAt: Instant,
+    expiresAt: Instant, quota: [QuotaBucket], upstreamRequestID: String?, isFromStore: Bool = false
+  ) {
+    self.accessToken = accessToken
+    self.scope = scope
+    self.keyID = keyID
+    self.mintedAt = mintedAt
+    self.expiresAt = expiresAt
+    self.quota = quota
+    self.upstreamRequestID = upstreamRequestID
+    self.isFromStore = isFromStore
+  }
+}

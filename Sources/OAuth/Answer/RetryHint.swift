@@ -1,0 +1,78 @@
+import Basics
+import HTTPClient
+
+/// What a server says about when to ask again.
+enum RetryHint {
+  /// Nothing is waited for longer than this, whatever a header says.
+  static let longest = Duration.seconds(86400)
+
+  /// The wait that an answer's headers ask for; nil if they say nothing that makes sense. `now` is Unix time in seconds.
+  static func wait(_ response: HTTPClient.Response, now: Int) -> Duration? {
+    if let text = response.field("retry-after"), let wait = retryAfter(text, now: now) { return wait }
+    let exhausted = QuotaBucket.all(in: response).filter { $0.remaining == 0 }.map(\.resetsIn).max()
+    if let exhausted { return min(exhausted, longest) }
+    return response.field("x-ratelimit-reset").flatMap { rateLimitReset($0, now: now) }
+  }
+
+  /// `Retry-After` in seconds or as a date (RFC 9110 §10.2.3).
+  static func retryAfter(_ text: String, now: Int) -> Duration? {
+    if !text.isEmpty, text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) {
+      return min(.seconds(Int(text) ?? Int(Int32.max)), longest)
+    }
+    // Only a date starts with the name of a day; curl_getdate would read much else as one.
+    guard ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"].contains(where: text.hasPrefix) else { return nil }
+    return HTTPDate.seconds(text).map { min(max(.zero, .seconds($0 - now)), longest) }
+  }
+
+  /// `X-RateLimit-Reset`: Unix time in seconds.
+  static func rateLimitReset(_ text: String, now: Int) -> Duration? {
+    guard text.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let time = Int(text), time > 0 else { return nil }
+    return min(max(.zero, .seconds(time - now)), longest)
+  }
+}
+
+/// What is left of one of a client's or organization's allotments.
+package struct QuotaBucket: Sendable, Equatable {
+  /// `per_hour`, `per_day`, …
+  package let name: String
+  package let quota: Int
+  package let remaining: Int
+  package let resetsIn: Duration
+  /// Of the organization that was asked for; else of the client.
+  package let isOfOrganization: Bool
+
+  package init(name: String, quota: Int, remaining: Int, resetsIn: Duration, isOfOrganization: Bool = false) {
+    self.name = name
+    self.quota = quota
+    self.remaining = remaining
+    self.resetsIn = resetsIn
+    self.isOfOrganization = isOfOrganization
+  }
+
+  static func all(in response: HTTPClient.Response) -> [QuotaBucket] {
+    (response.field("auth0-client-quota-limit").map { parse($0) } ?? [])
+      + (response.field("auth0-organization-quota-limit").map { parse($0, isOfOrganization: true) } ?? [])
+  }
+
+  /// Reads `b=per_hour;q=10;r=7;t=3540,b=per_day;…`. A bucket that is not whole is passed over.
+  static func parse(_ text: String, isOfOrganization: Bool = false) -> [QuotaBucket] {
+    text.filter { $0 != " " }.split(separator: ",").prefix(8).compactMap { bucket in
+      var values: [Substring: Substring] = [:]
+      for pair in bucket.split(separator: ";") {
+        let parts = pair.split(separator: "=", maxSplits: 1)
+        if parts.count == 2 { values[parts[0]] = parts[1] }
+      }
+      guard let name = values["b"], let quota = number(values["q"]), let remaining = number(values["r"]),
+        let seconds = number(values["t"])
+      else { return nil }
+      return QuotaBucket(
+        name: Printable.text(String(name), limit: 32), quota: quota, remaining: remaining, resetsIn: .seconds(seconds),
+        isOfOrganization: isOfOrganization)
+    }
+  }
+
+  private static func number(_ text: Substring?) -> Int? {
+    guard let text, let number = Int32(text), number >= 0 else { return nil }
+    return Int(number)
+  }
+}

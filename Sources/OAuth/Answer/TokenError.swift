@@ -1,0 +1,78 @@
+import HTTPClient
+
+/// Why there is no token: a word for programs, a sentence for people, and never a secret, a token or a foreign body.
+package struct TokenError: Error, Sendable, Equatable {
+  package enum Code: String, Sendable, CaseIterable {
+    case unknownAudience = "unknown_audience"
+    case audienceNotGranted = "audience_not_granted"
+    case brokerMisconfigured = "broker_misconfigured"
+    /// Credentials that the caller brought along are refused.
+    case invalidCaller = "invalid_caller"
+    case invalidUpstreamResponse = "invalid_upstream_response"
+    case tokenValidationFailed = "token_validation_failed"
+    case upstreamRateLimited = "upstream_rate_limited"
+    case upstreamUnavailable = "upstream_unavailable"
+    case upstreamTimeout = "upstream_timeout"
+    case overloaded
+
+    /// Whether it may be gone at the next try, without anybody changing anything.
+    package var isPassing: Bool { status >= 503 }
+
+    /// The HTTP status a caller is answered with.
+    package var status: Int {
+      switch self {
+      case .unknownAudience: 404
+      case .audienceNotGranted: 403
+      case .invalidCaller: 401
+      case .brokerMisconfigured, .invalidUpstreamResponse, .tokenValidationFailed: 502
+      case .upstreamRateLimited, .upstreamUnavailable, .overloaded: 503
+      case .upstreamTimeout: 504
+      }
+    }
+  }
+
+  package var code: Code
+  package var message: String
+  /// When asking again may help, where that is known.
+  package var retryAfter: Duration?
+  /// The limit is one of the organization, not of the whole client.
+  package var isOfOrganization = false
+  /// The tenant's own status and request id, for the log.
+  package var upstreamStatus: Int?
+  package var upstreamRequestID: String?
+
+  package init(code: Code, message: String, retryAfter: Duration? = nil) {
+    self.code = code
+    self.message = message
+    self.retryAfter = retryAfter
+  }
+
+  package static let overloaded = TokenError(
+    code: .overloaded, message: "too many requests wait for tokens", retryAfter: .seconds(1))
+  package static let timedOut = TokenError(
+    code: .upstreamTimeout, message: "the tenant did not answer in time")
+  package static let expiredOnArrival = TokenError(
+    code: .invalidUpstreamResponse, message: "the tenant's token had too little life left to be used")
+
+  /// The transport failed before there was an answer.
+  init(_ failure: HTTPClient.Failure) {
+    switch failure.kind {
+    case .timeout: self = .timedOut
+    case .tooLarge:
+      self.init(code: .invalidUpstreamResponse, message: "the tenant's answer is over the limit of 1 MiB")
+    case .identity:
+      self.init(
+        code: .brokerMisconfigured, message: "the client's certificate cannot be used: \(failure.message)")
+    case .connect, .tls, .exchange:
+      self.init(
+        code: .upstreamUnavailable, message: "the tenant cannot be reached: \(failure.message)")
+    }
+  }
+
+  func with(_ response: HTTPClient.Response) -> TokenError {
+    var error = self
+    error.upstreamStatus = response.status
+    error.upstreamRequestID = response.upstreamRequestID
+    return error
+  }
+}

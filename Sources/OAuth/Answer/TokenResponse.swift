@@ -1,0 +1,81 @@
+import Basics
+import FoundationEssentials
+import HTTPClient
+
+/// A successful answer of a token endpoint (RFC 6749 §5.1), read with the tolerance that real servers need.
+struct TokenResponse {
+  let accessToken: AccessToken
+  /// Whole seconds of life; nil where the server did not say, as RFC 6749 allows.
+  let expiresIn: Int?
+  let scope: String?
+
+  /// No life longer than this is believed, in seconds: Auth0's own maximum.
+  static let maxLifetime = 2_592_000
+
+  /// Throws `invalidUpstreamResponse`, or `tokenValidationFailed` for a token that is bound to a key.
+  init(_ response: HTTPClient.Response) throws(TokenError) {
+    if response.field("content-encoding") != nil { throw Self.invalid("is compressed, though nobody asked for that") }
+    let fields: Fields
+    do {
+      fields = try JSONDecoder().decode(Fields.self, from: Data(response.body))
+    } catch {
+      throw Self.invalid("is no JSON object with an access_token, a token_type and a sensible expires_in")
+    }
+    if JSONKeys.areAmbiguous(in: response.body) { throw Self.invalid("names a member twice, or is not in UTF-8") }
+    guard AccessToken.isWellFormed(fields.accessToken) else {
+      throw Self.invalid("holds an access_token that is empty, too long, or has characters no token may have")
+    }
+    guard fields.tokenType.lowercased() == "bearer" else {
+      throw TokenError(
+        code: .tokenValidationFailed,
+        message: "the tenant's token is of the type '\(Printable.text(fields.tokenType, limit: 20))', not Bearer")
+    }
+    accessToken = AccessToken(fields.accessToken)
+    scope = fields.scope
+    switch fields.expiresIn {
+    case nil: expiresIn = nil
+    case let seconds? where seconds >= 1: expiresIn = Int(min(seconds, Double(Self.maxLifetime)))
+    case _?: throw Self.invalid("says that the token has no life left")
+    }
+  }
+
+  private static func invalid(_ what: String) -> TokenError {
+    TokenError(code: .invalidUpstreamResponse, message: "the tenant's answer \(what)")
+  }
+
+  private struct Fields: Decodable {
+    let accessToken: String
+    let tokenType: String
+    let expiresIn: Double?
+    let scope: String?
+
+    enum CodingKeys: String, CodingKey {
+      case accessToken = "access_token"
+      case tokenType = "token_type"
+      case expiresIn = "expires_in"
+      case scope
+    }
+
+    init(from decoder: any Decoder) throws {
+      let fields = try decoder.container(keyedBy: CodingKeys.self)
+      accessToken = try fields.decode(String.self, forKey: .accessToken)
+      tokenType = try fields.decode(String.self, forKey: .tokenType)
+      scope = try fields.decodeIfPresent(String.self, forKey: .scope)
+      // Some servers send the number as a string.
+      if let text = try? fields.decodeIfPresent(String.self, forKey: .expiresIn) {
+        // Double would also read hexadecimal.
+        guard let seconds = Double(text), seconds.isFinite, !text.contains(where: { "xXpP".contains($0) }) else {
+          throw DecodingError.dataCorruptedError(forKey: .expiresIn, in: fields, debugDescription: "no number")
+        }
+        expiresIn = seconds
+      } else {
+        expiresIn = try fields.decodeIfPresent(Double.self, forKey: .expiresIn)
+      }
+    }
+  }
+}
+
+extension HTTPClient.Response {
+  /// What Auth0 calls this request in its own logs.
+  var upstreamRequestID: String? { field("x-auth0-requestid").map { Printable.text($0, limit: 64) } }
+}

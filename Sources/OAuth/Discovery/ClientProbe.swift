@@ -1,0 +1,88 @@
+import Basics
+package import HTTPClient
+
+/// Looks at what a client's tokens depend on, one thing at a time and with nothing remembered: to find out what is wrong.
+package struct ClientProbe: Sendable {
+  /// What a server publishes, and how its clock stands.
+  package struct Document<Contents: Sendable>: Sendable {
+    package let contents: Result<Contents, TokenError>
+    /// Seconds that the server's clock is ahead of this machine's, negative where it is behind; nil if it did not say.
+    package let clockOffset: Double?
+  }
+
+  /// So far the tenant's clock may be ahead before its tokens are refused, in seconds.
+  package static var clockTolerance: Double { TokenValidator.leeway }
+
+  private let client: OAuthClient
+  private let http: HTTPClient
+  private let timeout: Duration
+
+  package init(_ client: OAuthClient, http: HTTPClient, timeout: Duration) {
+    self.client = client
+    self.http = http
+    self.timeout = timeout
+  }
+
+  /// Connects to where `url` leads, as a request for a token would.
+  package func connect(to url: String, by proxy: String?) async -> ConnectionReport {
+    await http.connect(to: url, by: proxy, as: client.authentication.identity, timeout: timeout)
+  }
+
+  /// The endpoints in the metadata of `issuer`.
+  package func endpoints(of issuer: String) async -> Document<Endpoints> {
+    var offset: Double?
+    do throws(TokenError) {
+      let metadata = try await ServerMetadata.read(issuer: issuer, http: http, timeout: timeout) { response in
+        offset = offset ?? Self.clockOffset(response)
+      }
+      let endpoints = try metadata.endpoints(prefersMutualTLS: client.authentication.identity != nil)
+      return Document(contents: .success(endpoints), clockOffset: offset)
+    } catch {
+      return Document(contents: .failure(error), clockOffset: offset)
+    }
+  }
+
+  /// What the usable keys at `url` are for: an algorithm each, or the family of a key that names none.
+  package func keys(at url: String) async -> Document<[String]> {
+    do throws(HTTPClient.Failure) {
+      let response = try await http.send(KeySetSource.request(url))
+      return Document(contents: Self.keys(in: response), clockOffset: Self.clockOffset(response))
+    } catch {
+      return Document(contents: .failure(TokenError(error)), clockOffset: nil)
+    }
+  }
+
+  private static func keys(in response: HTTPClient.Response) -> Result<[String], TokenError> {
+    guard response.status == 200 else {
+      let problem = "the tenant's signing keys cannot be read: status \(response.status)"
+      return .failure(TokenError(code: .upstreamUnavailable, message: problem).with(response))
+    }
+    guard let keys = try? KeySet(json: response.body) else {
+      return .failure(
+        TokenError(code: .invalidUpstreamResponse, message: "what is at the key set's address is none").with(response))
+    }
+    return .success(keys.purposes)
+  }
+
+  // MARK: Time
+
+  private static func clockOffset(_ response: HTTPClient.Response) -> Double? {
+    let (now, wallNow) = (Instant.now, WallClock.now)
+    func wall(_ instant: Instant) -> Double { wallNow - instant.duration(to: now) / .seconds(1) }
+    return clockOffset(
+      date: response.field("date"), age: response.field("age"), asked: wall(response.requestedAt),
+      answered: wall(response.receivedAt))
+  }
+
+  /// Between what a server says of the time and this machine's, in Unix time, when it was asked and had answered. 0 as far
+  /// as can be told: `Date` has whole seconds, and was written anywhere in between. What a cache has kept is `age` seconds
+  /// older (RFC 9110 §6.6.1, RFC 9111 §5.1).
+  static func clockOffset(date: String?, age: String?, asked: Double, answered: Double) -> Double? {
+    guard let seconds = date.flatMap(HTTPDate.seconds) else { return nil }
+    let age = age.flatMap { UInt32($0) }
+    let earliest = Double(seconds) + Double(age ?? 0)
+    let latest = earliest + (age == nil ? 1 : 2)
+    if earliest > answered { return earliest - answered }
+    return min(0, latest - asked)
+  }
+}

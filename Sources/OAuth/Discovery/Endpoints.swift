@@ -1,0 +1,50 @@
+import HTTPClient
+
+/// Where a server is asked for tokens, and by what its tokens are believed.
+package struct Endpoints: Sendable, Equatable {
+  package let tokenURL: String
+  package let jwksURL: String?
+  /// What `iss` must be, byte for byte.
+  package let issuer: String?
+
+  /// `jwksURL` and `issuer` are both needed for tokens to be checked; without them only opaque ones can be had.
+  /// Throws for a URL that is not https, or http to this machine itself.
+  package init(tokenURL: String, jwksURL: String? = nil, issuer: String? = nil) throws(InvalidSetting) {
+    try Self.check(tokenURL, "tokenURL")
+    if let jwksURL { try Self.check(jwksURL, "jwksURL") }
+    self.init(unchecked: tokenURL, jwksURL: jwksURL, issuer: issuer)
+  }
+
+  private init(unchecked tokenURL: String, jwksURL: String?, issuer: String?) {
+    self.tokenURL = tokenURL
+    self.jwksURL = jwksURL
+    self.issuer = issuer
+  }
+
+  /// Those of an Auth0 tenant; `baseURL` is `https://host[:port]`, without a slash at the end.
+  static func auth0(baseURL: String) -> Endpoints {
+    Endpoints(
+      unchecked: "\(baseURL)/oauth/token", jwksURL: "\(baseURL)/.well-known/jwks.json", issuer: "\(baseURL)/")
+  }
+
+  static func check(_ url: String, _ setting: String) throws(InvalidSetting) {
+    if isAcceptable(url) { return }
+    // Without what was found: a URL may hold a password.
+    throw InvalidSetting(
+      setting, "expected an https:// URL without a password; http:// is for 127.0.0.1, [::1] and localhost")
+  }
+
+  /// Whether a secret may be sent there: over TLS, or to this machine itself.
+  private static func isAcceptable(_ url: String) -> Bool {
+    guard let scheme = url.firstRange(of: "://"), url.utf8.allSatisfy({ (0x21..<0x7F).contains($0) }),
+      !url.utf8.contains(where: Set("#\\\"<>^`{|}".utf8).contains)
+    else { return false }
+    let authority = url[scheme.upperBound...].prefix { $0 != "/" && $0 != "?" }
+    if authority.isEmpty || authority.contains("@") || authority.first == ":" { return false }
+    switch url[..<scheme.lowerBound] {
+    case "https": return true
+    case "http": return Transfer.isLoopback(url)
+    default: return false
+    }
+  }
+}

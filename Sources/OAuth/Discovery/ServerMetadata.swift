@@ -1,0 +1,98 @@
+import Basics
+import FoundationEssentials
+import HTTPClient
+
+/// What an issuer publishes about itself (RFC 8414 §2, OpenID Connect Discovery §3).
+struct ServerMetadata: Decodable {
+  private let issuer: String
+  private let tokenEndpoint: String?
+  private let jwksURI: String?
+  private let aliases: Aliases?
+
+  /// The endpoints for clients that authenticate with a certificate (RFC 8705 §5).
+  private struct Aliases: Decodable {
+    let tokenEndpoint: String?
+
+    enum CodingKeys: String, CodingKey {
+      case tokenEndpoint = "token_endpoint"
+    }
+  }
+
+  private enum CodingKeys: String, CodingKey {
+    case issuer
+    case tokenEndpoint = "token_endpoint"
+    case jwksURI = "jwks_uri"
+    case aliases = "mtls_endpoint_aliases"
+  }
+
+  /// Where an issuer's metadata may be, in this order: OpenID Connect Discovery §4 appends to the issuer's path, RFC 8414
+  /// §3.1 inserts in front of it.
+  static func locations(issuer: String) -> [String] {
+    var issuer = issuer[...]
+    if issuer.last == "/" { issuer.removeLast() }
+    let host = issuer.firstRange(of: "://").map { $0.upperBound } ?? issuer.startIndex
+    let path = issuer[host...].firstIndex(of: "/") ?? issuer.endIndex
+    return [
+      "\(issuer)/.well-known/openid-configuration",
+      "\(issuer[..<path])/.well-known/oauth-authorization-server\(issuer[path...])",
+    ]
+  }
+
+  /// The first of these documents that is there. Throws where there is none, or it is of somebody else. `look` is shown
+  /// each answer.
+  static func read(
+    issuer: String, http: HTTPClient, timeout: Duration, look: (HTTPClient.Response) -> Void = { _ in }
+  ) async throws(TokenError) -> ServerMetadata {
+    for url in locations(issuer: issuer) {
+      guard let metadata = try await read(url, http, timeout, look) else { continue }
+      // Else one issuer could have its tokens taken for another's (RFC 8414 §3.3).
+      guard metadata.issuer.hasSameBytes(as: issuer) else {
+        throw TokenError(
+          code: .brokerMisconfigured,
+          message: "the tenant calls itself '\(Printable.text(metadata.issuer))', which is not the issuer configured")
+      }
+      return metadata
+    }
+    throw invalid("publishes no metadata at \(locations(issuer: issuer).joined(separator: " or "))")
+  }
+
+  /// nil if what is there is no such document.
+  private static func read(
+    _ url: String, _ http: HTTPClient, _ timeout: Duration, _ look: (HTTPClient.Response) -> Void
+  ) async throws(TokenError) -> ServerMetadata? {
+    let response: HTTPClient.Response
+    do throws(HTTPClient.Failure) {
+      response = try await http.send(
+        HTTPClient.Request(url: url, headers: [("Accept", "application/json")], timeout: timeout))
+    } catch {
+      throw TokenError(error)
+    }
+    look(response)
+    if response.status == 429 || response.status >= 500 {
+      throw TokenError(
+        code: .upstreamUnavailable, message: "the tenant's metadata cannot be read: status \(response.status)"
+      ).with(response)
+    }
+    guard response.status == 200,
+      let metadata = try? JSONDecoder().decode(ServerMetadata.self, from: Data(response.body))
+    else { return nil }
+    if JSONKeys.areAmbiguous(in: response.body) { throw invalid("names a member of its metadata twice") }
+    return metadata
+  }
+
+  /// Throws for what no secret may be sent to, and no key be taken from.
+  func endpoints(prefersMutualTLS: Bool) throws(TokenError) -> Endpoints {
+    guard let tokenURL = (prefersMutualTLS ? aliases?.tokenEndpoint : nil) ?? tokenEndpoint else {
+      throw Self.invalid("names no token_endpoint in its metadata")
+    }
+    do throws(InvalidSetting) {
+      return try Endpoints(tokenURL: tokenURL, jwksURL: jwksURI, issuer: issuer)
+    } catch {
+      throw Self.invalid("has an endpoint in its metadata that is no https:// URL")
+    }
+  }
+
+  private static func invalid(_ what: String) -> TokenError {
+    TokenError(code: .invalidUpstreamResponse, message: "the tenant \(what)")
+  }
+}

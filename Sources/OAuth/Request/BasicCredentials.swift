@@ -1,0 +1,33 @@
+import Basics
+
+/// A client's credentials as an `Authorization` field's value (RFC 6749 §2.3.1, RFC 7617 §2).
+enum BasicCredentials {
+  /// `Basic …`, with id and secret form-encoded first, so that neither can hold the colon between them.
+  static func value(clientID: String, secret: Secret) -> Secret {
+    let pair = Secret(capacity: 3 * (clientID.utf8.count + secret.count) + 1) { writer in
+      FormEncoding.append(clientID.utf8, to: &writer)
+      writer.append(":".utf8)
+      FormEncoding.append(secret, to: &writer)
+    }
+    let scheme = "Basic "
+    return Secret(capacity: scheme.utf8.count + (pair.count + 2) / 3 * 4) { writer in
+      writer.append(scheme.utf8)
+      pair.withBytes { appendBase64($0, to: &writer) }
+    }
+  }
+
+  private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
+
+  /// RFC 4648 §4. Written here because a library's encoder would leave the secret in memory that nobody wipes.
+  private static func appendBase64(_ bytes: Span<UInt8>, to writer: inout Secret.Writer) {
+    for start in stride(from: 0, to: bytes.count, by: 3) {
+      let count = min(3, bytes.count - start)
+      var group = 0
+      for index in start..<start + 3 { group = group << 8 | (index < bytes.count ? Int(bytes[index]) : 0) }
+      for place in 0..<4 {
+        let digit = place <= count ? alphabet[group >> (18 - 6 * place) & 63] : UInt8(ascii: "=")
+        writer.append(CollectionOfOne(digit))
+      }
+    }
+  }
+}

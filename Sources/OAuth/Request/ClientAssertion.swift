@@ -1,0 +1,45 @@
+import Basics
+import JWTKit
+
+/// The claims by which a client proves that it holds its key (RFC 7523 §3, OpenID Connect Core §9).
+struct ClientAssertion: JWTPayload {
+  let iss: String
+  let sub: String
+  let aud: String
+  /// Unix time in seconds.
+  let iat: Int
+  let exp: Int
+  /// Never the same twice: a server refuses one that it has seen.
+  let jti: String
+
+  /// In seconds. Auth0 advises a minute.
+  private static let lifetime = 60
+  /// What Auth0 accepts at the most.
+  static let maxBytes = 2048
+
+  /// Its `client_assertion_type`.
+  static let type = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+  init(clientID: String, audience: String, now: Int = Int(WallClock.now)) {
+    (iss, sub, aud) = (clientID, clientID, audience)
+    (iat, exp) = (now, now + Self.lifetime)
+    jti = [UInt64.random(in: .min ... .max), .random(in: .min ... .max)].map { String($0, radix: 16) }.joined(
+      separator: "-")
+  }
+
+  /// Signed. Throws `brokerMisconfigured`.
+  func signed(with key: AssertionKey) async throws(TokenError) -> Secret {
+    guard let token = try? await key.sign(self) else {
+      throw TokenError(code: .brokerMisconfigured, message: "the client's private key does not sign")
+    }
+    if token.utf8.count > Self.maxBytes {
+      throw TokenError(
+        code: .brokerMisconfigured,
+        message: "the client's assertion is over \(Self.maxBytes) bytes: its id, audience or key id is too long")
+    }
+    return Secret(token.utf8)
+  }
+
+  /// These are made here, and checked elsewhere.
+  func verify(using algorithm: some JWTAlgorithm) async throws {}
+}

@@ -1,0 +1,43 @@
+package import Basics
+package import HTTPClient
+
+/// How a client proves to the token endpoint that it is itself.
+package enum ClientAuthentication: Sendable {
+  /// `client_secret_post`: the secret in the body (RFC 6749 §2.3.1).
+  case secretPost(ClientSecrets)
+  /// `client_secret_basic`: the secret in the header (RFC 6749 §2.3.1).
+  case secretBasic(ClientSecrets)
+  /// `private_key_jwt` (RFC 7523 §2.2). `audience` is what its `aud` says; nil for the server's usual one: an Auth0
+  /// tenant's issuer, and any other's token endpoint.
+  case privateKeyJWT(AssertionKey, audience: String? = nil)
+  /// `tls_client_auth`: the certificate that the connection is made with (RFC 8705 §2.1).
+  case tlsClient(HTTPClient.Identity)
+
+  /// The client's secrets, where it has any.
+  package var secrets: ClientSecrets? {
+    switch self {
+    case .secretPost(let secrets), .secretBasic(let secrets): secrets
+    case .privateKeyJWT, .tlsClient: nil
+    }
+  }
+
+  /// The certificate that connections to the token endpoint are made with, where it is that.
+  var identity: HTTPClient.Identity? { if case .tlsClient(let identity) = self { identity } else { nil } }
+}
+
+/// Credentials that somebody brought along for a request of their own, instead of the client's.
+package struct BroughtCredentials: Sendable {
+  package enum Method: Sendable {
+    case post, basic
+  }
+
+  package let clientID: String
+  package let secret: Secret
+  package let method: Method
+
+  package init(clientID: String, secret: Secret, method: Method = .post) {
+    self.clientID = clientID
+    self.secret = secret
+    self.method = method
+  }
+}

@@ -1,0 +1,74 @@
+package import Basics
+import Synchronization
+
+/// A client's secrets, which may be replaced while requests are under way.
+package final class ClientSecrets: Sendable {
+  private struct State {
+    /// The newest first; while a secret is rotated either may be the one accepted.
+    var current: [Secret]
+    /// The one before these, kept until one of these has been accepted: the tenant may learn of a new secret later.
+    var previous: Secret?
+    /// When the present ones were taken over.
+    var since = Instant.now
+    var accepted: (secret: Secret, at: Instant)?
+
+    var candidates: [Secret] { current + (previous.map { [$0] } ?? []) }
+
+    /// A secret that is gone is not kept just because it was accepted.
+    mutating func letGo() {
+      if let secret = accepted?.secret, !candidates.contains(secret) { accepted = nil }
+    }
+  }
+
+  private let state: Mutex<State>
+
+  package init(_ secrets: [Secret]) {
+    state = Mutex(State(current: secrets))
+  }
+
+  /// Those worth trying, in this order.
+  package var candidates: [Secret] {
+    state.withLock(\.candidates)
+  }
+
+  /// False if they are those already in use.
+  package func replace(with secrets: [Secret]) -> Bool {
+    state.withLock { state in
+      if state.current == secrets { return false }
+      state.previous = state.current.first { !secrets.contains($0) }
+      state.current = secrets
+      state.since = .now
+      state.letGo()
+      return true
+    }
+  }
+
+  /// Takes the place of `others`: of those, the one in use stays the previous one.
+  package func succeed(_ others: ClientSecrets) {
+    let before = others.state.withLock(\.self)
+    state.withLock { state in
+      state.previous = before.candidates.first { !state.current.contains($0) }
+      state.accepted = before.accepted
+      if state.current == before.current { state.since = before.since }
+      state.letGo()
+    }
+  }
+
+  /// The tenant has taken this secret.
+  func accepted(_ secret: Secret) {
+    state.withLock { state in
+      if state.current.contains(secret) { state.previous = nil }
+      state.accepted = (secret, .now)
+      state.letGo()
+    }
+  }
+
+  package var status: [SecretStatus] {
+    let state = state.withLock(\.self)
+    return state.candidates.enumerated().map { index, secret in
+      SecretStatus(
+        fingerprint: secret.fingerprint, since: index < state.current.count ? state.since : nil,
+        acceptedAt: state.accepted.flatMap { $0.secret == secret ? $0.at : nil })
+    }
+  }
+}

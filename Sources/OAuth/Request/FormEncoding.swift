@@ -1,0 +1,69 @@
+import Basics
+
+/// A parameter of a request's body. One without a value is left out.
+struct FormParameter {
+  enum Value {
+    case text(String)
+    case secret(Secret)
+  }
+
+  let name: String
+  let value: Value
+
+  init(_ name: String, _ text: String?) {
+    self.name = name
+    value = .text(text ?? "")
+  }
+
+  init(_ name: String, _ secret: Secret) {
+    self.name = name
+    value = .secret(secret)
+  }
+
+  fileprivate var valueCount: Int {
+    switch value {
+    case .text(let text): text.utf8.count
+    case .secret(let secret): secret.count
+    }
+  }
+}
+
+/// `application/x-www-form-urlencoded` of the strictest kind: only RFC 3986's unreserved characters stay as they are.
+enum FormEncoding {
+  /// The body, with the secrets among its parameters in no other memory.
+  static func body(_ parameters: [FormParameter]) -> Secret {
+    let present = parameters.filter { $0.valueCount > 0 }
+    // An encoded byte is three at the most.
+    let capacity = present.reduce(0) { $0 + 3 * ($1.name.utf8.count + $1.valueCount) + 2 }
+    return Secret(capacity: capacity) { writer in
+      for parameter in present {
+        if writer.count > 0 { writer.append("&".utf8) }
+        append(parameter.name.utf8, to: &writer)
+        writer.append("=".utf8)
+        switch parameter.value {
+        case .text(let text): append(text.utf8, to: &writer)
+        case .secret(let secret): append(secret, to: &writer)
+        }
+      }
+    }
+  }
+
+  static func append(_ bytes: some Sequence<UInt8>, to writer: inout Secret.Writer) {
+    for byte in bytes { append(byte, to: &writer) }
+  }
+
+  static func append(_ secret: Secret, to writer: inout Secret.Writer) {
+    secret.withBytes { bytes in
+      for index in 0..<bytes.count { append(bytes[index], to: &writer) }
+    }
+  }
+
+  private static func append(_ byte: UInt8, to writer: inout Secret.Writer) {
+    switch byte {
+    case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2D, 0x2E, 0x5F, 0x7E: writer.append(CollectionOfOne(byte))
+    default: writer.append([UInt8(ascii: "%"), hexDigit(byte >> 4), hexDigit(byte & 15)])
+    }
+  }
+
+  private static func hexDigit(_ value: UInt8) -> UInt8 { value < 10 ? 0x30 + value : 0x37 + value }
+}

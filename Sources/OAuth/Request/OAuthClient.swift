@@ -1,0 +1,90 @@
+package import Basics
+
+/// A client of an authorization server: where to ask, as whom, in what words, and whose tokens to believe.
+package struct OAuthClient: Sendable {
+  package enum Location: Sendable {
+    case fixed(Endpoints)
+    /// Read from the issuer's metadata when they are first needed (OpenID Connect Discovery §4, RFC 8414 §3).
+    case discovered(issuer: String)
+  }
+
+  /// The name it has in configuration, logs and metrics.
+  package let name: String
+  package let clientID: String
+  package let authentication: ClientAuthentication
+  package let location: Location
+  package let dialect: Dialect
+  /// Whether a token must name the audience that was asked for; false for servers that put no `aud` into theirs.
+  package let checksAudience: Bool
+
+  /// Throws for an issuer that cannot be one: any other URL than https, or http to this machine itself.
+  package init(
+    name: String, clientID: String, authentication: ClientAuthentication, location: Location,
+    dialect: Dialect = .standard, checksAudience: Bool = true
+  ) throws(InvalidSetting) {
+    if case .discovered(let issuer) = location {
+      try Endpoints.check(issuer, "issuer")
+      if issuer.contains("?") { throw InvalidSetting("issuer", "expected a URL without a query") }
+    }
+    self.init(unchecked: name, clientID, authentication, location, dialect, checksAudience)
+  }
+
+  private init(
+    unchecked name: String, _ clientID: String, _ authentication: ClientAuthentication, _ location: Location,
+    _ dialect: Dialect, _ checksAudience: Bool
+  ) {
+    self.name = name
+    self.clientID = clientID
+    self.authentication = authentication
+    self.location = location
+    self.dialect = dialect
+    self.checksAudience = checksAudience
+  }
+
+  /// An Auth0 application. `baseURL` is `https://host[:port]`, without a slash at the end.
+  package static func auth0(
+    name: String = "default", baseURL: String, clientID: String, authentication: ClientAuthentication
+  ) -> OAuthClient {
+    let endpoints = Endpoints.auth0(baseURL: baseURL)
+    var authentication = authentication
+    if case .privateKeyJWT(let key, nil) = authentication {
+      authentication = .privateKeyJWT(key, audience: endpoints.issuer)
+    }
+    return OAuthClient(unchecked: name, clientID, authentication, .fixed(endpoints), .standard, true)
+  }
+
+  /// An Auth0 application with its secrets, the newest first, which are sent in the body.
+  package static func auth0(
+    name: String = "default", baseURL: String, clientID: String, secrets: [Secret]
+  ) -> OAuthClient {
+    auth0(name: name, baseURL: baseURL, clientID: clientID, authentication: .secretPost(ClientSecrets(secrets)))
+  }
+
+  /// Whether its endpoints are those of an Auth0 tenant.
+  package var isAuth0: Bool {
+    guard case .fixed(let endpoints) = location, let issuer = endpoints.issuer, issuer.last == "/" else { return false }
+    return endpoints == .auth0(baseURL: String(issuer.dropLast()))
+  }
+
+  /// What `iss` must be in its tokens; nil where they are not checked.
+  package var issuer: String? {
+    switch location {
+    case .fixed(let endpoints): endpoints.issuer
+    case .discovered(let issuer): issuer
+    }
+  }
+
+  /// Clients that have this in common get the same tokens for the same grants, however they authenticate.
+  package var identity: [String] {
+    let place: [String?] =
+      switch location {
+      case .fixed(let endpoints): [endpoints.tokenURL, endpoints.jwksURL, endpoints.issuer]
+      case .discovered(let issuer): [issuer]
+      }
+    let words = [dialect.audienceParameter.rawValue, dialect.scopeTemplate, "\(checksAudience)", clientID]
+    return (place + words).map { $0.map { "=\($0)" } ?? "" } + dialect.extraParameters.flatMap { [$0.name, $0.value] }
+  }
+
+  /// Its secrets, where it authenticates with any.
+  package var secrets: ClientSecrets? { authentication.secrets }
+}

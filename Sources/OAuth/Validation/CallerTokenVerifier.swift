@@ -1,0 +1,119 @@
+package import Basics
+package import HTTPClient
+import JWTKit
+
+/// Checks the signed tokens that callers bring to say who they are, such as Kubernetes' projected service account tokens,
+/// as strictly as those that are minted.
+package final class CallerTokenVerifier: Sendable {
+  /// Where the issuer's public keys are.
+  package enum Keys: Sendable {
+    /// A JWKS document at a URL. `bearerToken` makes the token to ask for it with, for each request anew, because Kubernetes
+    /// replaces it; `http` says whose certificates are believed.
+    case remote(url: String, bearerToken: BearerToken? = nil, http: HTTPClient)
+    /// A JWKS document.
+    case document([UInt8])
+
+    package typealias BearerToken = @Sendable () throws(InvalidSetting) -> Secret
+  }
+
+  package struct Caller: Sendable, Equatable {
+    /// Its `sub`.
+    package let subject: String
+    package let expiresAt: Instant
+  }
+
+  private enum Source {
+    case remote(KeySetSource)
+    case document(KeySet)
+  }
+
+  private let validator: TokenValidator
+  private let audience: String
+  private let source: Source
+
+  /// `audience` is what `aud` must contain. Throws for a URL that is not https, or http to this machine itself, and for a
+  /// document without a key.
+  package init(issuer: String, audience: String, keys: Keys) throws(InvalidSetting) {
+    validator = TokenValidator(issuer: issuer)
+    self.audience = audience
+    switch keys {
+    case .remote(let url, let bearerToken, let http):
+      try Endpoints.check(url, "jwksURL")
+      source = .remote(
+        KeySetSource(http: http) { () throws(KeySetSource.NotAskable) in
+          KeySetSource.request(url, authorization: try bearerToken.map(Self.authorization))
+        })
+    case .document(let json):
+      guard let keys = try? KeySet(json: json), !keys.isEmpty else {
+        throw InvalidSetting("jwksFile", "expected a JWKS document with a public key to verify signatures with")
+      }
+      source = .document(keys)
+    }
+  }
+
+  private static func authorization(_ bearerToken: Keys.BearerToken) throws(KeySetSource.NotAskable) -> Secret {
+    let token: Secret
+    do throws(InvalidSetting) {
+      token = try bearerToken()
+    } catch {
+      throw KeySetSource.NotAskable(reason: "the file with the token for it: \(error.reason)")
+    }
+    let scheme = "Bearer "
+    return Secret(capacity: scheme.utf8.count + token.count) { writer in
+      writer.append(scheme.utf8)
+      writer.append(token)
+    }
+  }
+
+  /// Who the token says its bearer is. Waits for keys until `deadline`, and for a key that the issuer has just been asked
+  /// for in vain not at all.
+  package func verify(_ token: [UInt8], deadline: Instant) async throws(CallerTokenError) -> Caller {
+    let text = String(decoding: token, as: UTF8.self)
+    guard AccessToken.isWellFormed(text) else { throw .refused(reason: "it is empty, too long, or no token") }
+    let token = AccessToken(text)
+    let header = try header(of: token)
+    let candidates = try await candidates(for: header, by: deadline)
+    // Read together, before any wait: an instant read later would make the token seem to live longer.
+    let (now, wallNow) = (Instant.now, WallClock.now)
+    do throws(ValidationError) {
+      let claims = try await validator.claims(
+        of: token, header, audience: audience, candidates: candidates, now: wallNow)
+      guard let subject = claims.sub, !subject.isEmpty else { throw ValidationError("it has no subject (sub)") }
+      return Caller(subject: subject, expiresAt: MintedToken.expiry(exp: claims.exp, now: now, wallNow: wallNow))
+    } catch {
+      throw .refused(reason: error.reason)
+    }
+  }
+
+  private func header(of token: AccessToken) throws(CallerTokenError) -> TokenValidator.Header {
+    do throws(ValidationError) {
+      return try validator.header(of: token)
+    } catch {
+      throw .refused(reason: error.reason)
+    }
+  }
+
+  private func candidates(
+    for header: TokenValidator.Header, by deadline: Instant
+  ) async throws(CallerTokenError) -> [JWK] {
+    switch source {
+    case .document(let keys): return keys.candidates(kid: header.keyID, algorithm: header.algorithm)
+    case .remote(let keys):
+      do throws(KeySetSource.Unavailable) {
+        return try await keys.candidates(kid: header.keyID, algorithm: header.algorithm, by: deadline)
+      } catch {
+        throw .unavailable(
+          reason: "the keys of its issuer cannot be read: \(error.reason)",
+          retryAfter: max(.zero, Instant.now.duration(to: error.retryAt)))
+      }
+    }
+  }
+}
+
+/// Why a caller is not who it says, or cannot be told to be.
+package enum CallerTokenError: Error, Equatable {
+  /// The token is no proof; the reason says nothing that is in it but its algorithm.
+  case refused(reason: String)
+  /// The issuer's keys cannot be had; asking again may help after `retryAfter`.
+  case unavailable(reason: String, retryAfter: Duration)
+}

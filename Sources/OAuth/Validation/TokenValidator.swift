@@ -1,0 +1,160 @@
+import Basics
+import FoundationEssentials
+import JWTKit
+
+/// A token that must not be used, and why.
+struct ValidationError: Error, Equatable {
+  let reason: String
+
+  init(_ reason: String) {
+    self.reason = reason
+  }
+}
+
+/// Checks an access token as its API would (RFC 9068 §4, RFC 7519 §7.2), with nothing taken on trust from the token.
+struct TokenValidator {
+  /// What `iss` must be.
+  let issuer: String
+
+  /// Signatures by public keys only: never `none`, and never HS*, which could be checked against public bytes.
+  private static let algorithms: Set<String> = [
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512",
+  ]
+  /// How far the clock of the tenant may be ahead, in seconds; `exp` gets none of it.
+  static let leeway = 60.0
+
+  struct Header: Equatable {
+    let keyID: String?
+    let algorithm: JWK.Algorithm
+  }
+
+  /// Reads what is needed to choose a key, and refuses what cannot be a signed token.
+  func header(of token: AccessToken) throws(ValidationError) -> Header {
+    let segments = token.value.split(separator: ".", omittingEmptySubsequences: false)
+    switch segments.count {
+    case 3: break
+    case 5: throw ValidationError("it is encrypted (JWE), so it cannot be checked")
+    default: throw ValidationError("it is no JWT: it has \(segments.count) segments, not 3")
+    }
+    guard let bytes = Base64URL.decode(segments[0]),
+      let fields = try? JSONDecoder().decode(HeaderFields.self, from: Data(bytes)), !JSONKeys.areAmbiguous(in: bytes)
+    else { throw ValidationError("its header cannot be read") }
+    guard Self.algorithms.contains(fields.alg), let algorithm = JWK.Algorithm(rawValue: fields.alg) else {
+      throw ValidationError("its algorithm is '\(Printable.text(fields.alg, limit: 20))', which is not accepted")
+    }
+    if fields.crit != nil { throw ValidationError("its header has extensions that must be understood (crit)") }
+    return Header(keyID: fields.kid, algorithm: algorithm)
+  }
+
+  /// Checks signature and claims and returns `exp`. `now` and the result are Unix time in seconds.
+  func validate(
+    _ token: AccessToken, _ header: Header, audience: String, candidates: [JWK], now: Double
+  ) async throws(ValidationError) -> Double {
+    try await claims(of: token, header, audience: audience, candidates: candidates, now: now).exp
+  }
+
+  /// Checks signature and claims and returns these. `now` is Unix time in seconds; without an `audience`, `aud` is not
+  /// looked at.
+  func claims(
+    of token: AccessToken, _ header: Header, audience: String?, candidates: [JWK], now: Double
+  ) async throws(ValidationError) -> AccessTokenClaims {
+    if candidates.isEmpty { throw ValidationError("it is signed with a key that the tenant does not publish") }
+    let claims = try await verify(token, header, candidates)
+    if hasAmbiguousClaims(token) { throw ValidationError("it makes a claim twice") }
+    guard claims.iss.hasSameBytes(as: issuer) else { throw ValidationError("its issuer is not \(issuer)") }
+    if let audience, claims.aud?.values.contains(where: audience.hasSameBytes) != true {
+      throw ValidationError("it is not for the audience")
+    }
+    guard claims.exp > now else { throw ValidationError("it has expired") }
+    if let issued = claims.iat, issued > now + Self.leeway { throw ValidationError("it was issued in the future") }
+    if let start = claims.nbf, start > now + Self.leeway { throw ValidationError("it is not valid yet") }
+    if claims.hasConfirmation {
+      throw ValidationError("it is bound to a sender's key (cnf), so nobody else can use it")
+    }
+    return claims
+  }
+
+  private func hasAmbiguousClaims(_ token: AccessToken) -> Bool {
+    let segments = token.value.split(separator: ".", omittingEmptySubsequences: false)
+    guard segments.count == 3, let bytes = Base64URL.decode(segments[1]) else { return true }
+    return JSONKeys.areAmbiguous(in: bytes)
+  }
+
+  private func verify(
+    _ token: AccessToken, _ header: Header, _ candidates: [JWK]
+  ) async throws(ValidationError) -> AccessTokenClaims {
+    let bytes = Array(token.value.utf8)
+    for var jwk in candidates {
+      // One key to a collection: it would fall back to a default for a kid it does not know.
+      jwk.algorithm = header.algorithm
+      jwk.keyIdentifier = jwk.keyIdentifier ?? "unnamed"
+      let keys = JWTKeyCollection()
+      guard (try? await keys.add(jwk: jwk)) != nil else { continue }
+      if let claims = try? await keys.verify(bytes, as: AccessTokenClaims.self) { return claims }
+    }
+    throw ValidationError("its signature or its claims are not valid")
+  }
+
+  private struct HeaderFields: Decodable {
+    let alg: String
+    let kid: String?
+    let crit: [String]?
+  }
+}
+
+/// The claims that decide whether a token may be used.
+struct AccessTokenClaims: JWTPayload {
+  let iss: String
+  let aud: Audience?
+  let sub: String?
+  let exp: Double
+  let iat: Double?
+  let nbf: Double?
+  let hasConfirmation: Bool
+
+  /// A string or an array of them (RFC 7519 §4.1.3).
+  struct Audience: Codable {
+    let values: [String]
+
+    init(from decoder: any Decoder) throws {
+      let container = try decoder.singleValueContainer()
+      values = try (try? [container.decode(String.self)]) ?? container.decode([String].self)
+    }
+
+    func encode(to encoder: any Encoder) throws {
+      var container = encoder.singleValueContainer()
+      try container.encode(values)
+    }
+  }
+
+  enum CodingKeys: String, CodingKey {
+    case iss, aud, sub, exp, iat, nbf
+    case hasConfirmation = "cnf"
+  }
+
+  init(from decoder: any Decoder) throws {
+    let claims = try decoder.container(keyedBy: CodingKeys.self)
+    iss = try claims.decode(String.self, forKey: .iss)
+    aud = try claims.decodeIfPresent(Audience.self, forKey: .aud)
+    sub = try? claims.decode(String.self, forKey: .sub)
+    exp = try claims.decode(Double.self, forKey: .exp)
+    iat = try claims.decodeIfPresent(Double.self, forKey: .iat)
+    nbf = try claims.decodeIfPresent(Double.self, forKey: .nbf)
+    hasConfirmation = claims.contains(.hasConfirmation)
+  }
+
+  /// Claims are checked by `TokenValidator`, against a clock that tests can set.
+  func verify(using algorithm: some JWTAlgorithm) async throws {}
+}
+
+/// base64url without padding (RFC 4648 §5), as in JWTs.
+enum Base64URL {
+  static func decode(_ text: Substring) -> [UInt8]? {
+    guard !text.isEmpty,
+      text.utf8.allSatisfy({ $0 != UInt8(ascii: "+") && $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "=") })
+    else { return nil }
+    var standard = String(text.map { $0 == "-" ? "+" : $0 == "_" ? "/" : $0 })
+    standard += String(repeating: "=", count: (4 - standard.utf8.count % 4) % 4)
+    return Data(base64Encoded: standard).map { Array($0) }
+  }
+}

@@ -1,0 +1,213 @@
+import Basics
+import HTTPClient
+import IO
+import OAuth
+
+/// Reads one client of the configuration.
+struct ClientReader {
+  enum Provider: String, CaseIterable {
+    case auth0, oauth2
+  }
+
+  enum AuthMethod: String, CaseIterable {
+    case post = "client_secret_post"
+    case basic = "client_secret_basic"
+    case privateKeyJWT = "private_key_jwt"
+    case tlsClient = "tls_client_auth"
+  }
+
+  let section: Section
+  let name: String
+  /// Then the environment is asked too.
+  let isDefault: Bool
+  let embedded: Configuration.EmbeddedTenant?
+
+  private func variable(_ name: String) -> String? { isDefault ? "AUTH0_\(name)" : nil }
+
+  /// The client; nil, with what is wrong said, if it is not wanted or not complete.
+  func read(isWanted: Bool) -> ClientSettings? {
+    let isPassThrough = section.value("passthrough", .flag, default: false)
+    if let embedded {
+      section.ignore()
+      let client = OAuthClient.auth0(
+        name: name, baseURL: embedded.baseURL, clientID: embedded.clientID,
+        secrets: embedded.secrets.map { Secret(Array($0.utf8)) })
+      return ClientSettings(client: client, trust: .pem(embedded.certificatePEM), isPassThrough: isPassThrough)
+    }
+    guard isWanted else { return nil }
+    let provider = isDefault ? .auth0 : section.value("provider", .word, default: Provider.auth0)
+    let domain =
+      provider == .auth0
+      ? require("domain", "DOMAIN", .tenant, "your tenant's domain, such as acme.eu.auth0.com") : nil
+    let location = provider == .oauth2 ? location() : nil
+    let id = require("clientId", "CLIENT_ID", .text("a client id"), "the client id of a machine-to-machine application")
+    let credentials = credentials()
+    let dialect = provider == .oauth2 ? dialect() : .standard
+    let checksAudience = provider == .oauth2 ? section.value("checkAudience", .flag, default: true) : true
+    let trust = section.value("caFile", environment: variable("CA_FILE"), .certificates).map(HTTPClient.Trust.file)
+    guard let id, let credentials, let dialect else { return nil }
+    if isPassThrough, case .tlsClient = credentials.authentication {
+      section.fail("passthrough", "does not go with certificateFile: whoever brings a secret has no such certificate")
+    }
+    let client = attempt { () throws(InvalidSetting) -> OAuthClient? in
+      if let domain {
+        return .auth0(name: name, baseURL: domain, clientID: id, authentication: credentials.authentication)
+      }
+      return try location.map { location throws(InvalidSetting) in
+        try OAuthClient(
+          name: name, clientID: id, authentication: credentials.authentication, location: location,
+          dialect: dialect, checksAudience: checksAudience)
+      }
+    }
+    return client.flatMap(\.self).map {
+      ClientSettings(
+        client: $0, trust: trust ?? .system, secretFile: credentials.file, isPassThrough: isPassThrough)
+    }
+  }
+
+  private func require<Value>(
+    _ key: String, _ name: String, _ format: Format<Value>, _ expectation: String
+  ) -> Value? {
+    let value = section.value(key, environment: variable(name), format)
+    if value == nil, !section.has(key, environment: variable(name)) {
+      section.fail(key, environment: variable(name), "required: \(expectation)")
+    }
+    return value
+  }
+
+  /// What `body` makes; nil, with its reason said, if a setting cannot be.
+  private func attempt<Value>(_ body: () throws(InvalidSetting) -> Value) -> Value? {
+    do throws(InvalidSetting) {
+      return try body()
+    } catch {
+      section.fail(error.setting, environment: variable("PRIVATE_KEY_FILE"), error.reason)
+      return nil
+    }
+  }
+
+  // MARK: Another server than Auth0
+
+  private func location() -> OAuthClient.Location? {
+    let tokenURL = section.value("tokenURL", .url)
+    let jwksURL = section.value("jwksURL", .url)
+    let issuer = section.value("issuer", .url)
+    guard let tokenURL else {
+      if let issuer { return .discovered(issuer: issuer) }
+      if !section.has("tokenURL"), !section.has("issuer") {
+        section.fail("issuer", "required: the server's issuer URL, or its tokenURL")
+      }
+      return nil
+    }
+    if (jwksURL == nil) != (issuer == nil) {
+      section.fail("jwksURL", "tokens are checked with jwksURL and issuer together; expected both or neither")
+    }
+    return attempt { () throws(InvalidSetting) in
+      .fixed(try Endpoints(tokenURL: tokenURL, jwksURL: jwksURL, issuer: issuer))
+    }
+  }
+
+  private func dialect() -> Dialect? {
+    let parameter = section.value("audienceParameter", .word, default: Dialect.AudienceParameter.audience)
+    let scope = section.value("scope", .text("a scope, in which {audience} is replaced"))
+    let extra = section.pairs("extraParameters", .hidden("a value"))
+    return attempt { () throws(InvalidSetting) in
+      try Dialect(audienceParameter: parameter, scopeTemplate: scope, extraParameters: extra)
+    }
+  }
+
+  // MARK: Credentials
+
+  private struct Credentials {
+    let authentication: ClientAuthentication
+    var file: String?
+  }
+
+  private static let ways = ["clientSecret", "clientSecretFile", "privateKeyFile", "certificateFile"]
+  private static let names = ["CLIENT_SECRET", "CLIENT_SECRET_FILE", "PRIVATE_KEY_FILE", nil]
+
+  /// One way to prove itself; what the environment names, it names alone.
+  private func credentials() -> Credentials? {
+    let ways = zip(Self.ways, Self.names).map { (key: $0, variable: $1.flatMap { variable($0) }) }
+    let isInEnvironment = ways.contains { section.isFromEnvironment($0.variable) }
+    let given = ways.filter { isInEnvironment ? section.isFromEnvironment($0.variable) : section.has($0.key) }
+    section.know(Self.ways + ["certificateKeyFile", "keyAlgorithm", "keyId", "assertionAudience"])
+    let method: AuthMethod? = section.value("authMethod", .word)
+    guard let way = given.first else {
+      section.fail(
+        "clientSecret", environment: variable("CLIENT_SECRET"),
+        "required: the client secret itself here, or its file in clientSecretFile; or privateKeyFile, or certificateFile"
+      )
+      return nil
+    }
+    if given.count > 1 {
+      section.fail(way.key, environment: way.variable, "set together with \(given[1].key); expected one of them")
+      return nil
+    }
+    return credentials(way.key, way.variable, method)
+  }
+
+  private func credentials(_ key: String, _ variable: String?, _ method: AuthMethod?) -> Credentials? {
+    func agrees(_ methods: AuthMethod...) -> Bool {
+      if method == nil || methods.contains(where: { $0 == method }) { return true }
+      section.fail("authMethod", "\(method?.rawValue ?? "") does not go with \(key)")
+      return false
+    }
+    func secret(_ secrets: [Secret], file: String? = nil) -> Credentials {
+      let secrets = ClientSecrets(secrets)
+      return Credentials(authentication: method == .basic ? .secretBasic(secrets) : .secretPost(secrets), file: file)
+    }
+    switch key {
+    case "clientSecret":
+      let value = section.value(key, environment: variable, .secret("the client secret"))
+      return agrees(.post, .basic) ? value.map { secret([$0]) } : nil
+    case "clientSecretFile":
+      let value = section.value(key, environment: variable, .secretFile)
+      return agrees(.post, .basic) ? value.map { secret($0.secrets, file: $0.path) } : nil
+    case "privateKeyFile":
+      return agrees(.privateKeyJWT) ? assertionKey(variable) : nil
+    default:
+      let certificate = section.value(key, .certificates)
+      let keyFile = section.value("certificateKeyFile", .path)
+      if keyFile == nil { section.fail("certificateKeyFile", "required: the file of the certificate's private key") }
+      guard agrees(.tlsClient), let certificate, let keyFile else { return nil }
+      let identity = HTTPClient.Identity(certificateFile: certificate, keyFile: keyFile)
+      return Credentials(authentication: .tlsClient(identity))
+    }
+  }
+
+  private func assertionKey(_ variable: String?) -> Credentials? {
+    let algorithm: AssertionKey.Algorithm? = section.value("keyAlgorithm", .keyAlgorithm)
+    let keyID = section.value("keyId", .text("a key id"))
+    let audience = section.value("assertionAudience", .text("an audience"))
+    let pem = section.value("privateKeyFile", environment: variable, .secretContents)
+    let key = pem.flatMap { pem in
+      attempt { () throws(InvalidSetting) in try AssertionKey(pem: pem, algorithm: algorithm, keyID: keyID) }
+    }
+    return key.map { Credentials(authentication: .privateKeyJWT($0, audience: audience)) }
+  }
+}
+
+extension Format where Value == AssertionKey.Algorithm {
+  fileprivate static var keyAlgorithm: Format {
+    Format(show: \.rawValue) { text throws(Unexpected) in
+      guard let algorithm = AssertionKey.Algorithm(rawValue: text) else {
+        throw Unexpected(
+          "one of \(AssertionKey.Algorithm.allCases.map(\.rawValue).joined(separator: ", "))", found: text)
+      }
+      return algorithm
+    }
+  }
+}
+
+extension Format where Value == Secret {
+  /// The contents of a file that nobody else may see.
+  static var secretContents: Format {
+    Format(isSecret: true) { path throws(Unexpected) in
+      do throws(Secret.Unreadable) {
+        return try Secret(file: path)
+      } catch {
+        throw Unexpected("\(Path.shown(path)): \(error.reason)")
+      }
+    }
+  }
+}

@@ -1,0 +1,108 @@
+import Basics
+import HTTPClient
+import IO
+import OAuth
+
+/// A client of an authorization server, and what it takes to ask it.
+struct ClientSettings: Sendable {
+  let client: OAuthClient
+  /// Whose certificates are believed.
+  let trust: HTTPClient.Trust
+  /// Where its secrets are read from again when they change.
+  var secretFile: String?
+  /// Whether clients of their own may ask through it, with the credentials that they bring.
+  var isPassThrough = false
+
+  /// Clients with the same identity get the same tokens, whatever else is told of them.
+  var identity: [String] { client.identity }
+}
+
+extension Configuration {
+  /// `auth0` is the client called default; `clients` has others. Returns the names of all, also of those that are wrong.
+  mutating func readClients(_ root: Section, _ embedded: EmbeddedTenant?) -> [String] {
+    let hasOthers = root.has("clients")
+    var names: [String] = []
+    root.section("auth0") { section in
+      let isWanted =
+        !hasOthers || section.mark != nil
+        || ["DOMAIN", "CLIENT_ID"].contains { section.isFromEnvironment("AUTH0_\($0)") }
+      if isWanted { names.append("default") }
+      clients["default"] = ClientReader(section: section, name: "default", isDefault: true, embedded: embedded)
+        .read(isWanted: isWanted)
+    }
+    root.sections("clients") { name, section in
+      if names.contains(name) { return section.fail("domain", "the client called default is the one under auth0") }
+      names.append(name)
+      clients[name] = ClientReader(section: section, name: name, isDefault: false, embedded: embedded).read(
+        isWanted: true)
+    }
+    if clients.values.count(where: \.isPassThrough) > 1 {
+      root.fail("clients", "more than one client has passthrough; expected one, whose tenant such requests are for")
+    }
+    return names
+  }
+}
+
+/// A file with a client's secrets: one a line, the newest first.
+struct SecretFile: Sendable {
+  let path: String
+  let secrets: [Secret]
+
+  init(_ path: String) throws(FileError) {
+    self.path = path
+    do throws(Secret.Unreadable) {
+      secrets = try Secret(file: path).lines
+    } catch {
+      throw FileError(reason: error.reason)
+    }
+    if secrets.isEmpty { throw FileError(reason: "it is empty; expected the client secret in it") }
+    if secrets.count > 2 {
+      throw FileError(reason: "it has \(secrets.count) lines; expected one secret, or the new and the old one")
+    }
+  }
+}
+
+extension Format where Value == SecretFile {
+  static var secretFile: Format { file(show: \.path) { path throws(FileError) in try SecretFile(path) } }
+}
+
+extension Format where Value == [UInt8] {
+  /// The contents of a file.
+  static var contents: Format { file(show: { "\($0.count) bytes" }) { path throws(FileError) in try File.read(path) } }
+}
+
+extension Format where Value == String {
+  /// A file with certificates in PEM.
+  static var certificates: Format {
+    file(show: \.self) { path throws(FileError) in
+      let contents = try File.read(path)
+      guard String(decoding: contents, as: UTF8.self).contains("-----BEGIN CERTIFICATE-----") else {
+        throw FileError(reason: "it holds no PEM certificate")
+      }
+      return path
+    }
+  }
+}
+
+extension Format {
+  /// What `read` makes of the file at a path.
+  static func file(
+    show: @escaping (Value) -> String, _ read: @escaping (String) throws(FileError) -> Value
+  ) -> Format {
+    Format(show: show) { path throws(Unexpected) in
+      do throws(FileError) {
+        return try read(path)
+      } catch {
+        throw Unexpected("\(Path.shown(path)): \(error.reason)")
+      }
+    }
+  }
+}
+
+enum Path {
+  /// A path as it may be shown: what looks like none may be the secret that was meant to be in the file.
+  static func shown(_ path: String) -> String {
+    let isPath = path.first == "/" || path.first == "."
+    return isPath && path.utf8.count < 256 && path.utf8.allSatisfy { $0 >= 0x20 } ? path : "the file"
+  }
+}

@@ -1,0 +1,224 @@
+import Basics
+import HTTPServer
+import Logging
+import OAuth
+import IO
+import BrokerCore
+
+extension Configuration {
+  /// Where a configuration comes from.
+  struct Origin: Sendable {
+    var environment: [String: String]
+    var isTerminal: Bool
+    /// In place of every client's tenant: its base URL, its credentials and its certificate.
+    var embedded: EmbeddedTenant?
+
+    /// The configuration file; nil: there is none.
+    var file: String? { environment["BROKER_CONFIG"].flatMap { $0.isEmpty ? nil : $0 } }
+  }
+
+  struct EmbeddedTenant: Sendable {
+    let baseURL: String
+    let clientID: String
+    let secrets: [String]
+    let certificatePEM: String
+  }
+
+  /// Reads all of it. Throws all that is wrong with it, at once. What is counted and known goes over from `previous`.
+  init(from origin: Origin, after previous: Configuration? = nil) throws(ConfigurationErrors) {
+    let reader = SettingsReader(environment: origin.environment, fileName: origin.file)
+    var configuration = Configuration()
+    let document = try Self.document(origin.file)
+    reader.read(document?.root) { root in configuration.read(root, origin, after: previous) }
+    try reader.finish()
+    configuration.effective = reader.effective
+    if let document, let file = origin.file { configuration.files[file] = document.digest }
+    self = configuration
+  }
+
+  private static func document(
+    _ path: String?
+  ) throws(ConfigurationErrors) -> (root: YAMLNode, digest: KeyDigest)? {
+    guard let path else { return nil }
+    func wrong(_ source: String, _ reason: String) -> ConfigurationErrors {
+      ConfigurationErrors(errors: [ConfigurationError(key: "configuration", source: source, expectation: reason)])
+    }
+    let bytes: [UInt8]
+    do throws(FileError) {
+      bytes = try File.read(path)
+    } catch {
+      throw wrong(path, error.reason)
+    }
+    var root: YAMLNode?
+    do throws(YAMLError) {
+      root = try YAMLParser.parse(bytes)
+    } catch {
+      throw wrong("\(path):\(error.mark)", error.reason)
+    }
+    // One that was cut short must not open what it closed.
+    guard let root else { throw wrong(path, "the file is empty") }
+    return (root, KeyDigest(of: bytes.span))
+  }
+
+  private mutating func read(_ root: Section, _ origin: Origin, after previous: Configuration?) {
+    readServer(root, isTerminal: origin.isTerminal)
+    readCache(root)
+    readAudiences(root, clients: readClients(root, origin.embedded))
+    callers = CallerSettings(root, after: previous?.callers)
+    guards = RequestGuards(root)
+    readStore(root)
+  }
+
+  // MARK: The server
+
+  private mutating func readServer(_ root: Section, isTerminal: Bool) {
+    listen = root.values("listen", environment: "BROKER_LISTEN", .listenAddress, standard: "127.0.0.1:8080") ?? []
+    readTLS(root)
+    root.section("admin") { admin in
+      let standard = "127.0.0.1:8081"
+      adminListen =
+        admin.value("listen", environment: "BROKER_ADMIN_LISTEN", .addressOrOff, standard: standard) ?? nil
+    }
+    workers = root.value("workers", environment: "BROKER_WORKERS", .number(1...256), default: ThisProcess.usableCores)
+    root.section("limits") { section in
+      let (seconds, minutes) = (Duration.seconds(1)...(.seconds(60)), Duration.seconds(1)...(.seconds(3600)))
+      limits.connections = section.value("connections", .number(1...1_000_000), default: limits.connections)
+      limits.requestsPerConnection = section.value(
+        "requestsPerConnection", .number(1...1_000_000_000), default: limits.requestsPerConnection)
+      limits.headBytes = section.value("headerBytes", .size(1024...(1 << 20)), default: limits.headBytes)
+      limits.requestLineBytes = min(limits.requestLineBytes, limits.headBytes)
+      limits.bodyBytes = section.value("bodyBytes", .size(1024...(1 << 20)), default: limits.bodyBytes)
+      limits.headTimeout = section.value("headerTimeout", .duration(seconds), default: limits.headTimeout)
+      limits.bodyTimeout = section.value("bodyTimeout", .duration(seconds), default: limits.bodyTimeout)
+      limits.requestTimeout = section.value("requestTimeout", .duration(seconds), default: limits.requestTimeout)
+      limits.writeTimeout = section.value("writeTimeout", .duration(seconds), default: limits.writeTimeout)
+      limits.idleTimeout = section.value("idleTimeout", .duration(minutes), default: limits.idleTimeout)
+      cache.maxWaiters = section.value("waitingRequests", .number(2...1_000_000), default: cache.maxWaiters)
+    }
+    root.section("log") { section in
+      let format: LogSettings.Format = isTerminal ? .text : .json
+      logging.level = section.value("level", environment: "BROKER_LOG_LEVEL", .word, default: logging.level)
+      logging.format = section.value("format", environment: "BROKER_LOG_FORMAT", .word, default: format)
+      logging.audits = section.value("audit", .flag, default: logging.audits)
+    }
+    root.section("shutdown") { section in
+      let range = Duration.zero...(.seconds(3600))
+      shutdownDelay = section.value("delay", .duration(range), default: shutdownDelay)
+      shutdownTimeout = section.value("timeout", .duration(range), default: shutdownTimeout)
+    }
+  }
+
+  private mutating func readTLS(_ root: Section) {
+    let isWanted = listen.contains(where: \.isTLS)
+    root.section("tls") { section in
+      let certificate = section.value("certificateFile", .certificates)
+      let key = section.value("keyFile", .path)
+      let authorities = section.value("clientCAFile", .certificates)
+      let isRequired = section.value("requireClientCertificate", .flag, default: false)
+      guard isWanted || section.mark != nil else { return }
+      for name in ["certificateFile", "keyFile"] where !section.has(name) {
+        section.fail(name, "required for listeners with https://: a file in PEM")
+      }
+      if isRequired, authorities == nil {
+        section.fail("requireClientCertificate", "without clientCAFile no certificate can be checked")
+      }
+      requiresClientCertificates = isRequired && isWanted
+      guard let certificate, let key else { return }
+      // Before they are read once more: a change between the two is not missed.
+      for case let file? in [certificate, key, authorities] { files[file] = File.digest(file) }
+      do throws(TLSError) {
+        let clients = authorities.map { isRequired ? TLSContext.Clients.required(.file($0)) : .optional(.file($0)) }
+        tls = try TLSContext(
+          certificate: .file(certificate), key: .file(key), clients: clients ?? .anonymous, offersHTTP2: true)
+      } catch {
+        section.fail("certificateFile", "\(error)")
+      }
+    }
+  }
+
+  // MARK: Tokens
+
+  private mutating func readCache(_ root: Section) {
+    let (zero, hour, day) = (Duration.zero, Duration.seconds(3600), Duration.seconds(86400))
+    root.section("cache") { section in
+      cache.maxEntries = section.value("maxEntries", .number(1...10_000_000), default: cache.maxEntries)
+      cache.minRemaining = section.value("minRemaining", .duration(zero...hour), default: cache.minRemaining)
+      cache.refreshBefore = section.value("refreshBefore", .duration(.seconds(1)...day))
+      cache.minRefreshInterval = section.value(
+        "minRefreshInterval", .duration(.seconds(1)...hour), default: cache.minRefreshInterval)
+    }
+    root.section("upstream") { section in
+      let seconds = Duration.milliseconds(100)...Duration.seconds(60)
+      upstream.timeout = section.value("timeout", .duration(seconds), default: upstream.timeout)
+      upstream.connectTimeout = section.value("connectTimeout", .duration(seconds), default: upstream.connectTimeout)
+      upstream.proxy = section.value("proxy", .proxy)
+      cache.client.maxConcurrent = section.value(
+        "maxConcurrent", .number(1...1000), default: cache.client.maxConcurrent)
+      cache.client.mintsPerMinute = section.value(
+        "mintsPerMinute", environment: "BROKER_MINTS_PER_MINUTE", .number(1...1_000_000),
+        default: cache.client.mintsPerMinute)
+    }
+    root.section("budget") { section in
+      let most = 1_000_000_000
+      cache.client.monthlyMints = section.value(
+        "monthlyMints", environment: "BROKER_MONTHLY_MINTS", .number(1...most))
+      let mints = cache.client.monthlyMints
+      cache.client.monthlyReserve = section.value(
+        "reserve", environment: "BROKER_MONTHLY_RESERVE", .number(0...(mints ?? most)), default: (mints ?? 0) / 5)
+      if mints == nil, section.has("reserve", environment: "BROKER_MONTHLY_RESERVE") {
+        section.fail(
+          "reserve", environment: "BROKER_MONTHLY_RESERVE", "without monthlyMints there is nothing to reserve")
+      }
+    }
+  }
+
+  private mutating func readAudiences(_ root: Section, clients: [String]) {
+    let standard = clients.contains("default") ? "default" : clients.count == 1 ? clients.first : nil
+    var listed: [[UInt8]: AudienceCatalog.Entry] = [:]
+    func add(_ audience: String?, _ entry: AudienceCatalog.Entry) {
+      guard let audience else { return }
+      if listed.updateValue(entry, forKey: Array(audience.utf8)) != nil {
+        root.fail("audiences", environment: "BROKER_AUDIENCES", "'\(audience)' stands there twice")
+      }
+    }
+    func word(_ audience: String) {
+      guard let standard else {
+        return root.fail(
+          "audiences", environment: "BROKER_AUDIENCES", "'\(audience)' names no client, and there is more than one")
+      }
+      add(audience, AudienceCatalog.Entry(client: standard))
+    }
+    if root.isFromEnvironment("BROKER_AUDIENCES") {
+      root.values("audiences", environment: "BROKER_AUDIENCES", .audience)?.forEach(word)
+    } else {
+      _ = root.elements("audiences", .audience) { section -> String? in
+        let name = section.value("audience", .audience)
+        if name == nil, !section.has("audience") { section.fail("audience", "required: the API's identifier") }
+        let entry = Self.entry(section, clients: clients, standard: standard)
+        if let entry { add(name, entry) }
+        return nil
+      }?.forEach(word)
+    }
+    let isOpen = !root.has("audiences", environment: "BROKER_AUDIENCES")
+    if isOpen, standard == nil {
+      root.fail("audiences", "required with several clients and none called default: a list that gives each its client")
+    }
+    audiences = AudienceCatalog(
+      listed: listed, other: isOpen ? standard.map { AudienceCatalog.Entry(client: $0) } : nil)
+  }
+
+  private static func entry(_ section: Section, clients: [String], standard: String?) -> AudienceCatalog.Entry? {
+    let client = section.value("client", .oneOf(clients.sorted())) ?? standard
+    if client == nil, !section.has("client") {
+      section.fail("client", "required: there is more than one client, and none called default")
+    }
+    let scope = section.value("scope", .scope)
+    let organization = section.value("organization", .text("an organization"))
+    let verification = section.value("verify", .verification, default: .jwt)
+    let isPrefetched = section.value("prefetch", .flag, default: false)
+    return client.map {
+      AudienceCatalog.Entry(
+        client: $0, scope: scope, organization: organization, verification: verification, isPrefetched: isPrefetched)
+    }
+  }
+}

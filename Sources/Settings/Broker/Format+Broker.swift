@@ -1,0 +1,178 @@
+import Basics
+import OAuth
+import IO
+import BrokerCore
+import HTTPClient
+
+extension Format where Value == SocketAddress {
+  static var address: Format {
+    Format { text throws(Unexpected) in
+      do throws(AddressError) {
+        return try SocketAddress(parsing: text)
+      } catch {
+        throw Unexpected("\(error)")
+      }
+    }
+  }
+}
+
+extension Format where Value == ListenAddress {
+  /// With `https://` before it, or without.
+  static var listenAddress: Format {
+    Format(show: { "\($0.isTLS ? "https://" : "")\($0.address)" }) { text throws(Unexpected) in
+      let isTLS = text.starts(with: "https://")
+      do throws(Format<SocketAddress>.Unexpected) {
+        let address = try Format<SocketAddress>.address.read(
+          String(isTLS ? text.dropFirst("https://".count) : text[...]))
+        return ListenAddress(address: address, isTLS: isTLS)
+      } catch {
+        throw Unexpected(error.expectation)
+      }
+    }
+  }
+}
+
+extension Format where Value == SocketAddress? {
+  static var addressOrOff: Format {
+    Format(show: { $0.map { "\($0)" } ?? "off" }) { text throws(Unexpected) in
+      if text == "off" { return nil }
+      do throws(Format<SocketAddress>.Unexpected) {
+        return try Format<SocketAddress>.address.read(text)
+      } catch {
+        throw Unexpected(error.expectation)
+      }
+    }
+  }
+}
+
+extension Format where Value == String {
+  static var audience: Format {
+    Format { text throws(Unexpected) in
+      if let problem = Audience.problem(with: text) { throw Unexpected(problem) }
+      return text
+    }
+  }
+
+  static var scope: Format {
+    Format { text throws(Unexpected) in
+      guard let scope = ScopeList.canonical(text) else { throw Unexpected("scopes separated by spaces", found: text) }
+      return scope
+    }
+  }
+
+  /// A proxy's URL, which may hold a password.
+  static var proxy: Format {
+    Format(isSecret: true) { text throws(Unexpected) in
+      guard text.starts(with: "http://") || text.starts(with: "https://") || text.starts(with: "socks5h://") else {
+        throw Unexpected("expected the proxy's URL, with http://, https:// or socks5h://")
+      }
+      return text
+    }
+  }
+
+  static func oneOf(_ words: [String]) -> Format {
+    Format { text throws(Unexpected) in
+      guard words.contains(text) else { throw Unexpected("one of \(words.joined(separator: ", "))", found: text) }
+      return text
+    }
+  }
+
+  /// An `https://` URL, or one of this machine, without user, query or fragment.
+  static var url: Format {
+    Format { text throws(Unexpected) in
+      let scheme = text.prefix { $0 != ":" }
+      let rest = text.dropFirst(scheme.count)
+      let host = rest.dropFirst(3).prefix { $0 != "/" }
+      let name = host.first == "[" ? host.prefix { $0 != "]" } + "]" : host.prefix { $0 != ":" }
+      guard rest.starts(with: "://"), !host.isEmpty, scheme == "https" || scheme == "http" && Loopback.contains(name),
+        text.utf8.allSatisfy({ (0x21...0x7E).contains($0) }), !text.contains(where: { "@?#\\\"".contains($0) })
+      else {
+        // Without what was found: a URL may hold a password.
+        throw Unexpected(
+          "expected an https:// URL without user, query or fragment; http:// is for 127.0.0.1, [::1] and localhost")
+      }
+      return text
+    }
+  }
+
+  /// A tenant's base URL: `https://host[:port]`, without a slash at its end nor the port that goes without saying, for its
+  /// issuer has neither.
+  static var tenant: Format {
+    Format { domain throws(Unexpected) in
+      let parts = domain.split(separator: "://", maxSplits: 1, omittingEmptySubsequences: false)
+      let scheme = parts.count == 2 ? parts[0].lowercased() : "https"
+      var authority = (parts.last ?? "").lowercased()
+      if authority.last == "/" { authority.removeLast() }
+      guard
+        let match = authority.wholeMatch(
+          of: /(?<host>[a-z0-9_][a-z0-9._\-]*|\[[0-9a-f:.]+\])(?::(?<port>[0-9]{1,5}))?/),
+        match.port.map({ UInt16($0) ?? 0 > 0 }) ?? true,
+        scheme == "https" || scheme == "http" && Loopback.contains(match.host)
+      else {
+        throw Unexpected(
+          "expected a domain such as acme.eu.auth0.com, or an https:// URL of only a host and perhaps a port; "
+            + "http:// is for 127.0.0.1, [::1] and localhost")
+      }
+      let isDefault = match.port == (scheme == "https" ? "443" : "80")
+      return "\(scheme)://\(match.host)" + (isDefault ? "" : match.port.map { ":\($0)" } ?? "")
+    }
+  }
+}
+
+extension Format where Value == Verification {
+  static var verification: Format {
+    Format { text throws(Unexpected) in
+      switch text {
+      case "jwt": return .jwt
+      case "opaque": return .opaque
+      default: throw Unexpected("jwt or opaque", found: text)
+      }
+    }
+  }
+}
+
+extension Format where Value == Secret {
+  static func secret(_ expectation: String) -> Format {
+    Format(isSecret: true) { text throws(Unexpected) in
+      if text.isEmpty { throw Unexpected("expected \(expectation); it is empty") }
+      guard !text.utf8.contains(where: { $0 < 0x20 || $0 == 0x7F }) else {
+        throw Unexpected("expected \(expectation), without control characters")
+      }
+      return Secret(text.utf8)
+    }
+  }
+}
+
+extension Format where Value == KeyDigest {
+  static var keyDigest: Format {
+    Format(isSecret: true) { text throws(Unexpected) in
+      // Without what was found: it may be the key itself.
+      guard let digest = KeyDigest(hex: text) else {
+        throw Unexpected("expected the SHA-256 of a key in 64 hexadecimal digits, as token-broker key prints it")
+      }
+      return digest
+    }
+  }
+}
+
+extension Format where Value == CertificateName {
+  static var certificateName: Format {
+    Format { text throws(Unexpected) in
+      guard let name = CertificateName(text) else {
+        throw Unexpected("a URI such as spiffe://example.com/a, dns:host.example.com, or subject:CN=a,O=b", found: text)
+      }
+      return name
+    }
+  }
+}
+
+extension Format where Value == UInt32 {
+  static var unixID: Format {
+    Format { text throws(Unexpected) in
+      guard text.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let id = UInt32(text) else {
+        throw Unexpected("a numeric id", found: text)
+      }
+      return id
+    }
+  }
+}

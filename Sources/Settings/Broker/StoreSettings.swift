@@ -1,0 +1,146 @@
+import Basics
+import Logging
+import OAuth
+import Stores
+import BrokerCore
+import IO
+
+/// Where tokens are kept beyond this process, and what they are sealed with.
+struct StoreSettings: Sendable {
+  enum Location: Sendable {
+    /// Nowhere.
+    case memory
+    case file(String)
+    case redis(RedisSettings)
+  }
+
+  var location = Location.memory
+  /// The newest first; nil: each client's own secrets.
+  var keys: [Secret]?
+
+  var isShared: Bool { if case .memory = location { false } else { true } }
+
+  /// The URL, without user and password.
+  var description: String {
+    switch location {
+    case .memory: "memory:"
+    case .file(let path): "file:\(path)"
+    case .redis(let settings): "\(settings)"
+    }
+  }
+
+  /// nil for `memory:`.
+  func open(_ log: Logger) throws -> (any Store)? {
+    switch location {
+    case .memory: nil
+    case .file(let path): FileStore(path: path, log: log)
+    case .redis(let settings): try RedisStore(settings, log: log)
+    }
+  }
+}
+
+extension Configuration {
+  /// After the clients, whose secrets may have to do as keys.
+  mutating func readStore(_ root: Section) {
+    root.section("store") { section in
+      let location: StoreSettings.Location =
+        section.value("url", environment: "BROKER_STORE", .store, default: .memory)
+      let keys = section.value("keyFile", environment: "BROKER_STORE_KEY_FILE", .storeKeys)
+      store = StoreSettings(location: readRedis(location, section), keys: keys)
+      guard store.isShared else {
+        if section.has("keyFile", environment: "BROKER_STORE_KEY_FILE") {
+          section.fail("keyFile", environment: "BROKER_STORE_KEY_FILE", "the store memory: needs no key")
+        }
+        return
+      }
+      for (name, settings) in clients.sorted(by: { $0.key < $1.key })
+      where keys == nil && settings.client.secrets == nil
+        && !section.has("keyFile", environment: "BROKER_STORE_KEY_FILE")
+      {
+        section.fail(
+          "keyFile", environment: "BROKER_STORE_KEY_FILE",
+          "required: the client '\(name)' has no secret that tokens could be encrypted with")
+      }
+    }
+  }
+
+  private func readRedis(_ location: StoreSettings.Location, _ section: Section) -> StoreSettings.Location {
+    let names = ["passwordFile", "prefix", "caFile", "certificateFile", "certificateKeyFile", "timeout"]
+    guard case .redis(var settings) = location else {
+      section.know(names)
+      for name in names where section.has(name) { section.fail(name, "only redis:, rediss: and redis+unix: have it") }
+      return location
+    }
+    if let password = section.value("passwordFile", environment: "BROKER_STORE_PASSWORD_FILE", .secretContents) {
+      settings.password = password
+    }
+    if settings.user != nil, settings.password == nil,
+      !section.has("passwordFile", environment: "BROKER_STORE_PASSWORD_FILE")
+    {
+      section.fail(
+        "url", environment: "BROKER_STORE", "it names a user without a password; expected one there, or in passwordFile"
+      )
+    }
+    settings.prefix = section.value("prefix", .text("what keys shall begin with"), default: settings.prefix)
+    settings.timeout = section.value(
+      "timeout", .duration(.milliseconds(10)...(.seconds(5))), default: settings.timeout)
+    settings.caFile = section.value("caFile", .certificates)
+    settings.certificateFile = section.value("certificateFile", .certificates)
+    settings.keyFile = section.value("certificateKeyFile", .path)
+    for name in ["caFile", "certificateFile", "certificateKeyFile"] where section.has(name) && !settings.usesTLS {
+      section.fail(name, "only rediss: has TLS")
+    }
+    if section.has("certificateFile") != section.has("certificateKeyFile") {
+      section.fail("certificateFile", "expected with certificateKeyFile: a certificate and its private key")
+    }
+    if (settings.certificateFile == nil) == (settings.keyFile == nil), settings.user == nil || settings.password != nil
+    {
+      do throws(StoreError) { try settings.check() } catch { section.fail("certificateFile", error.reason) }
+    }
+    return .redis(settings)
+  }
+}
+
+extension Format where Value == StoreSettings.Location {
+  fileprivate static var store: Format {
+    Format(show: { StoreSettings(location: $0).description }) { text throws(Unexpected) in
+      if text == "memory:" { return .memory }
+      if text.utf8.starts(with: "file:".utf8) {
+        let path = String(text.dropFirst("file:".count))
+        guard path.first == "/", path.last != "/", path.utf8.allSatisfy({ $0 >= 0x20 }) else {
+          throw Unexpected("expected file: with the absolute path of a file")
+        }
+        return .file(path)
+      }
+      guard ["redis:", "rediss:", "redis+unix:"].contains(where: { text.utf8.starts(with: $0.utf8) }) else {
+        // Without what was found: a URL may hold a password.
+        throw Unexpected("expected memory:, file:/path, redis://host:port/0, rediss://… or redis+unix:///path")
+      }
+      do throws(RedisSettings.Malformed) {
+        return .redis(try RedisSettings(url: text))
+      } catch {
+        throw Unexpected("\(error)")
+      }
+    }
+  }
+}
+
+extension Format where Value == [Secret] {
+  /// A file with keys, one a line, the newest first.
+  fileprivate static var storeKeys: Format {
+    Format(isSecret: true) { path throws(Unexpected) in
+      let keys: [Secret]
+      do throws(Secret.Unreadable) {
+        keys = try Secret(file: path).lines
+      } catch {
+        throw Unexpected("\(Path.shown(path)): \(error.reason)")
+      }
+      guard (1...2).contains(keys.count), keys.allSatisfy({ $0.count >= 32 }) else {
+        throw Unexpected(
+          "\(Path.shown(path)): expected a key of at least 32 random characters, and perhaps the one before it in a second "
+            + "line; openssl rand -base64 32 makes one")
+      }
+      return keys
+    }
+  }
+}

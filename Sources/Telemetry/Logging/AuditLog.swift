@@ -1,0 +1,52 @@
+import Basics
+import Logging
+import OAuth
+import BrokerCore
+
+/// A line for each token that an authenticated caller is given, and for each that it is denied.
+struct AuditLog: Sendable {
+  private let control: LogControl
+  private let output: LogOutput
+  /// Anybody can be denied, as often as they like.
+  private let denials = RateLimit(perMinute: 6000)
+  private let unsaid = Counter()
+
+  init(_ control: LogControl, _ output: LogOutput = .standardError) {
+    self.control = control
+    self.output = output
+  }
+
+  /// Whether there is a line for each token that a caller is given.
+  var saysGiven: Bool {
+    let settings = control.settings
+    return settings.audits && settings.level <= .info
+  }
+
+  /// `name` is a caller's, or a client id of the tenant's own.
+  func given(_ key: TokenKey, to name: String, _ request: RequestIdentity) {
+    guard saysGiven else { return }
+    var facts = [("audience", key.grant.audience), ("caller", name), ("client", key.client.name)]
+    if let organization = key.grant.organization { facts.append(("organization", organization)) }
+    facts += request.facts
+    if let scope = key.grant.scope { facts.append(("scope", scope)) }
+    let settings = control.settings
+    output.add { line, timestamp in
+      LogLine.append(to: &line, &timestamp, settings.format, level: .info, "token given", facts)
+    }
+  }
+
+  /// `caller` is nil where nobody was recognised.
+  func denied(_ caller: Caller?, audience: String?, reason: String, _ request: RequestIdentity) {
+    let settings = control.settings
+    guard settings.level <= .warning else { return }
+    if denials.admit(now: .now) != nil { return unsaid.add() }
+    var facts = [("reason", reason)] + request.facts
+    let missing = unsaid.take()
+    if missing > 0 { facts.append(("denials_not_logged", "\(missing)")) }
+    if let caller { facts.append(("caller", caller.name)) }
+    if let audience { facts.append(("audience", audience)) }
+    output.add { line, timestamp in
+      LogLine.append(to: &line, &timestamp, settings.format, level: .warning, "denied", facts)
+    }
+  }
+}

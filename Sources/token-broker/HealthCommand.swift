@@ -1,0 +1,22 @@
+import ArgumentParser
+import HTTPClient
+import OAuth
+
+struct HealthCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "health", abstract: "Exit with 0 when a running broker is healthy.",
+    discussion: "For container health checks, which then need neither a shell nor curl.")
+
+  @OptionGroup var broker: BrokerLocation
+
+  @Flag(help: "Ask whether it can answer token requests, not only whether it runs.")
+  var ready = false
+
+  func run() async throws {
+    prepareProcess()
+    let answer = try await broker.get(ready ? "/readyz" : "/healthz")
+    if answer.status == 200 { return }
+    complain("\(broker.base): not \(ready ? "ready" : "healthy") (status \(answer.status))")
+    throw ExitCode.failure
+  }
+}

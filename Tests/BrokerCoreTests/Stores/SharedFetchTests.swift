@@ -1,0 +1,87 @@
+import Basics
+import OAuth
+import Testing
+
+@testable import BrokerCore
+
+@Suite struct SharedFetchTests {
+  private let now = Instant(nanoseconds: 1_000_000_000_000)
+  private let claim = StoreClaim(name: StoreName(Array(repeating: 7, count: 32)), fence: 1)
+
+  private func token(_ name: String, age: Double = 0, lifetime: Double = 3600) -> MintedToken {
+    let mintedAt = now.advanced(by: .seconds(-age))
+    return MintedToken(
+      accessToken: AccessToken(name), scope: nil, keyID: nil, mintedAt: mintedAt,
+      expiresAt: mintedAt.advanced(by: .seconds(lifetime)), quota: [], upstreamRequestID: nil)
+  }
+
+  private func fetch(holding: MintedToken? = nil, patience: Duration = .seconds(30)) -> SharedFetch {
+    SharedFetch(holding: holding, minRemaining: .seconds(30), deadline: now.advanced(by: patience))
+  }
+
+  private func say(_ step: SharedFetch.Step) -> String {
+    switch step {
+    case .mint(let claim): claim == nil ? "mint unclaimed" : "mint"
+    case .wait(let until): "wait \(now.duration(to: until).milliseconds)"
+    case .finish(.success(let token), let claim):
+      "\(token.accessToken.value)\(claim == nil ? "" : ", released")"
+    case .finish(.failure(let error), let claim): "\(error.code.rawValue)\(claim == nil ? "" : ", released")"
+    }
+  }
+
+  @Test("Who has the claim asks the tenant, unless what it wants is there already")
+  func granted() {
+    let failure = TokenError(code: .upstreamRateLimited, message: "429", retryAfter: .seconds(9))
+    let held = token("held", age: 600)
+    let table: [(MintedToken?, SharedFinding, String)] = [
+      (nil, SharedFinding(), "mint"),
+      (nil, SharedFinding(token: token("other", age: 10)), "other, released"),
+      (nil, SharedFinding(token: token("dying", age: 3580)), "mint"),
+      (held, SharedFinding(token: held), "mint"),
+      (held, SharedFinding(token: token("newer", age: 10)), "newer, released"),
+      (held, SharedFinding(token: token("replayed", age: 900)), "mint"),
+      (nil, SharedFinding(failure: failure), "upstream_rate_limited, released"),
+      (held, SharedFinding(token: held, failure: failure), "upstream_rate_limited, released"),
+      (nil, SharedFinding(token: token("other", age: 10), failure: failure), "other, released"),
+    ]
+    for (holding, found, expected) in table {
+      var fetch = fetch(holding: holding)
+      #expect(say(fetch.step(.granted(claim), found, now: now)) == expected, "\(found)")
+    }
+  }
+
+  @Test("Who has not waits: a moment at first, a second at most, never past the claim's or its own time")
+  func taken() {
+    var fetch = fetch()
+    let waits = (0..<7).map { _ in say(fetch.step(.taken(.seconds(3)), SharedFinding(), now: now)) }
+    #expect(waits == [50, 100, 200, 400, 800, 1000, 1000].map { "wait \($0)" })
+    #expect(say(fetch.step(.taken(.milliseconds(20)), SharedFinding(), now: now)) == "wait 20")
+    var hurried = self.fetch(patience: .milliseconds(10))
+    #expect(say(hurried.step(.taken(.seconds(3)), SharedFinding(), now: now)) == "wait 10")
+    let late = now.advanced(by: .milliseconds(10))
+    #expect(say(hurried.step(.taken(.seconds(3)), SharedFinding(), now: late)) == "upstream_timeout")
+    #expect(say(fetch.step(.taken(.seconds(3)), SharedFinding(token: token("other")), now: now)) == "other")
+  }
+
+  @Test("Without a store each broker is for itself")
+  func unavailable() {
+    var fetch = fetch()
+    #expect(say(fetch.step(nil, SharedFinding(), now: now)) == "mint unclaimed")
+  }
+
+  @Test("Others are told of what concerns them, for as long as it holds")
+  func failures() throws {
+    func failure(_ code: TokenError.Code, _ retryAfter: Duration? = nil) -> SharedFailure? {
+      SharedFailure(TokenError(code: code, message: "", retryAfter: retryAfter))
+    }
+    let limit = try #require(failure(.upstreamRateLimited, .seconds(90)))
+    #expect(limit.reach == .client && limit.lifetime == .seconds(90))
+    #expect(failure(.upstreamRateLimited, .seconds(90_000))?.lifetime == .seconds(3600))
+    #expect(failure(.upstreamRateLimited)?.lifetime == .seconds(1))
+    #expect(failure(.upstreamUnavailable)?.lifetime == .seconds(1))
+    #expect(failure(.unknownAudience)?.lifetime == .seconds(60))
+    for code in [TokenError.Code.brokerMisconfigured, .tokenValidationFailed, .invalidCaller, .overloaded] {
+      #expect(failure(code) == nil, "\(code)")
+    }
+  }
+}

@@ -1,0 +1,150 @@
+import Basics
+import OAuth
+import Testing
+
+@testable import BrokerCore
+
+/// `TokenCache` with a store before the tenant.
+@Suite struct StoredTokenCacheTests {
+  private let start = Instant(nanoseconds: 1_000_000_000_000)
+  private let key = TokenKey(client: "default", grant: Grant(audience: "https://api/"))
+  private var cache = TokenCache(hasStore: true)
+
+  private func at(_ seconds: Double) -> Instant { start.advanced(by: .seconds(seconds)) }
+
+  private func token(_ name: String, lifetime: Double = 3600, at seconds: Double = 0, isStored: Bool = true)
+    -> MintedToken
+  {
+    MintedToken(
+      accessToken: AccessToken(name), scope: nil, keyID: nil, mintedAt: at(seconds),
+      expiresAt: at(seconds + lifetime), quota: [], upstreamRequestID: nil, isFromStore: isStored)
+  }
+
+  private func say(_ actions: [TokenCache.Action]) -> [String] {
+    actions.map { action in
+      switch action {
+      case .load: "load"
+      case .fetch: "fetch"
+      case .publish(let token): "publish \(token.minted.accessToken.value)"
+      case .withdraw: "withdraw"
+      case .answer(let waiter, .success(let token)): "\(waiter)=\(token.minted.accessToken.value)"
+      case .answer(let waiter, .failure(let error)): "\(waiter)=\(error.code.rawValue)"
+      }
+    }
+  }
+
+  private mutating func ask(
+    _ waiter: UInt64, _ demand: Demand = Demand(), at seconds: Double, key: TokenKey? = nil
+  ) -> [String] {
+    say(cache.request(key ?? self.key, demand, waiter: waiter, deadline: at(seconds + 30), now: at(seconds)))
+  }
+
+  private mutating func find(_ token: MintedToken? = nil, _ failure: TokenError? = nil, at seconds: Double) -> [String]
+  {
+    say(cache.loaded(key, SharedFinding(token: token, failure: failure), now: at(seconds)))
+  }
+
+  private mutating func finish(_ result: Result<MintedToken, TokenError>, at seconds: Double) -> [String] {
+    say(cache.fetched(key, result, now: at(seconds)))
+  }
+
+  @Test("The store is asked once, however many wait; what it has serves them all, and the tenant is not asked")
+  mutating func load() {
+    #expect(ask(1, at: 0) == ["load"])
+    #expect(ask(2, at: 0.1).isEmpty)
+    #expect(find(token("stored", at: -600), at: 0.2) == ["publish stored", "1=stored", "2=stored"])
+    #expect(ask(3, at: 1) == ["3=stored"])
+    #expect(cache.saved["default"] == 3)
+  }
+
+  @Test("Where the store has nothing, or nothing that lives long enough, the tenant is asked")
+  mutating func nothing() {
+    #expect(ask(1, at: 0) == ["load"])
+    #expect(find(at: 0.1) == ["fetch"])
+    #expect(finish(.success(token("new", at: 0.1, isStored: false)), at: 0.2) == ["publish new", "1=new"])
+
+    cache = TokenCache(hasStore: true)
+    #expect(ask(1, at: 0) == ["load"])
+    #expect(find(token("dying", lifetime: 20), at: 19) == ["fetch"])
+  }
+
+  @Test("A caller who wants a newer token than the store has gets one, and others do not wait for it")
+  mutating func demands() {
+    #expect(ask(1, Demand(minTTL: .seconds(3000)), at: 0) == ["load"])
+    #expect(ask(2, at: 0).isEmpty)
+    #expect(find(token("stored", at: -1000), at: 0.1) == ["publish stored", "2=stored", "fetch"])
+    #expect(finish(.success(token("new", at: 0.2, isStored: false)), at: 0.3) == ["publish new", "1=new"])
+  }
+
+  @Test("A token of another broker that does not do for all who wait is kept, and the tenant is asked for the rest")
+  mutating func takenOver() {
+    _ = ask(1, Demand(minTTL: .seconds(3000)), at: 0)
+    _ = ask(2, at: 0)
+    #expect(find(at: 0.1) == ["fetch"])
+    #expect(finish(.success(token("stored", at: -1000)), at: 0.2) == ["publish stored", "2=stored", "fetch"])
+  }
+
+  @Test("What others were refused with is told to callers here, and the tenant is left alone for as long")
+  mutating func failures() {
+    let limit = TokenError(code: .upstreamRateLimited, message: "429", retryAfter: .seconds(60))
+    #expect(ask(1, at: 0) == ["load"])
+    #expect(find(nil, limit, at: 0.1) == ["1=upstream_rate_limited"])
+    let other = TokenKey(client: "default", grant: Grant(audience: "https://other/"))
+    #expect(ask(2, at: 1, key: other) == ["load"])
+    #expect(say(cache.loaded(other, SharedFinding(), now: at(1.1))) == ["2=upstream_rate_limited"])
+    #expect(ask(3, at: 1.5, key: other) == ["3=upstream_rate_limited"], "the store was asked just now")
+    #expect(ask(4, at: 61, key: other) == ["load"])
+    #expect(say(cache.loaded(other, SharedFinding(), now: at(61.1))) == ["fetch"])
+  }
+
+  @Test("In an outage the store is still looked into: another broker may have a token by now")
+  mutating func outage() {
+    _ = ask(1, at: 0)
+    _ = find(at: 0.1)
+    let refused = TokenError(code: .audienceNotGranted, message: "no grant")
+    #expect(finish(.failure(refused), at: 0.2) == ["1=audience_not_granted"])
+    #expect(ask(2, at: 0.5) == ["2=audience_not_granted"])
+    #expect(ask(3, at: 2) == ["load"])
+    #expect(find(token("stored", at: 1), at: 2.1) == ["publish stored", "3=stored"])
+  }
+
+  @Test("A token that is due is replaced by the one that another broker has got, and that costs nothing")
+  mutating func refresh() throws {
+    _ = ask(1, at: 0)
+    _ = find(token("old"), at: 0)
+    // In use, so it is to be replaced in time.
+    #expect(ask(2, at: 10) == ["2=old"])
+    var due = try #require(cache.nextEvent)
+    while say(cache.advance(now: due)) != ["load"] { due = try #require(cache.nextEvent) }
+    let seconds = start.duration(to: due) / .seconds(1)
+    #expect(find(token("new", at: seconds), at: seconds) == ["publish new"])
+    #expect(ask(3, at: seconds + 1) == ["3=new"])
+  }
+
+  @Test("A store that puts back what was there before changes nothing")
+  mutating func replay() {
+    _ = ask(1, at: 0)
+    _ = find(token("new", at: -10), at: 0)
+    #expect(ask(2, Demand(freshness: .new), at: 60) == ["load"])
+    #expect(find(token("old", at: -900), at: 60.1) == ["fetch"])
+    #expect(ask(3, at: 60.2) == ["3=new"])
+  }
+
+  @Test("Whoever brings credentials of their own shares nothing")
+  mutating func holders() {
+    let own = TokenKey(client: "default", grant: key.grant, holder: KeyDigest(of: Array("x".utf8).span))
+    #expect(ask(1, at: 0, key: own) == ["fetch"])
+  }
+
+  @Test("A token that was taken over is no mint of the month's allotment")
+  mutating func allotment() {
+    var rules = TokenCache.Rules()
+    (rules.client.monthlyMints, rules.client.monthlyReserve) = (2, 1)
+    cache = TokenCache(rules: rules, hasStore: true)
+    _ = ask(1, at: 0)
+    _ = find(at: 0.1)
+    _ = finish(.success(token("stored", at: -100)), at: 0.2)
+    // Were it counted, the reserve would be reached, and nobody would get a newer one.
+    #expect(ask(2, Demand(freshness: .new), at: 60) == ["load"])
+  }
+}

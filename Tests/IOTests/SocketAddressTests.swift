@@ -1,0 +1,79 @@
+import Glibc
+import Testing
+
+@testable import IO
+
+@Suite struct SocketAddressTests {
+  private static let longestPath = "/" + String(repeating: "a", count: 106)
+
+  @Test(
+    "Addresses are read and printed alike",
+    arguments: [
+      ("127.0.0.1:8080", true), ("0.0.0.0:0", false), ("[::1]:65535", true), ("[::]:1", false), ("127.9.9.9:80", true),
+      ("unix:/run/broker/http.sock", true), ("unix:/a b:1,ü", true), ("unix:\(longestPath)", true),
+    ])
+  func readable(_ text: String, _ isLoopback: Bool) throws {
+    let address = try SocketAddress(parsing: text)
+    #expect(address.description == text)
+    #expect(address.isLoopback == isLoopback)
+  }
+
+  @Test(
+    "A wrong address says what was expected",
+    arguments: [
+      ("8080", "expected host:port"), (":8080", "the host is empty"), ("a:b:c", "[address]:port"),
+      ("127.0.0.1:", "a port from 0 to 65535"), ("127.0.0.1:65536", "a port from 0 to 65535"),
+      ("127.0.0.1:-1", "a port from 0 to 65535"), ("[::1]", "[address]:port"),
+      ("127.0.0.1:٣", "a port from 0 to 65535"),
+      ("no-such-host.invalid:80", "no address for the host"),
+      ("unix:", "an absolute path"), ("unix:run/a.sock", "an absolute path"), ("unix:?mode=0660", "an absolute path"),
+      ("unix://run/a.sock", "one slash"), ("unix:@broker", "anyone in the network namespace"),
+      ("unix:/a\u{0}b", "a NUL"), ("unix:\(longestPath)a", "is 108 bytes long; that of a Unix socket has at most 107"),
+      ("unix:/\(String(repeating: "ü", count: 54))", "is 109 bytes long"),
+      ("unix:/a?", "octal permissions"), ("unix:/a?mode=", "octal permissions"),
+      ("unix:/a?mode=66", "octal permissions"),
+      ("unix:/a?mode=0680", "octal permissions"), ("unix:/a?mode=1777", "octal permissions"),
+      ("unix:/a?mode=00660", "octal permissions"), ("unix:/a?mode=0o66", "octal permissions"),
+      ("unix:/a?mode=٠٦٦٠", "octal permissions"), ("unix:/a?Mode=0660", "octal permissions"),
+      ("unix:/a?mode=0660&backlog=1", "octal permissions"), ("unix:/a?b?mode=0660", "octal permissions"),
+    ])
+  func unreadable(_ text: String, _ expectation: String) {
+    let error = #expect(throws: AddressError.self) { try SocketAddress(parsing: text) }
+    #expect(error?.description.contains(expectation) == true, "\(error?.description ?? "")")
+    #expect(error?.description.contains(text) == true)
+  }
+
+  @Test(
+    "The permissions of a Unix socket are octal",
+    arguments: [
+      ("unix:/a", 0o660), ("unix:/a?mode=0660", 0o660), ("unix:/a?mode=600", 0o600), ("unix:/a?mode=0777", 0o777),
+      ("unix:/a?mode=000", 0),
+    ] as [(String, mode_t)])
+  func permissions(_ text: String, _ mode: mode_t) throws {
+    let address = try SocketAddress(parsing: text)
+    #expect(address.mode == mode)
+    #expect(address.description == "unix:/a")
+    #expect(address.path == "/a")
+    #expect(address.port == 0)
+  }
+
+  @Test("A port in use is refused, though loops share ports among themselves")
+  func portInUse() throws {
+    let listener = try Listener(SocketAddress(parsing: "127.0.0.1:0"))
+    let address = listener.address
+    #expect(address.port != 0)
+    let sibling = try listener.sibling()
+    #expect(sibling !== listener && sibling.address.port == address.port)
+    #expect(throws: SystemError.self) { try Listener(address) }
+  }
+
+  @Test("A name is looked up by the system's resolver, an address is itself, and what is missing has a reason")
+  func lookup() async throws {
+    let loopback = try await HostLookup.addresses(of: "localhost")
+    #expect(
+      !loopback.isEmpty && Set(loopback).isSubset(of: ["127.0.0.1", "::1"]) && Set(loopback).count == loopback.count)
+    #expect(try await HostLookup.addresses(of: "2001:DB8::1") == ["2001:db8::1"])
+    let failure = await #expect(throws: HostLookup.Failure.self) { try await HostLookup.addresses(of: "a.invalid") }
+    #expect(failure?.reason.isEmpty == false)
+  }
+}
