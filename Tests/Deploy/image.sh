@@ -78,6 +78,7 @@ rm -f "$work/pid"
 # Its network is its own, with nothing but loopback.
 runc run --bundle "$work/bundle" --pid-file "$work/pid" "$id" > "$work/output" 2> "$work/errors" &
 runner=$!
+# shellcheck disable=SC2317 # The trap calls it.
 end() {
   runc delete --force "$id" 2> /dev/null || true
   buildah rm "$container" > /dev/null

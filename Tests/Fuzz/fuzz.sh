@@ -6,7 +6,10 @@ set -euo pipefail
 fuzzer=$1 directory=$2 seconds=$3
 shift 3
 here=$(cd "$(dirname "$0")" && pwd)
-if [ $# = 0 ]; then set -- $(ls "$here/Corpus"); fi
+if [ $# = 0 ]; then
+  mapfile -t targets < <(ls "$here/Corpus")
+  set -- "${targets[@]}"
+fi
 # Else Swift's own handler would end the process before libFuzzer has kept the input.
 export SWIFT_BACKTRACE=enable=no
 

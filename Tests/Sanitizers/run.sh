@@ -15,7 +15,8 @@ case $sanitizer in
     ;;
   address)
     export ASAN_OPTIONS="log_path=$reports/report"
-    export LSAN_OPTIONS="suppressions=$PWD/$(dirname "$0")/leaks.txt print_suppressions=0"
+    here=$PWD/$(dirname "$0")
+    export LSAN_OPTIONS="suppressions=$here/leaks.txt print_suppressions=0"
     ;;
   *)
     echo "SANITIZE is thread or address, not '$sanitizer'"
