@@ -51,22 +51,11 @@ soak: packages-build packages-test packages-bench ## Let brokers live with every
 	$(sudo) $(contained) /usr/bin/python3 Tests/Soak/soak.py "$$bin/token-broker" "$$bin/tenant" \
 	  --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
-check: ## Format and lint, warnings as errors (the build itself refuses warnings), what THREATS.md says of tests, old libraries
-	swift format lint --strict --recursive --parallel Package.swift Sources Tests
-	@! git grep -nE '^(public |package |internal |@preconcurrency )*import Foundation$$' -- 'Sources/*.swift' \
-	  || { echo 'Sources import FoundationEssentials, never Foundation: it adds 48 MB of ICU'; exit 1; }
-	@grep -oE '`[A-Za-z0-9]+` “[^”]+”' Tests/THREATS.md | sed 's/`\(.*\)` “\(.*\)”/\1|\2/' | while IFS='|' read -r suite name; do \
-	  git grep -qF "\"$$name\"" -- "Tests/*/$$suite.swift" || { echo "Tests/THREATS.md: $$suite has no test '$$name'"; exit 1; }; \
-	done
-	@sed -nE 's/.*url: ".*\/(.*)\.git", exact: "(.*)".*/| \1 | \2 |/p' Package.swift | while read -r row; do \
-	  grep -qF "$$row" deploy/dependencies.md || { echo "deploy/dependencies.md lacks '$$row': make dependencies"; exit 1; }; \
-	done
-	@grep -v '^#' deploy/minimum-versions.txt | while read -r package least why; do \
-	  version=$$(dpkg-query --show --showformat '$${Version}' "$$package" 2>/dev/null || true); \
-	  if [ -n "$$version" ] && dpkg --compare-versions "$$version" lt "$$least"; then \
-	    echo "warning: $$package $$version is older than $$least: $$why"; \
-	  fi; \
-	done
+check: packages-check ## Everything in Tests/Checks: format, what may import what, lengths, links, what documents say, shell scripts
+	@failed=; for check in Tests/Checks/*.sh Tests/Checks/*.py; do \
+	  echo "== $$check"; "$$check" || failed="$$failed $$check"; \
+	done; \
+	[ -z "$$failed" ] || { echo "Failed:$$failed"; exit 1; }
 
 # As it is shipped: optimised, with the Swift runtime inside.
 release := swift build -c release --static-swift-stdlib
