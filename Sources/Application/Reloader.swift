@@ -5,14 +5,14 @@ import BrokerCore
 
 /// Reads the configuration again while the broker runs. One that is wrong changes nothing.
 actor Reloader {
-  typealias Apply = @Sendable (Configuration) async throws -> Routing
+  typealias Apply = @Sendable (Configuration) async throws -> AccessPolicy
 
   private let origin: Configuration.Origin
   private let log: Logger
   private let apply: Apply
   private(set) var current: Configuration?
   /// As they were when the configuration was last read, right or wrong.
-  private var files: [String: KeyDigest] = [:]
+  private var files: [String: SHA256Digest] = [:]
   private var watchers: [String: FileWatcher] = [:]
   /// What is under way: an actor lets others in while it waits, and configurations must follow one another.
   private var last: Task<Void, Never>?
@@ -24,7 +24,7 @@ actor Reloader {
   }
 
   /// Applies the configuration that the broker starts with.
-  func start(_ configuration: Configuration) async throws -> Routing {
+  func start(_ configuration: Configuration) async throws -> AccessPolicy {
     let routing = try await apply(configuration)
     current = configuration
     files = configuration.files

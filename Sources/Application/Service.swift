@@ -49,7 +49,7 @@ struct Service {
     let clients = ClientNumbers()
     let shared = try configuration.store.open(log).map { store in
       SharedTokens(store, vault: { upstreams.vault(of: $0) }, log: log) { key, kept, deadline throws(TokenError) in
-        try await upstreams.vouch(for: kept, key, deadline: deadline)
+        try await upstreams.revalidate(for: kept, key, deadline: deadline)
       }
     }
     let broker = Broker(
@@ -62,7 +62,7 @@ struct Service {
     let reloader = Reloader(origin, log: log) { [server, mainCount, logging] configuration in
       let clients = try upstreams.replace(with: configuration, for: broker)
       logging.take(configuration.logging)
-      let routing = Routing(configuration, clients)
+      let routing = AccessPolicy(configuration, clients)
       await broker.configure(
         rules: configuration.cache, requestTimeout: configuration.limits.requestTimeout,
         prefetched: Set(clients.audiences.prefetchedKeys), forgetting: clients.retired

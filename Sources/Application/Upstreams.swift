@@ -10,8 +10,8 @@ import HTTPClient
 final class Upstreams: Sendable {
   private struct State {
     /// The present ones, and those they have replaced, for what is still under way.
-    var clients: [ClientID: Upstream] = [:]
-    var present: Set<ClientID> = []
+    var clients: [UpstreamID: Upstream] = [:]
+    var present: Set<UpstreamID> = []
     /// What made the present ones what they are.
     var identities: [String: [String]] = [:]
     var generations: [String: Int] = [:]
@@ -22,15 +22,15 @@ final class Upstreams: Sendable {
   struct Change {
     /// With the present clients in it.
     let audiences: AudienceCatalog
-    let passThrough: ClientID?
+    let passThrough: UpstreamID?
     /// Those that are no longer there.
-    let retired: Set<ClientID>
+    let retired: Set<UpstreamID>
   }
 
   /// A client as it is now, for those who look after it.
   struct Status: Sendable {
     /// With its pass-through, if it has that.
-    let clients: [ClientID]
+    let clients: [UpstreamID]
     let oauth: OAuthClient
     let source: SourceStatus
   }
@@ -44,7 +44,7 @@ final class Upstreams: Sendable {
 
   /// `brought` are credentials to ask with instead of the client's.
   func mint(
-    _ key: TokenKey, with brought: BroughtCredentials? = nil, in trace: TraceContext? = nil, deadline: Instant
+    _ key: TokenKey, with brought: PassThroughCredentials? = nil, in trace: TraceContext? = nil, deadline: Instant
   ) async throws(TokenError) -> MintedToken {
     let (source, verification) = state.withLock { ($0.clients[key.client]?.source, $0.audiences.verification(of: key)) }
     // Without its own credentials a holder's request must not go out with the client's.
@@ -55,14 +55,14 @@ final class Upstreams: Sendable {
   }
 
   /// Vouches for a token of `key` that a store has kept.
-  func vouch(for kept: KeptToken, _ key: TokenKey, deadline: Instant) async throws(TokenError) -> MintedToken {
+  func revalidate(for kept: StoredToken, _ key: TokenKey, deadline: Instant) async throws(TokenError) -> MintedToken {
     let (source, verification) = state.withLock { ($0.clients[key.client]?.source, $0.audiences.verification(of: key)) }
     guard let source else { throw .reconfigured }
-    return try await source.vouch(for: kept, key.grant, verify: verification, deadline: deadline)
+    return try await source.revalidate(for: kept, key.grant, verify: verification, deadline: deadline)
   }
 
   /// What the values of a client are sealed with in a store; nil for one that shares nothing.
-  func vault(of client: ClientID) -> Vault? { state.withLock { $0.clients[client] }?.vault }
+  func vault(of client: UpstreamID) -> Vault? { state.withLock { $0.clients[client] }?.vault }
 
   /// The present clients, by their names.
   var status: [Status] {
@@ -86,7 +86,7 @@ final class Upstreams: Sendable {
       let identity = settings.identity + ["unverified:"] + configuration.audiences.unverified(of: name)
       next.identities[name] = identity
       if let old = before.identities[name], old != identity { next.generations[name, default: 0] += 1 }
-      let client = ClientID(name, generation: next.generations[name] ?? 0)
+      let client = UpstreamID(name, generation: next.generations[name] ?? 0)
       if let secrets = before.clients[client]?.settings.client.secrets { settings.client.secrets?.succeed(secrets) }
       let sealing = configuration.store.isShared ? Sealing(keys: configuration.store.keys, identity: identity) : nil
       let upstream = try Upstream(settings, as: client, configuration.upstream, sealing, for: broker, log: log)
@@ -99,7 +99,7 @@ final class Upstreams: Sendable {
     state.withLock { [next] in $0 = next }
     let audiences = configuration.audiences.with(generations: next.generations)
     let passThrough = configuration.clients.first { $0.value.isPassThrough }.map { name, _ in
-      ClientID(name, generation: next.generations[name] ?? 0).passThrough
+      UpstreamID(name, generation: next.generations[name] ?? 0).passThrough
     }
     return Change(audiences: audiences, passThrough: passThrough, retired: retired)
   }
@@ -110,9 +110,9 @@ extension TokenError {
     code: .upstreamUnavailable, message: "the configuration has changed meanwhile")
 }
 
-extension ClientID {
+extension UpstreamID {
   /// The same client for those with credentials of their own: what happens to theirs is not its own affair.
-  var passThrough: ClientID { ClientID("\(name) (pass-through)", generation: generation) }
+  var passThrough: UpstreamID { UpstreamID("\(name) (pass-through)", generation: generation) }
 }
 
 /// What a client's values in a store are sealed with, and for whom.
@@ -140,7 +140,7 @@ private final class Upstream: Sendable {
   let settings: ClientSettings
   let source: TokenSource
   /// What the cache knows it as.
-  let clients: [ClientID]
+  let clients: [UpstreamID]
   private let broker: Broker?
   private let log: Logger
   private let chores: Mutex<[Task<Void, Never>]>
@@ -152,7 +152,7 @@ private final class Upstream: Sendable {
   var vault: Vault? { currentVault.withLock(\.self) }
 
   init(
-    _ settings: ClientSettings, as client: ClientID, _ upstream: UpstreamSettings, _ sealing: Sealing?,
+    _ settings: ClientSettings, as client: UpstreamID, _ upstream: UpstreamSettings, _ sealing: Sealing?,
     for broker: Broker?, log: Logger
   ) throws {
     self.settings = settings

@@ -26,7 +26,7 @@ struct Answer {
 
 /// The same, once the loop has gone on.
 struct LaterAnswer: Sendable {
-  fileprivate let exchange: Exchange
+  fileprivate let exchange: DeferredResponse
   fileprivate let record: RequestRecord
 
   var requestID: String { exchange.requestID }

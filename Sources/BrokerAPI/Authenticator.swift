@@ -12,28 +12,28 @@ struct Authenticator {
     case caller(Caller)
     /// A token of a service account that is still to be checked, which takes a signature and perhaps a request.
     /// With a client id, that must be the caller's name.
-    case unproven([UInt8], KeyDigest, clientID: String?)
+    case unproven([UInt8], SHA256Digest, clientID: String?)
     /// A client of the tenant's own, with its credentials there.
-    case holder(BroughtCredentials)
+    case holder(PassThroughCredentials)
     case refused(Problem)
   }
 
   /// A service account's token that was checked, and until when that is believed.
   struct Proven: Sendable {
-    let digest: KeyDigest
+    let digest: SHA256Digest
     let caller: Caller
     let until: Instant
     /// Under which that was so.
-    let routing: Routing
+    let routing: AccessPolicy
   }
 
-  private let routing: Routing
+  private let routing: AccessPolicy
   private var callers: CallerSettings? { routing.callers }
   /// Checked once in a while, not for each request.
-  private var proven: [KeyDigest: Proven] = [:]
+  private var proven: [SHA256Digest: Proven] = [:]
   private static let capacity = 4096
 
-  init(_ routing: Routing) {
+  init(_ routing: AccessPolicy) {
     self.routing = routing
   }
 
@@ -59,7 +59,7 @@ struct Authenticator {
     guard let token = Self.bearerToken(field, bytes) else {
       return .refused(Self.problem("the Authorization field holds no bearer token", "Bearer realm=\"token-broker\""))
     }
-    let digest = KeyDigest(of: bytes.extracting(token))
+    let digest = SHA256Digest(of: bytes.extracting(token))
     if let caller = callers.directory.caller(.key(digest)) { return .caller(caller) }
     if callers.serviceAccounts != nil {
       if let proof = proven[digest], now < proof.until { return .caller(proof.caller) }
@@ -70,7 +70,7 @@ struct Authenticator {
 
   /// For an OAuth client: its id is a caller's name, its secret the caller's key. Without a secret, as anybody else.
   func identify(
-    _ credentials: OAuthTokenRequest.Credentials?, _ head: borrowing RequestHead, _ bytes: Span<UInt8>,
+    _ credentials: GrantRequest.Credentials?, _ head: borrowing RequestHead, _ bytes: Span<UInt8>,
     _ connection: ResponseWriter, now: Instant
   ) -> Verdict {
     if callers == nil, routing.passThrough == nil { return .anyone }
@@ -83,7 +83,7 @@ struct Authenticator {
       default: return verdict
       }
     }
-    let digest = secret.withBytes { KeyDigest(of: $0) }
+    let digest = secret.withBytes { SHA256Digest(of: $0) }
     if let caller = callers?.directory.caller(.key(digest)) {
       return caller.name == credentials.clientID ? .caller(caller) : .refused(Self.unknownClient)
     }
@@ -92,7 +92,8 @@ struct Authenticator {
       return .refused(Self.unknownClient)
     }
     return .holder(
-      BroughtCredentials(clientID: credentials.clientID, secret: secret, method: credentials.isBasic ? .basic : .post))
+      PassThroughCredentials(
+        clientID: credentials.clientID, secret: secret, method: credentials.isBasic ? .basic : .post))
   }
 
   static var unknownClient: Problem {

@@ -25,7 +25,7 @@ final class Router: RequestHandler {
   enum Message: Sendable {
     case token(TokenTable.Change)
     /// Another configuration; all tokens that are held follow.
-    case routing(Routing)
+    case routing(AccessPolicy)
     case proven(Authenticator.Proven)
     /// How often each of these tokens has been handed out.
     case count([TokenKey], @Sendable ([Int]) -> Void)
@@ -35,14 +35,14 @@ final class Router: RequestHandler {
   private let services: Services
   private var logsRequests: Bool
   private let metrics: LoopMetrics
-  private var routing: Routing
+  private var routing: AccessPolicy
   private var tokens: TokenTable
   private var authenticator: Authenticator
   /// The audience of the request at hand.
   private var name: [UInt8] = []
 
   /// `index` is the loop's.
-  init(_ index: Int, loop: EventLoop, routing: Routing, services: Services) {
+  init(_ index: Int, loop: EventLoop, routing: AccessPolicy, services: Services) {
     self.loop = loop
     metrics = services.metrics.loops[index]
     self.routing = routing
@@ -187,7 +187,7 @@ final class Router: RequestHandler {
   private func oauthToken(_ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ answer: Answer) {
     guard admits(head, bytes, answer) else { return }
     do throws(ProblemError) {
-      let request = try OAuthTokenRequest(
+      let request = try GrantRequest(
         contentType: head.text(of: "content-type", in: bytes),
         authorization: head.text(of: "authorization", in: bytes), body: bytes.array(at: head.body))
       let verdict = authenticator.identify(request.credentials, head, bytes, answer.response, now: loop.now)
@@ -261,7 +261,7 @@ final class Router: RequestHandler {
     _ query: TokenQuery, _ representation: Representation, to verdict: Authenticator.Verdict,
     _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ answer: Answer
   ) {
-    let desk = TokenDesk(services: services, routing: routing, query: query, representation: representation)
+    let desk = TokenService(services: services, routing: routing, query: query, representation: representation)
     switch verdict {
     case .refused(let problem):
       answer.send(desk.denied(nil, problem, RequestIdentity(head, bytes, id: answer.requestID)))
@@ -276,7 +276,8 @@ final class Router: RequestHandler {
   }
 
   private func give(
-    _ desk: TokenDesk, toHolderOf credentials: BroughtCredentials, _ head: borrowing RequestHead, _ bytes: Span<UInt8>,
+    _ desk: TokenService, toHolderOf credentials: PassThroughCredentials, _ head: borrowing RequestHead,
+    _ bytes: Span<UInt8>,
     _ answer: Answer
   ) {
     do throws(ProblemError) {
@@ -297,7 +298,7 @@ final class Router: RequestHandler {
   }
 
   private func give(
-    _ desk: TokenDesk, to caller: Caller?, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ answer: Answer
+    _ desk: TokenService, to caller: Caller?, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ answer: Answer
   ) {
     do throws(ProblemError) {
       let key = try desk.key(for: caller, now: loop.now)

@@ -5,10 +5,10 @@ import HTTPServer
 enum Reply: Sendable {
   case response(Response)
   /// Bytes on the wire as they are, each piece after a pause, then what happens to the connection.
-  case verbatim([[UInt8]], pause: Duration, ending: Exchange.Ending)
+  case verbatim([[UInt8]], pause: Duration, ending: DeferredResponse.Ending)
   case never
 
-  static func verbatim(_ text: String, ending: Exchange.Ending) -> Reply {
+  static func verbatim(_ text: String, ending: DeferredResponse.Ending) -> Reply {
     .verbatim([Array(text.utf8)], pause: .zero, ending: ending)
   }
 

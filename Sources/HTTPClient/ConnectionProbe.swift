@@ -126,7 +126,7 @@ final class ConnectionProbe: Sendable {
       unsafe next = line.next
       let parts = unsafe String(cString: line.data).split(separator: ":", maxSplits: 1)
       guard parts.count == 2 else { continue }
-      let value = Printable.text(String(parts[1]))
+      let value = PrintableText.text(String(parts[1]))
       switch parts[0] {
       case "Subject": certificate.subject = value
       case "Issuer": certificate.issuer = value

@@ -231,7 +231,7 @@ import CCurl
       }
     let words = unsafe detail.pointee == 0 ? curl_easy_strerror(code) : UnsafePointer(detail)
     return HTTPClient.Failure(
-      kind: kind, message: Printable.text(unsafe words.map { unsafe String(cString: $0) } ?? ""))
+      kind: kind, message: PrintableText.text(unsafe words.map { unsafe String(cString: $0) } ?? ""))
   }
 }
 

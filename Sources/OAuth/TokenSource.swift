@@ -2,7 +2,7 @@ package import Basics
 package import HTTPClient
 import JWTKit
 
-/// How far a token is checked before it is vouched for.
+/// How far a token is checked before it is kept.
 package enum Verification: Sendable {
   /// As a JWT, against the tenant's key set.
   case jwt
@@ -47,7 +47,7 @@ package final class TokenSource: Sendable {
   /// With `credentials` the client's own are not used, and a refusal of them is `invalidCaller`. `trace` is told to the
   /// token endpoint.
   package func mint(
-    _ grant: Grant, verify verification: Verification = .jwt, as credentials: BroughtCredentials? = nil,
+    _ grant: Grant, verify verification: Verification = .jwt, as credentials: PassThroughCredentials? = nil,
     in trace: TraceContext? = nil, deadline: Instant
   ) async throws(TokenError) -> MintedToken {
     let endpoints = try await endpoints.endpoints(by: deadline)
@@ -97,9 +97,9 @@ package final class TokenSource: Sendable {
   /// Asks with what the client has to prove itself by: where its newest secret is refused, with the older one, because
   /// while a secret is rotated either may be the one accepted.
   private func request(
-    _ grant: Grant, to tokenURL: String, as brought: BroughtCredentials?, in trace: TraceContext?, deadline: Instant
+    _ grant: Grant, to tokenURL: String, as brought: PassThroughCredentials?, in trace: TraceContext?, deadline: Instant
   ) async throws(TokenError) -> HTTPClient.Response {
-    let token = TokenRequest(
+    let token = TokenEndpointRequest(
       tokenURL: tokenURL, clientID: brought?.clientID ?? client.clientID, parameters: client.dialect.parameters(grant))
     var refused: HTTPClient.Response?
     for credential in brought.map({ [$0.credential] }) ?? client.authentication.candidates {
@@ -144,8 +144,8 @@ package final class TokenSource: Sendable {
   /// Vouches for a token that was kept, by `deadline`: it is checked as when it was minted. Where the key set cannot be
   /// read its seal has to do, for it says that a broker has checked the token already; an outage of the tenant must not
   /// take away what is held. When the set is read again, `keySetChanges` tells what has left it.
-  package func vouch(
-    for kept: KeptToken, _ grant: Grant, verify verification: Verification = .jwt, deadline: Instant
+  package func revalidate(
+    for kept: StoredToken, _ grant: Grant, verify verification: Verification = .jwt, deadline: Instant
   ) async throws(TokenError) -> MintedToken {
     guard kept.mintedAt <= WallClock.now + TokenValidator.leeway else {
       throw TokenError(ValidationError("it was minted in the future, so one of two clocks is wrong"))

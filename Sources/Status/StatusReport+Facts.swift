@@ -101,7 +101,7 @@ extension StatusReport.Client {
     }
   }
 
-  private init(_ id: ClientID, _ status: Upstreams.Status, isOwn: Bool, _ facts: StatusFacts) {
+  private init(_ id: UpstreamID, _ status: Upstreams.Status, isOwn: Bool, _ facts: StatusFacts) {
     let figures = facts.broker.figures.clients[id.name] ?? .init()
     let gate = facts.broker.clients[id]
     let source = status.source

@@ -16,7 +16,7 @@ struct KeyCommand: ParsableCommand {
     output(
       """
       key:          \(key)
-      bearerSHA256: \(KeyDigest(of: Array(key.utf8).span).hex)
+      bearerSHA256: \(SHA256Digest(of: Array(key.utf8).span).hex)
 
       """)
   }

@@ -55,7 +55,7 @@ import BrokerCore
 
   // MARK: Proofs
 
-  private static let key = KeyDigest(of: Array("key".utf8).span)
+  private static let key = SHA256Digest(of: Array("key".utf8).span)
 
   private func directory(_ proofs: [CallerDirectory.Proof]) -> CallerDirectory {
     var directory = CallerDirectory()
@@ -77,8 +77,8 @@ import BrokerCore
       .unixUser(1001), .unixGroup(2000),
     ])
     let cases: [(CallerDirectory.Proof, Bool)] = [
-      (.key(Self.key), true), (.key(KeyDigest(of: Array("Key".utf8).span)), false),
-      (.key(KeyDigest(of: Array("key ".utf8).span)), false), (.key(KeyDigest(of: Array("".utf8).span)), false),
+      (.key(Self.key), true), (.key(SHA256Digest(of: Array("Key".utf8).span)), false),
+      (.key(SHA256Digest(of: Array("key ".utf8).span)), false), (.key(SHA256Digest(of: Array("".utf8).span)), false),
       (.certificate(.uri("spiffe://example.com/ns/a")), true),
       (.certificate(.uri("spiffe://example.com/ns/ab")), false),
       (.certificate(.uri("spiffe://example.com/ns/A")), false),
@@ -116,15 +116,15 @@ import BrokerCore
   func digests() throws {
     let hex = Self.key.hex
     #expect(hex == "2c70e12b7a0646f92279f427c7b38e7334d8e5389cff167a1dc30e73f826b683")
-    #expect(KeyDigest(hex: hex) == Self.key && KeyDigest(hex: hex.uppercased()) == Self.key)
+    #expect(SHA256Digest(hex: hex) == Self.key && SHA256Digest(hex: hex.uppercased()) == Self.key)
     let digits = Array(hex)
     for index in digits.indices {
       var other = digits
       other[index] = other[index] == "0" ? "1" : "0"
-      #expect(KeyDigest(hex: String(other)) != Self.key)
+      #expect(SHA256Digest(hex: String(other)) != Self.key)
     }
     for wrong in ["", "xyz", String(hex.dropLast()), hex + "0", "g" + hex.dropFirst()] {
-      #expect(KeyDigest(hex: wrong) == nil)
+      #expect(SHA256Digest(hex: wrong) == nil)
     }
   }
 

@@ -5,9 +5,9 @@ import Testing
 
 @testable import HTTPServer
 
-/// Plays bytes into a `Session`, in the given pieces, answering each request as soon as it is whole.
+/// Plays bytes into a `HTTP2Session`, in the given pieces, answering each request as soon as it is whole.
 final class HTTP2Player {
-  let session: Session
+  let session: HTTP2Session
   private(set) var now: Instant
   /// Requests as a handler sees them: method, path, body.
   private(set) var requests: [String] = []
@@ -21,7 +21,7 @@ final class HTTP2Player {
 
   init(limits: Limits = Limits()) throws {
     now = .now
-    session = try Session(limits: ConnectionLimits(limits), pool: HTTP2StreamPool(), now: now)
+    session = try HTTP2Session(limits: ConnectionLimits(limits), pool: HTTP2StreamPool(), now: now)
   }
 
   /// Lets time go by.

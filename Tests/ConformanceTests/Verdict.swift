@@ -11,10 +11,10 @@ struct Verdict: Equatable, CustomStringConvertible {
   var description: String { "\(requests) \(rejection.map(String.init) ?? "-")" }
 }
 
-/// Plays bytes into an `HTTP1Connection`, in the given pieces, answering each request as soon as it is whole.
+/// Plays bytes into an `HTTP1StateMachine`, in the given pieces, answering each request as soon as it is whole.
 func play(_ pieces: [[UInt8]], limits: Limits = Limits()) -> Verdict {
   let now = Instant.now
-  var connection = HTTP1Connection(limits: ConnectionLimits(limits), now: now)
+  var connection = HTTP1StateMachine(limits: ConnectionLimits(limits), now: now)
   var parser = RequestParser()
   var held: [UInt8] = []
   var verdict = Verdict()

@@ -34,7 +34,7 @@ import Testing
   func deferred() async throws {
     try await Serving.run { serving in
       let client = try await FrameClient(port: serving.port)
-      var exchanges: [Exchange] = []
+      var exchanges: [DeferredResponse] = []
       for stream in [1, 3, 5] {
         try await client.send(.get(stream, "/held", ("x-request-id", "id-\(stream)")))
         exchanges.append(await serving.held())

@@ -267,21 +267,21 @@ import Testing
 
   /// Holds the requests to `/held` until the test answers them.
   private final class Gate: Sendable {
-    private let stream: AsyncStream<Exchange>
-    private let continuation: AsyncStream<Exchange>.Continuation
+    private let stream: AsyncStream<DeferredResponse>
+    private let continuation: AsyncStream<DeferredResponse>.Continuation
 
     init() { (stream, continuation) = AsyncStream.makeStream() }
 
     func handler() -> any RequestHandler { Handler(continuation) }
 
-    func held() async -> Exchange {
+    func held() async -> DeferredResponse {
       for await exchange in stream { return exchange }
       preconditionFailure("the stream never ends")
     }
 
     private final class Handler: RequestHandler {
-      let continuation: AsyncStream<Exchange>.Continuation
-      init(_ continuation: AsyncStream<Exchange>.Continuation) { self.continuation = continuation }
+      let continuation: AsyncStream<DeferredResponse>.Continuation
+      init(_ continuation: AsyncStream<DeferredResponse>.Continuation) { self.continuation = continuation }
 
       func handle(_ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ response: ResponseWriter) {
         if bytes.text(at: head.path) == "/held", let exchange = response.later() {

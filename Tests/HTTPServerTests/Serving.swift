@@ -5,9 +5,9 @@ import Synchronization
 
 /// Answers with path and body; `/later` from another thread, `/held` when told, `/large` with 4 MB, `/who` with names.
 final class EchoHandler: RequestHandler {
-  private let held: @Sendable (Exchange) -> Void
+  private let held: @Sendable (DeferredResponse) -> Void
 
-  init(_ held: @escaping @Sendable (Exchange) -> Void) { self.held = held }
+  init(_ held: @escaping @Sendable (DeferredResponse) -> Void) { self.held = held }
 
   func handle(_ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ response: ResponseWriter) {
     let path = bytes.text(at: head.path)
@@ -33,8 +33,8 @@ final class EchoHandler: RequestHandler {
 /// A server around `EchoHandler` on a port of its own, with what it holds.
 final class Serving: Sendable {
   let server: Server
-  private let exchanges: AsyncStream<Exchange>
-  private let continuation: AsyncStream<Exchange>.Continuation
+  private let exchanges: AsyncStream<DeferredResponse>
+  private let continuation: AsyncStream<DeferredResponse>.Continuation
 
   var port: UInt16 { server.addresses[0].port }
 
@@ -45,7 +45,7 @@ final class Serving: Sendable {
   }
 
   /// The next request to `/held`.
-  func held() async -> Exchange {
+  func held() async -> DeferredResponse {
     for await exchange in exchanges { return exchange }
     preconditionFailure("the stream never ends")
   }

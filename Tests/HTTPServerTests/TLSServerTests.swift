@@ -146,7 +146,7 @@ import Testing
     try await made.make("server2", issuer: "ca", alternativeNames: "IP:127.0.0.1,DNS:second")
     let clients = TLSContext.Clients.optional(.file(made.certificate("ca")))
     try await Serving.run(tls: made.context(clients: clients), loops: 2) { serving in
-      func hold(_ client: String?) async throws -> (ChildProcess, Exchange) {
+      func hold(_ client: String?) async throws -> (ChildProcess, DeferredResponse) {
         let url = "https://127.0.0.1:\(serving.port)/held"
         let child = try ChildProcess("curl", made.options(client: client) + [url])
         return (child, await serving.held())

@@ -78,7 +78,7 @@ import Testing
 
   private func mint(
     _ source: TokenSource, audience: String = "https://api.example.com/", scope: String? = nil,
-    verify: Verification = .jwt, as brought: BroughtCredentials? = nil
+    verify: Verification = .jwt, as brought: PassThroughCredentials? = nil
   ) async -> Result<MintedToken, TokenError> {
     do throws(TokenError) {
       let grant = Grant(audience: audience, scope: scope)
@@ -147,16 +147,16 @@ import Testing
   func brought() async throws {
     let source = try source("poster", .secretPost(secrets("wrong")))
     for (credentials, expected) in [
-      (BroughtCredentials(clientID: "basic", secret: Secret("s3cr3t-._~".utf8), method: .basic), nil),
-      (BroughtCredentials(clientID: "poster", secret: Secret(odd.utf8)), nil),
-      (BroughtCredentials(clientID: "basic", secret: Secret("wrong".utf8), method: .basic), .invalidCaller),
-      (BroughtCredentials(clientID: "poster", secret: Secret("wrong".utf8)), .invalidCaller),
-    ] as [(BroughtCredentials, TokenError.Code?)] {
+      (PassThroughCredentials(clientID: "basic", secret: Secret("s3cr3t-._~".utf8), method: .basic), nil),
+      (PassThroughCredentials(clientID: "poster", secret: Secret(odd.utf8)), nil),
+      (PassThroughCredentials(clientID: "basic", secret: Secret("wrong".utf8), method: .basic), .invalidCaller),
+      (PassThroughCredentials(clientID: "poster", secret: Secret("wrong".utf8)), .invalidCaller),
+    ] as [(PassThroughCredentials, TokenError.Code?)] {
       #expect(code(await mint(source, as: credentials)) == expected)
     }
     let certified = try self.source("tls", .tlsClient(server.identity("tls")))
-    let token = await mint(certified, as: BroughtCredentials(clientID: "tls", secret: Secret("x".utf8)))
-    #expect(code(token) != nil, "the client's certificate does not vouch for a caller")
+    let token = await mint(certified, as: PassThroughCredentials(clientID: "tls", secret: Secret("x".utf8)))
+    #expect(code(token) != nil, "the client's certificate does not revalidate for a caller")
   }
 
   @Test("The server's refusals are told apart")
@@ -197,12 +197,12 @@ import Testing
   @Test("What this server's tokens say of their bearer is believed as a caller's proof")
   func callers() async throws {
     let token = try await mint(try source("basic", .secretBasic(secrets("s3cr3t-._~")))).get()
-    let keys = CallerTokenVerifier.Keys.remote(url: server.issuer + "/keys", http: try HTTPClient())
+    let keys = JWTVerifier.Keys.remote(url: server.issuer + "/keys", http: try HTTPClient())
     let deadline = Instant.now.advanced(by: .seconds(10))
-    let verifier = try CallerTokenVerifier(issuer: server.issuer, audience: "https://api.example.com/", keys: keys)
+    let verifier = try JWTVerifier(issuer: server.issuer, audience: "https://api.example.com/", keys: keys)
     #expect(try await verifier.verify(Array(token.accessToken.value.utf8), deadline: deadline).subject == "basic")
-    let other = try CallerTokenVerifier(issuer: server.issuer, audience: "https://ledger.example.com", keys: keys)
-    await #expect(throws: CallerTokenError.refused(reason: "it is not for the audience")) {
+    let other = try JWTVerifier(issuer: server.issuer, audience: "https://ledger.example.com", keys: keys)
+    await #expect(throws: JWTVerificationError.refused(reason: "it is not for the audience")) {
       try await other.verify(Array(token.accessToken.value.utf8), deadline: deadline)
     }
   }

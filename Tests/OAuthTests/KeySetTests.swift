@@ -63,7 +63,7 @@ import Testing
 
   @Test("A set is kept for five minutes, and an unknown key refetches it once in thirty seconds")
   func freshness() throws {
-    var cache = KeySetCache<KeySet>()
+    var cache = FetchSchedule<KeySet>()
     #expect(cache.wantsFetch(isKnown: false, now: at(0)))
     cache.fetched(try set(), now: at(0))
     #expect(!cache.wantsFetch(isKnown: false, now: at(29.9)), "even when the set is empty")
@@ -74,7 +74,7 @@ import Testing
 
   @Test("A token newer than the set is held until the set may be read again; one older than it is judged by it")
   func unknownKey() throws {
-    var cache = KeySetCache<KeySet>()
+    var cache = FetchSchedule<KeySet>()
     #expect(cache.step(isKnown: false, asked: at(0), now: at(0)) == .fetch)
     cache.fetched(try set(rsa("a")), now: at(1))
     #expect(cache.step(isKnown: true, asked: at(0), now: at(2)) == .settled)
@@ -87,7 +87,7 @@ import Testing
 
   @Test("While the endpoint fails the old set is kept, and it is asked ever more rarely")
   func failures() throws {
-    var cache = KeySetCache<KeySet>()
+    var cache = FetchSchedule<KeySet>()
     cache.fetched(try set(rsa("a")), now: at(0))
     var now = 300.0
     var waits: [Double] = []

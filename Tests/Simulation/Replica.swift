@@ -32,7 +32,7 @@ final class Replica {
 
   let number: Int
   var cache: TokenCache
-  var keySet = KeySetCache<Set<String>>()
+  var keySet = FetchSchedule<Set<String>>()
   /// Counts its lives.
   var incarnation = 0
   /// What the event loops hand out.
@@ -76,7 +76,7 @@ final class Replica {
     incarnation += 1
     answered = 0
     self.cache = cache
-    keySet = KeySetCache()
+    keySet = FetchSchedule()
     (keySetBusy, keySetAskedAt) = (false, nil)
     (table, lastMint, lastFailure, callers) = ([:], [:], [:], [:])
     (inFlight, asking, forced, fetches, held, errands) = ([], [], [], [], [], [:])

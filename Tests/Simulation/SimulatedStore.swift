@@ -6,7 +6,7 @@ import BrokerCore
 /// some broker has left there.
 struct SimulatedStore {
   struct Kept {
-    let token: KeptToken
+    let token: StoredToken
     let keyID: String?
     let until: Instant
   }

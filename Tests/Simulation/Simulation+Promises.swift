@@ -29,7 +29,7 @@ extension Simulation {
     case .failure(let error):
       note("answer \(waiter) \(error.code.rawValue)")
       if let token = replica.table[caller.key], token.isServable(at: now),
-        caller.demand.isPlain || error.code.isPassing,
+        caller.demand.isPlain || error.code.isTransient,
         now.duration(to: token.minted.expiresAt) >= caller.demand.minTTL
       {
         throw violation("no caller sees an error while a usable token is held", "\(error.code) for \(caller.key)")
@@ -121,7 +121,7 @@ extension Simulation {
   mutating func checkRetry(_ key: TokenKey) throws(Violation) {
     guard let (error, at, streak) = replica.lastFailure[key], at > replica.forgetsUntil else { return }
     let waited = at.duration(to: now)
-    if !error.code.isPassing, error.code != .brokerMisconfigured, waited < .seconds(60) {
+    if !error.code.isTransient, error.code != .brokerMisconfigured, waited < .seconds(60) {
       throw violation("a definite refusal is remembered for a minute", "\(error.code) asked again after \(waited)")
     }
     // Near the end of a token's life there is no time for patience.

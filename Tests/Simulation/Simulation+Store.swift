@@ -21,11 +21,11 @@ extension Simulation {
   /// What the store has of the key, as far as it passes.
   mutating func finding(_ key: TokenKey) -> SharedFinding {
     guard let store, !store.isDown(now) else { return SharedFinding() }
-    return SharedFinding(token: store.token(key, now).flatMap { vouched($0) }, failure: store.failure(key, now))
+    return SharedFinding(token: store.token(key, now).flatMap { revalidated($0) }, failure: store.failure(key, now))
   }
 
-  /// As `TokenSource.vouch` does it.
-  private mutating func vouched(_ kept: SimulatedStore.Kept) -> MintedToken? {
+  /// As `TokenSource.revalidate` does it.
+  private mutating func revalidated(_ kept: SimulatedStore.Kept) -> MintedToken? {
     let wallNow = Double(now.nanoseconds) / 1e9 + replica.wallOffset
     let name = kept.token.accessToken.value
     guard let known = truth[name], kept.token.mintedAt <= wallNow + 60 else { return nil }

@@ -171,10 +171,10 @@ package struct Simulation {
         replica.lastFailure[key] = nil
       }
       try perform(replica.cache.credentialsChanged(client: "default", now: now))
-    case .flood(let strangers):
+    case .flood(let unproven):
       // So many that what is remembered of the others may have to go.
-      if strangers > scenario.rules.maxEntries / 2 { replica.forgetsUntil = now.advanced(by: .seconds(120)) }
-      for number in 0..<strangers {
+      if unproven > scenario.rules.maxEntries / 2 { replica.forgetsUntil = now.advanced(by: .seconds(120)) }
+      for number in 0..<unproven {
         let key = TokenKey(client: "default", grant: Grant(audience: "made-up-\(number)-\(order)"))
         try ask(key, Demand(), patience: 30)
       }

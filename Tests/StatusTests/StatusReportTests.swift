@@ -22,7 +22,7 @@ private struct Scene {
     cache = TokenCache(rules: rules, seed: 1)
   }
 
-  static func key(_ audience: String, scope: String? = nil, client: ClientID = "default") -> TokenKey {
+  static func key(_ audience: String, scope: String? = nil, client: UpstreamID = "default") -> TokenKey {
     TokenKey(client: client, grant: Grant(audience: audience, scope: scope))
   }
 
@@ -252,7 +252,7 @@ private struct Scene {
   @Test("What is left of clients that are no longer there is not told")
   func retired() throws {
     var scene = Scene()
-    let key = Scene.key("https://api.example.com/", client: ClientID("default", generation: 1))
+    let key = Scene.key("https://api.example.com/", client: UpstreamID("default", generation: 1))
     scene.ask(key, at: 0)
     scene.mint(key, at: 0)
     #expect(try scene.report(at: 1).audiences.isEmpty)

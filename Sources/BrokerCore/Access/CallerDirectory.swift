@@ -5,7 +5,7 @@ package struct CallerDirectory: Sendable {
   /// One way for a caller to prove itself.
   package enum Proof: Hashable, Sendable {
     /// A key, sent as a bearer token or as an OAuth client's secret.
-    case key(KeyDigest)
+    case key(SHA256Digest)
     /// A name in a client certificate that was verified.
     case certificate(CertificateName)
     /// A Kubernetes service account, `namespace/name`.

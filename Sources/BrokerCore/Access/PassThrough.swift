@@ -1,5 +1,7 @@
 package import Basics
-import Crypto
+import struct Crypto.HMAC
+import struct Crypto.SHA256
+import struct Crypto.SymmetricKey
 package import OAuth
 import Synchronization
 
@@ -13,7 +15,7 @@ package final class PassThrough: Sendable {
     /// For ids beyond those that are told apart.
     let others = RateLimit(perMinute: PassThrough.maxClientIDs)
     var attempts: [String: RateLimit] = [:]
-    var accepted: Set<KeyDigest> = []
+    var accepted: Set<SHA256Digest> = []
   }
 
   /// Made anew in each process: what is kept tells nothing of a secret.
@@ -27,18 +29,18 @@ package final class PassThrough: Sendable {
   package init() {}
 
   /// What the credentials are known by.
-  package func holder(of credentials: BroughtCredentials) -> KeyDigest {
+  package func holder(of credentials: PassThroughCredentials) -> SHA256Digest {
     var code = HMAC<SHA256>(key: key)
     // The length keeps id and secret apart.
     code.update(data: Array("\(credentials.clientID.utf8.count):\(credentials.clientID)".utf8))
     credentials.secret.withBytes { bytes in
       unsafe bytes.withUnsafeBytes { unsafe code.update(data: $0) }
     }
-    return KeyDigest(code.finalize())
+    return SHA256Digest(code.finalize())
   }
 
   /// Counts a request that no token is held for; how long to wait if it is one too many, else nil.
-  package func admit(_ credentials: BroughtCredentials, _ holder: KeyDigest, now: Instant) -> Duration? {
+  package func admit(_ credentials: PassThroughCredentials, _ holder: SHA256Digest, now: Instant) -> Duration? {
     state.withLock { state in
       if state.accepted.contains(holder) { return nil }
       if state.attempts[credentials.clientID] == nil, state.attempts.count >= Self.maxClientIDs {
@@ -53,7 +55,7 @@ package final class PassThrough: Sendable {
   }
 
   /// The tenant has taken them.
-  package func accepted(_ holder: KeyDigest) {
+  package func accepted(_ holder: SHA256Digest) {
     state.withLock { state in
       if state.accepted.count >= Self.maxAccepted { state.accepted = [] }
       state.accepted.insert(holder)

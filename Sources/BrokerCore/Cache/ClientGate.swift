@@ -34,7 +34,7 @@ package struct ClientGate {
 
   private var rules: Rules
   private var inFlight = 0
-  private var strangersInFlight = 0
+  private var unprovenInFlight = 0
   private var allowance: Double
   private var allowanceAt: Instant
   private var block: Block?
@@ -68,17 +68,17 @@ package struct ClientGate {
 
   /// Counts a request in, if it may go out now. Strangers, keys that have never yielded a token, get half of what there
   /// is at the most: whoever makes up audiences does not slow those that are real.
-  mutating func admit(isStranger: Bool, now: Instant) -> Bool {
+  mutating func admit(isUnproven: Bool, now: Instant) -> Bool {
     if let block, now < block.failure.until || isProbing { return false }
     refill(now)
-    let most = isStranger ? max(1, rules.maxConcurrent / 2) : rules.maxConcurrent
-    let least = isStranger ? 1 + Double(rules.mintsPerMinute) / 4 : 1
-    guard inFlight < rules.maxConcurrent, (isStranger ? strangersInFlight : inFlight) < most, allowance >= least else {
+    let most = isUnproven ? max(1, rules.maxConcurrent / 2) : rules.maxConcurrent
+    let least = isUnproven ? 1 + Double(rules.mintsPerMinute) / 4 : 1
+    guard inFlight < rules.maxConcurrent, (isUnproven ? unprovenInFlight : inFlight) < most, allowance >= least else {
       return false
     }
     isProbing = block != nil
     inFlight += 1
-    if isStranger { strangersInFlight += 1 }
+    if isUnproven { unprovenInFlight += 1 }
     allowance -= 1
     return true
   }
@@ -102,11 +102,11 @@ package struct ClientGate {
 
   /// Counts a request out. True if its failure says nothing of the key, only of the client.
   mutating func finished(
-    _ key: TokenKey, isStranger: Bool, isProbe: Bool, _ result: Result<MintedToken, TokenError>, now: Instant,
+    _ key: TokenKey, isUnproven: Bool, isProbe: Bool, _ result: Result<MintedToken, TokenError>, now: Instant,
     random: inout SeededGenerator
   ) -> Bool {
     inFlight -= 1
-    if isStranger { strangersInFlight -= 1 }
+    if isUnproven { unprovenInFlight -= 1 }
     // Answers to requests from before the block say nothing of the probe.
     if isProbe { isProbing = false }
     switch result {

@@ -25,7 +25,7 @@ struct FetchQueue {
   }
 
   private var known = Heap<Ticket>()
-  private var strangers = Heap<Ticket>()
+  private var unproven = Heap<Ticket>()
   private var valid: [TokenKey: UInt64] = [:]
   private var lastNumber: UInt64 = 0
 
@@ -34,11 +34,11 @@ struct FetchQueue {
   var keys: [TokenKey] { Array(valid.keys) }
 
   /// Puts a key into the queue, or to another place in it.
-  mutating func insert(_ key: TokenKey, _ rank: Rank, urgency: Instant, isStranger: Bool) {
+  mutating func insert(_ key: TokenKey, _ rank: Rank, urgency: Instant, isUnproven: Bool) {
     lastNumber += 1
     valid[key] = lastNumber
     let ticket = Ticket(rank: rank, urgency: urgency, number: lastNumber, key: key)
-    if isStranger { strangers.insert(ticket) } else { known.insert(ticket) }
+    if isUnproven { unproven.insert(ticket) } else { known.insert(ticket) }
     sweep()
   }
 
@@ -47,14 +47,14 @@ struct FetchQueue {
     sweep()
   }
 
-  /// Takes out the first key that `admit` lets through: those demanded that are known, then strangers, then the rest.
-  mutating func next(_ admit: (_ isStranger: Bool) -> Bool) -> TokenKey? {
+  /// Takes out the first key that `admit` lets through: those demanded that are known, then unproven, then the rest.
+  mutating func next(_ admit: (_ isUnproven: Bool) -> Bool) -> TokenKey? {
     Self.drop(&known, valid)
-    Self.drop(&strangers, valid)
+    Self.drop(&unproven, valid)
     if let first = known.min, first.rank == .demanded {
       return admit(false) ? take(known.removeMin()) : nil
     }
-    if !strangers.isEmpty, admit(true) { return take(strangers.removeMin()) }
+    if !unproven.isEmpty, admit(true) { return take(unproven.removeMin()) }
     if !known.isEmpty, admit(false) { return take(known.removeMin()) }
     return nil
   }
@@ -70,8 +70,8 @@ struct FetchQueue {
 
   /// What was put elsewhere or removed is passed over when it comes up; when there is too much of that, it goes at once.
   private mutating func sweep() {
-    guard known.count + strangers.count > 2 * valid.count + 64 else { return }
+    guard known.count + unproven.count > 2 * valid.count + 64 else { return }
     known = Heap(known.unordered.filter { valid[$0.key] == $0.number })
-    strangers = Heap(strangers.unordered.filter { valid[$0.key] == $0.number })
+    unproven = Heap(unproven.unordered.filter { valid[$0.key] == $0.number })
   }
 }

@@ -72,18 +72,18 @@ extension TokenCache {
     if fetch == .queued, rank == .ahead || entries[key]?.waiters.count != 1 { return }
     entries[key]?.fetch = .queued
     let urgency = entries[key]?.token?.servableUntil ?? now
-    clients[key.client]?.queue.insert(key, rank, urgency: urgency, isStranger: entries[key]?.isStranger ?? true)
+    clients[key.client]?.queue.insert(key, rank, urgency: urgency, isUnproven: entries[key]?.isUnproven ?? true)
   }
 
   /// Starts as many of the client's fetches as may go out now.
-  mutating func pump(_ client: ClientID, _ now: Instant) {
+  mutating func pump(_ client: UpstreamID, _ now: Instant) {
     // Taken out while it changes: a copy of the queue would be made otherwise.
     guard var state = clients.removeValue(forKey: client) else { return }
     var gate = state.gate
-    while let key = state.queue.next({ gate.admit(isStranger: $0, now: now) }) {
-      let isStranger = entries[key]?.isStranger == true
+    while let key = state.queue.next({ gate.admit(isUnproven: $0, now: now) }) {
+      let isUnproven = entries[key]?.isUnproven == true
       entries[key]?.fetch = .running
-      entries[key]?.isRunningAsStranger = isStranger
+      entries[key]?.isRunningAsUnproven = isUnproven
       entries[key]?.isRunningAsProbe = gate.isProbing
       actions.append(.fetch(key))
     }
@@ -96,7 +96,7 @@ extension TokenCache {
     guard let entry = entries[key] else { return }
     let isOfClient =
       clients[key.client]?.gate.finished(
-        key, isStranger: entry.isRunningAsStranger, isProbe: entry.isRunningAsProbe, result, now: now, random: &random)
+        key, isUnproven: entry.isRunningAsUnproven, isProbe: entry.isRunningAsProbe, result, now: now, random: &random)
       ?? false
     if case .success(let minted) = result, minted.isFromStore {
       return take(SharedFinding(token: minted), for: key, now)
@@ -132,12 +132,12 @@ extension TokenCache {
   private mutating func keep(_ token: CachedToken) {
     entries[token.key]?.token = token
     entries[token.key]?.failure = nil
-    entries[token.key]?.isStranger = false
+    entries[token.key]?.isUnproven = false
     actions.append(.publish(token))
   }
 
   /// The client is shut out for a while: those who wait for their turn are told at once.
-  private mutating func refuseWaiting(_ client: ClientID, _ now: Instant) {
+  private mutating func refuseWaiting(_ client: UpstreamID, _ now: Instant) {
     for key in clients[client]?.queue.keys ?? [] where entries[key]?.waiters.isEmpty == false {
       guard let error = remembered(key, now) else { continue }
       for waiter in release(key) {

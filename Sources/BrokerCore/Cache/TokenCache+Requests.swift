@@ -16,8 +16,8 @@ extension TokenCache {
       actions.append(.answer(waiter.id, answer(to: waiter, error, current: token, now: now)))
       return
     }
-    let isStranger = entries[key]?.isStranger ?? true
-    guard waiterCount < rules.maxWaiters, !isStranger || strangerWaiterCount < rules.maxWaiters / 2 else {
+    let isUnproven = entries[key]?.isUnproven ?? true
+    guard waiterCount < rules.maxWaiters, !isUnproven || unprovenWaiterCount < rules.maxWaiters / 2 else {
       actions.append(.answer(waiter.id, answer(to: waiter, .overloaded, current: token, now: now)))
       return
     }
@@ -25,7 +25,7 @@ extension TokenCache {
     waiter.lookup = entries[key].map { $0.fetch == .none } ?? true ? \.miss : \.coalesced
     entries[key, default: Entry()].waiters.append(waiter)
     waiterCount += 1
-    if isStranger { strangerWaiterCount += 1 }
+    if isUnproven { unprovenWaiterCount += 1 }
     want(key, .demanded, now)
     if waiter.deadline < entries[key]?.lookAt ?? .distantFuture { schedule(key, at: waiter.deadline) }
   }
@@ -56,7 +56,7 @@ extension TokenCache {
     if leaving.isEmpty { return [] }
     entries[key]?.waiters = waiters.filter { !isLeaving($0) }
     waiterCount -= leaving.count
-    if entries[key]?.isStranger == true { strangerWaiterCount -= leaving.count }
+    if entries[key]?.isUnproven == true { unprovenWaiterCount -= leaving.count }
     return leaving
   }
 
@@ -65,7 +65,7 @@ extension TokenCache {
     to waiter: Waiter, _ error: TokenError, current: CachedToken?, now: Instant
   ) -> Result<CachedToken, TokenError> {
     let isPlain = waiter.demand.isPlain
-    guard isPlain || error.code.isPassing, let current, current.isServable(at: now),
+    guard isPlain || error.code.isTransient, let current, current.isServable(at: now),
       now.duration(to: current.minted.expiresAt) >= waiter.demand.minTTL
     else {
       lookups[keyPath: waiter.lookup] += 1

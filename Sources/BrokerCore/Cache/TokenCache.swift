@@ -45,8 +45,8 @@ package struct TokenCache {
     /// Answers that cost no mint, beyond those of the event loops.
     var hits = 0
     /// It has never yielded a token.
-    var isStranger = true
-    var isRunningAsStranger = false
+    var isUnproven = true
+    var isRunningAsUnproven = false
     var isRunningAsProbe = false
     /// When the store was last seen to.
     var loadedAt: Instant?
@@ -87,11 +87,11 @@ package struct TokenCache {
   private(set) var prefetched: Set<TokenKey> = []
   var random: SeededGenerator
   var entries: [TokenKey: Entry] = [:]
-  var clients: [ClientID: Client] = [:]
+  var clients: [UpstreamID: Client] = [:]
   /// When which entry is to be looked at; those that do not say what the entry says are out of date.
   var looks = Heap<Look>()
   var waiterCount = 0
-  var strangerWaiterCount = 0
+  var unprovenWaiterCount = 0
   var actions: [Action] = []
   private var month = 0
   package internal(set) var lookups = BrokerFigures.Lookups()
@@ -138,7 +138,8 @@ package struct TokenCache {
   }
 
   /// The tenant publishes exactly these keys, as of `asked`: tokens signed before with any other are worth nothing.
-  package mutating func keySetChanged(_ keyIDs: Set<String>, client: ClientID, asked: Instant, now: Instant) -> [Action]
+  package mutating func keySetChanged(_ keyIDs: Set<String>, client: UpstreamID, asked: Instant, now: Instant)
+    -> [Action]
   {
     changing(client, now) { cache in
       for (key, entry) in cache.entries where key.client == client {
@@ -153,11 +154,11 @@ package struct TokenCache {
   }
 
   /// The client has other credentials now.
-  package mutating func credentialsChanged(client: ClientID, now: Instant) -> [Action] {
+  package mutating func credentialsChanged(client: UpstreamID, now: Instant) -> [Action] {
     changing(client, now) { cache in cache.credentialsChanged(client) }
   }
 
-  private mutating func credentialsChanged(_ client: ClientID) {
+  private mutating func credentialsChanged(_ client: UpstreamID) {
     clients[client]?.gate.credentialsChanged()
     for (key, entry) in entries where key.client == client && entry.failure?.error.code == .brokerMisconfigured {
       entries[key]?.failure = nil
@@ -167,7 +168,7 @@ package struct TokenCache {
   /// Takes over other rules, and other keys to prefetch. The tokens of `forgotten` clients, which nobody will ask for
   /// again, go; who waits for one still gets it. What was refused of credentials may be well by now.
   package mutating func configure(
-    _ rules: Rules, prefetched: Set<TokenKey>, forgetting forgotten: Set<ClientID> = [], now: Instant
+    _ rules: Rules, prefetched: Set<TokenKey>, forgetting forgotten: Set<UpstreamID> = [], now: Instant
   ) -> [Action] {
     self.rules = rules
     self.prefetched = prefetched
@@ -223,7 +224,8 @@ package struct TokenCache {
     return next == .distantFuture ? nil : next
   }
 
-  private mutating func changing(_ client: ClientID, _ now: Instant, _ change: (inout TokenCache) -> Void) -> [Action] {
+  private mutating func changing(_ client: UpstreamID, _ now: Instant, _ change: (inout TokenCache) -> Void) -> [Action]
+  {
     meet(client, now)
     change(&self)
     pump(client, now)
@@ -231,7 +233,7 @@ package struct TokenCache {
     return takeActions()
   }
 
-  private mutating func meet(_ client: ClientID, _ now: Instant) {
+  private mutating func meet(_ client: UpstreamID, _ now: Instant) {
     guard clients[client] == nil else { return }
     clients[client] = Client(gate: ClientGate(rules: rules.client, now: now))
     clients[client]?.gate.enter(month: month)

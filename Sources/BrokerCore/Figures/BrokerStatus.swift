@@ -5,7 +5,7 @@ package import OAuth
 package struct BrokerStatus: Sendable {
   package var figures: BrokerFigures
   package var keys: [KeyStatus]
-  package var clients: [ClientID: ClientStatus]
+  package var clients: [UpstreamID: ClientStatus]
 }
 
 /// One key.
@@ -77,7 +77,7 @@ extension TokenCache {
     }
   }
 
-  package func clientStatuses(now: Instant) -> [ClientID: ClientStatus] {
+  package func clientStatuses(now: Instant) -> [UpstreamID: ClientStatus] {
     clients.mapValues { $0.gate.status(queued: $0.queue.count, now: now) }
   }
 }

@@ -7,30 +7,30 @@ import Synchronization
 /// the checks of a token that is new. Where the store fails the broker goes on as if it had none.
 package final class SharedTokens: Sendable {
   /// Vouches for a token that was kept, by the deadline; throws why it must not be used.
-  package typealias Vouch =
-    @Sendable (TokenKey, KeptToken, _ deadline: Instant) async throws(TokenError) -> MintedToken
+  package typealias Revalidate =
+    @Sendable (TokenKey, StoredToken, _ deadline: Instant) async throws(TokenError) -> MintedToken
 
   package let store: any Store
-  private let vault: @Sendable (ClientID) -> Vault?
-  private let vouch: Vouch
+  private let vault: @Sendable (UpstreamID) -> Vault?
+  private let revalidate: Revalidate
   private let log: Logger
   private let counts: Mutex<StoreFigures>
   /// Those under way: nobody waits for them, but for the end of the process.
   private let saves = Mutex<[UInt64: Task<Void, Never>]>([:])
 
   /// A key set that cannot be read must not hold up those who wait for a token.
-  private static let vouching = Duration.seconds(2)
+  private static let revalidationTimeout = Duration.seconds(2)
   /// How many tokens are looked for at a time: so that nobody else waits long for an answer of the store.
   private static let batch = 32
 
   /// `vault` is of a client's secrets as they are now; nil for a client that shares nothing.
   package init(
-    _ store: any Store, vault: @escaping @Sendable (ClientID) -> Vault?, log: Logger, vouch: @escaping Vouch
+    _ store: any Store, vault: @escaping @Sendable (UpstreamID) -> Vault?, log: Logger, revalidate: @escaping Revalidate
   ) {
     self.store = store
     counts = Mutex(StoreFigures(store.condition))
     self.vault = vault
-    self.vouch = vouch
+    self.revalidate = revalidate
     self.log = log
   }
 
@@ -219,7 +219,7 @@ package final class SharedTokens: Sendable {
       switch place.subject {
       case .token:
         if found.token == nil, let record = StoreRecord.decode(StoreRecord.Token.self, bytes) {
-          found.token = await vouched(record.kept, for: shelf.key)
+          found.token = await revalidated(record.kept, for: shelf.key)
         }
       case .failure, .limit:
         let error = StoreRecord.decode(StoreRecord.Failure.self, bytes)?.error(wallNow: WallClock.now)
@@ -230,9 +230,9 @@ package final class SharedTokens: Sendable {
     return found
   }
 
-  private func vouched(_ kept: KeptToken, for key: TokenKey) async -> MintedToken? {
+  private func revalidated(_ kept: StoredToken, for key: TokenKey) async -> MintedToken? {
     do throws(TokenError) {
-      return try await vouch(key, kept, Instant.now.advanced(by: Self.vouching))
+      return try await revalidate(key, kept, Instant.now.advanced(by: Self.revalidationTimeout))
     } catch {
       ignore(key, error.message)
       return nil

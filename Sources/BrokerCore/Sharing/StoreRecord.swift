@@ -28,13 +28,13 @@ enum StoreRecord {
 }
 
 extension StoreRecord.Token {
-  init(_ kept: KeptToken) {
+  init(_ kept: StoredToken) {
     self.init(
       token: kept.accessToken.value, scope: kept.scope, mintedAt: kept.mintedAt, expiresAt: kept.expiresAt)
   }
 
-  var kept: KeptToken {
-    KeptToken(accessToken: AccessToken(token), scope: scope, mintedAt: mintedAt, expiresAt: expiresAt)
+  var kept: StoredToken {
+    StoredToken(accessToken: AccessToken(token), scope: scope, mintedAt: mintedAt, expiresAt: expiresAt)
   }
 }
 

@@ -60,7 +60,7 @@ package struct AudienceCatalog: Sendable {
     let grant = Grant(
       audience: grant.audience, scope: grant.scope ?? entry.scope,
       organization: grant.organization ?? entry.organization)
-    return TokenKey(client: ClientID(entry.client, generation: generations[entry.client] ?? 0), grant: grant)
+    return TokenKey(client: UpstreamID(entry.client, generation: generations[entry.client] ?? 0), grant: grant)
   }
 
   /// Whether a request for the key's audience that names nothing else gets its token.

@@ -11,7 +11,7 @@ package actor Broker {
 
   /// Asks upstream and validates; returns or throws by the deadline.
   package typealias Mint =
-    @Sendable (TokenKey, BroughtCredentials?, TraceContext?, _ deadline: Instant) async throws(TokenError) ->
+    @Sendable (TokenKey, PassThroughCredentials?, TraceContext?, _ deadline: Instant) async throws(TokenError) ->
     MintedToken
 
   struct Waiting {
@@ -36,13 +36,13 @@ package actor Broker {
   private(set) var waiting: [TokenCache.WaiterID: Waiting] = [:]
   private var lastWaiter: TokenCache.WaiterID = 0
   /// Those that were brought along, for as long as there is a token to be replaced in time, or one is being asked for.
-  private var credentials: [TokenKey: BroughtCredentials] = [:]
+  private var credentials: [TokenKey: PassThroughCredentials] = [:]
   /// Until the fetch begins, or the request is answered without one.
   private var causes: [TokenKey: Cause] = [:]
   private var failures = FailureLog()
   private var clients: [String: BrokerFigures.Client] = [:]
   /// Those that are no longer configured; how their last requests end says nothing of the broker.
-  private var retired: Set<ClientID> = []
+  private var retired: Set<UpstreamID> = []
   /// Sleeps until the cache has something to do.
   private var alarm: (at: Instant, task: Task<Void, Never>)?
 
@@ -66,7 +66,7 @@ package actor Broker {
   /// The current token for `key`, or a new one if none is held that will do. A caller that gives up disturbs nobody.
   /// `brought` are the credentials of a key that has a holder. A fetch that comes of it is said to be because of `request`.
   package func token(
-    _ key: TokenKey, _ demand: Demand = Demand(), with brought: BroughtCredentials? = nil,
+    _ key: TokenKey, _ demand: Demand = Demand(), with brought: PassThroughCredentials? = nil,
     for request: RequestIdentity? = nil
   ) async throws(TokenError) -> CachedToken {
     if let brought { credentials[key] = brought }
@@ -103,19 +103,19 @@ package actor Broker {
   package func used(_ key: TokenKey) { perform(cache.used(key, now: .now)) }
 
   /// The tenant publishes exactly these keys, as of `asked`.
-  package func keySetChanged(_ keyIDs: Set<String>, client: ClientID, asked: Instant) {
+  package func keySetChanged(_ keyIDs: Set<String>, client: UpstreamID, asked: Instant) {
     perform(cache.keySetChanged(keyIDs, client: client, asked: asked, now: .now))
   }
 
   /// The client has other credentials now, so what was said of the old ones counts no more.
-  package func credentialsChanged(client: ClientID) {
+  package func credentialsChanged(client: UpstreamID) {
     if !retired.contains(client) { health.accepted(client: client.name) }
     perform(cache.credentialsChanged(client: client, now: .now))
   }
 
   /// Takes over another configuration. `announce` tells those who hand tokens out, who are then told of all that are held.
   package func configure(
-    rules: TokenCache.Rules, requestTimeout: Duration, prefetched: Set<TokenKey>, forgetting forgotten: Set<ClientID>,
+    rules: TokenCache.Rules, requestTimeout: Duration, prefetched: Set<TokenKey>, forgetting forgotten: Set<UpstreamID>,
     announce: @Sendable () -> Void
   ) {
     self.requestTimeout = requestTimeout
@@ -260,7 +260,7 @@ package actor Broker {
     return facts
   }
 
-  private func count(_ result: Result<MintedToken, TokenError>, for client: ClientID, took: Duration) {
+  private func count(_ result: Result<MintedToken, TokenError>, for client: UpstreamID, took: Duration) {
     var figures = clients[client.name] ?? BrokerFigures.Client()
     figures.durations.add(took)
     switch result {

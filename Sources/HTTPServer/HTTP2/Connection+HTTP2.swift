@@ -1,12 +1,12 @@
 import Basics
 import IO
 
-/// The HTTP/2 side of a connection: between its bytes, its `Session` and the handler.
+/// The HTTP/2 side of a connection: between its bytes, its `HTTP2Session` and the handler.
 extension Connection {
   /// Goes over to HTTP/2, for good.
   func upgrade() {
     do throws(HTTP2Error) {
-      session = try Session(limits: server.limits(of: admission), pool: server.streamPool, now: server.loop.now)
+      session = try HTTP2Session(limits: server.limits(of: admission), pool: server.streamPool, now: server.loop.now)
       server.upgraded(binding)
       if server.isDraining { session?.goAway(now: server.loop.now) }
     } catch {
@@ -15,7 +15,7 @@ extension Connection {
   }
 
   /// Works through what has been received: every request that it makes whole is answered in this turn, or put off.
-  func process(_ session: Session) {
+  func process(_ session: HTTP2Session) {
     input.withBytes { session.receive($0, now: server.loop.now) }
     input.removeAll()
     server.writer.refresh(now: server.loop.now)
@@ -29,7 +29,7 @@ extension Connection {
   }
 
   /// Writes until there is nothing to write or the socket takes no more.
-  func pump(_ session: Session) {
+  func pump(_ session: HTTP2Session) {
     while registration != nil && unsent.isEmpty && !machine.isEnding {
       session.send(into: &server.writer.output, limit: Self.outputLimit, now: server.loop.now)
       if server.writer.output.isEmpty { break }
@@ -46,7 +46,7 @@ extension Connection {
   }
 
   /// One step of a stream, like a connection's in HTTP/1.
-  private func advance(_ session: Session, _ slot: Int) {
+  private func advance(_ session: HTTP2Session, _ slot: Int) {
     guard let stream = session.streams[slot] else { return }
     switch stream.phase {
     case .head, .deferred, .orphaned, .answered: return
@@ -92,7 +92,7 @@ extension Connection {
   }
 
   /// Gives the session what the writer holds.
-  private func respond(_ session: Session, _ slot: Int) {
+  private func respond(_ session: HTTP2Session, _ slot: Int) {
     let writer = server.writer
     guard let (head, length) = writer.takeSecond() else { return }
     let date = writer.date
@@ -101,7 +101,7 @@ extension Connection {
       body: &writer.output)
   }
 
-  private func reject(_ session: Session, _ slot: Int, _ rejection: Rejection) {
+  private func reject(_ session: HTTP2Session, _ slot: Int, _ rejection: Rejection) {
     guard let stream = session.streams[slot] else { return }
     server.writer.refresh(now: server.loop.now)
     server.writer.begin(
@@ -113,7 +113,7 @@ extension Connection {
 
   // MARK: Events
 
-  func respond(_ response: Response, _ session: Session, serial: UInt32) {
+  func respond(_ response: Response, _ session: HTTP2Session, serial: UInt32) {
     guard registration != nil, let slot = session.deferredSlot(Int32(bitPattern: serial)) else { return }
     guard let stream = session.streams[slot], stream.phase == .deferred else {
       // Nobody waits for it any more, but it has been made.
@@ -129,20 +129,20 @@ extension Connection {
   }
 
   /// There is no saying anything verbatim between frames, only in HTTP/1.1.
-  func send(verbatim ending: Exchange.Ending, _ session: Session, serial: UInt32) {
+  func send(verbatim ending: DeferredResponse.Ending, _ session: HTTP2Session, serial: UInt32) {
     guard registration != nil, let slot = session.deferredSlot(Int32(bitPattern: serial)) else { return }
     if case .more = ending { return }
     session.requireHTTP1(slot)
     resumeSession(session)
   }
 
-  private func resumeSession(_ session: Session) {
+  private func resumeSession(_ session: HTTP2Session) {
     session.now = server.loop.now
     pump(session)
     settle()
   }
 
-  func deadlinePassed(_ session: Session) {
+  func deadlinePassed(_ session: HTTP2Session) {
     let now = server.loop.now
     // Without even room for a GOAWAY there is nothing to say.
     if !unsent.isEmpty && now >= machine.deadline { return close() }
@@ -158,7 +158,7 @@ extension Connection {
     setDeadline()
   }
 
-  func drain(_ session: Session) {
+  func drain(_ session: HTTP2Session) {
     session.goAway(now: server.loop.now)
     pump(session)
     settle()

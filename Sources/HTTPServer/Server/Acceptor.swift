@@ -6,7 +6,7 @@ import Synchronization
 final class Acceptor: EventHandler {
   private let listener: Listener
   private let binding: Int
-  private let tls: TLSHolder?
+  private let tls: CurrentTLSContext?
   private unowned let server: ServerLoop
   private var registration: EventLoop.Registration?
   /// Given up for a moment when there are no descriptors left, to tell a client so instead of leaving it waiting.
@@ -20,7 +20,7 @@ final class Acceptor: EventHandler {
   /// Held while a connection is taken: without it, another loop could get the descriptor that one gives up to refuse with.
   private static let turn = Mutex(())
 
-  init(_ listener: Listener, binding: Int, tls: TLSHolder?, server: ServerLoop) throws {
+  init(_ listener: Listener, binding: Int, tls: CurrentTLSContext?, server: ServerLoop) throws {
     self.listener = listener
     self.binding = binding
     self.tls = tls

@@ -1,7 +1,7 @@
 import Basics
 import IO
 
-/// One client's connection: moves bytes between its socket, `HTTP1Connection` or `Session`, and the handler.
+/// One client's connection: moves bytes between its socket, `HTTP1StateMachine` or `HTTP2Session`, and the handler.
 final class Connection: EventHandler {
   let server: ServerLoop
   private let stream: Stream
@@ -13,8 +13,8 @@ final class Connection: EventHandler {
   let binding: Int
   let admission: ConnectionCount.Admission
   /// Once HTTP/2 is spoken, this keeps only the time for writing and for the end.
-  var machine: HTTP1Connection
-  var session: Session?
+  var machine: HTTP1StateMachine
+  var session: HTTP2Session?
   private(set) var registration: EventLoop.Registration?
   /// Received and not yet consumed; empty, and without memory, between requests.
   var input = ByteBuffer()
@@ -50,7 +50,7 @@ final class Connection: EventHandler {
     self.binding = binding
     self.admission = admission
     self.server = server
-    machine = HTTP1Connection(limits: server.limits(of: admission), now: server.loop.now)
+    machine = HTTP1StateMachine(limits: server.limits(of: admission), now: server.loop.now)
   }
 
   static func start(
@@ -280,7 +280,7 @@ final class Connection: EventHandler {
     resume()
   }
 
-  func send(verbatim bytes: [UInt8], serial: UInt32, then ending: Exchange.Ending) {
+  func send(verbatim bytes: [UInt8], serial: UInt32, then ending: DeferredResponse.Ending) {
     if let session { return send(verbatim: ending, session, serial: serial) }
     guard registration != nil, serial == self.serial, pending != nil else { return }
     server.writer.output.append(bytes)

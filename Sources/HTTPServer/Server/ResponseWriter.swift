@@ -105,10 +105,10 @@ package final class ResponseWriter {
   }
 
   /// Puts the answer off: it is given through the exchange, before the server's `Limits.requestTimeout`.
-  package func later() -> Exchange? {
+  package func later() -> DeferredResponse? {
     guard state == .unanswered, let asker else { return nil }
     state = .deferred
-    return Exchange(requestID: requestID, mailbox: mailbox, connection: asker.connection, serial: asker.serial)
+    return DeferredResponse(requestID: requestID, mailbox: mailbox, connection: asker.connection, serial: asker.serial)
   }
 
   /// Answers now, with a body of `length` bytes, which `append` writes.

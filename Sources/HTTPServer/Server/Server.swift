@@ -42,7 +42,7 @@ package final class Server: Sendable {
   /// The addresses bound, in the order of the bindings; a port 0 has become the real one.
   package let addresses: [SocketAddress]
   /// Of each binding. The bindings themselves would keep an inherited listener open.
-  private let certificates: [TLSHolder?]
+  private let certificates: [CurrentTLSContext?]
   private let limits: Limits
   /// Of each binding.
   private let counts: [ConnectionCount]
@@ -58,7 +58,7 @@ package final class Server: Sendable {
     listeners = Mutex([first] + others)
     mailboxes = try (0..<count).map { _ throws(SystemError) in try Mailbox() }
     addresses = first.map(\.address)
-    certificates = bindings.map { $0.tls.map(TLSHolder.init) }
+    certificates = bindings.map { $0.tls.map(CurrentTLSContext.init) }
     self.limits = limits
     counts = bindings.map { _ in ConnectionCount(limits) }
     self.label = label

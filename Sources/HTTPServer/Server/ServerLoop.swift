@@ -4,7 +4,7 @@ import IO
 package final class ServerLoop {
   enum Command: Sendable {
     case respond(EventLoop.Registration, UInt32, Response)
-    case verbatim(EventLoop.Registration, UInt32, [UInt8], Exchange.Ending)
+    case verbatim(EventLoop.Registration, UInt32, [UInt8], DeferredResponse.Ending)
     /// An address has other certificates now; whom they would not let in is out.
     case readmit(binding: Int, TLSContext)
     /// Take no more connections, finish the requests in flight, then end.
@@ -46,7 +46,7 @@ package final class ServerLoop {
     try mailbox.attach(to: loop) { [unowned self] in receive($0) }
   }
 
-  func listen(on listener: Listener, binding: Int, tls: TLSHolder?) throws {
+  func listen(on listener: Listener, binding: Int, tls: CurrentTLSContext?) throws {
     acceptors.append(try Acceptor(listener, binding: binding, tls: tls, server: self))
   }
 

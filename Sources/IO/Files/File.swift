@@ -26,7 +26,7 @@ package enum File {
   }
 
   /// nil: it cannot be read.
-  package static func digest(_ path: String) -> KeyDigest? { (try? read(path)).map { KeyDigest(of: $0.span) } }
+  package static func digest(_ path: String) -> SHA256Digest? { (try? read(path)).map { SHA256Digest(of: $0.span) } }
 }
 
 /// The environment of this process.

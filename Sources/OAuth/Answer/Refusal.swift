@@ -73,7 +73,7 @@ struct Refusal {
     case "access_denied":
       return granted("the application has no grant for this API; authorize it in the tenant")
     default:
-      return invalid("refused the request as '\(Printable.text(error, limit: 40))'")
+      return invalid("refused the request as '\(PrintableText.text(error, limit: 40))'")
     }
   }
 

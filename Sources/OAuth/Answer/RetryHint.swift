@@ -66,7 +66,8 @@ package struct QuotaBucket: Sendable, Equatable {
         let seconds = number(values["t"])
       else { return nil }
       return QuotaBucket(
-        name: Printable.text(String(name), limit: 32), quota: quota, remaining: remaining, resetsIn: .seconds(seconds),
+        name: PrintableText.text(String(name), limit: 32), quota: quota, remaining: remaining,
+        resetsIn: .seconds(seconds),
         isOfOrganization: isOfOrganization)
     }
   }

@@ -16,7 +16,7 @@ package struct TokenError: Error, Sendable, Equatable {
     case overloaded
 
     /// Whether it may be gone at the next try, without anybody changing anything.
-    package var isPassing: Bool { status >= 503 }
+    package var isTransient: Bool { status >= 503 }
 
     /// The HTTP status a caller is answered with.
     package var status: Int {

@@ -28,7 +28,7 @@ struct TokenResponse {
     guard fields.tokenType.lowercased() == "bearer" else {
       throw TokenError(
         code: .tokenValidationFailed,
-        message: "the tenant's token is of the type '\(Printable.text(fields.tokenType, limit: 20))', not Bearer")
+        message: "the tenant's token is of the type '\(PrintableText.text(fields.tokenType, limit: 20))', not Bearer")
     }
     accessToken = AccessToken(fields.accessToken)
     scope = fields.scope
@@ -77,5 +77,5 @@ struct TokenResponse {
 
 extension HTTPClient.Response {
   /// What Auth0 calls this request in its own logs.
-  var upstreamRequestID: String? { field("x-auth0-requestid").map { Printable.text($0, limit: 64) } }
+  var upstreamRequestID: String? { field("x-auth0-requestid").map { PrintableText.text($0, limit: 64) } }
 }

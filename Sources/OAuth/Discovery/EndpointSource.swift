@@ -9,7 +9,7 @@ actor EndpointSource {
   private let prefersMutualTLS: Bool
   private let http: HTTPClient
   // The same patience as with keys; what has been found is kept for good.
-  private var cache = KeySetCache<Endpoints>()
+  private var cache = FetchSchedule<Endpoints>()
   private var failure: TokenError?
   private var fetching: Task<Void, Never>?
 

@@ -49,7 +49,8 @@ struct ServerMetadata: Decodable {
       guard metadata.issuer.hasSameBytes(as: issuer) else {
         throw TokenError(
           code: .brokerMisconfigured,
-          message: "the tenant calls itself '\(Printable.text(metadata.issuer))', which is not the issuer configured")
+          message:
+            "the tenant calls itself '\(PrintableText.text(metadata.issuer))', which is not the issuer configured")
       }
       return metadata
     }

@@ -50,7 +50,7 @@ struct KeySet: Sendable {
   var descriptions: [KeySetStatus.Key] {
     keys.map { key in
       let kind = [key.jwk.keyType.rawValue, key.jwk.curve?.rawValue].compactMap(\.self).joined(separator: " ")
-      return .init(id: key.id.map { Printable.text($0) }, algorithm: key.jwk.algorithm?.rawValue ?? kind)
+      return .init(id: key.id.map { PrintableText.text($0) }, algorithm: key.jwk.algorithm?.rawValue ?? kind)
     }
   }
 

@@ -28,7 +28,7 @@ actor KeySetSource {
   private let http: HTTPClient
   private let request: MakeRequest
   private var problem = "no answer yet"
-  private var cache = KeySetCache<KeySet>()
+  private var cache = FetchSchedule<KeySet>()
   private var fetching: Task<Void, Never>?
 
   private let fetched: @Sendable (KeySetChange) -> Void

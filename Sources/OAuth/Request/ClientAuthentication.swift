@@ -26,7 +26,7 @@ package enum ClientAuthentication: Sendable {
 }
 
 /// Credentials that somebody brought along for a request of their own, instead of the client's.
-package struct BroughtCredentials: Sendable {
+package struct PassThroughCredentials: Sendable {
   package enum Method: Sendable {
     case post, basic
   }

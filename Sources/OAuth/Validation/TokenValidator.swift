@@ -40,7 +40,7 @@ struct TokenValidator {
       let fields = try? JSONDecoder().decode(HeaderFields.self, from: Data(bytes)), !JSONKeys.areAmbiguous(in: bytes)
     else { throw ValidationError("its header cannot be read") }
     guard Self.algorithms.contains(fields.alg), let algorithm = JWK.Algorithm(rawValue: fields.alg) else {
-      throw ValidationError("its algorithm is '\(Printable.text(fields.alg, limit: 20))', which is not accepted")
+      throw ValidationError("its algorithm is '\(PrintableText.text(fields.alg, limit: 20))', which is not accepted")
     }
     if fields.crit != nil { throw ValidationError("its header has extensions that must be understood (crit)") }
     return Header(keyID: fields.kid, algorithm: algorithm)

@@ -10,7 +10,7 @@ struct CallerSettings: Sendable {
   /// By name, for those who come as OAuth clients.
   var byName: [String: Caller] = [:]
   /// Checks the tokens of Kubernetes service accounts.
-  var serviceAccounts: CallerTokenVerifier?
+  var serviceAccounts: JWTVerifier?
   /// What it was made of.
   private var verifierSettings: [String?] = []
 
@@ -29,7 +29,7 @@ struct CallerSettings: Sendable {
     }
     let isWanted = directory.hasServiceAccounts
     (serviceAccounts, verifierSettings) = root.section("kubernetes") {
-      CallerTokenVerifier.read($0, isWanted: isWanted)
+      JWTVerifier.read($0, isWanted: isWanted)
     }
     // It knows keys that may not be had just now.
     if let previous, previous.verifierSettings == verifierSettings { serviceAccounts = previous.serviceAccounts }
@@ -62,7 +62,7 @@ struct CallerSettings: Sendable {
   }
 
   private static func proofs(_ section: Section) -> [CallerDirectory.Proof] {
-    let keys = section.values("bearerSHA256", .keyDigest) ?? []
+    let keys = section.values("bearerSHA256", .sha256Digest) ?? []
     let certificates = section.values("clientCertificate", .certificateName) ?? []
     let accounts = section.values("serviceAccount", .serviceAccount) ?? []
     let users = section.values("unixUser", .unixID) ?? []
@@ -96,7 +96,7 @@ extension Format where Value == String {
   }
 }
 
-extension CallerTokenVerifier {
+extension JWTVerifier {
   /// The token in a file, read each time it is needed.
   private static func bearerToken(in file: String) -> Keys.BearerToken {
     { () throws(InvalidSetting) in
@@ -111,7 +111,7 @@ extension CallerTokenVerifier {
   /// For Kubernetes service accounts. nil, with what is wrong said, if there is none or it is not complete.
   fileprivate static func read(
     _ section: Section, isWanted: Bool
-  ) -> (verifier: CallerTokenVerifier?, settings: [String?]) {
+  ) -> (verifier: JWTVerifier?, settings: [String?]) {
     let issuer = section.value("issuer", .url)
     let url = section.value("jwksURL", .url)
     let document = section.value("jwksFile", .contents)
@@ -132,8 +132,8 @@ extension CallerTokenVerifier {
           http: try HTTPClient(trust: authorities.map { .file($0) } ?? .system))
       }
       guard let issuer, let keys = keys ?? document.map(Keys.document) else { return (nil, []) }
-      let settings = [issuer, audience, url, tokenFile, authorities, document.map { KeyDigest(of: $0.span).hex }]
-      return (try CallerTokenVerifier(issuer: issuer, audience: audience, keys: keys), settings)
+      let settings = [issuer, audience, url, tokenFile, authorities, document.map { SHA256Digest(of: $0.span).hex }]
+      return (try JWTVerifier(issuer: issuer, audience: audience, keys: keys), settings)
     } catch {
       section.fail(url == nil ? "jwksFile" : "jwksURL", (error as? InvalidSetting)?.reason ?? "\(error)")
       return (nil, [])

@@ -29,7 +29,7 @@ struct Configuration: Sendable {
   var shutdownDelay = Duration.zero
   var shutdownTimeout = Duration.seconds(10)
   /// The files that a change is looked for in, as they were when it was read: its own, and those of TLS.
-  var files: [String: KeyDigest] = [:]
+  var files: [String: SHA256Digest] = [:]
   /// All of it as it is in force, for people.
   var effective: [EffectiveSetting] = []
 }

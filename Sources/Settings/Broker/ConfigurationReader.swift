@@ -38,7 +38,7 @@ extension Configuration {
 
   private static func document(
     _ path: String?
-  ) throws(ConfigurationErrors) -> (root: YAMLNode, digest: KeyDigest)? {
+  ) throws(ConfigurationErrors) -> (root: YAMLNode, digest: SHA256Digest)? {
     guard let path else { return nil }
     func wrong(_ source: String, _ reason: String) -> ConfigurationErrors {
       ConfigurationErrors(errors: [ConfigurationError(key: "configuration", source: source, expectation: reason)])
@@ -57,7 +57,7 @@ extension Configuration {
     }
     // One that was cut short must not open what it closed.
     guard let root else { throw wrong(path, "the file is empty") }
-    return (root, KeyDigest(of: bytes.span))
+    return (root, SHA256Digest(of: bytes.span))
   }
 
   private mutating func read(_ root: Section, _ origin: Origin, after previous: Configuration?) {

@@ -143,11 +143,11 @@ extension Format where Value == Secret {
   }
 }
 
-extension Format where Value == KeyDigest {
-  static var keyDigest: Format {
+extension Format where Value == SHA256Digest {
+  static var sha256Digest: Format {
     Format(isSecret: true) { text throws(Unexpected) in
       // Without what was found: it may be the key itself.
-      guard let digest = KeyDigest(hex: text) else {
+      guard let digest = SHA256Digest(hex: text) else {
         throw Unexpected("expected the SHA-256 of a key in 64 hexadecimal digits, as token-broker key prints it")
       }
       return digest

@@ -77,7 +77,7 @@ import Testing
   }
 
   private func token(
-    _ number: Int, _ minted: MintedToken, client: ClientID = "shared", holder: KeyDigest? = nil
+    _ number: Int, _ minted: MintedToken, client: UpstreamID = "shared", holder: SHA256Digest? = nil
   ) -> CachedToken {
     CachedToken(
       key: TokenKey(client: client, grant: Grant(audience: "https://\(number)/"), holder: holder), minted: minted,
@@ -99,7 +99,7 @@ import Testing
   func unshared() async {
     let store = FailingStore()
     let own = [
-      token(1, minted(), client: "other"), token(2, minted(), holder: KeyDigest(of: Array("key".utf8).span)),
+      token(1, minted(), client: "other"), token(2, minted(), holder: SHA256Digest(of: Array("key".utf8).span)),
       token(3, minted()),
     ]
     await shared(store).restore(own)

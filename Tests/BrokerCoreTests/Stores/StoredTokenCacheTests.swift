@@ -132,7 +132,7 @@ import Testing
 
   @Test("Whoever brings credentials of their own shares nothing")
   mutating func holders() {
-    let own = TokenKey(client: "default", grant: key.grant, holder: KeyDigest(of: Array("x".utf8).span))
+    let own = TokenKey(client: "default", grant: key.grant, holder: SHA256Digest(of: Array("x".utf8).span))
     #expect(ask(1, at: 0, key: own) == ["fetch"])
   }
 

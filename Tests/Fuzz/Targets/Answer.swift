@@ -17,7 +17,7 @@ extension FuzzTarget {
     switch response.status {
     case 429: try promise("429 is a limit", error.code == .upstreamRateLimited)
     case 500...:
-      try promise("a failure passes", error.code.isPassing && error.code != .overloaded)
+      try promise("a failure passes", error.code.isTransient && error.code != .overloaded)
     case 401: try promise("401 is about the credentials", error.code == .brokerMisconfigured)
     case 400, 403: try promise("a refusal is not the caller's", error.code != .invalidCaller)
     default: try promise("what is no answer is said to be none", error.code == .invalidUpstreamResponse)

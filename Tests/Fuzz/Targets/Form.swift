@@ -39,9 +39,9 @@ extension FuzzTarget {
     try promise("and as JSON: \(grant)", object.map { $0.isSame(as: request) } ?? false)
   }
 
-  private static func read(_ type: String, _ authorization: String?, _ body: [UInt8]) throws -> OAuthTokenRequest? {
+  private static func read(_ type: String, _ authorization: String?, _ body: [UInt8]) throws -> GrantRequest? {
     do throws(ProblemError) {
-      return try OAuthTokenRequest(contentType: type, authorization: authorization, body: body)
+      return try GrantRequest(contentType: type, authorization: authorization, body: body)
     } catch {
       try promise("it is the caller's mistake", error.problem.status == 400)
       return nil
@@ -49,8 +49,8 @@ extension FuzzTarget {
   }
 }
 
-extension OAuthTokenRequest {
-  fileprivate func isSame(as other: OAuthTokenRequest) -> Bool {
+extension GrantRequest {
+  fileprivate func isSame(as other: GrantRequest) -> Bool {
     let (mine, others) = (credentials, other.credentials)
     return query.grant == other.query.grant && (mine == nil) == (others == nil) && mine?.secret == others?.secret
       && (mine?.clientID ?? "").utf8.elementsEqual((others?.clientID ?? "").utf8) && mine?.isBasic == others?.isBasic

@@ -42,7 +42,7 @@ extension FuzzTarget {
   /// Each request is answered as soon as it is whole.
   private static func play(_ pieces: [ArraySlice<UInt8>], isRewritten: Bool = false) throws -> Verdict {
     let now = Instant.now
-    var connection = HTTP1Connection(limits: ConnectionLimits(limits), now: now)
+    var connection = HTTP1StateMachine(limits: ConnectionLimits(limits), now: now)
     var parser = RequestParser()
     var held: [UInt8] = []
     var verdict = Verdict()

@@ -26,7 +26,7 @@ private struct HTTP2Play {
   var requests: [Int32: String] = [:]
   /// It has come to an end before its bytes, so that later requests are not looked at.
   private(set) var isCut = false
-  private let session: Session
+  private let session: HTTP2Session
   private var now = Instant(nanoseconds: 1_000_000_000_000)
   private var parser = RequestParser()
   private var output: [UInt8] = []
@@ -42,7 +42,7 @@ private struct HTTP2Play {
     limits.headBytes = 512
     limits.requestLineBytes = 256
     limits.bodyBytes = 256
-    session = try Session(limits: ConnectionLimits(limits), pool: HTTP2StreamPool(), now: now)
+    session = try HTTP2Session(limits: ConnectionLimits(limits), pool: HTTP2StreamPool(), now: now)
     try receive(HTTP2Frame.greeting[...])
     for piece in pieces { try receive(piece) }
     for id in requests.keys.sorted() {

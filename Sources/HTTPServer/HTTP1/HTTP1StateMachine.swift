@@ -3,7 +3,7 @@ import Basics
 /// One HTTP/1 connection as a value: bytes and the time go in, what to do comes out. It does no I/O and keeps no bytes.
 ///
 /// The caller holds the bytes not yet consumed and shows all of them at each step.
-struct HTTP1Connection {
+struct HTTP1StateMachine {
   enum Step: Equatable {
     /// More bytes are needed, or none are wanted now.
     case wait

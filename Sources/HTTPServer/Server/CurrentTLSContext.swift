@@ -2,7 +2,7 @@ import IO
 import Synchronization
 
 /// The TLS context that the next connection to an address gets.
-final class TLSHolder: Sendable {
+final class CurrentTLSContext: Sendable {
   private let context: Mutex<TLSContext>
 
   init(_ context: TLSContext) {

@@ -3,7 +3,7 @@ import Basics
 import IO
 
 /// Answers on their way to libnghttp2, which copies the fields and asks for the body when there is room for it.
-extension Session {
+extension HTTP2Session {
   /// Answers a stream, whose request is forgotten with that. `body` is emptied into it; `length` is of the body that
   /// there is or, for HEAD, would be.
   func respond(

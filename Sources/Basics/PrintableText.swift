@@ -1,5 +1,5 @@
 /// Foreign text made fit for a message: printable ASCII, and not much of it.
-package enum Printable {
+package enum PrintableText {
   package static func text(_ text: String, limit: Int = 200) -> String {
     let kept = text.unicodeScalars.prefix(limit).map { (0x20..<0x7F).contains($0.value) ? Character($0) : "?" }
     return String(kept)

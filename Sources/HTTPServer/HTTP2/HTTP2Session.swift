@@ -6,7 +6,7 @@ import IO
 ///
 /// It and its extensions are the only users of libnghttp2, which does framing, header compression, flow control and the
 /// validation of RFC 9113; limits, deadlines and budgets are kept here. Called on one loop only.
-@safe final class Session {
+@safe final class HTTP2Session {
   let limits: ConnectionLimits
   let pool: HTTP2StreamPool
   let session: OpaquePointer

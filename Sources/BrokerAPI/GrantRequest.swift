@@ -4,7 +4,7 @@ import HTTPServer
 import OAuth
 
 /// A request to `POST /oauth/token`, as existing OAuth clients send it (RFC 6749 §4.4.2, RFC 8707 §2).
-struct OAuthTokenRequest {
+struct GrantRequest {
   /// How a client says who it is (RFC 6749 §2.3.1).
   struct Credentials: Sendable {
     let clientID: String

@@ -4,13 +4,13 @@ import OAuth
 import BrokerCore
 
 /// What requests are decided by: replaced as a whole when the configuration changes.
-final class Routing: Sendable {
+final class AccessPolicy: Sendable {
   let audiences: AudienceCatalog
   /// nil: whoever can connect is served.
   let callers: CallerSettings?
   let guards: RequestGuards
   /// Whose tenant is asked with credentials that are brought along; nil: nobody's are passed on.
-  let passThrough: ClientID?
+  let passThrough: UpstreamID?
   /// The clients whose servers know an API by its scopes: there a scope is an audience, and policed as one.
   private let scopeClients: Set<String>
 
@@ -26,12 +26,12 @@ final class Routing: Sendable {
   private static let belief = Duration.seconds(300)
 
   /// The caller whose service account's token this is. Throws the answer to anybody else.
-  func prove(_ token: [UInt8], _ digest: KeyDigest, deadline: Instant) async throws(ProblemError)
+  func prove(_ token: [UInt8], _ digest: SHA256Digest, deadline: Instant) async throws(ProblemError)
     -> Authenticator.Proven
   {
     guard let callers, let verifier = callers.serviceAccounts else { throw ProblemError(Authenticator.unknownToken) }
-    let proof: CallerTokenVerifier.Caller
-    do throws(CallerTokenError) {
+    let proof: JWTVerifier.Caller
+    do throws(JWTVerificationError) {
       proof = try await verifier.verify(token, deadline: deadline)
     } catch {
       throw ProblemError(Problem(error))
@@ -46,7 +46,7 @@ final class Routing: Sendable {
   }
 
   /// The token for credentials that were brought along. Whether an audience is served is not for strangers to know.
-  func key(for grant: Grant, heldBy holder: KeyDigest) throws(ProblemError) -> TokenKey {
+  func key(for grant: Grant, heldBy holder: SHA256Digest) throws(ProblemError) -> TokenKey {
     guard let passThrough, let key = audiences.key(for: grant) else { throw ProblemError(Authenticator.unknownClient) }
     return TokenKey(client: passThrough, grant: key.grant, holder: holder)
   }
@@ -85,7 +85,7 @@ final class Routing: Sendable {
 }
 
 extension Problem {
-  fileprivate init(_ error: CallerTokenError) {
+  fileprivate init(_ error: JWTVerificationError) {
     switch error {
     case .refused(let reason):
       self = Authenticator.unknownToken

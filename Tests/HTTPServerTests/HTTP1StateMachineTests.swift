@@ -3,20 +3,20 @@ import Testing
 
 @testable import HTTPServer
 
-@Suite struct HTTP1ConnectionTests {
+@Suite struct HTTP1StateMachineTests {
   @Test("100 Continue is asked for only while the body has not begun to arrive")
   func expectContinue() {
     let now = Instant.now
     let head = Array("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n".utf8)
     var parser = RequestParser()
-    var connection = HTTP1Connection(limits: ConnectionLimits(Limits()), now: now)
+    var connection = HTTP1StateMachine(limits: ConnectionLimits(Limits()), now: now)
     var bytes = head
     var span = bytes.mutableSpan
     #expect(connection.step(&span, parser: &parser, now: now) == .sendContinue)
     span = bytes.mutableSpan
     #expect(connection.step(&span, parser: &parser, now: now) == .wait)
 
-    connection = HTTP1Connection(limits: ConnectionLimits(Limits()), now: now)
+    connection = HTTP1StateMachine(limits: ConnectionLimits(Limits()), now: now)
     bytes = head + Array("a".utf8)
     span = bytes.mutableSpan
     #expect(connection.step(&span, parser: &parser, now: now) == .request(consumed: bytes.count))
@@ -27,7 +27,7 @@ import Testing
     let start = Instant.now
     let limits = Limits()
     var parser = RequestParser()
-    var connection = HTTP1Connection(limits: ConnectionLimits(limits), now: start)
+    var connection = HTTP1StateMachine(limits: ConnectionLimits(limits), now: start)
     #expect(connection.deadline == start.advanced(by: limits.headTimeout))
 
     var bytes = Array("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\na".utf8)

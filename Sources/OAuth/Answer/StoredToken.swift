@@ -2,7 +2,7 @@ package import Basics
 
 /// A token that was minted and validated earlier, by this process or another, in wall-clock time: monotonic time means
 /// nothing to others.
-package struct KeptToken: Sendable, Equatable {
+package struct StoredToken: Sendable, Equatable {
   package let accessToken: AccessToken
   /// The scopes granted, where the tenant named them.
   package let scope: String?
@@ -21,15 +21,15 @@ package struct KeptToken: Sendable, Equatable {
 
 extension MintedToken {
   /// The token as others can read it. `now` and `wallNow`, Unix time in seconds, are the same moment.
-  package func kept(now: Instant, wallNow: Double) -> KeptToken {
-    KeptToken(
+  package func kept(now: Instant, wallNow: Double) -> StoredToken {
+    StoredToken(
       accessToken: accessToken, scope: scope, mintedAt: wallNow + (now.duration(to: mintedAt) / .seconds(1)),
       expiresAt: wallNow + (now.duration(to: expiresAt) / .seconds(1)))
   }
 
   /// A token that was kept, with its life in monotonic time: not longer than it was said to be, nor beyond `expiry`. One
   /// that seems to come from the future was minted now, by a faster clock.
-  package init(_ kept: KeptToken, keyID: String?, expiry: Instant?, now: Instant, wallNow: Double) {
+  package init(_ kept: StoredToken, keyID: String?, expiry: Instant?, now: Instant, wallNow: Double) {
     let expiresAt = Self.expiry(exp: kept.expiresAt, now: now, wallNow: wallNow)
     self.init(
       accessToken: kept.accessToken, scope: kept.scope, keyID: keyID,

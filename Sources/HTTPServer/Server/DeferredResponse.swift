@@ -1,7 +1,7 @@
 import IO
 
 /// A request whose answer comes later, from any thread. Answering one whose caller has left does nothing.
-package struct Exchange: Sendable {
+package struct DeferredResponse: Sendable {
   /// What happens to a connection behind bytes sent verbatim.
   package enum Ending: Sendable {
     /// More will be sent.

@@ -2,7 +2,7 @@ import CNghttp2
 import Basics
 
 /// The deadlines of an HTTP/2 connection and of its streams, each absolute from its start.
-extension Session {
+extension HTTP2Session {
   /// What a stream is told whose time is over, or what becomes of the connection.
   enum Expiry {
     case nothing

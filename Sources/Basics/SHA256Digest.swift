@@ -1,7 +1,7 @@
 import Crypto
 
 /// The SHA-256 of a caller's key or token. What is kept and compared is this, never the key.
-package struct KeyDigest: Sendable {
+package struct SHA256Digest: Sendable {
   private let words: (UInt64, UInt64, UInt64, UInt64)
 
   package init(of bytes: Span<UInt8>) {
@@ -34,9 +34,9 @@ package struct KeyDigest: Sendable {
   }
 }
 
-extension KeyDigest: Hashable {
+extension SHA256Digest: Hashable {
   /// Takes the same time wherever the first difference is.
-  package static func == (left: KeyDigest, right: KeyDigest) -> Bool {
+  package static func == (left: SHA256Digest, right: SHA256Digest) -> Bool {
     let (a, b) = (left.words, right.words)
     return (a.0 ^ b.0) | (a.1 ^ b.1) | (a.2 ^ b.2) | (a.3 ^ b.3) == 0
   }

@@ -2,7 +2,7 @@ import CNghttp2
 import IO
 
 /// The C side of libnghttp2's callbacks: each finds its session and stream, and says what has happened in our terms.
-extension Session {
+extension HTTP2Session {
   /// One table for all sessions, never changed once it is made.
   @safe final class Callbacks: @unchecked Sendable {
     // Unchecked because a pointer is not Sendable; what it leads to is only read.
@@ -18,7 +18,7 @@ extension Session {
 
   static let callbacks = unsafe Callbacks { table in
     unsafe nghttp2_session_callbacks_set_on_begin_frame_callback(table) { _, header, context in
-      if let type = unsafe header?.pointee.type, let session = unsafe Session.at(context) {
+      if let type = unsafe header?.pointee.type, let session = unsafe HTTP2Session.at(context) {
         session.countContinuation(UInt32(type) == NGHTTP2_CONTINUATION.rawValue)
         // Ignored, and so not received in the sense of the callback for that.
         if UInt32(type) == NGHTTP2_PRIORITY.rawValue { session.countControl() }
@@ -26,42 +26,42 @@ extension Session {
       return 0
     }
     unsafe nghttp2_session_callbacks_set_on_begin_headers_callback(table) { _, frame, context in
-      guard let (session, frame) = unsafe Session.at(context, frame) else { return 0 }
+      guard let (session, frame) = unsafe HTTP2Session.at(context, frame) else { return 0 }
       return unsafe session.beganHeaders(of: frame.hd.stream_id, isRequest: frame.isRequest)
     }
     unsafe nghttp2_session_callbacks_set_on_header_callback(table) {
       _, frame, name, nameLength, value, length, _, context in
-      guard let (session, frame) = unsafe Session.at(context, frame) else { return 0 }
+      guard let (session, frame) = unsafe HTTP2Session.at(context, frame) else { return 0 }
       let nameBytes = unsafe UnsafeBufferPointer(start: name, count: nameLength)
       let valueBytes = unsafe UnsafeBufferPointer(start: value, count: length)
       return unsafe session.received(
         field: nameBytes.span, valueBytes.span, of: frame.hd.stream_id, isRequest: frame.isRequest)
     }
     unsafe nghttp2_session_callbacks_set_on_invalid_header_callback(table) { _, frame, _, _, _, _, _, context in
-      guard let (session, frame) = unsafe Session.at(context, frame) else { return 0 }
+      guard let (session, frame) = unsafe HTTP2Session.at(context, frame) else { return 0 }
       unsafe session.receivedInvalidField(of: frame.hd.stream_id)
       return 0
     }
     unsafe nghttp2_session_callbacks_set_on_frame_recv_callback(table) { _, frame, context in
-      guard let (session, frame) = unsafe Session.at(context, frame) else { return 0 }
+      guard let (session, frame) = unsafe HTTP2Session.at(context, frame) else { return 0 }
       unsafe session.received(frame)
       return 0
     }
     unsafe nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(table) { _, _, _, context in
-      unsafe Session.at(context)?.countFault()
+      unsafe HTTP2Session.at(context)?.countFault()
       return 0
     }
     unsafe nghttp2_session_callbacks_set_on_data_chunk_recv_callback(table) { _, _, id, data, count, context in
       let bytes = unsafe UnsafeBufferPointer(start: data, count: count)
-      unsafe Session.at(context)?.received(data: bytes.span, of: id)
+      unsafe HTTP2Session.at(context)?.received(data: bytes.span, of: id)
       return 0
     }
     unsafe nghttp2_session_callbacks_set_on_stream_close_callback(table) { _, id, _, context in
-      unsafe Session.at(context)?.closed(id)
+      unsafe HTTP2Session.at(context)?.closed(id)
       return 0
     }
     unsafe nghttp2_session_callbacks_set_on_frame_send_callback(table) { _, frame, context in
-      guard let (session, frame) = unsafe Session.at(context, frame) else { return 0 }
+      guard let (session, frame) = unsafe HTTP2Session.at(context, frame) else { return 0 }
       unsafe session.sent(frame)
       return 0
     }
@@ -80,14 +80,14 @@ extension Session {
     return count
   }
 
-  private static func at(_ context: UnsafeMutableRawPointer?) -> Session? {
+  private static func at(_ context: UnsafeMutableRawPointer?) -> HTTP2Session? {
     // The session outlives its libnghttp2 session, and so every callback of it.
-    unsafe context.map { unsafe Unmanaged<Session>.fromOpaque($0).takeUnretainedValue() }
+    unsafe context.map { unsafe Unmanaged<HTTP2Session>.fromOpaque($0).takeUnretainedValue() }
   }
 
   private static func at(
     _ context: UnsafeMutableRawPointer?, _ frame: UnsafePointer<nghttp2_frame>?
-  ) -> (Session, nghttp2_frame)? {
+  ) -> (HTTP2Session, nghttp2_frame)? {
     guard let session = unsafe at(context), let frame = unsafe frame?.pointee else { return nil }
     return unsafe (session, frame)
   }

@@ -4,7 +4,7 @@ import JWTKit
 
 /// Checks the signed tokens that callers bring to say who they are, such as Kubernetes' projected service account tokens,
 /// as strictly as those that are minted.
-package final class CallerTokenVerifier: Sendable {
+package final class JWTVerifier: Sendable {
   /// Where the issuer's public keys are.
   package enum Keys: Sendable {
     /// A JWKS document at a URL. `bearerToken` makes the token to ask for it with, for each request anew, because Kubernetes
@@ -67,7 +67,7 @@ package final class CallerTokenVerifier: Sendable {
 
   /// Who the token says its bearer is. Waits for keys until `deadline`, and for a key that the issuer has just been asked
   /// for in vain not at all.
-  package func verify(_ token: [UInt8], deadline: Instant) async throws(CallerTokenError) -> Caller {
+  package func verify(_ token: [UInt8], deadline: Instant) async throws(JWTVerificationError) -> Caller {
     let text = String(decoding: token, as: UTF8.self)
     guard AccessToken.isWellFormed(text) else { throw .refused(reason: "it is empty, too long, or no token") }
     let token = AccessToken(text)
@@ -85,7 +85,7 @@ package final class CallerTokenVerifier: Sendable {
     }
   }
 
-  private func header(of token: AccessToken) throws(CallerTokenError) -> TokenValidator.Header {
+  private func header(of token: AccessToken) throws(JWTVerificationError) -> TokenValidator.Header {
     do throws(ValidationError) {
       return try validator.header(of: token)
     } catch {
@@ -95,7 +95,7 @@ package final class CallerTokenVerifier: Sendable {
 
   private func candidates(
     for header: TokenValidator.Header, by deadline: Instant
-  ) async throws(CallerTokenError) -> [JWK] {
+  ) async throws(JWTVerificationError) -> [JWK] {
     switch source {
     case .document(let keys): return keys.candidates(kid: header.keyID, algorithm: header.algorithm)
     case .remote(let keys):
@@ -111,7 +111,7 @@ package final class CallerTokenVerifier: Sendable {
 }
 
 /// Why a caller is not who it says, or cannot be told to be.
-package enum CallerTokenError: Error, Equatable {
+package enum JWTVerificationError: Error, Equatable {
   /// The token is no proof; the reason says nothing that is in it but its algorithm.
   case refused(reason: String)
   /// The issuer's keys cannot be had; asking again may help after `retryAfter`.

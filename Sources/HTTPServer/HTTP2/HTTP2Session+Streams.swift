@@ -3,7 +3,7 @@ import Basics
 import IO
 
 /// What frames mean for requests, and for the budgets. All of this runs inside libnghttp2's callbacks.
-extension Session {
+extension HTTP2Session {
   private static let carryOn: Int32 = 0
   private static let resetStream = Int32(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue)
   private static let pause = Int32(NGHTTP2_ERR_PAUSE.rawValue)

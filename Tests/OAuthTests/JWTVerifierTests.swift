@@ -10,7 +10,7 @@ import TestSupport
 @testable import OAuth
 
 /// Tokens made by hand with swift-crypto, as a Kubernetes cluster would make them.
-@Suite(.timeLimit(.minutes(1))) struct CallerTokenVerifierTests {
+@Suite(.timeLimit(.minutes(1))) struct JWTVerifierTests {
   private static let issuer = "https://kubernetes.default.svc.cluster.local"
   private static let audience = "token-broker"
   private static let subject = "system:serviceaccount:jobs:batch"
@@ -47,12 +47,12 @@ import TestSupport
 
   private var deadline: Instant { .now.advanced(by: .seconds(10)) }
 
-  private func local() throws -> CallerTokenVerifier {
-    try CallerTokenVerifier(issuer: Self.issuer, audience: Self.audience, keys: .document(Array(keySet().utf8)))
+  private func local() throws -> JWTVerifier {
+    try JWTVerifier(issuer: Self.issuer, audience: Self.audience, keys: .document(Array(keySet().utf8)))
   }
 
-  private func reason(_ verifier: CallerTokenVerifier, _ token: [UInt8], deadline: Instant? = nil) async -> String {
-    do throws(CallerTokenError) {
+  private func reason(_ verifier: JWTVerifier, _ token: [UInt8], deadline: Instant? = nil) async -> String {
+    do throws(JWTVerificationError) {
       return "accepted: \(try await verifier.verify(token, deadline: deadline ?? self.deadline).subject)"
     } catch {
       switch error {
@@ -117,7 +117,7 @@ import TestSupport
     let good = try token()
     var flipped = good
     flipped[good.count - 10] ^= 1
-    let foreign = try CallerTokenVerifierTests().token()
+    let foreign = try JWTVerifierTests().token()
     let unsigned = Array(String(decoding: good, as: UTF8.self).prefix { $0 != "." }.utf8) + Array(".e30.".utf8)
     let bad: [[UInt8]] = [
       [], [0], Array("a.b".utf8), Array("a.b.c.d.e".utf8), [0xFF, 0xFE], flipped, foreign, unsigned, good + [0x0A],
@@ -132,7 +132,7 @@ import TestSupport
     arguments: ["", "{}", "[]", #"{"keys":[]}"#, #"{"keys":[{"kty":"oct","k":"AAAA"}]}"#])
   func documents(_ json: String) {
     let error = #expect(throws: InvalidSetting.self) {
-      try CallerTokenVerifier(issuer: Self.issuer, audience: Self.audience, keys: .document(Array(json.utf8)))
+      try JWTVerifier(issuer: Self.issuer, audience: Self.audience, keys: .document(Array(json.utf8)))
     }
     #expect(error?.setting == "jwksFile")
   }
@@ -141,7 +141,7 @@ import TestSupport
   func url() throws {
     let http = try HTTPClient()
     let error = #expect(throws: InvalidSetting.self) {
-      try CallerTokenVerifier(
+      try JWTVerifier(
         issuer: Self.issuer, audience: Self.audience, keys: .remote(url: "http://a.example.com/", http: http))
     }
     #expect(error?.setting == "jwksURL")
@@ -164,13 +164,13 @@ import TestSupport
   }
 
   private func withServer(
-    file: String? = nil, _ body: (RawPeer, KeyServer, CallerTokenVerifier) async throws -> Void
+    file: String? = nil, _ body: (RawPeer, KeyServer, JWTVerifier) async throws -> Void
   ) async throws {
     let server = KeyServer(keySet())
     try await withPeer {
       server.play($0)
     } _: { peer in
-      let verifier = try CallerTokenVerifier(
+      let verifier = try JWTVerifier(
         issuer: Self.issuer, audience: Self.audience,
         keys: .remote(
           url: peer.url + "/openid/v1/jwks", bearerToken: file.map(Self.bearerToken), http: try HTTPClient()))
@@ -178,7 +178,7 @@ import TestSupport
     }
   }
 
-  private static func bearerToken(in file: String) -> CallerTokenVerifier.Keys.BearerToken {
+  private static func bearerToken(in file: String) -> JWTVerifier.Keys.BearerToken {
     { () throws(InvalidSetting) in
       do throws(Secret.Unreadable) {
         return try Secret(file: file)
@@ -221,7 +221,7 @@ import TestSupport
       let known = await reason(verifier, try token())
       #expect(known == "accepted: \(Self.subject)")
       #expect(peer.requests.count == 1)
-      #expect(start.duration(to: .now) < KeySetCache<KeySet>.cooldown / 2)
+      #expect(start.duration(to: .now) < FetchSchedule<KeySet>.cooldown / 2)
     }
   }
 
@@ -230,7 +230,7 @@ import TestSupport
     try await withServer { peer, server, verifier in
       server.answer.withLock { $0.status = "403 Forbidden" }
       for _ in 0..<50 {
-        let error = await #expect(throws: CallerTokenError.self) {
+        let error = await #expect(throws: JWTVerificationError.self) {
           try await verifier.verify(try token(), deadline: deadline)
         }
         guard case .unavailable(let reason, let wait) = error else {
@@ -248,7 +248,7 @@ import TestSupport
     try await withPeer {
       $0.waitForEnd()
     } _: { peer in
-      let verifier = try CallerTokenVerifier(
+      let verifier = try JWTVerifier(
         issuer: Self.issuer, audience: Self.audience, keys: .remote(url: peer.url, http: try HTTPClient()))
       // Whoever waited longer would be told what came of the request.
       let reason = await reason(verifier, try token(), deadline: .now.advanced(by: .milliseconds(100)))
@@ -282,8 +282,8 @@ import TestSupport
     }
   }
 
-  private func failure(of verifier: CallerTokenVerifier, _ token: [UInt8]) async -> CallerTokenError? {
-    do throws(CallerTokenError) {
+  private func failure(of verifier: JWTVerifier, _ token: [UInt8]) async -> JWTVerificationError? {
+    do throws(JWTVerificationError) {
       _ = try await verifier.verify(token, deadline: deadline)
       return nil
     } catch {

@@ -9,7 +9,7 @@ import TestSupport
 @testable import OAuth
 
 /// What a token endpoint receives, by each way to authenticate, from the real HTTP client.
-@Suite(.timeLimit(.minutes(1))) struct TokenRequestTests {
+@Suite(.timeLimit(.minutes(1))) struct TokenEndpointRequestTests {
   static let oddTexts = [
     "id", "id:with:colons", "p+&%= é", "\u{0}\u{1}\n", "100%", "~-._", "a/b?c#d", "\"\\'", "日本",
     String(repeating: "x", count: 300),
@@ -19,7 +19,7 @@ import TestSupport
 
   /// The head and the body of each request that minting an opaque token leads to, where answers are played by `play`.
   private func requests(
-    _ authentication: ClientAuthentication, clientID: String = "client", as credentials: BroughtCredentials? = nil,
+    _ authentication: ClientAuthentication, clientID: String = "client", as credentials: PassThroughCredentials? = nil,
     answers: [String] = ["200 OK"]
   ) async throws -> (requests: [(head: String, body: String)], error: TokenError?) {
     try await withPeer { connection in
@@ -107,7 +107,7 @@ import TestSupport
   @Test("By tls_client_auth, the body holds the id alone")
   func certificate() async throws {
     let identity = HTTPClient.Identity(certificateFile: "/nonexistent", keyFile: "/nonexistent")
-    let request = try await TokenRequest(tokenURL: "https://a/", clientID: "client", parameters: [])
+    let request = try await TokenEndpointRequest(tokenURL: "https://a/", clientID: "client", parameters: [])
       .authenticated(by: .certificate(identity), timeout: .seconds(1))
     #expect(request.body?.text == "client_id=client" && request.identity == identity && request.authorization == nil)
   }
@@ -171,11 +171,11 @@ import TestSupport
 
   @Test(
     "Credentials that were brought are used instead of the client's, once",
-    arguments: [BroughtCredentials.Method.post, .basic],
+    arguments: [PassThroughCredentials.Method.post, .basic],
     [(["200 OK"], nil), (["401 Unauthorized", "200 OK"], .invalidCaller), (["400 No", "200 OK"], .invalidCaller)]
       as [([String], TokenError.Code?)])
-  func brought(_ method: BroughtCredentials.Method, _ play: ([String], TokenError.Code?)) async throws {
-    let brought = BroughtCredentials(clientID: "other", secret: Secret("theirs".utf8), method: method)
+  func brought(_ method: PassThroughCredentials.Method, _ play: ([String], TokenError.Code?)) async throws {
+    let brought = PassThroughCredentials(clientID: "other", secret: Secret("theirs".utf8), method: method)
     for authentication in [ClientAuthentication.secretPost(secrets("a", "b")), .secretBasic(secrets("a", "b"))] {
       let sent = try await requests(authentication, as: brought, answers: play.0)
       #expect(sent.requests.count == 1 && sent.error?.code == play.1)

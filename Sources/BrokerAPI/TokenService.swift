@@ -4,9 +4,9 @@ import OAuth
 import BrokerCore
 
 /// One request for a token beyond what its loop holds: who may have it, and getting it, off the loop.
-struct TokenDesk: Sendable {
+struct TokenService: Sendable {
   let services: Router.Services
-  let routing: Routing
+  let routing: AccessPolicy
   let query: TokenQuery
   let representation: Representation
 
@@ -29,7 +29,8 @@ struct TokenDesk: Sendable {
 
   /// For a service account: its token is checked first.
   func serve(
-    unproven token: [UInt8], _ digest: KeyDigest, clientID: String?, _ request: RequestIdentity, _ answer: LaterAnswer
+    unproven token: [UInt8], _ digest: SHA256Digest, clientID: String?, _ request: RequestIdentity,
+    _ answer: LaterAnswer
   ) async {
     var caller: Caller?
     do throws(ProblemError) {
@@ -47,7 +48,7 @@ struct TokenDesk: Sendable {
 
   /// With credentials that were brought along: if they are refused, that is their bearer's affair.
   func serve(
-    _ key: TokenKey, with credentials: BroughtCredentials, _ request: RequestIdentity, _ answer: LaterAnswer
+    _ key: TokenKey, with credentials: PassThroughCredentials, _ request: RequestIdentity, _ answer: LaterAnswer
   ) async {
     do throws(TokenError) {
       let token = try await services.broker.token(key, with: credentials, for: request)

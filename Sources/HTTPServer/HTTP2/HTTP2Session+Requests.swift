@@ -3,7 +3,7 @@ import Basics
 import IO
 
 /// Streams between their frames and the handler.
-extension Session {
+extension HTTP2Session {
   /// Parses a header or a whole request by the rules of HTTP/1.1. True when the request is whole; `parser.head` describes
   /// it then. Throws `Rejection`.
   func parse(_ stream: HTTP2Stream, parser: inout RequestParser) throws(Rejection) -> Bool {

@@ -28,7 +28,7 @@ extension ClientAuthentication {
   }
 }
 
-extension BroughtCredentials {
+extension PassThroughCredentials {
   var credential: Credential {
     switch method {
     case .post: .post(secret)
@@ -38,7 +38,7 @@ extension BroughtCredentials {
 }
 
 /// A request for a token, but for the proof of who asks.
-struct TokenRequest {
+struct TokenEndpointRequest {
   let tokenURL: String
   let clientID: String
   /// The grant, in the server's dialect.

@@ -2,7 +2,7 @@ package import Basics
 
 /// When the key set is fetched, as a value that takes the time: kept for `freshness`, fetched anew for an unknown key but
 /// not within `cooldown`, and the old one held on to while the endpoint fails.
-package struct KeySetCache<Keys: Sendable>: Sendable {
+package struct FetchSchedule<Keys: Sendable>: Sendable {
   package static var freshness: Duration { .seconds(300) }
   package static var cooldown: Duration { .seconds(30) }
   private static var firstBackoff: Duration { .milliseconds(250) }
