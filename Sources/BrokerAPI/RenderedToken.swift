@@ -113,11 +113,3 @@ final class RenderedToken: Sendable {
     return (UInt64(max(0, left)), UInt64(max(0, untilRefresh)))
   }
 }
-
-extension Duration {
-  /// Rounded up, and 0 for what is past.
-  var wholeSecondsUp: Int {
-    let (seconds, attoseconds) = components
-    return max(0, Int(seconds) + (attoseconds > 0 ? 1 : 0))
-  }
-}

@@ -293,8 +293,3 @@ package actor Broker {
     alarm = (next, task)
   }
 }
-
-extension Duration {
-  /// Whole milliseconds, for logs.
-  package var milliseconds: Int64 { components.seconds * 1000 + components.attoseconds / 1_000_000_000_000_000 }
-}

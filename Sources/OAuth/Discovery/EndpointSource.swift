@@ -55,21 +55,3 @@ actor EndpointSource {
     }
   }
 }
-
-extension Task where Success == Void, Failure == Never {
-  /// Waits for its end, but no longer than until `deadline`; the task goes on.
-  func wait(until deadline: Instant) async {
-    let (end, continuation) = AsyncStream<Void>.makeStream()
-    Task<Void, Never> {
-      await value
-      continuation.finish()
-    }
-    let alarm = Task<Void, Never> {
-      // Of two ends the first one counts, and this one is the caller's deadline.
-      try? await Task<Never, Never>.sleep(until: deadline)
-      continuation.finish()
-    }
-    for await _ in end {}
-    alarm.cancel()
-  }
-}
