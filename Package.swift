@@ -70,13 +70,21 @@ var broker: Target {
     "Basics", "BrokerCore", "CYaml", "DevTenant", "HTTPClient", "HTTPServer", "IO", "OAuth", "Stores", argumentParser,
     crypto, logging,
   ]
-  let rooms = ["Application", "BrokerAPI", "Settings", "Status", "Telemetry"]
+  let rooms = [
+    "Application", "BrokerAPI", "Settings", "Telemetry", "Status/KeyRow.swift", "Status/StatusFacts.swift",
+    "Status/StatusPage.swift", "Status/StatusReport+Facts.swift", "Status/StatusReport+Problems.swift",
+    "Status/StatusReport.swift", "Status/TokenError+Remedy.swift",
+  ]
   return isFuzzing
     ? .target(
       name: "token-broker", dependencies: dependencies, path: "Sources", sources: rooms,
       swiftSettings: Speed.ordinary.settings)
     : .executableTarget(
       name: "token-broker", dependencies: dependencies, path: "Sources", sources: rooms + ["token-broker"],
+      resources: [
+        .embedInCode("Status/Page/page.html"), .embedInCode("Status/Page/page.css"),
+        .embedInCode("Status/Page/page.js"),
+      ],
       swiftSettings: Speed.hot.settings, linkerSettings: [smaller])
 }
 

@@ -118,7 +118,7 @@ final class Router: RequestHandler {
       let format = MetricsText.Format(accept: head.text(of: "accept", in: bytes))
       guard let later = answer.later() else { return }
       Task { [metrics = services.metrics] in later.send(await metrics.response(format)) }
-    case .status: response.send(StatusPage.response)
+    case .status: response.send(Response(200, fields: StatusPage.fields, body: StatusPage.body))
     case .statusJSON:
       guard let later = answer.later() else { return }
       Task { [status = services.status] in later.send(await status.response()) }
