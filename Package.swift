@@ -23,16 +23,25 @@ let package = Package(
     // 1.52.0-1+deb12u3 or later; the header can check the first part of that.
     .systemLibrary(name: "CNghttp2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
 
-    // From the bottom up; no arrow points down this list.
+    // From the bottom up: a module imports what stands above it, and of that only what Tests/Checks/imports.py allows.
     module("Basics", [crypto], .simulated),
     module("IO", ["Basics", "CLinux", "COpenSSL"], .hot),
     module("HTTPServer", ["Basics", "IO", "CNghttp2"], .hot),
     module("HTTPClient", ["Basics", "CCurl", "COpenSSL"]),
-    module("OAuth", ["Basics", "HTTPClient", crypto, jwtKit]),
+    module("OAuth", ["Basics", "HTTPClient", jwtKit]),
     module("BrokerCore", ["Basics", "OAuth", crypto, heap, logging], .simulated),
     module("Stores", ["Basics", "IO", "BrokerCore", "CHiredis", deque, logging]),
+    module("Telemetry", ["Basics", "IO", "BrokerCore", "OAuth", logging]),
+    module("BrokerAPI", ["Basics", "IO", "HTTPServer", "OAuth", "BrokerCore", "Telemetry", logging], .hot),
+    module(
+      "Status", ["Basics", "OAuth", "BrokerCore", "Telemetry", crypto],
+      resources: ["Page/page.html", "Page/page.css", "Page/page.js"]),
+    module("Settings", ["BrokerAPI", "CYaml", "HTTPClient", "Status", "Stores", logging]),
+    module("Application", ["Settings", logging]),
     module("DevTenant", ["Basics", "IO", "HTTPServer", crypto, cryptoExtras, asn1, x509]),
-    broker,
+    .executableTarget(
+      name: "token-broker", dependencies: ["Application", "Settings", "DevTenant", argumentParser],
+      swiftSettings: Speed.ordinary.settings, linkerSettings: [smaller]),
 
     // What `make bench` and `make soak` ask for tokens.
     program("tenant", ["Basics", "DevTenant", "IO"], path: "Tests/Tenant"),
@@ -53,9 +62,11 @@ let package = Package(
     tests("BrokerCoreTests", ["Basics", "BrokerCore", "OAuth", logging]),
     tests("StoresTests", ["Basics", "BrokerCore", "CLinux", "IO", "Stores", "store-writer", logging]),
     tests("SimulationTests", ["Simulation"]),
-    tests("StatusTests", ["Basics", "BrokerCore", "OAuth", "token-broker"]),
+    tests("TelemetryTests", ["Telemetry"]),
+    tests("StatusTests", ["Status"]),
+    tests("ApplicationTests", ["Application"]),
     tests(
-      "IntegrationTests", ["Basics", "DevTenant", "HTTPClient", "IO", "OAuth", "token-broker", crypto],
+      "IntegrationTests", ["DevTenant", "HTTPClient", "token-broker", crypto],
       exclude: ["Clients", "Servers"]),
     fuzz,
   ]
@@ -64,34 +75,10 @@ let package = Package(
 /// Set by `make fuzz`, whose build has a directory of its own.
 var isFuzzing: Bool { Context.environment["FUZZ"] != nil }
 
-/// The broker; for the fuzzers, which bring their own `main`, all of it but the command line.
-var broker: Target {
-  let dependencies: [Target.Dependency] = [
-    "Basics", "BrokerCore", "CYaml", "DevTenant", "HTTPClient", "HTTPServer", "IO", "OAuth", "Stores", argumentParser,
-    crypto, logging,
-  ]
-  let rooms = [
-    "Application", "BrokerAPI", "Settings", "Telemetry", "Status/KeyRow.swift", "Status/StatusFacts.swift",
-    "Status/StatusPage.swift", "Status/StatusReport+Facts.swift", "Status/StatusReport+Problems.swift",
-    "Status/StatusReport.swift", "Status/TokenError+Remedy.swift",
-  ]
-  return isFuzzing
-    ? .target(
-      name: "token-broker", dependencies: dependencies, path: "Sources", sources: rooms,
-      swiftSettings: Speed.ordinary.settings)
-    : .executableTarget(
-      name: "token-broker", dependencies: dependencies, path: "Sources", sources: rooms + ["token-broker"],
-      resources: [
-        .embedInCode("Status/Page/page.html"), .embedInCode("Status/Page/page.css"),
-        .embedInCode("Status/Page/page.js"),
-      ],
-      swiftSettings: Speed.hot.settings, linkerSettings: [smaller])
-}
-
 /// What the fuzzers try: as a program, or as tests that play their corpora once.
 var fuzz: Target {
   let dependencies: [Target.Dependency] = [
-    "Basics", "BrokerCore", "HTTPClient", "HTTPServer", "IO", "OAuth", "Stores", "TestSupport", "token-broker", jwtKit,
+    "Application", "TestSupport", jwtKit,
   ]
   let others = ["Corpus", "fuzz.sh", "http1.dict"]
   return isFuzzing
@@ -106,9 +93,12 @@ var fuzz: Target {
 // MARK: Kinds of targets
 
 func module(
-  _ name: String, _ dependencies: [Target.Dependency], _ speed: Speed = .ordinary, path: String? = nil
+  _ name: String, _ dependencies: [Target.Dependency], _ speed: Speed = .ordinary, path: String? = nil,
+  resources: [String] = []
 ) -> Target {
-  .target(name: name, dependencies: dependencies, path: path, swiftSettings: speed.settings)
+  .target(
+    name: name, dependencies: dependencies, path: path, resources: resources.map { .embedInCode($0) },
+    swiftSettings: speed.settings)
 }
 
 func program(_ name: String, _ dependencies: [Target.Dependency], path: String) -> Target {

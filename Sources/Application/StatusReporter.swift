@@ -1,13 +1,17 @@
 import Basics
 import FoundationEssentials
+import BrokerAPI
 import HTTPServer
 import OAuth
 import IO
 import Synchronization
 import BrokerCore
+import Settings
+import Status
+import Telemetry
 
 /// Gathers the facts for `/status.json` when somebody asks for them.
-final class StatusReporter: Sendable {
+final class StatusReporter: StatusProvider {
   private let configuration: @Sendable () async -> Configuration
   private let server: Server
   /// So many of the server's bindings are the main listener's.
@@ -34,12 +38,14 @@ final class StatusReporter: Sendable {
     self.tellAll = tellAll
   }
 
-  func response() async -> Response {
+  let page = Response(200, fields: StatusPage.fields, body: StatusPage.body)
+
+  func report() async -> Response {
     let encoder = JSONEncoder()
     encoder.keyEncodingStrategy = .convertToSnakeCase
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     // Nothing in a report can fail to be encoded.
-    let body = (try? encoder.encode(await report())) ?? Data()
+    let body = (try? encoder.encode(await gather())) ?? Data()
     return Response(
       200,
       fields: [
@@ -57,7 +63,7 @@ final class StatusReporter: Sendable {
     }
   }
 
-  private func report() async -> StatusReport {
+  private func gather() async -> StatusReport {
     let configuration = await configuration()
     let clients = await upstreams.status
     let broker = await broker.status

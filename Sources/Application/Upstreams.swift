@@ -5,6 +5,8 @@ import IO
 import Synchronization
 import BrokerCore
 import HTTPClient
+import Settings
+import Telemetry
 
 /// The clients in use, each with what mints its tokens and keeps them current.
 final class Upstreams: Sendable {
@@ -25,14 +27,6 @@ final class Upstreams: Sendable {
     let passThrough: UpstreamID?
     /// Those that are no longer there.
     let retired: Set<UpstreamID>
-  }
-
-  /// A client as it is now, for those who look after it.
-  struct Status: Sendable {
-    /// With its pass-through, if it has that.
-    let clients: [UpstreamID]
-    let oauth: OAuthClient
-    let source: SourceStatus
   }
 
   private let state = Mutex(State())
@@ -65,13 +59,13 @@ final class Upstreams: Sendable {
   func vault(of client: UpstreamID) -> Vault? { state.withLock { $0.clients[client] }?.vault }
 
   /// The present clients, by their names.
-  var status: [Status] {
+  var status: [UpstreamStatus] {
     get async {
       let present = state.withLock { state in state.present.compactMap { state.clients[$0] } }
-      var all: [String: Status] = [:]
+      var all: [String: UpstreamStatus] = [:]
       for upstream in present {
         let oauth = upstream.settings.client
-        all[oauth.name] = Status(clients: upstream.clients, oauth: oauth, source: await upstream.source.status)
+        all[oauth.name] = UpstreamStatus(clients: upstream.clients, oauth: oauth, source: await upstream.source.status)
       }
       return all.sorted { $0.key < $1.key }.map(\.value)
     }

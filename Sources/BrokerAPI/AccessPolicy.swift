@@ -1,25 +1,28 @@
 import Basics
 import HTTPServer
 import OAuth
-import BrokerCore
+package import BrokerCore
 
 /// What requests are decided by: replaced as a whole when the configuration changes.
-final class AccessPolicy: Sendable {
+package final class AccessPolicy: Sendable {
   let audiences: AudienceCatalog
   /// nil: whoever can connect is served.
-  let callers: CallerSettings?
+  let callers: Callers?
   let guards: RequestGuards
   /// Whose tenant is asked with credentials that are brought along; nil: nobody's are passed on.
   let passThrough: UpstreamID?
   /// The clients whose servers know an API by its scopes: there a scope is an audience, and policed as one.
   private let scopeClients: Set<String>
 
-  init(_ configuration: Configuration, _ clients: Upstreams.Change) {
-    audiences = clients.audiences
-    callers = configuration.callers
-    guards = configuration.guards
-    passThrough = clients.passThrough
-    scopeClients = Set(configuration.clients.filter { $0.value.client.dialect.audienceParameter == .none }.keys)
+  package init(
+    audiences: AudienceCatalog, callers: Callers?, guards: RequestGuards, passThrough: UpstreamID?,
+    scopeClients: Set<String>
+  ) {
+    self.audiences = audiences
+    self.callers = callers
+    self.guards = guards
+    self.passThrough = passThrough
+    self.scopeClients = scopeClients
   }
 
   /// A service account's token is believed for so long at the most before it is checked again.

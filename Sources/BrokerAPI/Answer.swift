@@ -1,5 +1,6 @@
 import Basics
 import HTTPServer
+import Telemetry
 
 /// Where the answer to a request for a token goes, and in which shape its errors are told.
 struct Answer {

@@ -5,7 +5,7 @@ import IO
 import BrokerCore
 
 /// Finds out on one event loop who sends a request.
-struct Authenticator {
+package struct Authenticator {
   enum Verdict {
     /// Nobody needs to prove anything.
     case anyone
@@ -19,7 +19,7 @@ struct Authenticator {
   }
 
   /// A service account's token that was checked, and until when that is believed.
-  struct Proven: Sendable {
+  package struct Proven: Sendable {
     let digest: SHA256Digest
     let caller: Caller
     let until: Instant
@@ -28,7 +28,7 @@ struct Authenticator {
   }
 
   private let routing: AccessPolicy
-  private var callers: CallerSettings? { routing.callers }
+  private var callers: Callers? { routing.callers }
   /// Checked once in a while, not for each request.
   private var proven: [SHA256Digest: Proven] = [:]
   private static let capacity = 4096

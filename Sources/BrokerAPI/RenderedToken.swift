@@ -9,7 +9,7 @@ import BrokerCore
 /// Those seconds are written for each request: with many audiences most are asked for less than once a second, and
 /// keeping whole answers would keep a copy on each loop for nothing. What a request reads lies close together, because
 /// with many audiences most of the time goes into waiting for memory.
-final class RenderedToken: Sendable {
+package final class RenderedToken: Sendable {
   private let servableUntil: Instant
   private let expiresAt: Instant
   private let refreshAt: Instant

@@ -1,14 +1,15 @@
 import Basics
 import HTTPServer
-import Logging
+package import Logging
 import OAuth
-import IO
-import BrokerCore
+package import IO
+package import BrokerCore
+package import Telemetry
 
 /// The broker's routes on one event loop. A token that is held is answered here and now, from this loop's own table.
-final class Router: RequestHandler {
+package final class Router: RequestHandler {
   /// What the routers of all loops share.
-  struct Services: Sendable {
+  package struct Services: Sendable {
     let broker: Broker
     let health: Health
     /// Bindings from this index on are the admin listener's.
@@ -16,13 +17,28 @@ final class Router: RequestHandler {
     let log: Logger
     let audit: AuditLog
     let metrics: Metrics
-    let status: StatusReporter
+    let status: any StatusProvider
     let passThrough: PassThrough
     /// Tells all routers, this one too.
     let tellAll: @Sendable (Message) -> Void
+
+    package init(
+      broker: Broker, health: Health, firstAdminBinding: Int, log: Logger, audit: AuditLog, metrics: Metrics,
+      status: any StatusProvider, passThrough: PassThrough, tellAll: @escaping @Sendable (Message) -> Void
+    ) {
+      self.broker = broker
+      self.health = health
+      self.firstAdminBinding = firstAdminBinding
+      self.log = log
+      self.audit = audit
+      self.metrics = metrics
+      self.status = status
+      self.passThrough = passThrough
+      self.tellAll = tellAll
+    }
   }
 
-  enum Message: Sendable {
+  package enum Message: Sendable {
     case token(TokenTable.Change)
     /// Another configuration; all tokens that are held follow.
     case routing(AccessPolicy)
@@ -42,7 +58,7 @@ final class Router: RequestHandler {
   private var name: [UInt8] = []
 
   /// `index` is the loop's.
-  init(_ index: Int, loop: EventLoop, routing: AccessPolicy, services: Services) {
+  package init(_ index: Int, loop: EventLoop, routing: AccessPolicy, services: Services) {
     self.loop = loop
     metrics = services.metrics.loops[index]
     self.routing = routing
@@ -53,7 +69,7 @@ final class Router: RequestHandler {
     name.reserveCapacity(Audience.maxBytes)
   }
 
-  func receive(_ message: Message) {
+  package func receive(_ message: Message) {
     switch message {
     case .token(let change): tokens.apply(change)
     case .proven(let proof): authenticator.learn(proof)
@@ -117,11 +133,16 @@ final class Router: RequestHandler {
     case .metrics:
       let format = MetricsText.Format(accept: head.text(of: "accept", in: bytes))
       guard let later = answer.later() else { return }
-      Task { [metrics = services.metrics] in later.send(await metrics.response(format)) }
-    case .status: response.send(Response(200, fields: StatusPage.fields, body: StatusPage.body))
+      Task { [metrics = services.metrics] in
+        later.send(
+          Response(
+            200, fields: [("Content-Type", format.contentType), ("Cache-Control", "no-store")],
+            body: await metrics.text(format)))
+      }
+    case .status: response.send(services.status.page)
     case .statusJSON:
       guard let later = answer.later() else { return }
-      Task { [status = services.status] in later.send(await status.response()) }
+      Task { [status = services.status] in later.send(await status.report()) }
     }
   }
 

@@ -2,6 +2,7 @@ import Basics
 import HTTPServer
 import OAuth
 import BrokerCore
+import Telemetry
 
 /// One request for a token beyond what its loop holds: who may have it, and getting it, off the loop.
 struct TokenService: Sendable {

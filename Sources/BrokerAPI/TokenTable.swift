@@ -1,12 +1,13 @@
 import OAuth
-import BrokerCore
+package import BrokerCore
+package import Telemetry
 
 /// The tokens one event loop can hand out at once.
 ///
 /// Those asked for by audience alone are found with the bytes of a request, without making a key of them. Two audiences
 /// with the same hash share a place and drive each other out, which costs them a slower answer and nothing else.
-struct TokenTable {
-  enum Change: Sendable {
+package struct TokenTable {
+  package enum Change: Sendable {
     case insert(RenderedToken)
     case remove(TokenKey)
   }
@@ -102,7 +103,7 @@ struct TokenTable {
 }
 
 extension TokenTable.Change {
-  init(_ publication: Broker.Publication, _ clients: ClientNumbers) {
+  package init(_ publication: Broker.Publication, _ clients: ClientNumbers) {
     switch publication {
     case .current(let token):
       self = .insert(RenderedToken(token, clientNumber: clients.number(of: token.key.client.name)))

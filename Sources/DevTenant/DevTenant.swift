@@ -28,6 +28,11 @@ package final class DevTenant: Sendable {
     package init(address: SocketAddress) {
       self.address = address
     }
+
+    /// On a free port of this machine's loopback interface.
+    package init() throws {
+      try self.init(address: SocketAddress(parsing: "127.0.0.1:0"))
+    }
   }
 
   /// What makes a tenant the same one after a restart: private keys, and so nothing that a real one would show.

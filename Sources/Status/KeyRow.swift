@@ -1,16 +1,16 @@
 import Basics
 import OAuth
-import BrokerCore
+package import BrokerCore
 
 /// A key as a row of the report: what is known of it, and how it fares.
-struct KeyRow: Sendable {
-  let key: TokenKey
+package struct KeyRow: Sendable {
+  package let key: TokenKey
   /// nil for one that is only listed in the configuration.
   let status: KeyStatus?
   let state: StatusReport.Audience.State
 
   /// All keys, those with the worst trouble first, then by name, so that rows stay where they are.
-  static func all(_ facts: StatusFacts) -> [KeyRow] {
+  package static func all(_ facts: StatusFacts) -> [KeyRow] {
     struct Place: Hashable {
       let client: String
       let grant: Grant

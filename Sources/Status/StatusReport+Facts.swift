@@ -1,13 +1,14 @@
 import Basics
 import OAuth
 import BrokerCore
+import Telemetry
 
 extension StatusReport {
   /// Rows that are told of; who has more audiences has no use for a list of them.
-  static let maxAudiences = 1000
+  package static let maxAudiences = 1000
 
   /// `rows` are all of the facts' keys, the worst first.
-  init(_ facts: StatusFacts, _ rows: [KeyRow]) {
+  package init(_ facts: StatusFacts, _ rows: [KeyRow]) {
     let problems = Problem.all(facts, rows)
     now = facts.time(facts.now)
     self.problems = problems
@@ -94,14 +95,14 @@ extension StatusReport.Audience {
 
 extension StatusReport.Client {
   /// The client itself, and its pass-through if anybody has used that.
-  static func all(_ status: Upstreams.Status, _ facts: StatusFacts) -> [StatusReport.Client] {
+  static func all(_ status: UpstreamStatus, _ facts: StatusFacts) -> [StatusReport.Client] {
     status.clients.enumerated().compactMap { index, id in
       let isOwn = index == 0
       return isOwn || facts.broker.figures.clients[id.name] != nil ? Self(id, status, isOwn: isOwn, facts) : nil
     }
   }
 
-  private init(_ id: UpstreamID, _ status: Upstreams.Status, isOwn: Bool, _ facts: StatusFacts) {
+  private init(_ id: UpstreamID, _ status: UpstreamStatus, isOwn: Bool, _ facts: StatusFacts) {
     let figures = facts.broker.figures.clients[id.name] ?? .init()
     let gate = facts.broker.clients[id]
     let source = status.source

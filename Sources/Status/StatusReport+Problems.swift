@@ -1,5 +1,6 @@
 import OAuth
 import BrokerCore
+import Telemetry
 
 extension StatusReport.Problem {
   /// The worst first.
@@ -41,7 +42,7 @@ extension StatusReport.Problem {
   }
 
   private static func of(
-    keySet problem: String, _ status: Upstreams.Status, _ facts: StatusFacts
+    keySet problem: String, _ status: UpstreamStatus, _ facts: StatusFacts
   ) -> StatusReport.Problem {
     let isUsable = status.source.keySet?.keys.isEmpty == false
     return StatusReport.Problem(

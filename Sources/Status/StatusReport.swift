@@ -1,5 +1,5 @@
 /// What `/status.json` says and `/status` shows. Times are Unix time in seconds; what is not known is left out.
-struct StatusReport: Encodable, Sendable {
+package struct StatusReport: Encodable, Sendable {
   /// How things are; of several the last in this order counts.
   enum Condition: String, Encodable, Comparable, CaseIterable {
     case ok
@@ -26,7 +26,7 @@ struct StatusReport: Encodable, Sendable {
     var servedUntil: Double?
   }
 
-  struct Process: Encodable {
+  package struct Process: Encodable {
     let version: String
     let startedAt: Double
     let workers: Int
@@ -34,14 +34,35 @@ struct StatusReport: Encodable, Sendable {
     let residentBytes: Int
     let openDescriptors: Int
     let maxDescriptors: Int
+
+    package init(
+      version: String, startedAt: Double, workers: Int, cpuSeconds: Double, residentBytes: Int, openDescriptors: Int,
+      maxDescriptors: Int
+    ) {
+      self.version = version
+      self.startedAt = startedAt
+      self.workers = workers
+      self.cpuSeconds = cpuSeconds
+      self.residentBytes = residentBytes
+      self.openDescriptors = openDescriptors
+      self.maxDescriptors = maxDescriptors
+    }
   }
 
-  struct Listener: Encodable {
+  package struct Listener: Encodable {
     let address: String
     let isAdmin: Bool
     let isTLS: Bool
     let http1: Int
     let http2: Int
+
+    package init(address: String, isAdmin: Bool, isTLS: Bool, http1: Int, http2: Int) {
+      self.address = address
+      self.isAdmin = isAdmin
+      self.isTLS = isTLS
+      self.http1 = http1
+      self.http2 = http2
+    }
   }
 
   struct Store: Encodable {
@@ -71,7 +92,7 @@ struct StatusReport: Encodable, Sendable {
   }
 
   /// One minute of requests for tokens, of which the last is not over.
-  struct Minute: Encodable {
+  package struct Minute: Encodable {
     let start: Double
     let seconds: Double
     let ok: Int

@@ -1,6 +1,6 @@
+import Application
 import ArgumentParser
-import Glibc
-import IO
+import Settings
 
 @main
 struct BrokerCommand: AsyncParsableCommand {
@@ -8,7 +8,7 @@ struct BrokerCommand: AsyncParsableCommand {
     commandName: "token-broker",
     abstract: "Gives internal services Auth0 access tokens; the client secret stays here.",
     discussion: "Configured by environment variables, a YAML file, or both; the README lists the settings.",
-    version: Version.current,
+    version: Application.version,
     subcommands: [
       ServeCommand.self, DevCommand.self, CheckCommand.self, TokenCommand.self, HealthCommand.self,
       KeyCommand.self,
@@ -27,23 +27,24 @@ struct ConfigurationOptions: ParsableArguments {
   @Option(name: .customLong("config"), help: "A configuration file in YAML. Default: BROKER_CONFIG.")
   var file: String?
 
-  /// The environment, with what the options say on top.
-  var origin: Configuration.Origin {
-    var environment = ProcessEnvironment.variables
-    if let file { environment["BROKER_CONFIG"] = file }
-    return Configuration.Origin(environment: environment, isTerminal: isatty(STDERR_FILENO) == 1)
-  }
+  var origin: Configuration.Origin { Configuration.Origin(file: file) }
 }
 
-/// Writes to standard output at once: what a pipe's reader waits for must not sit in a buffer.
-func output(_ text: String) { write(text, to: STDOUT_FILENO) }
+/// The option of the commands that ask a running broker.
+struct BrokerLocation: ParsableArguments {
+  @Option(help: "The broker's base URL. Default: the first address of BROKER_LISTEN, or http://127.0.0.1:8080.")
+  var url: String?
 
-/// A line on standard error, for people.
-func complain(_ line: String) { write("token-broker: \(line)\n", to: STDERR_FILENO) }
-
-private func write(_ text: String, to descriptor: Int32) {
-  let bytes = Array(text.utf8)
-  unsafe bytes.withUnsafeBytes { unsafe _ = Glibc.write(descriptor, $0.baseAddress, $0.count) }
+  /// What the broker at `url` answers, and that URL. Without an answer says why, and exits with code 1.
+  func get(_ path: String, accept: String = "application/json") async throws -> (RunningBroker.Answer, url: String) {
+    do throws(RunningBroker.Unreachable) {
+      let broker = try RunningBroker(url: url)
+      return (try await broker.get(path, accept: accept), broker.url)
+    } catch {
+      Console.complain(error.reason)
+      throw ExitCode.failure
+    }
+  }
 }
 
 /// Reads the configuration; on errors says all of them, a line each, and exits with code 78.
@@ -51,19 +52,23 @@ func read(_ origin: Configuration.Origin) throws -> Configuration {
   do throws(ConfigurationErrors) {
     return try Configuration(from: origin)
   } catch {
-    complain(error)
+    for error in error.errors { Console.complain("\(error)") }
     throw ExitCode.configuration
   }
 }
 
-/// Says all that is wrong with a configuration, a line each.
-func complain(_ errors: ConfigurationErrors) {
-  for error in errors.errors { complain("\(error)") }
-}
-
-/// What every command that goes on the network sets up first.
-func prepareProcess() {
-  ThisProcess.ignoreFailingWrites()
-  ThisProcess.forbidCoreDumps()
-  ThisProcess.raiseDescriptorLimit()
+/// Serves until a signal; says which address could not be had, and exits with code 1. `ready` is told the addresses.
+func serve(
+  _ configuration: Configuration, from origin: Configuration.Origin, ready: ([String]) -> Void = { _ in }
+) async throws {
+  defer { Console.flushLog() }
+  let application: Application
+  do {
+    application = try Application(configuration, from: origin)
+  } catch {
+    Console.complain("\(error)")
+    throw ExitCode.failure
+  }
+  ready(application.addresses)
+  try await application.serve()
 }

@@ -1,4 +1,6 @@
+import Application
 import ArgumentParser
+import Settings
 
 struct CheckCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -17,29 +19,29 @@ struct CheckCommand: AsyncParsableCommand {
   var json = false
 
   func run() async throws {
-    prepareProcess()
+    Application.prepareProcess()
     let origin = options.origin
     var report = CheckReport()
     func tell(_ finding: Finding) {
-      if !json { for line in CheckReport.lines(finding, after: report.findings.last) { output(line + "\n") } }
+      if !json { for line in CheckReport.lines(finding, after: report.findings.last) { Console.output(line + "\n") } }
       report.findings.append(finding)
     }
     let configuration: Configuration
     do throws(ConfigurationErrors) {
       configuration = try Configuration(from: origin)
     } catch {
-      complain(error)
+      for error in error.errors { Console.complain("\(error)") }
       report.findings = error.errors.map(Finding.init)
-      if json { output(report.json) }
+      if json { Console.output(report.json) }
       throw ExitCode.configuration
     }
     report.settings = configuration.effective
-    if !json { output(report.settings.map { CheckReport.line($0) + "\n" }.joined() + "\n") }
+    if !json { Console.output(report.settings.map { CheckReport.line($0) + "\n" }.joined() + "\n") }
     tell(.ok(.configuration, nil, "\(report.settings.count) settings in force"))
     try await Doctor(
       configuration: configuration, environment: origin.environment, audiences: audiences, tell: tell
     ).examine()
-    if json { output(report.json) }
+    if json { Console.output(report.json) }
     if report.verdict == .failed { throw ExitCode.failure }
   }
 }

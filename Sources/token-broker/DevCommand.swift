@@ -1,7 +1,7 @@
+import Application
 import ArgumentParser
 import DevTenant
-import OAuth
-import IO
+import Settings
 
 struct DevCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -10,8 +10,8 @@ struct DevCommand: AsyncParsableCommand {
   @OptionGroup var options: ConfigurationOptions
 
   func run() async throws {
-    prepareProcess()
-    let tenant = try DevTenant(DevTenant.Options(address: SocketAddress(parsing: "127.0.0.1:0")))
+    Application.prepareProcess()
+    let tenant = try DevTenant(DevTenant.Options())
     var origin = options.origin
     origin.embedded = Configuration.EmbeddedTenant(
       baseURL: tenant.baseURL, clientID: tenant.clientID, secrets: tenant.secrets,
@@ -19,17 +19,15 @@ struct DevCommand: AsyncParsableCommand {
     let configuration = try read(origin)
     async let running: Void = tenant.run()
     defer { tenant.stop() }
-    try await serve(configuration, from: origin) { service in
-      guard let address = service.addresses.first else { return }
-      let base = "http://\(address)"
-      let encoded = PercentEncoder.encode("https://api.example.com/")
+    try await serve(configuration, from: origin) { addresses in
+      guard let address = addresses.first else { return }
       // Read by people and by scripts, so at once and on standard output.
-      output(
+      Console.output(
         """
         The development tenant is at \(tenant.baseURL). Try:
 
-          curl \(base)/token/\(encoded)
-          curl \(base)/token/\(PercentEncoder.encode(Fault.rateLimited.audience))
+          curl http://\(address)\(RunningBroker.tokenPath("https://api.example.com/"))
+          curl http://\(address)\(RunningBroker.tokenPath(Fault.rateLimited.audience))
 
         """)
     }

@@ -1,6 +1,5 @@
+import Application
 import ArgumentParser
-import HTTPClient
-import OAuth
 
 struct HealthCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -13,10 +12,10 @@ struct HealthCommand: AsyncParsableCommand {
   var ready = false
 
   func run() async throws {
-    prepareProcess()
-    let answer = try await broker.get(ready ? "/readyz" : "/healthz")
+    Application.prepareProcess()
+    let (answer, url) = try await broker.get(ready ? "/readyz" : "/healthz")
     if answer.status == 200 { return }
-    complain("\(broker.base): not \(ready ? "ready" : "healthy") (status \(answer.status))")
+    Console.complain("\(url): not \(ready ? "ready" : "healthy") (status \(answer.status))")
     throw ExitCode.failure
   }
 }

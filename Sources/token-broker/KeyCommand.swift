@@ -1,6 +1,5 @@
+import Application
 import ArgumentParser
-import Basics
-import BrokerCore
 
 struct KeyCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -8,15 +7,11 @@ struct KeyCommand: ParsableCommand {
     discussion: "The key is for the caller alone; the configuration gets its SHA-256.")
 
   func run() {
-    var generator = SystemRandomNumberGenerator()
-    let digits = Array("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz".utf8)
-    // 43 of 62 characters: 256 bits.
-    let key =
-      "tb_" + String(decoding: (0..<43).map { _ in digits[Int.random(in: 0..<62, using: &generator)] }, as: UTF8.self)
-    output(
+    let key = CallerKey()
+    Console.output(
       """
-      key:          \(key)
-      bearerSHA256: \(SHA256Digest(of: Array(key.utf8).span).hex)
+      key:          \(key.text)
+      bearerSHA256: \(key.sha256)
 
       """)
   }

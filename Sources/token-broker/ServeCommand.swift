@@ -1,3 +1,4 @@
+import Application
 import ArgumentParser
 
 struct ServeCommand: AsyncParsableCommand {
@@ -6,24 +7,8 @@ struct ServeCommand: AsyncParsableCommand {
   @OptionGroup var options: ConfigurationOptions
 
   func run() async throws {
-    prepareProcess()
+    Application.prepareProcess()
     let origin = options.origin
     try await serve(read(origin), from: origin)
   }
-}
-
-/// Serves until a signal; says which address could not be had.
-func serve(
-  _ configuration: Configuration, from origin: Configuration.Origin, ready: (Service) -> Void = { _ in }
-) async throws {
-  defer { LogOutput.standardError.flush() }
-  let service: Service
-  do {
-    service = try Service(configuration, from: origin, logging: LogControl(configuration.logging))
-  } catch {
-    complain("\(error)")
-    throw ExitCode.failure
-  }
-  ready(service)
-  try await service.run()
 }

@@ -1,6 +1,5 @@
+import Application
 import ArgumentParser
-import HTTPClient
-import OAuth
 
 struct TokenCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -15,34 +14,17 @@ struct TokenCommand: AsyncParsableCommand {
   var header = false
 
   func validate() throws {
-    if let problem = Audience.problem(with: audience) { throw ValidationError(problem) }
+    if let problem = RunningBroker.problem(with: audience) { throw ValidationError(problem) }
   }
 
   func run() async throws {
-    prepareProcess()
-    let answer = try await broker.get("/token/\(PercentEncoder.encode(audience))", accept: "text/plain")
+    Application.prepareProcess()
+    let (answer, url) = try await broker.get(RunningBroker.tokenPath(audience), accept: "text/plain")
     let text = String(decoding: answer.body, as: UTF8.self)
     guard answer.status == 200 else {
-      complain("\(broker.base) answered \(answer.status): \(text)")
+      Console.complain("\(url) answered \(answer.status): \(text)")
       throw ExitCode.failure
     }
-    print(header ? "Authorization: Bearer \(text)" : text, terminator: "")
-  }
-}
-
-/// Percent-encoding of everything but RFC 3986's unreserved characters.
-enum PercentEncoder {
-  static func encode(_ text: String) -> String {
-    let unreserved = Set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~".utf8)
-    let digits = Array("0123456789ABCDEF".utf8)
-    var encoded: [UInt8] = []
-    for byte in text.utf8 {
-      if unreserved.contains(byte) {
-        encoded.append(byte)
-      } else {
-        encoded += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
-      }
-    }
-    return String(decoding: encoded, as: UTF8.self)
+    Console.output(header ? "Authorization: Bearer \(text)" : text)
   }
 }

@@ -4,7 +4,8 @@ import Testing
 
 @testable import OAuth
 @testable import BrokerCore
-@testable import token_broker
+@testable import Status
+@testable import Telemetry
 
 /// A cache that is played with, and the report of it.
 private struct Scene {
@@ -57,7 +58,7 @@ private struct Scene {
       broker: BrokerStatus(
         figures: BrokerFigures(), keys: cache.keyStatuses(now: at(seconds)),
         clients: cache.clientStatuses(now: at(seconds))),
-      clients: [Upstreams.Status(clients: ["default"], oauth: oauth, source: source)], listed: listed,
+      clients: [UpstreamStatus(clients: ["default"], oauth: oauth, source: source)], listed: listed,
       traffic: traffic,
       process: .init(
         version: "1", startedAt: 0, workers: 1, cpuSeconds: 0, residentBytes: 0, openDescriptors: 0, maxDescriptors: 0))

@@ -1,24 +1,29 @@
 import Basics
-import HTTPServer
+package import Settings
+import Telemetry
 
 /// What `token-broker check` has to say, for people and for programs.
-struct CheckReport {
-  var settings: [EffectiveSetting] = []
-  var findings: [Finding] = []
+package struct CheckReport {
+  package var settings: [EffectiveSetting] = []
+  package var findings: [Finding] = []
+
+  package init() {}
 
   /// The worst of it: `ok`, `warning` or `failed`.
-  var verdict: Finding.Verdict {
+  package var verdict: Finding.Verdict {
     let verdicts = Set(findings.map(\.verdict))
     return verdicts.contains(.failed) ? .failed : verdicts.contains(.warning) ? .warning : .ok
   }
 
   // MARK: For people
 
-  static func line(_ setting: EffectiveSetting) -> String { "\(setting.key) = \(setting.value)  (\(setting.source))" }
+  package static func line(_ setting: EffectiveSetting) -> String {
+    "\(setting.key) = \(setting.value)  (\(setting.source))"
+  }
 
   /// A line, and one more below it where there is something to do. A client's findings stand under its name; `last` is the
   /// finding before.
-  static func lines(_ finding: Finding, after last: Finding?) -> [String] {
+  package static func lines(_ finding: Finding, after last: Finding?) -> [String] {
     func padded(_ text: String, _ width: Int) -> String {
       text + String(repeating: " ", count: max(0, width - text.utf8.count))
     }
@@ -32,7 +37,7 @@ struct CheckReport {
   // MARK: For programs
 
   /// One JSON object, on one line.
-  var json: String {
+  package var json: String {
     let object = JSONText.object([
       ("status", JSONText.string(verdict.rawValue)), ("version", JSONText.string(Version.current)),
       ("settings", JSONText.array(settings.map(Self.json))), ("checks", JSONText.array(findings.map(Self.json))),

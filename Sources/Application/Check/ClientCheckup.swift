@@ -2,6 +2,7 @@ import Basics
 import HTTPClient
 import OAuth
 import IO
+import Settings
 
 /// Looks at what one client's tokens depend on: the way to its servers, what they publish, and the time. What cannot work
 /// because something before it has failed is skipped, and says so.

@@ -1,5 +1,4 @@
 import Basics
-import HTTPServer
 import OAuth
 import IO
 import BrokerCore

@@ -1,13 +1,15 @@
 import Basics
-import HTTPServer
 import Logging
 import OAuth
 import Stores
 import BrokerCore
 import HTTPClient
+import HTTPServer
+package import Settings
+import Telemetry
 
 /// Looks at all that a configuration needs in order to work, and asks the tenants for tokens.
-struct Doctor {
+package struct Doctor {
   let configuration: Configuration
   let environment: [String: String]
   /// To be tried instead of those that the configuration lists.
@@ -15,7 +17,16 @@ struct Doctor {
   /// Told of each finding as it is made.
   let tell: (Finding) -> Void
 
-  func examine() async throws {
+  package init(
+    configuration: Configuration, environment: [String: String], audiences: [String], tell: @escaping (Finding) -> Void
+  ) {
+    self.configuration = configuration
+    self.environment = environment
+    self.audiences = audiences
+    self.tell = tell
+  }
+
+  package func examine() async throws {
     for warning in configuration.warnings(listeningOn: configuration.listen.map(\.address)) {
       tell(.warning(.use, warning.subject, warning.message, remedy: warning.remedy))
     }

@@ -1,19 +1,19 @@
 import Basics
-import HTTPServer
+package import Settings
 
 /// One thing that `token-broker check` has looked at. The words in here are for programs too, and stay as they are.
-struct Finding: Sendable {
-  enum Check: String, Sendable {
+package struct Finding: Sendable {
+  package enum Check: String, Sendable {
     case configuration, use, store, dns, proxy, tcp, tls, discovery, jwks, clock, token
   }
 
-  enum Verdict: String, Sendable {
+  package enum Verdict: String, Sendable {
     case ok, warning, failed
     /// It could not be looked at, or there is nothing to look at; the message says why.
     case skipped
   }
 
-  typealias Facts = [(name: String, value: [UInt8])]
+  package typealias Facts = [(name: String, value: [UInt8])]
 
   let check: Check
   let verdict: Verdict
@@ -27,7 +27,7 @@ struct Finding: Sendable {
   /// What the message says, for programs; each value is JSON.
   var facts: Facts = []
 
-  static func ok(_ check: Check, _ target: String? = nil, _ message: String, _ facts: Facts = []) -> Finding {
+  package static func ok(_ check: Check, _ target: String? = nil, _ message: String, _ facts: Facts = []) -> Finding {
     Finding(check: check, verdict: .ok, target: target, message: message, facts: facts)
   }
 
@@ -56,7 +56,7 @@ struct Finding: Sendable {
 
 extension Finding {
   /// Something that is wrong with the configuration; what was expected is the remedy.
-  init(_ error: ConfigurationError) {
+  package init(_ error: ConfigurationError) {
     self = .failed(
       .configuration, error.key, error.expectation, remedy: nil, [("source", JSONText.string(error.source))])
   }

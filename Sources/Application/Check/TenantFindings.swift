@@ -1,6 +1,6 @@
 import Basics
-import HTTPServer
 import OAuth
+import Status
 
 /// What to say of what a tenant publishes and gives.
 enum TenantFindings {

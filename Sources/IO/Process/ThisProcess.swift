@@ -29,6 +29,9 @@ package enum ThisProcess {
     return Int(clamping: limit.rlim_cur)
   }
 
+  /// Whether a person reads standard error.
+  package static var isStandardErrorTerminal: Bool { isatty(STDERR_FILENO) == 1 }
+
   /// Cores this process may use: its CPU affinity, and not more than its cgroup's quota (version 2), rounded up.
   package static var usableCores: Int {
     let affinity = Int(clinux_affinity_cores())

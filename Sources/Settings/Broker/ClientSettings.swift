@@ -1,20 +1,20 @@
-import Basics
-import HTTPClient
-import IO
-import OAuth
+package import Basics
+package import HTTPClient
+package import IO
+package import OAuth
 
 /// A client of an authorization server, and what it takes to ask it.
-struct ClientSettings: Sendable {
-  let client: OAuthClient
+package struct ClientSettings: Sendable {
+  package let client: OAuthClient
   /// Whose certificates are believed.
-  let trust: HTTPClient.Trust
+  package let trust: HTTPClient.Trust
   /// Where its secrets are read from again when they change.
-  var secretFile: String?
+  package var secretFile: String?
   /// Whether clients of their own may ask through it, with the credentials that they bring.
-  var isPassThrough = false
+  package var isPassThrough = false
 
   /// Clients with the same identity get the same tokens, whatever else is told of them.
-  var identity: [String] { client.identity }
+  package var identity: [String] { client.identity }
 }
 
 extension Configuration {
@@ -44,11 +44,11 @@ extension Configuration {
 }
 
 /// A file with a client's secrets: one a line, the newest first.
-struct SecretFile: Sendable {
+package struct SecretFile: Sendable {
   let path: String
-  let secrets: [Secret]
+  package let secrets: [Secret]
 
-  init(_ path: String) throws(FileError) {
+  package init(_ path: String) throws(FileError) {
     self.path = path
     do throws(Secret.Unreadable) {
       secrets = try Secret(file: path).lines

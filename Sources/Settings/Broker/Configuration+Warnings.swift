@@ -1,17 +1,17 @@
-import IO
+package import IO
 
 extension Configuration {
   /// Something that is as it was configured and perhaps not as it was meant.
-  struct Warning: Sendable {
+  package struct Warning: Sendable {
     /// An address, or a setting.
-    let subject: String
-    let message: String
+    package let subject: String
+    package let message: String
     /// What a person can do about it.
-    let remedy: String
+    package let remedy: String
   }
 
   /// What whoever starts the broker like this should know. `addresses` are those of the main listener.
-  func warnings(listeningOn addresses: [SocketAddress]) -> [Warning] {
+  package func warnings(listeningOn addresses: [SocketAddress]) -> [Warning] {
     guard callers == nil else { return [] }
     return addresses.filter { !$0.isLoopback }.map { address in
       Warning(

@@ -1,31 +1,52 @@
 import Basics
-import HTTPServer
+import BrokerAPI
 import Logging
 import OAuth
 import IO
 import BrokerCore
+import HTTPServer
+import Telemetry
 
 extension Configuration {
   /// Where a configuration comes from.
-  struct Origin: Sendable {
-    var environment: [String: String]
+  package struct Origin: Sendable {
+    package var environment: [String: String]
     var isTerminal: Bool
     /// In place of every client's tenant: its base URL, its credentials and its certificate.
-    var embedded: EmbeddedTenant?
+    package var embedded: EmbeddedTenant?
+
+    /// This process's environment, with the configuration file that a command names on top.
+    package init(file: String?) {
+      environment = ProcessEnvironment.variables
+      isTerminal = ThisProcess.isStandardErrorTerminal
+      if let file { environment["BROKER_CONFIG"] = file }
+    }
+
+    init(environment: [String: String], isTerminal: Bool) {
+      self.environment = environment
+      self.isTerminal = isTerminal
+    }
 
     /// The configuration file; nil: there is none.
-    var file: String? { environment["BROKER_CONFIG"].flatMap { $0.isEmpty ? nil : $0 } }
+    package var file: String? { environment["BROKER_CONFIG"].flatMap { $0.isEmpty ? nil : $0 } }
   }
 
-  struct EmbeddedTenant: Sendable {
+  package struct EmbeddedTenant: Sendable {
     let baseURL: String
     let clientID: String
     let secrets: [String]
     let certificatePEM: String
+
+    package init(baseURL: String, clientID: String, secrets: [String], certificatePEM: String) {
+      self.baseURL = baseURL
+      self.clientID = clientID
+      self.secrets = secrets
+      self.certificatePEM = certificatePEM
+    }
   }
 
   /// Reads all of it. Throws all that is wrong with it, at once. What is counted and known goes over from `previous`.
-  init(from origin: Origin, after previous: Configuration? = nil) throws(ConfigurationErrors) {
+  package init(from origin: Origin, after previous: Configuration? = nil) throws(ConfigurationErrors) {
     let reader = SettingsReader(environment: origin.environment, fileName: origin.file)
     var configuration = Configuration()
     let document = try Self.document(origin.file)
@@ -64,7 +85,7 @@ extension Configuration {
     readServer(root, isTerminal: origin.isTerminal)
     readCache(root)
     readAudiences(root, clients: readClients(root, origin.embedded))
-    callers = CallerSettings(root, after: previous?.callers)
+    callers = Callers(root, after: previous?.callers)
     guards = RequestGuards(root)
     readStore(root)
   }

@@ -1,27 +1,27 @@
-import Basics
-import Logging
+package import Basics
+package import Logging
 import OAuth
-import Stores
-import BrokerCore
+package import Stores
+package import BrokerCore
 import IO
 
 /// Where tokens are kept beyond this process, and what they are sealed with.
-struct StoreSettings: Sendable {
-  enum Location: Sendable {
+package struct StoreSettings: Sendable {
+  package enum Location: Sendable {
     /// Nowhere.
     case memory
     case file(String)
     case redis(RedisSettings)
   }
 
-  var location = Location.memory
+  package var location = Location.memory
   /// The newest first; nil: each client's own secrets.
-  var keys: [Secret]?
+  package var keys: [Secret]?
 
-  var isShared: Bool { if case .memory = location { false } else { true } }
+  package var isShared: Bool { if case .memory = location { false } else { true } }
 
   /// The URL, without user and password.
-  var description: String {
+  package var description: String {
     switch location {
     case .memory: "memory:"
     case .file(let path): "file:\(path)"
@@ -30,7 +30,7 @@ struct StoreSettings: Sendable {
   }
 
   /// nil for `memory:`.
-  func open(_ log: Logger) throws -> (any Store)? {
+  package func open(_ log: Logger) throws -> (any Store)? {
     switch location {
     case .memory: nil
     case .file(let path): FileStore(path: path, log: log)

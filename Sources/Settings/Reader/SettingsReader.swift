@@ -34,10 +34,10 @@ final class SettingsReader {
 }
 
 /// A setting as it is in force.
-struct EffectiveSetting: Sendable {
+package struct EffectiveSetting: Sendable {
   /// As in the file.
-  let key: String
-  let value: String
+  package let key: String
+  package let value: String
   /// `default`, a variable of the environment, or a place in the file.
-  let source: String
+  package let source: String
 }

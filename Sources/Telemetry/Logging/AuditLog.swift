@@ -1,29 +1,29 @@
 import Basics
 import Logging
 import OAuth
-import BrokerCore
+package import BrokerCore
 
 /// A line for each token that an authenticated caller is given, and for each that it is denied.
-struct AuditLog: Sendable {
+package struct AuditLog: Sendable {
   private let control: LogControl
   private let output: LogOutput
   /// Anybody can be denied, as often as they like.
   private let denials = RateLimit(perMinute: 6000)
   private let unsaid = Counter()
 
-  init(_ control: LogControl, _ output: LogOutput = .standardError) {
+  package init(_ control: LogControl, _ output: LogOutput = .standardError) {
     self.control = control
     self.output = output
   }
 
   /// Whether there is a line for each token that a caller is given.
-  var saysGiven: Bool {
+  package var saysGiven: Bool {
     let settings = control.settings
     return settings.audits && settings.level <= .info
   }
 
   /// `name` is a caller's, or a client id of the tenant's own.
-  func given(_ key: TokenKey, to name: String, _ request: RequestIdentity) {
+  package func given(_ key: TokenKey, to name: String, _ request: RequestIdentity) {
     guard saysGiven else { return }
     var facts = [("audience", key.grant.audience), ("caller", name), ("client", key.client.name)]
     if let organization = key.grant.organization { facts.append(("organization", organization)) }
@@ -36,7 +36,7 @@ struct AuditLog: Sendable {
   }
 
   /// `caller` is nil where nobody was recognised.
-  func denied(_ caller: Caller?, audience: String?, reason: String, _ request: RequestIdentity) {
+  package func denied(_ caller: Caller?, audience: String?, reason: String, _ request: RequestIdentity) {
     let settings = control.settings
     guard settings.level <= .warning else { return }
     if denials.admit(now: .now) != nil { return unsaid.add() }

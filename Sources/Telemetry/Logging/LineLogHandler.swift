@@ -1,6 +1,5 @@
 import Basics
-import HTTPServer
-import Logging
+package import Logging
 
 /// Writes each log event as one line: a JSON object, or text for a terminal.
 struct LineLogHandler: LogHandler {
@@ -37,7 +36,7 @@ struct LineLogHandler: LogHandler {
   }
 }
 
-func makeLogger(_ control: LogControl) -> Logger {
+package func makeLogger(_ control: LogControl) -> Logger {
   Logger(label: "token-broker") { _ in LineLogHandler(control) }
 }
 

@@ -3,16 +3,16 @@ import Synchronization
 
 /// How log lines are written, while that may change: looked at for each line, and by the event loops for each request of
 /// which there might be one.
-final class LogControl: Sendable {
+package final class LogControl: Sendable {
   private static let levels = Logger.Level.allCases
   /// The settings, in one number.
   private let state: Atomic<Int>
 
-  init(_ settings: LogSettings) {
+  package init(_ settings: LogSettings) {
     state = Atomic(Self.number(of: settings))
   }
 
-  func take(_ settings: LogSettings) { state.store(Self.number(of: settings), ordering: .relaxed) }
+  package func take(_ settings: LogSettings) { state.store(Self.number(of: settings), ordering: .relaxed) }
 
   var settings: LogSettings {
     let number = state.load(ordering: .relaxed)

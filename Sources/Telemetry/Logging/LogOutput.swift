@@ -4,7 +4,7 @@ import Synchronization
 
 /// Standard error for log lines: whoever logs only appends to memory, and a queue of its own writes. So nobody waits for
 /// a slow reader, and lines that come together are written together.
-final class LogOutput: Sendable {
+package final class LogOutput: Sendable {
   private struct State {
     var lines: [UInt8] = []
     var isWriterDue = false
@@ -12,7 +12,7 @@ final class LogOutput: Sendable {
     var timestamp = Timestamp()
   }
 
-  static let standardError = LogOutput(STDERR_FILENO)
+  package static let standardError = LogOutput(STDERR_FILENO)
 
   private let descriptor: Int32
   private let state = Mutex(State())
@@ -42,7 +42,7 @@ final class LogOutput: Sendable {
   }
 
   /// Returns when all that was added has been written, or soon, if nobody reads it.
-  func flush() {
+  package func flush() {
     let done = DispatchSemaphore(value: 0)
     queue.async { [self] in
       _ = writeAll()

@@ -13,7 +13,7 @@ final class Counter: Sendable {
 }
 
 /// The ways in, as metrics tell them apart.
-enum Route: Int, CaseIterable, Sendable {
+package enum Route: Int, CaseIterable, Sendable {
   case token, forwardAuth, oauthToken, healthz, readyz, metrics, status, statusJSON, other
   /// None: the server answered itself, before there was a request to route.
   case refused
@@ -39,7 +39,7 @@ enum Route: Int, CaseIterable, Sendable {
 }
 
 /// What one event loop counts. A loop of its own for each, so that no two cores write to the same place for a request.
-final class LoopMetrics: Sendable {
+package final class LoopMetrics: Sendable {
   /// The statuses that are told apart; any other counts as the last.
   static let statuses = [200, 400, 401, 403, 404, 405, 406, 408, 413, 414, 417, 431, 501, 502, 503, 504, 505, 500]
 
@@ -56,7 +56,7 @@ final class LoopMetrics: Sendable {
     hits = (0..<ClientNumbers.capacity).map { _ in Counter() }
   }
 
-  func answered(_ route: Route, status: Int, took: Duration) {
+  package func answered(_ route: Route, status: Int, took: Duration) {
     count(route, status)
     let nanoseconds = Int(took.nanoseconds)
     let bucket = Self.bounds.firstIndex { nanoseconds <= $0 } ?? Self.bounds.count
@@ -65,7 +65,7 @@ final class LoopMetrics: Sendable {
   }
 
   /// Took no time worth telling: it is in no histogram.
-  func refused(_ status: Int) { count(.refused, status) }
+  package func refused(_ status: Int) { count(.refused, status) }
 
   private func count(_ route: Route, _ status: Int) {
     requests[route.rawValue][Self.statuses.firstIndex(of: status) ?? Self.statuses.count - 1].add()
@@ -74,7 +74,7 @@ final class LoopMetrics: Sendable {
   private static let bounds = Histogram.bounds.map { Int($0 * 1e9) }
 
   /// A token was answered with from the loop's own table.
-  func hit(client number: Int) { hits[number].add() }
+  package func hit(client number: Int) { hits[number].add() }
 
   // MARK: Reading
 
@@ -86,13 +86,15 @@ final class LoopMetrics: Sendable {
 }
 
 /// Numbers for clients' names, so that counting for one needs no look-up.
-final class ClientNumbers: Sendable {
+package final class ClientNumbers: Sendable {
   /// Clients beyond it share the last number.
   static let capacity = 64
 
   private let numbers = Mutex<[String: Int]>([:])
 
-  func number(of client: String) -> Int {
+  package init() {}
+
+  package func number(of client: String) -> Int {
     numbers.withLock { numbers in
       if let number = numbers[client] { return number }
       let number = min(numbers.count, Self.capacity - 1)

@@ -1,14 +1,13 @@
 import Basics
-import HTTPServer
 import OAuth
-import BrokerCore
+package import BrokerCore
 import IO
 
 /// All that is counted, gathered for whoever asks.
-final class Metrics: Sendable {
+package final class Metrics: Sendable {
   /// For what is answered off the loops.
-  let later = LoopMetrics()
-  let loops: [LoopMetrics]
+  package let later = LoopMetrics()
+  package let loops: [LoopMetrics]
   private let clients: ClientNumbers
   private let broker: Broker
   private let connections: @Sendable () -> (http1: Int, http2: Int)
@@ -16,7 +15,7 @@ final class Metrics: Sendable {
   /// Audiences that are told apart; a tenant has hundreds at the most, and labels cost whoever stores them.
   private static let maxTokens = 1000
 
-  init(
+  package init(
     loops count: Int, clients: ClientNumbers, broker: Broker,
     connections: @escaping @Sendable () -> (http1: Int, http2: Int)
   ) {
@@ -27,17 +26,17 @@ final class Metrics: Sendable {
     ProcessFigures.begin()
   }
 
-  func response(_ format: MetricsText.Format) async -> Response {
+  /// All of it, in this format.
+  package func text(_ format: MetricsText.Format) async -> [UInt8] {
     var text = MetricsText(format)
     writeRequests(to: &text)
     await writeBroker(broker.figures, to: &text)
     writeProcess(to: &text)
-    return Response(
-      200, fields: [("Content-Type", format.contentType), ("Cache-Control", "no-store")], body: text.bytes)
+    return text.bytes
   }
 
   /// Requests for tokens so far.
-  var traffic: Traffic.Totals {
+  package var traffic: Traffic.Totals {
     var totals = Traffic.Totals()
     for loop in loops + [later] {
       for route in Route.tokens {
@@ -56,7 +55,7 @@ final class Metrics: Sendable {
   }
 
   /// Answers from the loops' own tables, by client.
-  var hits: [String: Int] {
+  package var hits: [String: Int] {
     // Those beyond the capacity share a number, and the name of one of them.
     let named = Dictionary(clients.all.map { ($0.number, $0.name) }, uniquingKeysWith: min)
     let counted = named.map { number, name in (name, loops.reduce(0) { $0 + $1.hits(client: number) }) }

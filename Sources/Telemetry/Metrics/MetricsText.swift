@@ -1,16 +1,16 @@
 import BrokerCore
 
 /// Writes metrics in Prometheus' text format 0.0.4 or, which differs little, in OpenMetrics 1.0.
-struct MetricsText {
-  enum Format {
+package struct MetricsText {
+  package enum Format {
     case prometheus, openMetrics
 
     /// What an `Accept` field asks for.
-    init(accept: String?) {
+    package init(accept: String?) {
       self = accept?.contains("application/openmetrics-text") == true ? .openMetrics : .prometheus
     }
 
-    var contentType: String {
+    package var contentType: String {
       switch self {
       case .prometheus: "text/plain; version=0.0.4; charset=utf-8"
       case .openMetrics: "application/openmetrics-text; version=1.0.0; charset=utf-8"

@@ -1,14 +1,14 @@
-import Basics
+package import Basics
 import BrokerCore
 
 /// Requests for tokens in the last hour, minute by minute: what the counters said at the end of each.
-struct Traffic: Sendable {
+package struct Traffic: Sendable {
   /// What has been counted since the start.
-  struct Totals: Sendable {
+  package struct Totals: Sendable {
     /// Answered with a token, with a status of 400 to 499, and with any other.
-    var ok = 0
-    var refused = 0
-    var failed = 0
+    package var ok = 0
+    package var refused = 0
+    package var failed = 0
     /// As in `Histogram.counts`.
     var durations = [Int](repeating: 0, count: Histogram.bounds.count + 1)
 
@@ -19,10 +19,10 @@ struct Traffic: Sendable {
     }
   }
 
-  struct Minute: Sendable {
-    let start: Instant
-    let end: Instant
-    let counts: Totals
+  package struct Minute: Sendable {
+    package let start: Instant
+    package let end: Instant
+    package let counts: Totals
   }
 
   static let length = 60
@@ -30,18 +30,18 @@ struct Traffic: Sendable {
   /// The oldest first; a minute lies between each and the next.
   private var samples: [(at: Instant, totals: Totals)]
 
-  init(start: Instant) {
+  package init(start: Instant) {
     samples = [(start, Totals())]
   }
 
   /// Ends a minute.
-  mutating func sample(_ totals: Totals, at now: Instant) {
+  package mutating func sample(_ totals: Totals, at now: Instant) {
     samples.append((now, totals))
     if samples.count > Self.length { samples.removeFirst() }
   }
 
   /// The oldest first; the last one is the present one, up to `now`.
-  func minutes(_ totals: Totals, at now: Instant) -> [Minute] {
+  package func minutes(_ totals: Totals, at now: Instant) -> [Minute] {
     zip(samples, samples.dropFirst() + [(now, totals)]).map { start, end in
       Minute(start: start.at, end: end.at, counts: end.totals - start.totals)
     }
@@ -51,7 +51,7 @@ struct Traffic: Sendable {
 extension Traffic.Totals {
   /// The share of durations up to which seconds, evenly spread within each bucket, as Prometheus' `histogram_quantile`
   /// has it; nil if nothing was counted.
-  func quantile(_ share: Double) -> Double? {
+  package func quantile(_ share: Double) -> Double? {
     let total = durations.reduce(0, +)
     guard total > 0 else { return nil }
     let rank = share * Double(total)

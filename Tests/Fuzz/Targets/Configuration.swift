@@ -1,6 +1,6 @@
 import Foundation
 
-@testable import token_broker
+@testable import Settings
 
 extension FuzzTarget {
   /// A whole configuration file.

@@ -2,7 +2,7 @@ import Basics
 
 @testable import HTTPServer
 @testable import OAuth
-@testable import token_broker
+@testable import BrokerAPI
 
 extension FuzzTarget {
   /// A request to `/oauth/token`: its Content-Type, its Authorization, and the body behind these two lines.

@@ -2,7 +2,7 @@ import OAuth
 import BrokerCore
 
 @testable import HTTPServer
-@testable import token_broker
+@testable import BrokerAPI
 
 extension FuzzTarget {
   /// What stands behind `/token/` in a request line.

@@ -1,4 +1,4 @@
-@testable import token_broker
+@testable import Settings
 
 extension FuzzTarget {
   /// A YAML document.

@@ -3,7 +3,7 @@ import OAuth
 import IO
 import Testing
 
-@testable import token_broker
+@testable import Application
 
 /// What `check` makes of what it has seen.
 @Suite struct CheckFindingsTests {

@@ -4,18 +4,10 @@ import BrokerCore
 import HTTPClient
 import IO
 
-/// Who may ask, for what, and how callers prove themselves.
-struct CallerSettings: Sendable {
-  var directory = CallerDirectory()
-  /// By name, for those who come as OAuth clients.
-  var byName: [String: Caller] = [:]
-  /// Checks the tokens of Kubernetes service accounts.
-  var serviceAccounts: JWTVerifier?
-  /// What it was made of.
-  private var verifierSettings: [String?] = []
-
+extension Callers {
   /// nil if there are no callers: then everybody is served.
-  init?(_ root: Section, after previous: CallerSettings?) {
+  init?(_ root: Section, after previous: Callers?) {
+    self.init()
     root.sections("callers") { name, section in
       let caller = Self.caller(name, section, after: previous?.byName[name])
       byName[name] = caller

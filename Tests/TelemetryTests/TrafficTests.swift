@@ -2,7 +2,7 @@ import Basics
 import Testing
 import BrokerCore
 
-@testable import token_broker
+@testable import Telemetry
 
 @Suite struct TrafficTests {
   private let start = Instant(nanoseconds: 0)

@@ -1,12 +1,17 @@
+import BrokerAPI
 import Glibc
 import HTTPServer
 import Logging
 import OAuth
 import IO
 import BrokerCore
+package import Settings
+import Telemetry
 
 /// The running broker: its server, its cache, its configuration and its shutdown.
-struct Service {
+package struct Application {
+  package static let version = Version.current
+
   private let origin: Configuration.Origin
   private let configuration: Configuration
   private let server: Server
@@ -17,10 +22,10 @@ struct Service {
   private let log: Logger
 
   /// Listens, or takes the sockets that systemd hands over. Throws `Server.BindError` for an address that cannot be had.
-  init(_ configuration: Configuration, from origin: Configuration.Origin, logging: LogControl) throws {
+  package init(_ configuration: Configuration, from origin: Configuration.Origin) throws {
     self.origin = origin
     self.configuration = configuration
-    self.logging = logging
+    logging = LogControl(configuration.logging)
     log = makeLogger(logging)
     let listeners = try Listeners(configuration, inherited: Listener.inherited(origin.environment))
     let bindings = listeners.main + listeners.admin
@@ -38,11 +43,20 @@ struct Service {
     server = try Server(label: "http", bindings, loops: configuration.workers, limits: limits)
   }
 
-  /// The addresses of the main listener.
-  var addresses: [SocketAddress] { Array(server.addresses.prefix(mainCount)) }
+  /// What every command that goes on the network sets up first.
+  package static func prepareProcess() {
+    ThisProcess.ignoreFailingWrites()
+    ThisProcess.forbidCoreDumps()
+    ThisProcess.raiseDescriptorLimit()
+  }
+
+  private var mainAddresses: [SocketAddress] { Array(server.addresses.prefix(mainCount)) }
+
+  /// The addresses of the main listener, as the configuration would name them.
+  package var addresses: [String] { mainAddresses.map(\.description) }
 
   /// Serves until a signal ends it.
-  func run() async throws {
+  package func serve() async throws {
     let mailboxes = try (0..<configuration.workers).map { _ throws(SystemError) in try Mailbox<Router.Message>() }
     let tellAll: @Sendable (Router.Message) -> Void = { message in for mailbox in mailboxes { mailbox.post(message) } }
     let upstreams = Upstreams(log: log)
@@ -62,7 +76,10 @@ struct Service {
     let reloader = Reloader(origin, log: log) { [server, mainCount, logging] configuration in
       let clients = try upstreams.replace(with: configuration, for: broker)
       logging.take(configuration.logging)
-      let routing = AccessPolicy(configuration, clients)
+      let routing = AccessPolicy(
+        audiences: clients.audiences, callers: configuration.callers, guards: configuration.guards,
+        passThrough: clients.passThrough,
+        scopeClients: Set(configuration.clients.filter { $0.value.client.dialect.audienceParameter == .none }.keys))
       await broker.configure(
         rules: configuration.cache, requestTimeout: configuration.limits.requestTimeout,
         prefetched: Set(clients.audiences.prefetchedKeys), forgetting: clients.retired
@@ -108,7 +125,7 @@ struct Service {
     log.info(
       "serving",
       metadata: [
-        "addresses": "\(addresses.map(\.description).joined(separator: " "))",
+        "addresses": "\(addresses.joined(separator: " "))",
         "admin": "\(server.addresses.dropFirst(mainCount).first.map(\.description) ?? "off")",
         "clients":
           "\(configuration.clients.values.map { "\($0.client.name)=\($0.client.issuer ?? "none")" }.sorted().joined(separator: " "))",
@@ -116,7 +133,7 @@ struct Service {
         "store": "\(configuration.store.description)", "workers": "\(configuration.workers)",
         "version": "\(Version.current)",
       ])
-    for warning in configuration.warnings(listeningOn: addresses) {
+    for warning in configuration.warnings(listeningOn: mainAddresses) {
       log.warning("\(warning.message)", metadata: ["address": "\(warning.subject)"])
     }
   }
@@ -164,8 +181,4 @@ private struct Listeners {
       ? configuration.adminListen.map { [Server.Binding($0)] } ?? []
       : admin.map { Server.Binding(inherited: $0.listener) }
   }
-}
-
-enum Version {
-  static let current = "0.1.0"
 }

@@ -1,18 +1,10 @@
-import HTTPServer
+import BrokerAPI
 
-/// What a request must look like, whoever sends it: against requests that a browser or another server was tricked into
-/// sending.
-struct RequestGuards: Sendable {
-  /// The only hosts that requests may name, lower case, with their port where they have one; nil: any.
-  var allowedHosts: Set<String>?
-  /// A field that must be there.
-  var requiredField: (name: String, value: String)?
-
-  init() {}
-
+extension RequestGuards {
   init(_ root: Section) {
-    allowedHosts = root.values("allowedHosts", .host).map { Set($0) }
-    requiredField = root.value("requireHeader", .field)
+    self.init(
+      allowedHosts: root.values("allowedHosts", .host).map { Set($0) },
+      requiredField: root.value("requireHeader", .field))
   }
 }
 

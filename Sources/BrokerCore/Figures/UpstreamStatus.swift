@@ -1,0 +1,15 @@
+package import OAuth
+
+/// A client as it is now, for those who look after it.
+package struct UpstreamStatus: Sendable {
+  /// With its pass-through, if it has that.
+  package let clients: [UpstreamID]
+  package let oauth: OAuthClient
+  package let source: SourceStatus
+
+  package init(clients: [UpstreamID], oauth: OAuthClient, source: SourceStatus) {
+    self.clients = clients
+    self.oauth = oauth
+    self.source = source
+  }
+}
