@@ -30,9 +30,9 @@ simulate: packages-build ## Play histories of callers and faults through the bro
 	swift build -c release --product simulate
 	"$$(swift build -c release --show-bin-path)/simulate" $(SEEDS)
 
-# Apart from the ordinary build: another package (see isFuzzing in Package.swift), instrumented, and optimised for speed.
-fuzz-build := FUZZ=1 swift build --scratch-path .build-fuzz --product fuzz \
-  --sanitize fuzzer -Xswiftc -sanitize=fuzzer,address -Xswiftc -O
+# Apart from the ordinary build: instrumented, with libFuzzer's main, and optimised for speed.
+fuzz-build := swift build --scratch-path .build-fuzz --product fuzz \
+  --sanitize fuzzer -Xswiftc -sanitize=fuzzer,address -Xswiftc -DFUZZING -Xswiftc -O
 
 SECONDS := 60
 

@@ -68,27 +68,12 @@ let package = Package(
     tests(
       "IntegrationTests", ["DevTenant", "HTTPClient", "token-broker", crypto],
       exclude: ["Clients", "Servers"]),
-    fuzz,
+    // What the fuzzers try: `make fuzz` builds the program with libFuzzer, and the tests play the corpora once.
+    module("FuzzTargets", ["Application", "TestSupport", jwtKit], path: "Tests/Fuzz/Targets"),
+    program("fuzz", ["FuzzTargets"], path: "Tests/Fuzz/Program"),
+    tests("FuzzTests", ["FuzzTargets"]),
   ]
 )
-
-/// Set by `make fuzz`, whose build has a directory of its own.
-var isFuzzing: Bool { Context.environment["FUZZ"] != nil }
-
-/// What the fuzzers try: as a program, or as tests that play their corpora once.
-var fuzz: Target {
-  let dependencies: [Target.Dependency] = [
-    "Application", "TestSupport", jwtKit,
-  ]
-  let others = ["Corpus", "fuzz.sh", "http1.dict"]
-  return isFuzzing
-    ? .executableTarget(
-      name: "fuzz", dependencies: dependencies, path: "Tests/Fuzz", exclude: others + ["ReplayTests.swift"],
-      swiftSettings: Speed.ordinary.settings + [.unsafeFlags(["-parse-as-library"])])
-    : .testTarget(
-      name: "FuzzTests", dependencies: dependencies, path: "Tests/Fuzz", exclude: others + ["Fuzzer.swift"],
-      swiftSettings: Speed.ordinary.settings)
-}
 
 // MARK: Kinds of targets
 

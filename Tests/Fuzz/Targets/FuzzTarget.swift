@@ -1,11 +1,11 @@
 /// Something that reads bytes from strangers, and the promises that it keeps whatever they are.
-struct FuzzTarget: Sendable {
+package struct FuzzTarget: Sendable {
   /// As its corpus is called.
-  let name: String
+  package let name: String
   /// Throws `BrokenPromise`. It does the same each time: nothing in it depends on the time or on chance.
-  let run: @Sendable ([UInt8]) async throws -> Void
+  package let run: @Sendable ([UInt8]) async throws -> Void
 
-  static let all = [
+  package static let all = [
     answer, chunked, configuration, form, hints, http1, http2, jwks, jwt, percent, query, redis, storefile, storerecord,
     trace, yaml,
   ]

@@ -1,10 +1,11 @@
 import Foundation
+import FuzzTargets
 import Testing
 
 /// Plays what is kept of the fuzzers' inputs: seeds, and whatever once broke a promise.
 @Suite(.timeLimit(.minutes(5))) struct ReplayTests {
   private static let corpus = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-    .appendingPathComponent("Corpus")
+    .deletingLastPathComponent().appendingPathComponent("Fuzz/Corpus")
 
   @Test("No input in the corpora breaks a promise", arguments: FuzzTarget.all.map(\.name))
   func replay(_ name: String) async throws {
