@@ -64,6 +64,7 @@ let package = Package(
     tests("SimulationTests", ["Simulation"]),
     tests("TelemetryTests", ["Telemetry"]),
     tests("StatusTests", ["Status"]),
+    tests("SettingsTests", ["Settings"]),
     tests("ApplicationTests", ["Application"]),
     tests(
       "IntegrationTests", ["DevTenant", "HTTPClient", "token-broker", crypto],

@@ -78,7 +78,9 @@ actor Reloader {
     do {
       _ = try await apply(configuration)
       log.info("the configuration was read again", metadata: ["file": "\(origin.file ?? "environment")"])
-      warn(configuration)
+      for key in current.map({ configuration.waitingForNextStart(since: $0) }) ?? [] {
+        log.warning("this setting takes effect at the next start", metadata: ["key": "\(key)"])
+      }
       current = configuration
       files = configuration.files
     } catch {
@@ -88,22 +90,6 @@ actor Reloader {
       try watch(files.keys)
     } catch {
       log.error("changes of the configuration's files will not be noticed", metadata: ["reason": "\(error)"])
-    }
-  }
-
-  /// Says what of it only a new start can bring into force.
-  private func warn(_ configuration: Configuration) {
-    let keys = ["listen", "admin.", "workers", "store.", "limits."]
-    func fixed(_ configuration: Configuration?) -> [String: String] {
-      let settings = (configuration?.effective ?? []).filter { setting in
-        keys.contains { setting.key.starts(with: $0) }
-          && !["limits.requestTimeout", "limits.waitingRequests"].contains(setting.key)
-      }
-      return Dictionary(settings.map { ($0.key, $0.value) }) { "\($0), \($1)" }
-    }
-    let (before, after) = (fixed(current), fixed(configuration))
-    for key in Set(before.keys).union(after.keys).sorted() where before[key] != after[key] {
-      log.warning("this setting takes effect at the next start", metadata: ["key": "\(key)"])
     }
   }
 }

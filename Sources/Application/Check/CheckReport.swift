@@ -48,7 +48,7 @@ package struct CheckReport {
   private static func json(_ setting: EffectiveSetting) -> [UInt8] {
     JSONText.object([
       ("key", JSONText.string(setting.key)), ("value", JSONText.string(setting.value)),
-      ("source", JSONText.string(setting.source)),
+      ("source", JSONText.string(setting.source)), ("effect", JSONText.string(setting.effect.rawValue)),
     ])
   }
 

@@ -8,7 +8,7 @@ extension Callers {
   /// nil if there are no callers: then everybody is served.
   init?(_ root: Section, after previous: Callers?) {
     self.init()
-    root.sections("callers") { name, section in
+    root.sections("callers", .liveOnlyNarrowed) { name, section in
       let caller = Self.caller(name, section, after: previous?.byName[name])
       byName[name] = caller
       for proof in Self.proofs(section) {
@@ -25,6 +25,7 @@ extension Callers {
     }
     // It knows keys that may not be had just now.
     if let previous, previous.verifierSettings == verifierSettings { serviceAccounts = previous.serviceAccounts }
+    if root.has("callers") { root.restrict("callers") }
     if byName.isEmpty {
       if root.has("callers") {
         root.fail("callers", "expected at least one caller; without the key everybody is served")

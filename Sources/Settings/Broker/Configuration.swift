@@ -20,8 +20,6 @@ package struct Configuration: Sendable {
   package var adminListen: SocketAddress?
   /// For listeners with TLS; nil: there are none.
   package var tls: TLSContext?
-  /// Whoever connects with TLS must show a certificate.
-  var requiresClientCertificates = false
   package var workers = 1
   package var limits = Limits()
   package var logging = LogSettings()
@@ -34,18 +32,24 @@ package struct Configuration: Sendable {
   package var files: [String: SHA256Digest] = [:]
   /// All of it as it is in force, for people.
   package var effective: [EffectiveSetting] = []
+  /// Those in force that cannot be given up while the process runs.
+  var restrictions: Set<String> = []
 }
 
 extension Configuration {
-  /// What `other` closes and this one leaves open, by its keys.
+  /// The settings that close something in `other` and are given up here, by their keys.
   package func openings(since other: Configuration) -> [String] {
-    [
-      ("callers", other.callers != nil && callers == nil),
-      ("audiences", !other.audiences.isOpen && audiences.isOpen),
-      ("allowedHosts", other.guards.allowedHosts != nil && guards.allowedHosts == nil),
-      ("requireHeader", other.guards.requiredField != nil && guards.requiredField == nil),
-      ("tls.requireClientCertificate", other.requiresClientCertificates && !requiresClientCertificates),
-    ].filter(\.1).map(\.0)
+    other.restrictions.subtracting(restrictions).sorted()
+  }
+
+  /// The settings that are others here than in `other`, and count from the next start only.
+  package func waitingForNextStart(since other: Configuration) -> [String] {
+    func values(_ configuration: Configuration) -> [String: String] {
+      let settings = configuration.effective.filter { $0.effect == .nextStart }
+      return Dictionary(settings.map { ($0.key, $0.value) }) { "\($0), \($1)" }
+    }
+    let (before, after) = (values(other), values(self))
+    return Set(before.keys).union(after.keys).filter { before[$0] != after[$0] }.sorted()
   }
 }
 

@@ -53,6 +53,7 @@ extension Configuration {
     reader.read(document?.root) { root in configuration.read(root, origin, after: previous) }
     try reader.finish()
     configuration.effective = reader.effective
+    configuration.restrictions = reader.restrictions
     if let document, let file = origin.file { configuration.files[file] = document.digest }
     self = configuration
   }
@@ -81,7 +82,7 @@ extension Configuration {
     return (root, SHA256Digest(of: bytes.span))
   }
 
-  private mutating func read(_ root: Section, _ origin: Origin, after previous: Configuration?) {
+  mutating func read(_ root: Section, _ origin: Origin, after previous: Configuration?) {
     readServer(root, isTerminal: origin.isTerminal)
     readCache(root)
     readAudiences(root, clients: readClients(root, origin.embedded))
@@ -93,15 +94,17 @@ extension Configuration {
   // MARK: The server
 
   private mutating func readServer(_ root: Section, isTerminal: Bool) {
-    listen = root.values("listen", environment: "BROKER_LISTEN", .listenAddress, standard: "127.0.0.1:8080") ?? []
+    listen =
+      root.values("listen", environment: "BROKER_LISTEN", .listenAddress, standard: "127.0.0.1:8080", .nextStart) ?? []
     readTLS(root)
-    root.section("admin") { admin in
+    root.section("admin", .nextStart) { admin in
       let standard = "127.0.0.1:8081"
       adminListen =
         admin.value("listen", environment: "BROKER_ADMIN_LISTEN", .addressOrOff, standard: standard) ?? nil
     }
-    workers = root.value("workers", environment: "BROKER_WORKERS", .number(1...256), default: ThisProcess.usableCores)
-    root.section("limits") { section in
+    workers = root.value(
+      "workers", environment: "BROKER_WORKERS", .number(1...256), default: ThisProcess.usableCores, .nextStart)
+    root.section("limits", .nextStart) { section in
       let (seconds, minutes) = (Duration.seconds(1)...(.seconds(60)), Duration.seconds(1)...(.seconds(3600)))
       limits.connections = section.value("connections", .number(1...1_000_000), default: limits.connections)
       limits.requestsPerConnection = section.value(
@@ -111,10 +114,10 @@ extension Configuration {
       limits.bodyBytes = section.value("bodyBytes", .size(1024...(1 << 20)), default: limits.bodyBytes)
       limits.headTimeout = section.value("headerTimeout", .duration(seconds), default: limits.headTimeout)
       limits.bodyTimeout = section.value("bodyTimeout", .duration(seconds), default: limits.bodyTimeout)
-      limits.requestTimeout = section.value("requestTimeout", .duration(seconds), default: limits.requestTimeout)
+      limits.requestTimeout = section.value("requestTimeout", .duration(seconds), default: limits.requestTimeout, .live)
       limits.writeTimeout = section.value("writeTimeout", .duration(seconds), default: limits.writeTimeout)
       limits.idleTimeout = section.value("idleTimeout", .duration(minutes), default: limits.idleTimeout)
-      cache.maxWaiters = section.value("waitingRequests", .number(2...1_000_000), default: cache.maxWaiters)
+      cache.maxWaiters = section.value("waitingRequests", .number(2...1_000_000), default: cache.maxWaiters, .live)
     }
     root.section("log") { section in
       let format: LogSettings.Format = isTerminal ? .text : .json
@@ -135,7 +138,7 @@ extension Configuration {
       let certificate = section.value("certificateFile", .certificates)
       let key = section.value("keyFile", .path)
       let authorities = section.value("clientCAFile", .certificates)
-      let isRequired = section.value("requireClientCertificate", .flag, default: false)
+      let isRequired = section.value("requireClientCertificate", .flag, default: false, .liveOnlyNarrowed)
       guard isWanted || section.mark != nil else { return }
       for name in ["certificateFile", "keyFile"] where !section.has(name) {
         section.fail(name, "required for listeners with https://: a file in PEM")
@@ -143,7 +146,7 @@ extension Configuration {
       if isRequired, authorities == nil {
         section.fail("requireClientCertificate", "without clientCAFile no certificate can be checked")
       }
-      requiresClientCertificates = isRequired && isWanted
+      if isRequired && isWanted { section.restrict("requireClientCertificate") }
       guard let certificate, let key else { return }
       // Before they are read once more: a change between the two is not missed.
       for case let file? in [certificate, key, authorities] { files[file] = File.digest(file) }
@@ -210,9 +213,10 @@ extension Configuration {
       add(audience, AudienceCatalog.Entry(client: standard))
     }
     if root.isFromEnvironment("BROKER_AUDIENCES") {
-      root.values("audiences", environment: "BROKER_AUDIENCES", .audience)?.forEach(word)
+      root.values("audiences", environment: "BROKER_AUDIENCES", .audience, .liveOnlyNarrowed)?.forEach(word)
     } else {
-      _ = root.elements("audiences", .audience) { section -> String? in
+      _ = root.elements("audiences", environment: "BROKER_AUDIENCES", .audience, .liveOnlyNarrowed) {
+        section -> String? in
         let name = section.value("audience", .audience)
         if name == nil, !section.has("audience") { section.fail("audience", "required: the API's identifier") }
         let entry = Self.entry(section, clients: clients, standard: standard)
@@ -221,6 +225,7 @@ extension Configuration {
       }?.forEach(word)
     }
     let isOpen = !root.has("audiences", environment: "BROKER_AUDIENCES")
+    if !isOpen { root.restrict("audiences") }
     if isOpen, standard == nil {
       root.fail("audiences", "required with several clients and none called default: a list that gives each its client")
     }

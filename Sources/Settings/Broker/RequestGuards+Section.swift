@@ -3,8 +3,10 @@ import BrokerAPI
 extension RequestGuards {
   init(_ root: Section) {
     self.init(
-      allowedHosts: root.values("allowedHosts", .host).map { Set($0) },
-      requiredField: root.value("requireHeader", .field))
+      allowedHosts: root.values("allowedHosts", .host, .liveOnlyNarrowed).map { Set($0) },
+      requiredField: root.value("requireHeader", .field, .liveOnlyNarrowed))
+    if allowedHosts != nil { root.restrict("allowedHosts") }
+    if requiredField != nil { root.restrict("requireHeader") }
   }
 }
 

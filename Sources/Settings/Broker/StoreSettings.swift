@@ -42,10 +42,10 @@ package struct StoreSettings: Sendable {
 extension Configuration {
   /// After the clients, whose secrets may have to do as keys.
   mutating func readStore(_ root: Section) {
-    root.section("store") { section in
+    root.section("store", .nextStart) { section in
       let location: StoreSettings.Location =
         section.value("url", environment: "BROKER_STORE", .store, default: .memory)
-      let keys = section.value("keyFile", environment: "BROKER_STORE_KEY_FILE", .storeKeys)
+      let keys = section.value("keyFile", environment: "BROKER_STORE_KEY_FILE", .storeKeys, .live)
       store = StoreSettings(location: readRedis(location, section), keys: keys)
       guard store.isShared else {
         if section.has("keyFile", environment: "BROKER_STORE_KEY_FILE") {

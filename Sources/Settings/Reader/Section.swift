@@ -3,14 +3,24 @@ final class Section {
   private let reader: SettingsReader
   /// With a dot at its end; empty for the outermost.
   private let path: String
+  /// The same with `*` for names that the file chooses.
+  private let pattern: String
+  /// When changes of what is in it count, where a setting does not say otherwise.
+  private let effect: Setting.Effect
   /// Where it stands; nil if it is not in the file.
   let mark: YAMLNode.Mark?
   private let members: [YAMLNode.Member]
   private var known: [String] = []
+  /// Of the settings that say so themselves.
+  private var effects: [String: Setting.Effect] = [:]
 
-  private init(_ path: String, _ node: YAMLNode?, in reader: SettingsReader) {
+  private init(
+    _ path: String, _ pattern: String, _ effect: Setting.Effect, _ node: YAMLNode?, in reader: SettingsReader
+  ) {
     self.reader = reader
     self.path = path
+    self.pattern = pattern
+    self.effect = effect
     mark = node?.mark
     guard let node, !node.isNull else {
       members = []
@@ -27,9 +37,10 @@ final class Section {
 
   /// Lets `body` read the mapping, and then says which of its keys are unknown or there twice.
   fileprivate static func read<Result>(
-    _ path: String, _ node: YAMLNode?, in reader: SettingsReader, _ body: (Section) -> Result
+    _ path: String, _ pattern: String, _ effect: Setting.Effect, _ node: YAMLNode?, in reader: SettingsReader,
+    _ body: (Section) -> Result
   ) -> Result {
-    let section = Section(path, node, in: reader)
+    let section = Section(path, pattern, effect, node, in: reader)
     defer { section.finish() }
     return body(section)
   }
@@ -64,11 +75,20 @@ final class Section {
     return members.first { $0.key == key }?.value
   }
 
+  /// Takes note of a setting that is looked for, and of when its changes count.
+  private func declare(_ key: String, _ variable: String?, _ effect: Setting.Effect?) {
+    if let effect { effects[key] = effect }
+    reader.know(Setting(key: pattern + key, variable: variable, effect: effect ?? self.effect))
+  }
+
   /// Takes these keys for known, whoever reads them.
   func know(_ keys: [String]) { for key in keys { _ = member(key) } }
 
   /// Takes all of it for known.
   func ignore() { know(members.map(\.key)) }
+
+  /// A setting in force that cannot be given up while the process runs.
+  func restrict(_ key: String) { reader.restrict(path + key) }
 
   // MARK: What it holds
 
@@ -89,7 +109,10 @@ final class Section {
   }
 
   /// The setting's value; nil if it is not set, or not as expected.
-  func value<Value>(_ key: String, environment variable: String? = nil, _ format: Format<Value>) -> Value? {
+  func value<Value>(
+    _ key: String, environment variable: String? = nil, _ format: Format<Value>, _ effect: Setting.Effect? = nil
+  ) -> Value? {
+    declare(key, variable, effect)
     let node = member(key)
     if let variable, let text = reader.environment[variable] {
       return read(text, format, key, at: nil, variable)
@@ -101,22 +124,26 @@ final class Section {
   func value<Value>(
     _ key: String, environment variable: String? = nil, _ format: Format<Value>, standard: String
   ) -> Value? {
+    declare(key, variable, nil)
     if has(key, environment: variable) { return value(key, environment: variable, format) }
     return read(standard, format, key, at: nil, "default")
   }
 
   func value<Value>(
-    _ key: String, environment variable: String? = nil, _ format: Format<Value>, default standard: Value
+    _ key: String, environment variable: String? = nil, _ format: Format<Value>, default standard: Value,
+    _ effect: Setting.Effect? = nil
   ) -> Value {
-    if let value = value(key, environment: variable, format) { return value }
-    if !has(key, environment: variable) { reader.note(path + key, format.show(standard), from: "default") }
+    if let value = value(key, environment: variable, format, effect) { return value }
+    if !has(key, environment: variable) { note(key, format.show(standard), from: "default") }
     return standard
   }
 
   /// Values separated by commas or, in the file, also a sequence; nil if it is not set.
   func values<Value>(
-    _ key: String, environment variable: String? = nil, _ format: Format<Value>, standard: String? = nil
+    _ key: String, environment variable: String? = nil, _ format: Format<Value>, standard: String? = nil,
+    _ effect: Setting.Effect? = nil
   ) -> [Value]? {
+    declare(key, variable, effect)
     let node = member(key)
     if let variable, let text = reader.environment[variable] {
       return words(text, key, at: nil, variable, format)
@@ -135,48 +162,57 @@ final class Section {
   }
 
   /// The mapping under a key; `body` reads an empty one if there is none.
-  func section<Result>(_ key: String, _ body: (Section) -> Result) -> Result {
-    Section.read(path + key + ".", member(key), in: reader, body)
+  func section<Result>(_ key: String, _ effect: Setting.Effect? = nil, _ body: (Section) -> Result) -> Result {
+    Section.read(path + key + ".", pattern + key + ".", effect ?? self.effect, member(key), in: reader, body)
   }
 
   /// The mappings under names that the file chooses.
-  func sections(_ key: String, _ body: (_ name: String, Section) -> Void) {
+  func sections(_ key: String, _ effect: Setting.Effect = .live, _ body: (_ name: String, Section) -> Void) {
+    declare(key, nil, effect)
     guard let node = member(key) else { return }
-    Section.read(path + key + ".", node, in: reader) { names in
+    Section.read(path + key + ".", pattern + key + ".", self.effect, node, in: reader) { names in
       for member in names.members where !names.known.contains(member.key) {
         let name = member.key
         if name.isEmpty || name.utf8.count > 64 || !name.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) {
           reader.fail(path + key, at: member.mark, "expected names of at most 64 visible ASCII characters")
         }
-        names.section(name) { body(name, $0) }
+        let node = names.member(name)
+        Section.read(names.path + name + ".", names.pattern + "*.", self.effect, node, in: reader) { body(name, $0) }
       }
     }
   }
 
   /// Names that the file chooses, each with a value, in their order.
   func pairs<Value>(_ key: String, _ format: Format<Value>) -> [(name: String, value: Value)] {
+    declare(key + ".*", nil, nil)
     guard let node = member(key) else { return [] }
-    return Section.read(path + key + ".", node, in: reader) { pairs in
+    return Section.read(path + key + ".", pattern + key + ".", effect, node, in: reader) { pairs in
       pairs.members.filter { !pairs.known.contains($0.key) }.compactMap { member in
-        pairs.value(member.key, format).map { (member.key, $0) }
+        pairs.member(member.key).flatMap { pairs.read($0, format, member.key) }.map { (member.key, $0) }
       }
     }
   }
 
   /// The elements of a sequence, each either a word or a mapping.
   func elements<Value>(
-    _ key: String, _ word: Format<Value>, mapping: (Section) -> Value?
+    _ key: String, environment variable: String? = nil, _ word: Format<Value>, _ effect: Setting.Effect? = nil,
+    mapping: (Section) -> Value?
   ) -> [Value]? {
+    declare(key, variable, effect)
     guard let node = member(key) else { return nil }
     guard case .sequence(let nodes) = node.content else { return values(key, word) }
     if nodes.isEmpty { reader.fail(path + key, at: node.mark, "the list is empty") }
     return nodes.enumerated().compactMap { index, element in
       guard case .mapping = element.content else { return read(element, word, key) }
-      return Section.read("\(path)\(key)[\(index)].", element, in: reader, mapping)
+      return Section.read("\(path)\(key)[\(index)].", "\(pattern)\(key)[].", self.effect, element, in: reader, mapping)
     }
   }
 
   // MARK: Reading
+
+  private func note(_ key: String, _ value: String, from source: String) {
+    reader.note(path + key, value, from: source, effects[key] ?? effect)
+  }
 
   private func words<Value>(
     _ text: String, _ key: String, at mark: YAMLNode.Mark?, _ variable: String?, _ format: Format<Value>
@@ -208,7 +244,7 @@ final class Section {
     do throws(Format<Value>.Unexpected) {
       let value = try format.read(text)
       let source = variable ?? mark.map { "\(reader.fileName ?? ""):\($0)" } ?? ""
-      reader.note(path + key, format.isSecret ? "<redacted>" : format.show(value), from: source)
+      note(key, format.isSecret ? "<redacted>" : format.show(value), from: source)
       return value
     } catch {
       reader.fail(variable ?? path + key, at: mark, error.expectation)
@@ -220,25 +256,6 @@ final class Section {
 extension SettingsReader {
   /// Reads the file's outermost mapping, and says what of it is unknown.
   func read(_ root: YAMLNode?, _ body: (Section) -> Void) {
-    Section.read("", root, in: self, body)
-  }
-}
-
-/// How many letters must be put in, left out, changed, or swapped with their neighbour to make one word of another.
-enum EditDistance {
-  static func between(_ left: String, _ right: String) -> Int {
-    let (a, b) = (Array(left), Array(right))
-    var rows = [Array(0...b.count)]
-    for i in 1...max(1, a.count) where i <= a.count {
-      var row = [i]
-      for j in 1...max(1, b.count) where j <= b.count {
-        let isEqual = a[i - 1] == b[j - 1]
-        var cost = min(rows[i - 1][j] + 1, row[j - 1] + 1, rows[i - 1][j - 1] + (isEqual ? 0 : 1))
-        if i > 1, j > 1, a[i - 1] == b[j - 2], a[i - 2] == b[j - 1] { cost = min(cost, rows[i - 2][j - 2] + 1) }
-        row.append(cost)
-      }
-      rows.append(row)
-    }
-    return rows[a.count][b.count]
+    Section.read("", "", .live, root, in: self, body)
   }
 }

@@ -5,6 +5,10 @@ final class SettingsReader {
   let environment: [String: String]
   let fileName: String?
   private(set) var effective: [EffectiveSetting] = []
+  /// Every setting that was looked for, each once.
+  private(set) var known: [Setting] = []
+  /// Those in force that cannot be given up while the process runs.
+  private(set) var restrictions: Set<String> = []
   private var errors: [(error: ConfigurationError, mark: YAMLNode.Mark?)] = []
 
   init(environment: [String: String], fileName: String?) {
@@ -18,9 +22,13 @@ final class SettingsReader {
     errors.append((ConfigurationError(key: key.inOneLine, source: source, expectation: expectation), mark))
   }
 
-  func note(_ key: String, _ value: String, from source: String) {
-    effective.append(EffectiveSetting(key: key.inOneLine, value: value, source: source))
+  func note(_ key: String, _ value: String, from source: String, _ effect: Setting.Effect) {
+    effective.append(EffectiveSetting(key: key.inOneLine, value: value, source: source, effect: effect))
   }
+
+  func know(_ setting: Setting) { if !known.contains(setting) { known.append(setting) } }
+
+  func restrict(_ key: String) { restrictions.insert(key) }
 
   /// Throws all that is wrong: the environment first, then the file from its top.
   func finish() throws(ConfigurationErrors) {
@@ -31,13 +39,4 @@ final class SettingsReader {
     }
     throw ConfigurationErrors(errors: sorted.map(\.element.error))
   }
-}
-
-/// A setting as it is in force.
-package struct EffectiveSetting: Sendable {
-  /// As in the file.
-  package let key: String
-  package let value: String
-  /// `default`, a variable of the environment, or a place in the file.
-  package let source: String
 }
