@@ -130,7 +130,9 @@ struct ClientReader {
     let ways = zip(Self.ways, Self.names).map { (key: $0, variable: $1.flatMap { variable($0) }) }
     let isInEnvironment = ways.contains { section.isFromEnvironment($0.variable) }
     let given = ways.filter { isInEnvironment ? section.isFromEnvironment($0.variable) : section.has($0.key) }
-    section.know(Self.ways + ["certificateKeyFile", "keyAlgorithm", "keyId", "assertionAudience"])
+    section.know(
+      Self.ways + ["certificateKeyFile", "keyAlgorithm", "keyId", "assertionAudience"],
+      variables: Dictionary(uniqueKeysWithValues: ways.compactMap { way in way.variable.map { (way.key, $0) } }))
     let method: AuthMethod? = section.value("authMethod", .word)
     guard let way = given.first else {
       section.fail(

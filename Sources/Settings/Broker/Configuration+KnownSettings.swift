@@ -3,7 +3,8 @@ extension Configuration {
   /// of mapping stands once. What would be wrong with it does not matter here.
   package static var knownSettings: [Setting] {
     let sample = """
-      clients: {any: {provider: oauth2, extraParameters: {any: any}}}
+      auth0: {}
+      clients: {one: {}, another: {provider: oauth2}}
       callers: {any: {}}
       audiences: [{}]
       store: {url: "redis://localhost"}

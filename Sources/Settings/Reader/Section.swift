@@ -81,11 +81,16 @@ final class Section {
     reader.know(Setting(key: pattern + key, variable: variable, effect: effect ?? self.effect))
   }
 
-  /// Takes these keys for known, whoever reads them.
-  func know(_ keys: [String]) { for key in keys { _ = member(key) } }
+  /// Takes these keys for known, whoever reads them, each with the variable that stands for it.
+  func know(_ keys: [String], variables: [String: String] = [:]) {
+    for key in keys {
+      declare(key, variables[key], nil)
+      _ = member(key)
+    }
+  }
 
   /// Takes all of it for known.
-  func ignore() { know(members.map(\.key)) }
+  func ignore() { for member in members { _ = self.member(member.key) } }
 
   /// A setting in force that cannot be given up while the process runs.
   func restrict(_ key: String) { reader.restrict(path + key) }

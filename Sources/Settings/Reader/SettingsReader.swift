@@ -26,7 +26,7 @@ final class SettingsReader {
     effective.append(EffectiveSetting(key: key.inOneLine, value: value, source: source, effect: effect))
   }
 
-  func know(_ setting: Setting) { if !known.contains(setting) { known.append(setting) } }
+  func know(_ setting: Setting) { if !known.contains(where: { $0.key == setting.key }) { known.append(setting) } }
 
   func restrict(_ key: String) { restrictions.insert(key) }
 

@@ -1,7 +1,6 @@
 import CHiredis
 import Basics
 import Glibc
-import OAuth
 import IO
 
 /// A command with its arguments, put into the form in which it is sent.

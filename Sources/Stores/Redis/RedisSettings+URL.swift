@@ -1,5 +1,4 @@
 import Basics
-import OAuth
 
 extension RedisSettings {
   /// What is wrong with a URL. It quotes nothing of it: anything may be a password in the wrong place.

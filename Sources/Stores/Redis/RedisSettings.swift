@@ -1,5 +1,4 @@
 package import Basics
-import OAuth
 package import BrokerCore
 
 /// Where a Redis or Valkey server is and how to speak to it.
