@@ -99,10 +99,11 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String
 
 enum Speed {
   case ordinary
-  /// A request runs through it. Exclusive access is checked in debug builds, and so by every test; a release would spend a
-  /// tenth of its time on it, because loop-owned objects reach each other in ways the compiler cannot follow.
+  /// A request runs through it. Exclusive access is checked in debug builds, and so by every test; a release would
+  /// spend a tenth of its time on it, because loop-owned objects reach each other in ways the compiler cannot follow.
   case hot
-  /// The simulator runs through it: it plays a thousand histories in every test run, and unoptimised that takes minutes.
+  /// The simulator runs through it: it plays a thousand histories in every test run, and unoptimised that takes
+  /// minutes.
   case simulated
 
   var settings: [SwiftSetting] {

@@ -21,7 +21,8 @@ package struct Application {
   private let logging: LogControl
   private let log: Logger
 
-  /// Listens, or takes the sockets that systemd hands over. Throws `Server.BindError` for an address that cannot be had.
+  /// Listens, or takes the sockets that systemd hands over. Throws `Server.BindError` for an address that cannot be
+  /// had.
   package init(_ configuration: Configuration, from origin: Configuration.Origin) throws {
     self.origin = origin
     self.configuration = configuration

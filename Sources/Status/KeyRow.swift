@@ -24,12 +24,12 @@ package struct KeyRow: Sendable {
     let rows =
       keys.map { KeyRow(key: $0.key, status: $0, state: state(of: $0, now: facts.now)) }
       + idle.map { KeyRow(key: $0, status: nil, state: .idle) }
-    // Of many thousands, only what they are sorted by is moved about.
+    // Only what they are sorted by is moved about: there may be many thousands.
     return rows.indices.map { (rows[$0].state.rank, rows[$0].urgency, rows[$0].key.name, $0) }.sorted(by: <)
       .map { rows[$0.3] }
   }
 
-  /// Of those that cannot be renewed, the one that ends first comes first.
+  /// Among those that cannot be renewed, the one that ends first comes first.
   private var urgency: Int64 { state == .refreshFailing ? status?.token?.servableUntil.nanoseconds ?? 0 : 0 }
 
   private static func state(of status: KeyStatus, now: Instant) -> StatusReport.Audience.State {

@@ -5,7 +5,8 @@ extension TokenError.Code {
   package var remedy: String {
     switch self {
     case .unknownAudience:
-      "Compare the audience with the API's identifier in the tenant, byte by byte: one with a slash at its end is another."
+      "Compare the audience with the API's identifier in the tenant, byte by byte: one with a slash at its end is "
+        + "another."
     case .audienceNotGranted:
       "In the tenant, authorize the application for this API and for the scopes that are asked for, and allow it the "
         + "client-credentials grant."
@@ -15,22 +16,24 @@ extension TokenError.Code {
     case .invalidCaller:
       "Whoever sent these credentials must mend them; the broker's own are not concerned."
     case .invalidUpstreamResponse:
-      "Check the domain or token URL, and what stands between the broker and the tenant; no usual token endpoint answers "
-        + "like this."
+      "Check the domain or token URL, and what stands between the broker and the tenant; no usual token endpoint "
+        + "answers like this."
     case .tokenValidationFailed:
       "Compare the configured domain with the issuer of the tenant's tokens, see that the API signs with RS256 and not "
         + "HS256, and check this machine's clock. Set verify: opaque only where an API's tokens are no JWTs."
     case .upstreamRateLimited:
-      "Wait: what is held is served meanwhile, and the tenant asked again as soon as it allows. If it comes back, see who "
-        + "asks for many audiences or scopes, or have the tenant's limit raised."
+      "Wait: what is held is served meanwhile, and the tenant asked again as soon as it allows. If it comes back, "
+        + "see who asks for many audiences or scopes, or have the tenant's limit raised."
     case .upstreamUnavailable:
-      "What is held is served meanwhile, and the tenant asked again and again. If it lasts, check the tenant's status page, "
+      "What is held is served meanwhile, and the tenant asked again and again. If it lasts, check the tenant's "
+        + "status page, "
         + "then DNS, firewall, proxy and trusted certificates on the way there: token-broker check tells which."
     case .upstreamTimeout:
-      "What is held is served meanwhile, and the tenant asked again and again. If it lasts, check the tenant's status page, "
-        + "and what is slow on the way there: token-broker check tells."
+      "What is held is served meanwhile, and the tenant asked again and again. If it lasts, check the tenant's "
+        + "status page, and what is slow on the way there: token-broker check tells."
     case .overloaded:
-      "Look for callers that ask in a loop or for audiences without number; limits.waitingRequests is how many may wait."
+      "Look for callers that ask in a loop or for audiences without number; limits.waitingRequests is how many may "
+        + "wait."
     }
   }
 }

@@ -21,8 +21,8 @@ package struct CheckReport {
     "\(setting.key) = \(setting.value)  (\(setting.source))"
   }
 
-  /// A line, and one more below it where there is something to do. A client's findings stand under its name; `last` is the
-  /// finding before.
+  /// A line, and one more below it where there is something to do. A client's findings stand under its name; `last` is
+  /// the finding before.
   package static func lines(_ finding: Finding, after last: Finding?) -> [String] {
     func padded(_ text: String, _ width: Int) -> String {
       text + String(repeating: " ", count: max(0, width - text.utf8.count))

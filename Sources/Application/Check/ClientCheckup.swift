@@ -4,8 +4,8 @@ import OAuth
 import IO
 import Settings
 
-/// Looks at what one client's tokens depend on: the way to its servers, what they publish, and the time. What cannot work
-/// because something before it has failed is skipped, and says so.
+/// Looks at what one client's tokens depend on: the way to its servers, what they publish, and the time. What cannot
+/// work because something before it has failed is skipped, and says so.
 struct ClientCheckup {
   /// Why no token need be asked for: none that is to be verified, or none at all.
   struct Obstacles {

@@ -15,8 +15,8 @@ struct ConnectionFindings {
   /// Unix time in seconds.
   let now: Double
 
-  /// With fewer days left a certificate should have been replaced: those that are replaced by themselves are at a third of
-  /// their life.
+  /// With fewer days left a certificate should have been replaced: those that are replaced by themselves are at a third
+  /// of their life.
   static let daysToWarn = 14
 
   private var place: HostAndPort { HostAndPort(of: url) }
@@ -57,8 +57,8 @@ struct ConnectionFindings {
     if let failure, failure.stage == .connect {
       return failed(
         .tcp, failure.message,
-        "See whether the port is right and a firewall or a NetworkPolicy lets it out. Where the way out is a proxy, set "
-          + "upstream.proxy or HTTPS_PROXY.")
+        "See whether the port is right and a firewall or a NetworkPolicy lets it out. Where the way out is a proxy, "
+          + "set upstream.proxy or HTTPS_PROXY.")
     }
     let address = report.address ?? ""
     return .ok(
@@ -140,7 +140,8 @@ struct ConnectionFindings {
     case .notYetValid:
       "Set this machine's clock; else the certificate was made for later."
     case .wrongHost:
-      "Set the domain to a host that the certificate is for. For a custom domain, see that the tenant has its certificate."
+      "Set the domain to a host that the certificate is for. For a custom domain, see that the tenant has its "
+        + "certificate."
     case .unknownAuthority:
       "If the tenant is yours, or a proxy on the way opens TLS, put the authority's certificate into caFile "
         + "(AUTH0_CA_FILE); else the package ca-certificates is missing or old."

@@ -137,7 +137,8 @@ struct ClientReader {
     guard let way = given.first else {
       section.fail(
         "clientSecret", environment: variable("CLIENT_SECRET"),
-        "required: the client secret itself here, or its file in clientSecretFile; or privateKeyFile, or certificateFile"
+        "required: the client secret itself here, or its file in clientSecretFile; or privateKeyFile, or "
+          + "certificateFile"
       )
       return nil
     }

@@ -18,7 +18,7 @@ package struct ClientSettings: Sendable {
 }
 
 extension Configuration {
-  /// `auth0` is the client called default; `clients` has others. Returns the names of all, also of those that are wrong.
+  /// `auth0` is the client called default, `clients` has others. Returns the names of all, wrong ones included.
   mutating func readClients(_ root: Section, _ embedded: EmbeddedTenant?) -> [String] {
     let hasOthers = root.has("clients")
     var names: [String] = []

@@ -1,6 +1,6 @@
 extension Configuration {
-  /// Every setting there is, in the order in which they are read: those looked for in a configuration in which each kind
-  /// of mapping stands once. What would be wrong with it does not matter here.
+  /// Every setting there is, in the order in which they are read: those looked for in a configuration in which each
+  /// kind of mapping stands once. What would be wrong with it does not matter here.
   package static var knownSettings: [Setting] {
     let sample = """
       auth0: {}

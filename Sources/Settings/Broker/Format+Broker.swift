@@ -95,8 +95,8 @@ extension Format where Value == String {
     }
   }
 
-  /// A tenant's base URL: `https://host[:port]`, without a slash at its end nor the port that goes without saying, for its
-  /// issuer has neither.
+  /// A tenant's base URL: `https://host[:port]`, without a slash at its end nor the port that goes without saying, for
+  /// its issuer has neither.
   static var tenant: Format {
     Format { domain throws(Unexpected) in
       let parts = domain.split(separator: "://", maxSplits: 1, omittingEmptySubsequences: false)

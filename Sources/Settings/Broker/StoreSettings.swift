@@ -137,8 +137,8 @@ extension Format where Value == [Secret] {
       }
       guard (1...2).contains(keys.count), keys.allSatisfy({ $0.count >= 32 }) else {
         throw Unexpected(
-          "\(Path.shown(path)): expected a key of at least 32 random characters, and perhaps the one before it in a second "
-            + "line; openssl rand -base64 32 makes one")
+          "\(Path.shown(path)): expected a key of at least 32 random characters, and perhaps the one before it in a "
+            + "second line; openssl rand -base64 32 makes one")
       }
       return keys
     }

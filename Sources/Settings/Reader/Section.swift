@@ -11,7 +11,7 @@ final class Section {
   let mark: YAMLNode.Mark?
   private let members: [YAMLNode.Member]
   private var known: [String] = []
-  /// Of the settings that say so themselves.
+  /// Where a setting says so itself.
   private var effects: [String: Setting.Effect] = [:]
 
   private init(

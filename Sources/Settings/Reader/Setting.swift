@@ -10,7 +10,8 @@ package struct Setting: Sendable, Hashable {
   package enum Effect: String, Sendable {
     /// As soon as the configuration is read again.
     case live
-    /// The same, but while the process runs it cannot be given up: what it closes stays closed, even if the file lost it.
+    /// The same, but while the process runs it cannot be given up: what it closes stays closed, even if the file lost
+    /// it.
     case liveOnlyNarrowed = "live_only_narrowed"
     case nextStart = "next_start"
   }

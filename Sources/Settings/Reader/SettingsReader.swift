@@ -1,5 +1,5 @@
-/// What a configuration is read from: the environment and, where it says nothing, a file. Collects all that is wrong, and
-/// all that is in force with where it comes from.
+/// What a configuration is read from: the environment and, where it says nothing, a file. Collects all that is wrong,
+/// and all that is in force with where it comes from.
 final class SettingsReader {
   /// An empty variable is how container platforms spell an unset one.
   let environment: [String: String]

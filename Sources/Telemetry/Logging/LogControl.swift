@@ -1,8 +1,8 @@
 import Logging
 import Synchronization
 
-/// How log lines are written, while that may change: looked at for each line, and by the event loops for each request of
-/// which there might be one.
+/// How log lines are written, while that may change: looked at for each line, and by the event loops for each request
+/// of which there might be one.
 package final class LogControl: Sendable {
   private static let levels = Logger.Level.allCases
   /// The settings, in one number.

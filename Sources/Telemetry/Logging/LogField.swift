@@ -1,14 +1,14 @@
-/// The fields of log lines, beside `time` (RFC 3339, in UTC), `level` and `message`, which each has. Whoever reads logs by
-/// program relies on the names, so they stay; every value is a text. A line with a field that is not listed here fails in
-/// debug builds, and so in tests.
+/// The fields of log lines, beside `time` (RFC 3339, in UTC), `level` and `message`, which each has. Whoever reads logs
+/// by program relies on the names, so they stay; every value is a text. A line with a field that is not listed here
+/// fails in debug builds, and so in tests.
 enum LogField: String, CaseIterable {
-  // Of a request, and of what it causes.
+  // MARK: A request, and what it causes
 
-  /// The request's `X-Request-Id`, or what it was given in place of one. Of a mint: that of the request that caused it.
+  /// The request's `X-Request-Id`, or what it was given in place of one. A mint has that of the request that caused it.
   case requestID = "request_id"
-  /// Of the request's `traceparent`.
+  /// As in the request's `traceparent`.
   case traceID = "trace_id"
-  /// Of the request's sender; of a mint: the span that the tenant was told.
+  /// The sender's span; a mint has the span that the tenant was told.
   case spanID = "span_id"
   case method, path
   /// The HTTP status that was answered.
@@ -16,7 +16,7 @@ enum LogField: String, CaseIterable {
   /// How long it took, in whole milliseconds.
   case durationMS = "duration_ms"
 
-  // Of a token.
+  // MARK: A token
 
   /// The name of the client in the configuration.
   case client
@@ -28,7 +28,7 @@ enum LogField: String, CaseIterable {
   /// The key that a token is signed with.
   case keyID = "key_id"
 
-  // Of what went wrong.
+  // MARK: What went wrong
 
   /// A word for programs, as in answers.
   case error
@@ -40,12 +40,12 @@ enum LogField: String, CaseIterable {
   case upstreamRequestID = "upstream_request_id"
   /// Lines like this one that were left out since the last.
   case repeats
-  /// Of what is over: how many there were, and for how many seconds.
+  /// How many failures there were before it went well again, and for how many seconds.
   case failures, seconds
   /// Denials that were left out, because there were too many.
   case denialsNotLogged = "denials_not_logged"
 
-  // Of the store.
+  // MARK: The store
 
   /// Its URL, without user and password.
   case store
@@ -57,7 +57,7 @@ enum LogField: String, CaseIterable {
   /// The permissions that its file had.
   case mode
 
-  // Of the process.
+  // MARK: The process
 
   /// Where it listens.
   case addresses, admin, address
@@ -67,7 +67,7 @@ enum LogField: String, CaseIterable {
   case clients
   case workers, version
   case signal
-  /// Of the configuration: a setting, and a file.
+  /// A setting of the configuration, and a file.
   case key, file
   /// Limits that are lower than configured: connections, and open files.
   case connections, files

@@ -2,8 +2,8 @@ import Dispatch
 import Glibc
 import Synchronization
 
-/// Standard error for log lines: whoever logs only appends to memory, and a queue of its own writes. So nobody waits for
-/// a slow reader, and lines that come together are written together.
+/// Standard error for log lines: whoever logs only appends to memory, and a queue of its own writes. So nobody waits
+/// for a slow reader, and lines that come together are written together.
 package final class LogOutput: Sendable {
   private struct State {
     var lines: [UInt8] = []
