@@ -13,21 +13,7 @@ public final class RawClient {
   private var held: [UInt8] = []
 
   public init(port: UInt16, timeout: Int = 10) throws {
-    descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-    var limit = timeval(tv_sec: timeout, tv_usec: 0)
-    let size = socklen_t(MemoryLayout<timeval>.size)
-    unsafe setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, size)
-    unsafe setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, size)
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_port = port.bigEndian
-    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-    let status = unsafe withUnsafePointer(to: &address) { pointer in
-      unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        unsafe connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-      }
-    }
-    if status != 0 { throw Failure(description: "connect: errno \(errno)") }
+    descriptor = try LoopbackSocket.connected(to: port, timeout: timeout)
   }
 
   deinit {
@@ -148,18 +134,7 @@ public final class RawListener {
   private let descriptor: Int32
 
   public init() throws {
-    descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-    let status = unsafe withUnsafeMutablePointer(to: &address) { [descriptor] pointer in
-      unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        unsafe bind(descriptor, $0, length) | listen(descriptor, 1) | getsockname(descriptor, $0, &length)
-      }
-    }
-    port = UInt16(bigEndian: address.sin_port)
-    if status != 0 { throw RawClient.Failure(description: "listen: errno \(errno)") }
+    (descriptor, port) = try LoopbackSocket.listening(backlog: 1)
   }
 
   public func close() { Glibc.close(descriptor) }

@@ -17,9 +17,7 @@ package final class RawPeer: Sendable {
       self.descriptor = descriptor
       self.number = number
       self.peer = peer
-      var limit = timeval(tv_sec: 10, tv_usec: 0)
-      unsafe setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
-      unsafe setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+      LoopbackSocket.limitWaits(of: descriptor, to: 10)
     }
 
     deinit {
@@ -85,18 +83,7 @@ package final class RawPeer: Sendable {
 
   /// `play` has the connection until it returns, which closes it.
   package init(_ play: @escaping @Sendable (Connection) -> Void) throws {
-    listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-    let status = unsafe withUnsafeMutablePointer(to: &address) { [listener] pointer in
-      unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        unsafe bind(listener, $0, length) | listen(listener, 256) | getsockname(listener, $0, &length)
-      }
-    }
-    if status != 0 { throw POSIXError(.init(rawValue: errno) ?? .EIO) }
-    port = UInt16(bigEndian: address.sin_port)
+    (listener, port) = try LoopbackSocket.listening(backlog: 256)
     Thread.detachNewThread { [self] in
       while true {
         let descriptor = accept(listener, nil, nil)

@@ -69,10 +69,7 @@ public final class RedisServer {
 
   /// Waits until `condition` holds, asking again and again, for half a minute at the most.
   public func wait(for what: String, until condition: (RedisServer) async throws -> Bool) async throws {
-    let deadline = ContinuousClock.now.advanced(by: .seconds(30))
-    while try await !condition(self) {
-      guard ContinuousClock.now < deadline else { throw ChildProcess.Failure(description: "there was never \(what)") }
-    }
+    try await eventually(what) { try await condition(self) }
   }
 
   /// Waits until so many clients hear of changes.
