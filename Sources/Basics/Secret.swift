@@ -52,17 +52,14 @@ import Glibc
       }
     }
 
-    /// Reads until there is no more, or no more room; the bytes read, or -1 and errno.
-    package mutating func append(from descriptor: Int32) -> Int {
-      let start = count
-      while unsafe count < bytes.count {
-        let got = unsafe read(descriptor, bytes.baseAddress?.advanced(by: count), bytes.count - count)
-        if got < 0 && errno == EINTR { continue }
-        if got < 0 { return -1 }
-        if got == 0 { break }
-        count += got
-      }
-      return count - start
+    /// Appends what `body` writes into the room that is left; it returns how many bytes, and so does this.
+    package mutating func append<Failure: Error>(
+      _ body: (UnsafeMutableRawBufferPointer) throws(Failure) -> Int
+    ) throws(Failure) -> Int {
+      let written = try unsafe body(UnsafeMutableRawBufferPointer(rebasing: bytes[count...]))
+      precondition(unsafe written >= 0 && written <= bytes.count - count)
+      count += written
+      return written
     }
 
     package mutating func append(_ secret: Secret) {

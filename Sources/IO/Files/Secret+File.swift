@@ -1,8 +1,7 @@
 package import Basics
-import Glibc
 
 extension Secret {
-  /// A file that cannot be read, or holds more than a secret can be: why, in the system's words.
+  /// Why a file cannot be read, in the system's words, or that it holds more than a secret can be.
   package struct Unreadable: Error {
     package let reason: String
   }
@@ -11,13 +10,9 @@ extension Secret {
 
   /// The whole of a file of at most 64 KiB, with nothing of it left in another buffer. White space at its end is dropped.
   package convenience init(file path: String) throws(Unreadable) {
-    let file = unsafe open(path, O_RDONLY | O_CLOEXEC)
-    if file < 0 { throw Unreadable(reason: Self.systemError) }
-    defer { close(file) }
-    var count = 0
-    let contents = Secret(capacity: Self.maxFileBytes + 1) { writer in count = writer.append(from: file) }
-    if count < 0 { throw Unreadable(reason: Self.systemError) }
-    if count > Self.maxFileBytes { throw Unreadable(reason: "it is over 64 KiB") }
+    let (contents, failure) = Self.read(path)
+    if let failure { throw Unreadable(reason: failure.reason) }
+    if contents.count > Self.maxFileBytes { throw Unreadable(reason: "it is over 64 KiB") }
     let used = contents.withBytes { bytes in
       bytes.indices.last { bytes[$0] > 0x20 }.map { $0 + 1 } ?? 0
     }
@@ -46,5 +41,20 @@ extension Secret {
     }
   }
 
-  private static var systemError: String { unsafe String(cString: strerror(errno)) }
+  /// As much as fits of what the file has, and why that may not be all.
+  private static func read(_ path: String) -> (contents: Secret, failure: SystemError?) {
+    var failure: SystemError?
+    let contents = Secret(capacity: maxFileBytes + 1) { writer in
+      do throws(SystemError) {
+        let file = try SystemCall.open(path, .reading)
+        var count = 0
+        repeat {
+          count = try unsafe writer.append { room throws(SystemError) in try unsafe SystemCall.read(file, into: room) }
+        } while count > 0
+      } catch {
+        failure = error
+      }
+    }
+    return (contents, failure)
+  }
 }

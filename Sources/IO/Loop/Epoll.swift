@@ -51,16 +51,13 @@ package struct Readiness: OptionSet, Sendable {
   private func control(
     _ operation: Int32, _ number: Int32, _ readiness: Readiness, _ token: UInt64
   ) throws(SystemError) {
-    var event = unsafe epoll_event(events: readiness.rawValue, data: epoll_data_t(u64: token))
-    if unsafe epoll_ctl(descriptor.number, operation, number, &event) < 0 { throw SystemError("epoll_ctl", errno) }
+    let event = unsafe epoll_event(events: readiness.rawValue, data: epoll_data_t(u64: token))
+    try unsafe SystemCall.control(descriptor.number, operation, number, event)
   }
 
   /// Waits at most `milliseconds` (-1: without end) and returns how many events there are. A signal ends the wait early.
   func wait(milliseconds: Int32) throws(SystemError) -> Int {
-    let count = unsafe epoll_wait(descriptor.number, events.baseAddress, Int32(events.count), milliseconds)
-    if count >= 0 { return Int(count) }
-    if errno == EINTR { return 0 }
-    throw SystemError("epoll_wait", errno)
+    try unsafe SystemCall.wait(descriptor.number, into: events, milliseconds: milliseconds)
   }
 
   /// The event at `index`, below what `wait` returned.

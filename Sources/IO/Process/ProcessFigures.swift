@@ -25,16 +25,9 @@ package struct ProcessFigures {
     let sizes = (pages ?? []).compactMap { Int($0) }.map { $0 * sysconf(Int32(_SC_PAGESIZE)) }
     virtualBytes = sizes.first ?? 0
     residentBytes = sizes.count > 1 ? sizes[1] : 0
-    var count = 0
-    if let directory = unsafe opendir("/proc/self/fd") {
-      while unsafe readdir(directory) != nil { count += 1 }
-      unsafe closedir(directory)
-    }
     // Without `.`, `..` and the directory itself.
-    openDescriptors = max(0, count - 3)
-    var limit = rlimit()
-    unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-    maxDescriptors = Int(clamping: limit.rlim_cur)
+    openDescriptors = max(0, SystemCall.names(in: "/proc/self/fd").count - 3)
+    maxDescriptors = ThisProcess.descriptorLimit
     startedAt = Self.start
   }
 

@@ -32,6 +32,12 @@ package enum ThisProcess {
   /// Whether a person reads standard error.
   package static var isStandardErrorTerminal: Bool { isatty(STDERR_FILENO) == 1 }
 
+  /// The user that this process acts as (its effective id).
+  package static var user: UInt32 { geteuid() }
+
+  /// Ends the process at once.
+  package static func exit(_ status: Int32) -> Never { Glibc.exit(status) }
+
   /// Cores this process may use: its CPU affinity, and not more than its cgroup's quota (version 2), rounded up.
   package static var usableCores: Int {
     let affinity = Int(clinux_affinity_cores())
@@ -41,13 +47,8 @@ package enum ThisProcess {
 
   /// `cpu.max` holds "max 100000" or "<microseconds> <period>".
   private static func cgroupQuota() -> Double? {
-    guard let file = unsafe fopen("/sys/fs/cgroup/cpu.max", "re") else { return nil }
-    defer { unsafe _ = fclose(file) }
-    var line = [CChar](repeating: 0, count: 64)
-    guard unsafe fgets(&line, Int32(line.count), file) != nil else { return nil }
-    let words = line.prefix { $0 != 0 && $0 != 10 }.split(separator: 32).map {
-      String(decoding: $0.map(UInt8.init(bitPattern:)), as: UTF8.self)
-    }
+    guard let text = try? File.read("/sys/fs/cgroup/cpu.max") else { return nil }
+    let words = String(decoding: text.prefix { $0 != 10 }, as: UTF8.self).split(separator: " ")
     guard words.count == 2, let quota = Double(words[0]), let period = Double(words[1]), period > 0 else { return nil }
     return quota / period
   }

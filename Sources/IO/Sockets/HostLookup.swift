@@ -22,18 +22,31 @@ package enum HostLookup {
   }
 
   private static func addressesNow(of host: String) -> Result<[String], Failure> {
+    Result { () throws(Failure) in
+      var addresses: [String] = []
+      for address in try resolve(host) where !addresses.contains(address.host) { addresses.append(address.host) }
+      return addresses
+    }
+  }
+
+  /// The host's addresses with this port, one at least, in the order in which to try them (RFC 6724). Blocks for as long
+  /// as the resolver likes.
+  static func resolve(
+    _ host: String, port: UInt16 = 0, forListening: Bool = false
+  ) throws(Failure) -> [SocketAddress] {
     var hints = unsafe addrinfo()
     unsafe hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+    unsafe hints.ai_flags = AI_NUMERICSERV | (forListening ? AI_PASSIVE : 0)
     var list: UnsafeMutablePointer<addrinfo>?
-    let status = unsafe getaddrinfo(host, nil, &hints, &list)
+    let status = unsafe getaddrinfo(host, String(port), &hints, &list)
     defer { if let list = unsafe list { unsafe freeaddrinfo(list) } }
-    guard status == 0 else { return .failure(Failure(reason: unsafe String(cString: gai_strerror(status)))) }
-    var addresses: [String] = []
-    var next = unsafe list
+    var addresses: [SocketAddress] = []
+    var next = unsafe status == 0 ? list : nil
     while let entry = unsafe next?.pointee {
-      if let address = unsafe SocketAddress(entry)?.host, !addresses.contains(address) { addresses.append(address) }
+      if let address = unsafe SocketAddress(entry) { addresses.append(address) }
       unsafe next = entry.ai_next
     }
-    return .success(addresses)
+    if addresses.isEmpty { throw Failure(reason: unsafe String(cString: gai_strerror(status))) }
+    return addresses
   }
 }

@@ -106,13 +106,3 @@ package final class Listener: Sendable {
     if case .unix(let file) = origin { file.remove() }
   }
 }
-
-extension SystemError {
-  package var isOutOfDescriptors: Bool { code == EMFILE || code == ENFILE }
-
-  /// The connection that was to be accepted is gone; the next may be sound (accept(2), "Error handling").
-  /// All else, such as being out of descriptors, would fail again at once.
-  package var isOfOneConnection: Bool {
-    [ECONNABORTED, EPROTO, ENETDOWN, EHOSTDOWN, EHOSTUNREACH, ENETUNREACH, ENONET, ENOPROTOOPT].contains(code)
-  }
-}

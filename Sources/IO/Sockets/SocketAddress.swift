@@ -37,38 +37,23 @@ package struct SocketAddress: Sendable {
     guard port.allSatisfy(\.isASCII), port.allSatisfy(\.isNumber), let number = UInt16(port) else {
       throw AddressError(text, "expected a port from 0 to 65535")
     }
-    self = try SocketAddress.resolve(host: String(host), port: number, in: text)
-  }
-
-  private static func resolve(host: String, port: UInt16, in text: String) throws(AddressError) -> SocketAddress {
-    try look(up: host, port: port, flags: AI_PASSIVE, in: text)[0]
+    self = try Self.lookUp(String(host), port: number, forListening: true, in: text)[0]
   }
 
   /// The addresses of a host, one at least, in the order in which to try them (RFC 6724). May block for as long as the
   /// resolver likes.
   package static func all(of host: String, port: UInt16) throws(AddressError) -> [SocketAddress] {
-    try look(up: host, port: port, flags: 0, in: host)
+    try lookUp(host, port: port, forListening: false, in: host)
   }
 
-  private static func look(
-    up host: String, port: UInt16, flags: Int32, in text: String
+  private static func lookUp(
+    _ host: String, port: UInt16, forListening: Bool, in text: String
   ) throws(AddressError) -> [SocketAddress] {
-    var hints = unsafe addrinfo()
-    unsafe hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
-    unsafe hints.ai_flags = flags | AI_NUMERICSERV
-    var list: UnsafeMutablePointer<addrinfo>?
-    let status = unsafe getaddrinfo(host, String(port), &hints, &list)
-    defer { if let list = unsafe list { unsafe freeaddrinfo(list) } }
-    var addresses: [SocketAddress] = []
-    var next = unsafe status == 0 ? list : nil
-    while let entry = unsafe next?.pointee {
-      if let address = unsafe SocketAddress(entry) { addresses.append(address) }
-      unsafe next = entry.ai_next
+    do throws(HostLookup.Failure) {
+      return try HostLookup.resolve(host, port: port, forListening: forListening)
+    } catch {
+      throw AddressError(text, "no address for the host (\(error.reason))")
     }
-    if addresses.isEmpty {
-      throw AddressError(text, "no address for the host (\(unsafe String(cString: gai_strerror(status))))")
-    }
-    return addresses
   }
 
   /// One that the resolver has found; nil for an entry without any.

@@ -10,7 +10,7 @@ struct SocketFile: Sendable {
   init(binding socket: borrowing Descriptor, to address: SocketAddress, path: String) throws(SystemError) {
     try Self.clear(address, path)
     // The file gets the socket's own mode less the umask, so at no moment is it more open than asked.
-    try SystemCall.setMode(of: socket.number, address.mode)
+    try SystemCall.setMode(of: socket, address.mode)
     try SystemCall.bind(socket.number, to: address)
     guard let status = try SystemCall.status(of: path) else { throw SystemError("lstat", ENOENT) }
     if status.permissions != address.mode { try SystemCall.setMode(of: path, address.mode) }
@@ -43,16 +43,4 @@ struct SocketFile: Sendable {
     guard let found = try? SystemCall.status(of: path), found.isSameFile(as: status) else { return }
     try? SystemCall.unlink(path)
   }
-}
-
-/// What lstat(2) tells of a file.
-struct FileStatus: Sendable {
-  let device: dev_t
-  let inode: ino_t
-  let mode: mode_t
-
-  var permissions: mode_t { mode & 0o7777 }
-  var isSocket: Bool { mode & S_IFMT == S_IFSOCK }
-
-  func isSameFile(as other: FileStatus) -> Bool { device == other.device && inode == other.inode }
 }

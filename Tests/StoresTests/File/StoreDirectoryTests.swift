@@ -1,4 +1,4 @@
-import Glibc
+import IO
 import Testing
 
 @testable import Stores
@@ -13,8 +13,8 @@ import Testing
 
   private struct Case: CustomTestStringConvertible {
     let testDescription: String
-    var owner: uid_t = 1000
-    var mode: mode_t = 0o755
+    var owner: UInt32 = 1000
+    var mode: UInt32 = 0o755
     var isMount = false
     let objection: String?
   }
@@ -37,10 +37,8 @@ import Testing
       Case(testDescription: "an emptyDir with an fsGroup", owner: 0, mode: 0o2777, isMount: true, objection: nil),
     ])
   private func objections(_ example: Case) {
-    var (found, parent) = (stat(), stat())
-    found.st_uid = example.owner
-    found.st_mode = S_IFDIR | example.mode
-    parent.st_dev = example.isMount ? 1 : 0
+    let found = FileStatus(mode: example.mode, owner: example.owner)
+    let parent = FileStatus(device: example.isMount ? 1 : 0, mode: 0o755)
     #expect(StoreDirectory.objection(to: found, below: parent, user: 1000) == example.objection)
   }
 }

@@ -1,33 +1,7 @@
 import CLinux
 import Glibc
 
-/// Every system call of this package: `EINTR` is handled here, `errno` is read at once, nothing else is decided.
-enum SystemCall {
-  static func message(for code: Int32) -> String {
-    unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { buffer in
-      guard let base = buffer.baseAddress else { return "error \(code)" }
-      // Swift imports the XSI strerror_r: it fills the buffer and returns 0.
-      return unsafe strerror_r(code, base, buffer.count) == 0 ? unsafe String(cString: base) : "error \(code)"
-    }
-  }
-
-  /// Repeats `body` while a signal interrupts it.
-  private static func call<Result: SignedInteger>(
-    _ name: String, _ body: () -> Result
-  ) throws(SystemError) -> Result {
-    while true {
-      let result = body()
-      if result >= 0 { return result }
-      let code = errno
-      if code != EINTR { throw SystemError(name, code) }
-    }
-  }
-
-  static func close(_ descriptor: Int32) {
-    // Never repeated: Linux frees the descriptor even when close reports EINTR.
-    _ = Glibc.close(descriptor)
-  }
-
+extension SystemCall {
   static func socket(family: Int32) throws(SystemError) -> Descriptor {
     let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
     return Descriptor(try call("socket") { Glibc.socket(family, type, 0) })
@@ -154,67 +128,5 @@ enum SystemCall {
 
   static func endOutput(_ descriptor: Int32) {
     _ = shutdown(descriptor, Int32(SHUT_WR))
-  }
-
-  static func makeEpoll() throws(SystemError) -> Descriptor {
-    Descriptor(try call("epoll_create1") { epoll_create1(Int32(EPOLL_CLOEXEC)) })
-  }
-
-  static func makeEvent() throws(SystemError) -> Descriptor {
-    Descriptor(try call("eventfd") { eventfd(0, Int32(EFD_CLOEXEC) | Int32(EFD_NONBLOCK)) })
-  }
-
-  /// Adds one to an event descriptor's counter: wakes who polls it.
-  static func signal(_ event: Int32) {
-    var one: UInt64 = 1
-    _ = unsafe write(event, &one, 8)
-  }
-
-  static func clear(_ event: Int32) {
-    var count: UInt64 = 0
-    _ = unsafe read(event, &count, 8)
-  }
-
-  /// Of the file itself where it is a link; nil where there is none.
-  static func status(of path: String) throws(SystemError) -> FileStatus? {
-    var status = stat()
-    do throws(SystemError) {
-      _ = try call("lstat") { unsafe lstat(path, &status) }
-      return FileStatus(device: status.st_dev, inode: status.st_ino, mode: status.st_mode)
-    } catch {
-      if error.code == ENOENT { return nil }
-      throw error
-    }
-  }
-
-  /// Sets the permissions of a descriptor; those of a socket become its file's when it is bound.
-  static func setMode(of descriptor: Int32, _ mode: mode_t) throws(SystemError) {
-    _ = try call("fchmod") { fchmod(descriptor, mode) }
-  }
-
-  /// Sets the permissions of a file, which must be no link.
-  static func setMode(of path: String, _ mode: mode_t) throws(SystemError) {
-    _ = try call("fchmodat") { unsafe fchmodat(AT_FDCWD, path, mode, AT_SYMLINK_NOFOLLOW) }
-  }
-
-  static func unlink(_ path: String) throws(SystemError) {
-    _ = try call("unlink") { unsafe Glibc.unlink(path) }
-  }
-
-  static func closesOnExec(_ descriptor: Int32) throws(SystemError) -> Bool {
-    try call("fcntl") { fcntl(descriptor, F_GETFD) } & FD_CLOEXEC != 0
-  }
-
-  static func setClosesOnExec(_ descriptor: Int32) throws(SystemError) {
-    _ = try call("fcntl") { fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
-  }
-
-  static func setNonBlocking(_ descriptor: Int32) throws(SystemError) {
-    let flags = try call("fcntl") { fcntl(descriptor, F_GETFL) }
-    _ = try call("fcntl") { fcntl(descriptor, F_SETFL, flags | O_NONBLOCK) }
-  }
-
-  static func openNull() throws(SystemError) -> Descriptor {
-    Descriptor(try call("open") { unsafe open("/dev/null", O_RDONLY | O_CLOEXEC) })
   }
 }
