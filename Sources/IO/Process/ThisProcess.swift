@@ -29,9 +29,6 @@ package enum ThisProcess {
     return Int(clamping: limit.rlim_cur)
   }
 
-  /// Whether a person reads standard error.
-  package static var isStandardErrorTerminal: Bool { isatty(STDERR_FILENO) == 1 }
-
   /// The user that this process acts as (its effective id).
   package static var user: UInt32 { geteuid() }
 

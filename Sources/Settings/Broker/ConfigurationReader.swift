@@ -18,7 +18,7 @@ extension Configuration {
     /// This process's environment, with the configuration file that a command names on top.
     package init(file: String?) {
       environment = ProcessEnvironment.variables
-      isTerminal = ThisProcess.isStandardErrorTerminal
+      isTerminal = StandardStream.error.isTerminal
       if let file { environment["BROKER_CONFIG"] = file }
     }
 

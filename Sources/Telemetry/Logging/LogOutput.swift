@@ -1,5 +1,6 @@
+import Basics
 import Dispatch
-import Glibc
+import IO
 import Synchronization
 
 /// Standard error for log lines: whoever logs only appends to memory, and a queue of its own writes. So nobody waits
@@ -12,9 +13,9 @@ package final class LogOutput: Sendable {
     var timestamp = Timestamp()
   }
 
-  package static let standardError = LogOutput(STDERR_FILENO)
+  package static let standardError = LogOutput(.error)
 
-  private let descriptor: Int32
+  private let stream: StandardStream
   private let state = Mutex(State())
   private let queue = DispatchQueue(label: "log")
 
@@ -23,8 +24,8 @@ package final class LogOutput: Sendable {
   /// Between two writes: what is logged meanwhile goes out with the second.
   private static let pause = DispatchTimeInterval.milliseconds(10)
 
-  init(_ descriptor: Int32) {
-    self.descriptor = descriptor
+  init(_ stream: StandardStream) {
+    self.stream = stream
   }
 
   /// Adds what `render` appends, which is a whole line. The timestamp is that of now.
@@ -66,13 +67,7 @@ package final class LogOutput: Sendable {
     }
     var rest = lines[...]
     if lost > 0 { rest += Array("\(lost) log lines were lost: nobody read them in time\n".utf8) }
-    while !rest.isEmpty {
-      let count = unsafe rest.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }
-      if count < 0 && errno == EINTR { continue }
-      // Nobody is there to be told.
-      if count <= 0 { break }
-      rest = rest.dropFirst(count)
-    }
+    stream.write(rest)
     return !lines.isEmpty
   }
 }
@@ -84,15 +79,14 @@ struct Timestamp {
 
   /// Appends the present time.
   mutating func append(to line: inout [UInt8]) {
-    var time = timespec()
-    unsafe clock_gettime(CLOCK_REALTIME, &time)
-    append(seconds: time.tv_sec, milliseconds: time.tv_nsec / 1_000_000, to: &line)
+    let milliseconds = Int(WallClock.now * 1000)
+    append(seconds: milliseconds / 1000, milliseconds: milliseconds % 1000, to: &line)
   }
 
   private mutating func append(seconds: Int, milliseconds: Int, to line: inout [UInt8]) {
     if seconds != second {
       second = seconds
-      text = Self.text(seconds)
+      text = Array(UTCDate(seconds).dateAndTime.utf8)
     }
     line += text
     line.append(UInt8(ascii: "."))
@@ -101,16 +95,4 @@ struct Timestamp {
     line.append(UInt8(ascii: "0") + UInt8(milliseconds % 10))
     line.append(UInt8(ascii: "Z"))
   }
-
-  private static func text(_ seconds: Int) -> [UInt8] {
-    var seconds = seconds
-    var parts = unsafe tm()
-    unsafe gmtime_r(&seconds, &parts)
-    let (year, month, day) = unsafe (1900 + parts.tm_year, parts.tm_mon + 1, parts.tm_mday)
-    let (hour, minute, second) = unsafe (parts.tm_hour, parts.tm_min, parts.tm_sec)
-    return Array(
-      "\(year)-\(padded(month))-\(padded(day))T\(padded(hour)):\(padded(minute)):\(padded(second))".utf8)
-  }
-
-  private static func padded(_ number: some BinaryInteger) -> String { number < 10 ? "0\(number)" : "\(number)" }
 }
