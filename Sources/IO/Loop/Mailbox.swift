@@ -3,18 +3,25 @@ import Synchronization
 /// The way into an event loop from anywhere else: messages are received on the loop, in order.
 package final class Mailbox<Message: Sendable>: Sendable {
   private let event: Descriptor
-  private let waiting = Mutex<[Message]>([])
+  private let state = Mutex(State())
+
+  private struct State {
+    var waiting: [Message] = []
+    var isClosed = false
+  }
 
   package init() throws(SystemError) {
     event = try SystemCall.makeEvent()
   }
 
+  /// Lets go of the message if the mailbox is closed.
   package func post(_ message: Message) {
-    let first = waiting.withLock { waiting in
-      waiting.append(message)
-      return waiting.count == 1
+    let isFirst = state.withLock { state in
+      if state.isClosed { return false }
+      state.waiting.append(message)
+      return state.waiting.count == 1
     }
-    if first { SystemCall.signal(event.number) }
+    if isFirst { SystemCall.signal(event.number) }
   }
 
   /// Delivers to `receive` on `loop`; call once, on the loop.
@@ -22,12 +29,17 @@ package final class Mailbox<Message: Sendable>: Sendable {
     _ = try loop.add(event.number, for: .readable, Receiver(mailbox: self, receive: receive))
   }
 
-  /// What is not received yet: for the end, when there is no loop to receive it.
-  package func takeAll() -> [Message] {
+  /// Lets go of what is not received yet, and of all that is posted from now on: for the end of the loop.
+  package func close() {
+    state.withLock { $0.isClosed = true }
+    _ = takeAll()
+  }
+
+  private func takeAll() -> [Message] {
     SystemCall.clear(event.number)
-    return waiting.withLock { waiting in
-      defer { waiting.removeAll() }
-      return waiting
+    return state.withLock { state in
+      defer { state.waiting.removeAll() }
+      return state.waiting
     }
   }
 

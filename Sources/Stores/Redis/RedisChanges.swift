@@ -1,15 +1,15 @@
 import Basics
-import Synchronization
 import BrokerCore
+import Synchronization
 
-/// Those who wait for claims to be given up.
+/// The callers that wait for claims to be given up, and the news that wakes them.
 final class RedisChanges: Sendable {
   private struct State {
     var waiting: [StoreName: [UInt64: CheckedContinuation<Void, Never>]] = [:]
     var count = 0
     var lastID: UInt64 = 0
-    /// Names that are being claimed, and whether they have changed since: who does not get the claim will wait for it, but
-    /// the change may be faster.
+    /// Names that are being claimed, and whether they have changed since. A caller that does not get the claim will
+    /// wait for the change, which may come first.
     var watched: [StoreName: Bool] = [:]
     var isClosed = false
   }
@@ -17,7 +17,7 @@ final class RedisChanges: Sendable {
   private let state = Mutex(State())
   private static let most = 10_000
 
-  /// To be called before a claim is asked for.
+  /// Begins to note whether `name` changes; to be called before its claim is asked for.
   func watch(_ name: StoreName) {
     state.withLock { state in
       if state.watched.count >= Self.most { state.watched = [:] }
@@ -25,10 +25,12 @@ final class RedisChanges: Sendable {
     }
   }
 
+  /// Ends what `watch` began.
   func forget(_ name: StoreName) {
     state.withLock { _ = $0.watched.removeValue(forKey: name) }
   }
 
+  /// Wakes those who wait for the name that was published.
   func announce(_ payload: [UInt8]) {
     guard payload.count == 32 else { return }
     let name = StoreName(payload)
@@ -41,6 +43,7 @@ final class RedisChanges: Sendable {
     for continuation in woken { continuation.resume() }
   }
 
+  /// Wakes everybody: any name may have changed.
   func announceAll() {
     let woken = state.withLock { state in
       defer { (state.waiting, state.count) = ([:], 0) }
@@ -50,16 +53,17 @@ final class RedisChanges: Sendable {
     for continuation in woken { continuation.resume() }
   }
 
-  /// How many wait.
+  /// How many callers wait.
   var count: Int { state.withLock(\.count) }
 
-  /// Nobody waits any more.
+  /// Ends all waits, those to come too.
   func close() {
     state.withLock { $0.isClosed = true }
     announceAll()
   }
 
-  /// Returns when `name` is announced or at `deadline`; at once if it was since it is watched, or if the task is cancelled.
+  /// Returns when `name` is announced or at `deadline`; at once if it was announced since `watch`, or if the task is
+  /// cancelled.
   func wait(for name: StoreName, until deadline: Instant) async {
     let id: UInt64? = state.withLock { state in
       if state.count >= Self.most { return nil }

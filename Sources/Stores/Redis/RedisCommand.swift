@@ -1,12 +1,12 @@
-import CHiredis
 import Basics
+import CHiredis
 import Glibc
 import IO
 
 /// A command with its arguments, put into the form in which it is sent.
 struct RedisCommand {
   let kind: RedisReply.Kind
-  /// One behind the other, so that there is one memory for all to point into.
+  /// The arguments one behind the other, so that there is one memory for all to point into.
   private var bytes: [UInt8] = []
   private var counts: [Int] = []
 
@@ -27,6 +27,7 @@ struct RedisCommand {
   /// Adds whole milliseconds, one at least.
   mutating func add(_ duration: Duration) { add(Int(max(1, duration.nanoseconds / 1_000_000))) }
 
+  /// The command as it is sent.
   var formatted: [UInt8] {
     unsafe bytes.withUnsafeBytes { memory in
       var start = 0

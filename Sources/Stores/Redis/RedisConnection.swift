@@ -1,26 +1,26 @@
 import Basics
-import DequeModule
-import Glibc
-import IO
 import BrokerCore
+import DequeModule
+import IO
 
-/// One connection, from the attempt to its end, on its loop. Commands are sent as they come, and the server answers in order.
+/// One connection to the server, from the attempt to its end, on its loop. Commands are sent as they come, and the
+/// server answers in order.
 ///
-/// When an answer is late the connection ends, whatever else is under way on it: what comes after that could not be told
-/// from the answer to something else.
+/// When an answer is late the connection ends, whatever else is under way on it: an answer that came after that could
+/// not be told from the answer to something else.
 final class RedisConnection: EventHandler {
-  /// What becomes of a connection.
+  /// Whoever made a connection is told what becomes of it.
   protocol Owner: AnyObject {
     func opened(_ connection: RedisConnection)
-    /// A change was published.
-    func heard(_ payload: [UInt8])
-    /// Called once, with the reason.
+    /// A change was published on the channel.
+    func published(_ payload: [UInt8])
+    /// The connection has ended, for this reason; called once.
     func closed(_ connection: RedisConnection, _ reason: StoreError)
   }
 
-  /// What the server owes an answer to.
-  private enum Debt {
-    case step(RedisGreeting.Step)
+  /// What was sent and is not answered yet; a request with the replies that it has so far.
+  private enum Unanswered {
+    case step(RedisHandshake.Step)
     case ping
     case request(RedisRequest, [RedisReply])
   }
@@ -29,10 +29,10 @@ final class RedisConnection: EventHandler {
   private let stream: Stream
   private unowned let owner: any Owner
   private let settings: RedisSettings
-  private let greeting: RedisGreeting
+  private let handshake: RedisHandshake
   private var reader: RedisReader
   private var registration: EventLoop.Registration?
-  private var debts: Deque<(debt: Debt, deadline: Instant)> = []
+  private var unanswered: Deque<(command: Unanswered, deadline: Instant)> = []
   private var unsent = ByteBuffer()
   private var isConnected = false
   private var isOpen = false
@@ -44,19 +44,19 @@ final class RedisConnection: EventHandler {
   private var writeWaitsFor = Readiness.writable
 
   private static let readSize = 16 << 10
-  private static let mostDebts = 10_000
-  /// A connection that is silent for so long is asked whether it is still there.
-  private static let patience = Duration.seconds(3)
+  private static let mostUnanswered = 10_000
+  /// How long a connection may be silent before PING asks whether the server is still there.
+  private static let longestSilence = Duration.seconds(3)
 
   /// Begins to connect.
   init(
-    to address: SocketAddress, tls: TLSClientContext?, _ settings: RedisSettings, _ greeting: RedisGreeting,
+    to address: SocketAddress, tls: TLSClientContext?, _ settings: RedisSettings, _ handshake: RedisHandshake,
     on loop: EventLoop, for owner: any Owner
   ) throws(StoreError) {
     self.loop = loop
     self.owner = owner
     self.settings = settings
-    self.greeting = greeting
+    self.handshake = handshake
     lastHeard = loop.now
     connectDeadline = loop.now.advanced(by: settings.connectTimeout)
     guard let reader = RedisReader() else { throw StoreError("out of memory") }
@@ -67,7 +67,7 @@ final class RedisConnection: EventHandler {
     } catch {
       throw StoreError("\(error)")
     }
-    settle()
+    updateInterest()
   }
 
   // MARK: Events
@@ -76,55 +76,57 @@ final class RedisConnection: EventHandler {
     if !isConnected {
       if let error = stream.connectError { return close(StoreError("\(error)")) }
       isConnected = true
-      greet()
+      beginHandshake()
     } else if !unsent.isEmpty && !readiness.isDisjoint(with: writeWaitsFor) {
       flush()
     }
     if !readiness.isDisjoint(with: readWaitsFor) { read() }
     // Not before reading: a reset may hide behind the reason for it.
     if !readiness.isDisjoint(with: .broken) && !readiness.contains(.readable) { close(.broken) }
-    settle()
+    updateInterest()
   }
 
   func deadlinePassed() {
     if !isOpen && loop.now >= connectDeadline {
       let what = isConnected ? "does not answer" : "cannot be reached"
       close(StoreError("the server \(what) within \(settings.connectTimeout)"))
-    } else if let debt = debts.first {
-      if loop.now >= debt.deadline { close(StoreError("no answer within \(settings.timeout)")) }
-    } else if loop.now >= lastHeard.advanced(by: Self.patience) {
-      debts.append((.ping, loop.now.advanced(by: settings.timeout)))
+    } else if let oldest = unanswered.first {
+      if loop.now >= oldest.deadline { close(StoreError("no answer within \(settings.timeout)")) }
+    } else if loop.now >= lastHeard.advanced(by: Self.longestSilence) {
+      unanswered.append((.ping, loop.now.advanced(by: settings.timeout)))
       unsent.append(RedisCommand("PING").formatted)
       flush()
     }
-    settle()
+    updateInterest()
   }
 
   // MARK: Sending
 
-  private func greet() {
-    for step in greeting.first { ask(step, until: connectDeadline) }
+  private func beginHandshake() {
+    for step in handshake.first { send(step, deadline: connectDeadline) }
     flush()
   }
 
-  /// Who cannot answer this as fast as a command has to be answered is of no use.
-  private func greetLast() {
-    ask(greeting.last, until: loop.now.advanced(by: settings.timeout))
+  /// Sends the last step. A server that cannot answer it as fast as a command has to be answered is of no use.
+  private func endHandshake() {
+    send(handshake.last, deadline: loop.now.advanced(by: settings.timeout))
     flush()
   }
 
-  private func ask(_ step: RedisGreeting.Step, until deadline: Instant) {
-    greeting.append(step, to: &unsent)
-    debts.append((.step(step), deadline))
+  private func send(_ step: RedisHandshake.Step, deadline: Instant) {
+    handshake.append(step, to: &unsent)
+    unanswered.append((.step(step), deadline))
   }
 
   func send(_ request: RedisRequest) {
     if loop.now >= request.deadline { return request.answer(.failure(.late)) }
-    if debts.count >= Self.mostDebts { return request.answer(.failure(StoreError("too much is asked at once"))) }
-    debts.append((.request(request, []), request.deadline))
+    if unanswered.count >= Self.mostUnanswered {
+      return request.answer(.failure(StoreError("too much is asked at once")))
+    }
+    unanswered.append((.request(request, []), request.deadline))
     unsent.append(request.bytes)
     flush()
-    settle()
+    updateInterest()
   }
 
   private func flush() {
@@ -137,14 +139,14 @@ final class RedisConnection: EventHandler {
       case .ended, .failed, .clearText:
         let failure = failure
         unsent.removeAll()
-        // Who hangs up may have said why.
+        // A server that hangs up may have said why.
         if stream.tlsFailure == nil { read() }
         close(failure)
       }
     }
   }
 
-  /// What has been sent may hold the password.
+  /// Overwrites what has been sent, which may hold the password.
   private func wipe(_ count: Int) {
     unsent.withMutableBytes { bytes in
       for index in 0..<count { bytes[index] = 0 }
@@ -159,7 +161,9 @@ final class RedisConnection: EventHandler {
       do throws(StoreError) {
         try unsafe withUnsafeTemporaryAllocation(byteCount: Self.readSize, alignment: 16) { room throws(StoreError) in
           unsafe result = stream.receive(into: room)
-          if case .bytes(let count) = result { try unsafe take(UnsafeRawBufferPointer(rebasing: room[..<count])) }
+          guard case .bytes(let count) = result else { return }
+          try unsafe reader.feed(UnsafeRawBufferPointer(rebasing: room[..<count]))
+          while registration != nil, let reply = try reader.next() { try receive(reply) }
         }
       } catch {
         return close(error)
@@ -177,34 +181,29 @@ final class RedisConnection: EventHandler {
     stream.tlsFailure.map { StoreError("TLS: \($0)") } ?? .broken
   }
 
-  private func take(_ bytes: UnsafeRawBufferPointer) throws(StoreError) {
-    try unsafe reader.feed(bytes)
-    while registration != nil, let reply = try reader.next() { try take(reply) }
-  }
-
-  private func take(_ reply: RedisReply) throws(StoreError) {
-    if isOpen, greeting.last == .subscribe, let payload = reply.message { return owner.heard(payload) }
-    guard let debt = debts.first?.debt else { throw .unexpected }
-    switch debt {
+  private func receive(_ reply: RedisReply) throws(StoreError) {
+    if isOpen, handshake.last == .subscribe, let payload = reply.message { return owner.published(payload) }
+    guard let command = unanswered.first?.command else { throw .unexpected }
+    switch command {
     case .step(let step):
-      try greeting.check(reply, to: step)
-      debts.removeFirst()
-      if step == greeting.last {
+      try handshake.check(reply, to: step)
+      unanswered.removeFirst()
+      if step == handshake.last {
         isOpen = true
         owner.opened(self)
-      } else if debts.isEmpty {
-        greetLast()
+      } else if unanswered.isEmpty {
+        endHandshake()
       }
     case .ping:
-      try greeting.check(reply, to: .ping)
-      debts.removeFirst()
+      try handshake.check(reply, to: .ping)
+      unanswered.removeFirst()
     case .request(let request, var replies):
       guard reply.isAnswer(of: request.kinds[replies.count]) else { throw .unexpected }
       replies.append(reply)
       if replies.count < request.kinds.count {
-        debts[0].debt = .request(request, replies)
+        unanswered[0].command = .request(request, replies)
       } else {
-        debts.removeFirst()
+        unanswered.removeFirst()
         request.answer(.success(replies))
       }
     }
@@ -212,8 +211,8 @@ final class RedisConnection: EventHandler {
 
   // MARK: State
 
-  /// Brings the loop's view up to date after anything has happened.
-  private func settle() {
+  /// Tells the loop what to watch for and until when; called after anything has happened.
+  private func updateInterest() {
     guard let registration else { return }
     var wanted = isConnected ? readWaitsFor : .writable
     if isConnected && !unsent.isEmpty { wanted.formUnion(writeWaitsFor) }
@@ -221,7 +220,7 @@ final class RedisConnection: EventHandler {
       interest = wanted
       guard (try? loop.modify(registration, for: wanted)) != nil else { return close(.broken) }
     }
-    let deadline = debts.first?.deadline ?? lastHeard.advanced(by: Self.patience)
+    let deadline = unanswered.first?.deadline ?? lastHeard.advanced(by: Self.longestSilence)
     loop.setDeadline(isOpen ? deadline : min(deadline, connectDeadline), for: registration)
   }
 
@@ -229,8 +228,8 @@ final class RedisConnection: EventHandler {
     guard let registration else { return }
     self.registration = nil
     loop.remove(registration)
-    for case (.request(let request, _), _) in debts { request.answer(.failure(reason)) }
-    debts = []
+    for case (.request(let request, _), _) in unanswered { request.answer(.failure(reason)) }
+    unanswered = []
     owner.closed(self, reason)
   }
 }
@@ -241,7 +240,7 @@ extension StoreError {
 }
 
 extension RedisReply {
-  /// What was published, where that is what the server tells.
+  /// What was published, where this reply is the notice of that; else nil.
   fileprivate var message: [UInt8]? {
     guard case .array(let parts) = self, parts.count == 3, parts[0] == .string(Array("message".utf8)),
       case .string(let payload) = parts[2]

@@ -1,7 +1,8 @@
-import CHiredis
 import BrokerCore
+import CHiredis
 
-/// Finds replies in what a server sends. It may send anything: what is no reply, is too long or nested ends in an error.
+/// Finds replies in what a server sends. The server may send anything: what is no reply, is too long or nested ends in
+/// an error.
 @safe struct RedisReader: ~Copyable {
   static let longestReply = 1 << 20
   static let longestArray = 64
@@ -16,7 +17,7 @@ import BrokerCore
     guard let reader = unsafe redisReaderCreate(), let own = unsafe reader.pointee.fn else { return nil }
     unsafe self.reader = reader
     self.longestReply = longestReply
-    // hiredis makes room for as many elements as an array announces, so what it announces is looked at first.
+    // hiredis makes room for as many elements as an array announces, so what it announces is checked first.
     unsafe functions = .allocate(capacity: 1)
     unsafe functions.initialize(to: own.pointee)
     unsafe functions.pointee.createArray = { task, count in

@@ -1,6 +1,7 @@
 import BrokerCore
 
-/// An error that a server answers with, put into our own words: its words can repeat what it was sent, be that a password.
+/// An error that a server answers with, put into our own words: its words can repeat what it was sent, be that a
+/// password.
 struct RedisRefusal {
   /// The word in capitals that an error begins with; empty where there is none.
   let code: String

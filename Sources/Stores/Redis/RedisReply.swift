@@ -3,7 +3,7 @@
 enum RedisReply: Sendable, Equatable {
   case string([UInt8])
   case status(String)
-  /// The server's own words: they can repeat what it was sent, so nobody is shown them.
+  /// The server's own words, which are never shown: they can repeat what it was sent.
   case error(String)
   case integer(Int64)
   case none
@@ -11,12 +11,12 @@ enum RedisReply: Sendable, Equatable {
 }
 
 extension RedisReply {
-  /// What a command is to be answered with, where it is not refused.
+  /// The kind of reply that a command has when it is not refused.
   enum Kind: Sendable {
     case status, integer
-    /// So many values, each of which may be missing.
+    /// This many values, each of which may be missing.
     case values(Int)
-    /// An integer, and then so many values.
+    /// An integer, and then this many values.
     case claim(Int)
   }
 

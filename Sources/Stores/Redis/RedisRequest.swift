@@ -1,13 +1,14 @@
 import Basics
-import Synchronization
 import BrokerCore
+import Synchronization
 
-/// Commands that are sent together, and somebody who waits for their replies. One that is let go unanswered has failed.
+/// Commands that are sent together, and the caller who waits for their replies. One that is let go without an answer is
+/// answered with an error.
 final class RedisRequest: Sendable {
   typealias Answer = Result<[RedisReply], StoreError>
 
   let bytes: [UInt8]
-  /// Of each reply that there will be.
+  /// The kind of each reply that there will be.
   let kinds: [RedisReply.Kind]
   let deadline: Instant
   private let waiting: Mutex<CheckedContinuation<Answer, Never>?>

@@ -19,10 +19,10 @@ enum RedisScripts {
     return redis.call('PEXPIRE', KEYS[1], ARGV[2])
     """
 
-  /// KEYS: the claim, the entries. ARGV: the fencing value, the channel, the claim's name for it, then of
+  /// KEYS: the claim, the entries. ARGV: the fencing value, the channel, the claim's name for it, then for
   /// each entry its value and its lifetime in milliseconds.
-  /// Whatever becomes of the entries, such as in a full memory, the claim is given up. One that is nobody's any more, because
-  /// it has run out or the memory was wiped, leaves only what is not there: what is there is newer.
+  /// Whatever becomes of the entries, such as in a full memory, the claim is given up. Where nobody holds it any more,
+  /// because it has run out or the memory was wiped, only names without a value get one: what is there is newer.
   static let settle = """
     local holder = redis.call('GET', KEYS[1])
     if holder and holder ~= ARGV[1] then return 0 end

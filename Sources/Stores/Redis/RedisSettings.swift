@@ -12,15 +12,15 @@ package struct RedisSettings: Sendable {
   package var server: Server
   /// TLS with the server's certificate checked, always.
   package var usesTLS = false
-  /// nil for the user that Redis calls `default`.
+  /// The user to log in as; nil for the one that Redis calls `default`.
   package var user: String?
   package var password: Secret?
   package var database = 0
   /// What every key begins with, and the channel.
   package var prefix = "token-broker:"
-  /// PEM. nil for what the system trusts.
+  /// The CAs that are trusted, in PEM; nil for those that the system trusts.
   package var caFile: String?
-  /// PEM. What this client proves itself with, where the server asks for it; both or neither.
+  /// The certificate and key, in PEM, that prove who this client is where the server asks; both or neither.
   package var certificateFile: String?
   package var keyFile: String?
   /// How long one operation may take.

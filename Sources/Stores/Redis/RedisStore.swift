@@ -1,44 +1,43 @@
 package import Basics
-import Dispatch
-package import Logging
-import IO
 package import BrokerCore
+import IO
+package import Logging
 
 /// Redis or Valkey as a store: one server, or the primary behind one name. Redirections of a Cluster are not followed.
 ///
-/// A value is under `<prefix>{<hex of its name>}`, a claim under the same with `:claim` behind it. The user needs the commands
-/// MGET, EVAL, SET, GET, DEL, PTTL, PEXPIRE, PUBLISH, SUBSCRIBE, PING, SELECT and CLIENT SETNAME for these keys and for the
-/// channel `<prefix>changes`.
+/// A value is under `<prefix>{<hex of its name>}`, a claim under the same with `:claim` behind it. The user needs the
+/// commands MGET, EVAL, SET, GET, DEL, PTTL, PEXPIRE, PUBLISH, SUBSCRIBE, PING, SELECT and CLIENT SETNAME for these
+/// keys and for the channel `<prefix>changes`.
 package final class RedisStore: Store {
   /// How many names a claim can load at the most.
   package static let mostNames = 32
-  /// Longer values are not left: so many of this length still fit into one answer of the server.
+  /// Longer values are refused: `mostNames` values of this length still fit into one answer of the server.
   package static let longestValue = 31 << 10
 
   private let settings: RedisSettings
-  private let state: RedisState
+  private let availability: RedisAvailability
+  private let mailbox: Mailbox<RedisConnections.Message>
   let changes = RedisChanges()
   package let recoveries: AsyncStream<Void>
 
-  /// Starts to connect. Throws where the certificates cannot be used; a server that cannot be reached is tried again, and
-  /// until it is reached the store is of no use.
+  /// Starts to connect. Throws where the certificates cannot be used. A server that cannot be reached is tried again,
+  /// and until it is reached every operation throws.
   package init(_ settings: RedisSettings, log: Logger) throws(StoreError) {
     try settings.check()
     var log = log
     log[metadataKey: "store"] = "\(settings)"
-    let mailbox: Mailbox<RedisLoop.Message>
     do throws(SystemError) { mailbox = try Mailbox() } catch { throw StoreError("\(error)") }
     self.settings = settings
     let (recoveries, recovered) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
     self.recoveries = recoveries
-    state = RedisState(mailbox, log: log, recovered: recovered)
-    EventLoop.start(label: "redis") { [state, changes, log] loop in
-      try RedisLoop(settings, on: loop, mailbox: mailbox, state: state, changes: changes, log: log)
-    } ended: { [state] in
-      state.ended($0)
+    availability = RedisAvailability(log: log, recovered: recovered)
+    EventLoop.start(label: "redis") { [mailbox, availability, changes, log] loop in
+      try RedisConnections(
+        settings, on: loop, mailbox: mailbox, availability: availability, changes: changes, log: log)
+    } ended: { [mailbox, availability] result in
+      availability.loopEnded(result)
+      mailbox.close()
     }
-    let start = DispatchTime.now() + .nanoseconds(Int(settings.timeout.nanoseconds))
-    DispatchQueue.global().asyncAfter(deadline: start) { [state] in state.post(.startIsOver) }
   }
 
   deinit {
@@ -47,11 +46,11 @@ package final class RedisStore: Store {
 
   /// Ends the connections; what is under way fails, and those who wait for a change wait no longer.
   package func close() {
-    state.post(.close)
+    if availability.close() { mailbox.post(.close) }
     changes.close()
   }
 
-  package var condition: StoreCondition { StoreCondition(location: "\(settings)", problem: state.problem) }
+  package var condition: StoreCondition { StoreCondition(location: "\(settings)", problem: availability.problem) }
 
   // MARK: Operations
 
@@ -63,7 +62,9 @@ package final class RedisStore: Store {
       for name in names { command.add(key(name)) }
       return command
     }
-    return try await ask("MGET", commands).flatMap(\.values)
+    let replies = try await ask(commands)
+    try check(replies, "MGET")
+    return replies.flatMap(\.values)
   }
 
   package func claim(
@@ -102,7 +103,7 @@ package final class RedisStore: Store {
     if entries.contains(where: { $0.value.count > Self.longestValue }) {
       throw StoreError("a value has more than \(Self.longestValue) bytes")
     }
-    guard let claim else { return try await leave(entries) }
+    guard let claim else { return try await save(entries) }
     let keys = [claimKey(claim.name)] + entries.map { key($0.name) }
     var command = script(RedisScripts.settle, keys: keys, answer: .integer)
     command.add("\(claim.fence)")
@@ -115,7 +116,7 @@ package final class RedisStore: Store {
     _ = try await write(command)
   }
 
-  private func leave(_ entries: [StoreEntry]) async throws(StoreError) {
+  private func save(_ entries: [StoreEntry]) async throws(StoreError) {
     let commands = entries.map { entry in
       var command = RedisCommand("SET", key(entry.name))
       command.add(entry.value)
@@ -130,13 +131,11 @@ package final class RedisStore: Store {
     await changes.wait(for: name, until: deadline)
   }
 
-  // MARK: Asking
+  // MARK: Keys and requests
 
   private func key(_ name: StoreName) -> String {
-    let digits = Array("0123456789abcdef".utf8)
-    let hex = name.bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }
     // The braces put a value and its claim into one slot, were the server ever split into several.
-    return "\(settings.prefix){\(String(decoding: hex, as: UTF8.self))}"
+    "\(settings.prefix){\(Hex.text(name.bytes))}"
   }
 
   private func claimKey(_ name: StoreName) -> String { key(name) + ":claim" }
@@ -151,30 +150,24 @@ package final class RedisStore: Store {
     try await write("EVAL", [script])[0]
   }
 
-  /// Remembers for `condition` whether the server refuses writes.
+  /// Asks, and remembers for `condition` whether the server refuses writes.
   private func write(_ name: String, _ commands: [RedisCommand]) async throws(StoreError) -> [RedisReply] {
     let replies = try await ask(commands)
     do throws(StoreError) {
       try check(replies, name)
-      state.answered(nil)
+      availability.noteWrite(refused: nil)
       return replies
     } catch {
-      state.answered(error)
+      availability.noteWrite(refused: error)
       throw error
     }
   }
 
-  private func ask(_ name: String, _ commands: [RedisCommand]) async throws(StoreError) -> [RedisReply] {
-    let replies = try await ask(commands)
-    try check(replies, name)
-    return replies
-  }
-
   private func ask(_ commands: [RedisCommand]) async throws(StoreError) -> [RedisReply] {
-    try state.check()
+    try availability.check()
     let deadline = Instant.now.advanced(by: settings.timeout)
     let answer = await withCheckedContinuation { continuation in
-      state.post(.ask(RedisRequest(commands, deadline: deadline, continuation)))
+      mailbox.post(.ask(RedisRequest(commands, deadline: deadline, continuation)))
     }
     return try answer.get()
   }
@@ -182,7 +175,7 @@ package final class RedisStore: Store {
   private func check(_ replies: [RedisReply], _ name: String) throws(StoreError) {
     for case .error(let text) in replies {
       let refusal = RedisRefusal(text)
-      if refusal.code == "READONLY" { state.post(.metReplica) }
+      if refusal.code == "READONLY" { mailbox.post(.metReplica) }
       throw refusal.error(of: name)
     }
   }

@@ -1,8 +1,8 @@
-import IO
 import BrokerCore
+import IO
 
-/// What a connection needs and what blocks to get: addresses, and certificates from files. Got anew for each connection, so
-/// that a server may move and certificates may be renewed.
+/// The addresses and certificates that a connection needs. Both may block while they are got, and are got anew for each
+/// connection, so that a server may move and certificates may be renewed.
 struct RedisTarget: Sendable {
   let addresses: [SocketAddress]
   let tls: TLSClientContext?
