@@ -1,9 +1,10 @@
 import Dispatch
 
-/// Tells that a file may have changed: written in place, replaced, or reached another way because a link on its path now
-/// leads elsewhere, which is how Kubernetes swaps what it mounts (inotify(7)). What has changed is for the reader to see.
+/// Tells that a file may have changed: written in place, replaced, or reached another way because a link on its path
+/// now leads elsewhere, which is how Kubernetes swaps what it mounts (inotify(7)). What has changed, if anything, is
+/// for the caller to find out.
 package final class FileWatcher: @unchecked Sendable {
-  // Unchecked because Dispatch does not say that its sources are; this one never changes, and any thread may cancel it.
+  // Unchecked because Dispatch does not declare its sources Sendable; any thread may cancel this one.
   private let source: any DispatchSourceRead
 
   /// `changed` is called once at first, so that nothing is missed between reading and watching.
@@ -14,7 +15,7 @@ package final class FileWatcher: @unchecked Sendable {
     Self.watch(path, descriptor)
     source.setEventHandler { [path, descriptor] in
       SystemCall.drain(descriptor)
-      // The way to the file may be another one now.
+      // A link on the path may lead elsewhere now.
       Self.watch(path, descriptor)
       changed()
     }
@@ -27,7 +28,8 @@ package final class FileWatcher: @unchecked Sendable {
     source.cancel()
   }
 
-  /// The directories in which a new file would take the old one's place: the one named, and the one that links lead to.
+  /// Watches the directories in which a new file would replace the old one: the one named, and the one that links lead
+  /// to.
   private static func watch(_ path: String, _ descriptor: Int32) {
     SystemCall.watch(directory(of: path), with: descriptor)
     if let resolved = SystemCall.resolved(path) { SystemCall.watch(directory(of: resolved), with: descriptor) }

@@ -8,7 +8,8 @@ extension Secret {
 
   private static let maxFileBytes = 64 << 10
 
-  /// The whole of a file of at most 64 KiB, with nothing of it left in another buffer. White space at its end is dropped.
+  /// The whole of a file of at most 64 KiB, with nothing of it left in another buffer. White space at its end is
+  /// dropped.
   package convenience init(file path: String) throws(Unreadable) {
     let (contents, failure) = Self.read(path)
     if let failure { throw Unreadable(reason: failure.reason) }

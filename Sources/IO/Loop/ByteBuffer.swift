@@ -1,6 +1,7 @@
 /// Bytes between a reader and a writer: appended at the end, consumed from the front. Holds no memory while unused.
 @safe package struct ByteBuffer: ~Copyable {
-  // Usable from inline: the closures below are called for every request, and across modules only inlining specialises them.
+  // Usable from inline: the closures below are called for every request, and across modules only inlining specialises
+  // them.
   @usableFromInline var storage = unsafe UnsafeMutableRawBufferPointer(start: nil, count: 0)
   @usableFromInline var start = 0
   @usableFromInline var end = 0

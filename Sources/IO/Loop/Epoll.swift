@@ -1,7 +1,7 @@
 import CLinux
 import Glibc
 
-/// What a descriptor is watched for, or is found to be.
+/// What a descriptor is watched for, or what is reported of it.
 package struct Readiness: OptionSet, Sendable {
   package let rawValue: UInt32
   package init(rawValue: UInt32) { self.rawValue = rawValue }
@@ -9,7 +9,8 @@ package struct Readiness: OptionSet, Sendable {
   package static let nothing = Readiness()
   package static let readable = Readiness(rawValue: EPOLLIN.rawValue)
   package static let writable = Readiness(rawValue: EPOLLOUT.rawValue)
-  /// Of several loops that watch one descriptor so, not all are woken. Not to be found, only to be asked for.
+  /// Where several loops watch one descriptor so, not all of them are woken (EPOLLEXCLUSIVE). It is asked for, never
+  /// reported.
   package static let exclusive = Readiness(rawValue: EPOLLEXCLUSIVE.rawValue)
   /// Reset, or closed in both directions; reported whether watched for or not.
   package static let broken = Readiness(rawValue: EPOLLHUP.rawValue | EPOLLERR.rawValue)
@@ -55,7 +56,8 @@ package struct Readiness: OptionSet, Sendable {
     try unsafe SystemCall.control(descriptor.number, operation, number, event)
   }
 
-  /// Waits at most `milliseconds` (-1: without end) and returns how many events there are. A signal ends the wait early.
+  /// Waits at most `milliseconds` (-1: without end) and returns how many events there are. A signal ends the wait
+  /// early.
   func wait(milliseconds: Int32) throws(SystemError) -> Int {
     try unsafe SystemCall.wait(descriptor.number, into: events, milliseconds: milliseconds)
   }

@@ -10,7 +10,8 @@ package protocol EventHandler: AnyObject {
 
 /// One thread's worth of sockets and deadlines: a block on a serial Dispatch queue that waits in epoll.
 ///
-/// Not `Sendable`: a loop and all it holds are made on its queue and never leave it. Others reach it through a `Mailbox`.
+/// Not `Sendable`: a loop and all it holds are made on its queue and never leave it. Other threads reach it through a
+/// `Mailbox`.
 package final class EventLoop {
   /// Names a registered handler; a number never returns, so a late event cannot reach a new owner of the same slot.
   package struct Registration: Hashable, Sendable {

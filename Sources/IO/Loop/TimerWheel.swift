@@ -3,14 +3,14 @@ package import Basics
 /// At most one deadline for each slot of a table: set, moved and cleared in constant time, without allocating.
 ///
 /// A hashed wheel with intrusive lists. A deadline fires on the tick after it, so up to `tick` late and never early;
-/// one beyond the wheel's turn is looked at once a turn.
+/// one that is more than a turn of the wheel away is checked once a turn.
 package struct TimerWheel {
   private static let size = 1024
   private static let none: Int32 = -1
   /// In nanoseconds.
   private let tick: Int64
   private let origin: Instant
-  /// Ticks below this one have been looked at.
+  /// The first tick that `expire` has not reached yet.
   private var current = 0
   /// No list before this tick's holds anything.
   private var earliest = 0
@@ -53,7 +53,7 @@ package struct TimerWheel {
   /// Clears each deadline that has passed and appends its slot to `due`.
   package mutating func expire(now: Instant, into due: inout [Int]) {
     let last = ticks(until: now)
-    // A turn looks at every list once; more would find nothing new.
+    // One turn reaches every list; more would find nothing new.
     let turns = min(last - current + 1, Self.size)
     guard turns > 0 else { return }
     for offset in 0..<turns {

@@ -1,7 +1,7 @@
 import Basics
 import Glibc
 
-/// What the kernel says of this process (proc(5)), for the usual `process_*` metrics.
+/// The kernel's figures for this process (proc(5)), for the usual `process_*` metrics.
 package struct ProcessFigures {
   /// User and system time.
   package let cpuSeconds: Double

@@ -1,7 +1,7 @@
 import CLinux
 import Glibc
 
-/// What a whole process decides once.
+/// Settings and facts of the process as a whole.
 package enum ThisProcess {
   /// A peer that goes away must be an `EPIPE`, a file that may not grow an `EFBIG`, and neither the end of the process.
   package static func ignoreFailingWrites() {

@@ -1,9 +1,9 @@
 import Dispatch
 import Glibc
 
-/// What the system's resolver says of a host.
+/// The addresses that the system's resolver has for a host.
 package enum HostLookup {
-  /// There is no address, in the resolver's words.
+  /// Why there is no address, in the resolver's words.
   package struct Failure: Error {
     package let reason: String
 
@@ -12,8 +12,8 @@ package enum HostLookup {
     }
   }
 
-  /// The host's addresses, in the order in which they would be tried (getaddrinfo(3)). Takes as long as resolv.conf(5) lets
-  /// it; meanwhile a thread of its own waits, none that others need.
+  /// The host's addresses, in the order in which they would be tried (getaddrinfo(3)). Takes as long as resolv.conf(5)
+  /// lets it; meanwhile a thread of its own waits, none that others need.
   package static func addresses(of host: String) async throws(Failure) -> [String] {
     let result = await withCheckedContinuation { continuation in
       DispatchQueue(label: "lookup").async { continuation.resume(returning: addressesNow(of: host)) }
@@ -29,8 +29,8 @@ package enum HostLookup {
     }
   }
 
-  /// The host's addresses with this port, one at least, in the order in which to try them (RFC 6724). Blocks for as long
-  /// as the resolver likes.
+  /// The host's addresses with this port, one at least, in the order in which to try them (RFC 6724). Blocks for as
+  /// long as the resolver likes.
   static func resolve(
     _ host: String, port: UInt16 = 0, forListening: Bool = false
   ) throws(Failure) -> [SocketAddress] {

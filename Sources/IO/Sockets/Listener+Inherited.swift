@@ -9,7 +9,7 @@ extension Listener {
   ) throws(InheritanceError) -> [(name: String, listener: Listener)] {
     guard let owner = environment["LISTEN_PID"], let text = environment["LISTEN_FDS"] else { return [] }
     guard let owner = Int32(owner), owner > 0 else { throw InheritanceError("LISTEN_PID is no process id: '\(owner)'") }
-    // Meant for a parent, which has left the variables in the environment.
+    // The variables were meant for a parent, which has left them in the environment.
     if owner != getpid() { return [] }
     guard let count = Int32(text), count > 0, count < Int32.max - first else {
       throw InheritanceError("LISTEN_FDS is no number of descriptors: '\(text)'")
@@ -28,7 +28,7 @@ extension Listener {
   /// Makes sure that the descriptor is what it must be, and that it blocks nothing and goes no further.
   static func checkInherited(_ number: Int32) throws(InheritanceError) -> SocketAddress {
     do throws(SystemError) {
-      // What came through an exec does not have this flag: the descriptor would be another part's of this process.
+      // A descriptor that came through an exec does not have this flag: another part of this process opened this one.
       if try SystemCall.closesOnExec(number) { throw SystemError("opened by this very process", EBUSY) }
       guard try SystemCall.option(number, SO_TYPE) == Int32(SOCK_STREAM.rawValue),
         try SystemCall.option(number, SO_ACCEPTCONN) == 1
@@ -46,7 +46,7 @@ extension Listener {
   }
 }
 
-/// Sockets said to be handed over that are not there, or are not what they must be.
+/// What is wrong with the sockets that a supervisor announced: missing, or not what they must be.
 package struct InheritanceError: Error, CustomStringConvertible {
   package let description: String
 

@@ -74,7 +74,7 @@ package final class Listener: Sendable {
     return self
   }
 
-  /// What a loop is to watch it for.
+  /// What a loop is to watch the socket for.
   package var interest: Readiness {
     if case .tcp = origin { return .readable }
     return [.readable, .exclusive]

@@ -1,8 +1,8 @@
 import Glibc
 
-/// unix(7), by path only.
+/// Unix sockets with a path (unix(7)).
 extension SocketAddress {
-  /// What fits into `sun_path` before its closing NUL.
+  /// How many bytes fit into `sun_path` before its closing NUL.
   private static let longestPath = 107
 
   /// Reads `unix:/path` or `unix:/path?mode=0660`; so a `?` cannot be part of the path.

@@ -56,7 +56,7 @@ package struct SocketAddress: Sendable {
     }
   }
 
-  /// One that the resolver has found; nil for an entry without any.
+  /// Reads an entry that the resolver has found; nil for one without an address.
   init?(_ entry: addrinfo) {
     guard let address = unsafe entry.ai_addr else { return nil }
     var storage = sockaddr_storage()
@@ -68,7 +68,7 @@ package struct SocketAddress: Sendable {
 
   package var family: Int32 { Int32(storage.ss_family) }
 
-  /// True for 127.0.0.0/8, ::1 and Unix sockets: nobody off this machine can reach it.
+  /// True for 127.0.0.0/8, ::1 and Unix sockets, which cannot be reached from another machine.
   package var isLoopback: Bool {
     if isUnix { return true }
     return unsafe withUnsafeBytes(of: storage) { bytes in

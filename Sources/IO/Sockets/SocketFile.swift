@@ -18,7 +18,7 @@ struct SocketFile: Sendable {
     self.status = status
   }
 
-  /// Removes what a process that is no more has left behind.
+  /// Removes the socket that a process left behind when it ended.
   private static func clear(_ address: SocketAddress, _ path: String) throws(SystemError) {
     guard let found = try SystemCall.status(of: path) else { return }
     guard found.isSocket else { throw SystemError("the file there is no socket", EEXIST) }
@@ -29,7 +29,7 @@ struct SocketFile: Sendable {
       switch error.code {
       case ECONNREFUSED: return try SystemCall.unlink(path)
       case ENOENT: return
-      // Somebody listens, and has much to do.
+      // A process listens, and its queue is full.
       case EAGAIN: break
       default: throw error
       }
@@ -37,7 +37,7 @@ struct SocketFile: Sendable {
     throw SystemError("bind", EADDRINUSE)
   }
 
-  /// Removes the file, unless another has taken its place. To be called while the socket is open: until it is closed
+  /// Removes the file, unless another has replaced it. To be called while the socket is open: until it is closed
   /// the kernel gives the number of its inode to no other file.
   func remove() {
     guard let found = try? SystemCall.status(of: path), found.isSameFile(as: status) else { return }

@@ -5,13 +5,13 @@ package enum StreamResult {
   case blocked(on: Readiness)
   case ended
   case failed
-  /// A peer that should speak TLS has begun with text. It is answered, without TLS; what it says is not to be believed.
+  /// A peer that should speak TLS has begun with text. It is answered without TLS, and nothing it sends is trusted.
   case clearText
 }
 
 /// A connected socket, plain or with TLS on top.
 package struct Stream: ~Copyable {
-  // Declared before the descriptor: TLS lets go of it first.
+  // Declared before the descriptor, so that TLS ends before it is closed.
   private let tls: TLSStream?
   private let descriptor: Descriptor
 
@@ -26,7 +26,8 @@ package struct Stream: ~Copyable {
     self.descriptor = descriptor
   }
 
-  /// A client's side, of a descriptor that is connected or on the way to be; with `tls` the server must prove to be `host`.
+  /// The client's side, over a descriptor that is connected or about to be. With `tls` the server must prove to be
+  /// `host`.
   package init(
     _ descriptor: consuming Descriptor, tls context: TLSClientContext?, to host: String
   ) throws(TLSError) {
@@ -43,10 +44,10 @@ package struct Stream: ~Copyable {
   /// HTTP/2 was agreed on in the TLS handshake (ALPN, RFC 9113 §3.2).
   package var speaksHTTP2: Bool { tls?.speaksHTTP2 ?? false }
 
-  /// The client's, where it has shown one and the handshake is over.
+  /// The client's certificate, where it has shown one and the handshake is over.
   package var peerCertificate: PeerCertificate? { tls?.peerCertificate }
 
-  /// It is not known yet who the peer is.
+  /// Whether the TLS handshake is under way, so that the peer is not known yet.
   package var isShakingHands: Bool { tls?.isShakingHands ?? false }
 
   /// Whether another context would have let in this peer, now.

@@ -15,7 +15,8 @@ extension SystemCall {
     _ = try call("epoll_ctl") { unsafe epoll_ctl(epoll, operation, descriptor, &event) }
   }
 
-  /// Waits at most `milliseconds` (-1: without end) and returns how many events there are. A signal ends the wait early.
+  /// Waits at most `milliseconds` (-1: without end) and returns how many events there are. A signal ends the wait
+  /// early.
   static func wait(
     _ epoll: Int32, into events: UnsafeMutableBufferPointer<epoll_event>, milliseconds: Int32
   ) throws(SystemError) -> Int {
@@ -41,12 +42,12 @@ extension SystemCall {
     _ = unsafe Glibc.read(event, &count, 8)
   }
 
-  /// A non-blocking inotify descriptor, which whoever asked for it closes.
+  /// A non-blocking inotify descriptor, which the caller closes.
   static func makeInotify() throws(SystemError) -> Int32 {
     try call("inotify_init1") { inotify_init1(Int32(IN_CLOEXEC | IN_NONBLOCK)) }
   }
 
-  /// Watches a directory for files in it that were written, moved there or deleted. One that cannot be watched is not.
+  /// Watches a directory for files in it that were written, moved there or deleted. Does nothing if that fails.
   static func watch(_ directory: String, with inotify: Int32) {
     // Not IN_CREATE: a file that has just been made is still to be written.
     let events = IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE

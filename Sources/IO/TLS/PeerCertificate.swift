@@ -17,7 +17,7 @@ package final class PeerCertificate: Sendable {
     self.subject = subject
   }
 
-  /// Nil for one that has expired: resuming a session does not look at that.
+  /// Nil for a certificate that has expired, which resuming a session does not check.
   convenience init?(_ certificate: OpaquePointer) {
     guard unsafe X509_cmp_current_time(X509_get0_notAfter(certificate)) > 0 else { return nil }
     let names = unsafe Self.alternativeNames(of: certificate)

@@ -2,7 +2,8 @@ import COpenSSL
 
 /// A client's TLS settings, shared by its connections: TLS 1.2 and 1.3, and no server that cannot prove its name.
 @safe package final class TLSClientContext: @unchecked Sendable {
-  // Unchecked because a pointer is not Sendable; SSL_CTX is counted and locked inside OpenSSL, and not changed after init.
+  // Unchecked because a pointer is not Sendable; SSL_CTX is counted and locked inside OpenSSL, and not changed after
+  // init.
   let context: OpaquePointer
 
   /// A client's certificate chain, leaf first, and its private key.

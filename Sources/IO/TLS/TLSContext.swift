@@ -1,7 +1,7 @@
 import COpenSSL
 
-/// A server's certificate and TLS settings, shared by its connections: TLS 1.2 and 1.3, only ciphers with forward secrecy
-/// that HTTP/2 allows too (RFC 9113 §9.2), and resumption by tickets that no other context takes.
+/// A server's certificate and TLS settings, shared by its connections: TLS 1.2 and 1.3, only ciphers with forward
+/// secrecy that HTTP/2 allows too (RFC 9113 §9.2), and resumption by tickets that no other context accepts.
 @safe package final class TLSContext: @unchecked Sendable {
   /// Whether clients have to prove who they are with a certificate of one of the CAs.
   package enum Clients: Sendable {
@@ -11,13 +11,15 @@ import COpenSSL
     case required(PEM)
   }
 
-  // Unchecked because a pointer is not Sendable; SSL_CTX is counted and locked inside OpenSSL, and not changed after init.
+  // Unchecked because a pointer is not Sendable; SSL_CTX is counted and locked inside OpenSSL, and not changed after
+  // init.
   let context: OpaquePointer
   let clients: Clients
   /// The CAs of clients in DER, to tell whether another context has the same.
   private let authorities: [[UInt8]]
 
-  /// A server's context. The chain of its certificate has the leaf first. With `offersHTTP2` ALPN prefers `h2` to `http/1.1`. Throws `TLSError`.
+  /// A server's context. The chain of its certificate has the leaf first. With `offersHTTP2` ALPN prefers `h2` to
+  /// `http/1.1`. Throws `TLSError`.
   package init(
     certificate: PEM, key: PEM, clients: Clients = .anonymous, offersHTTP2: Bool = false
   ) throws(TLSError) {
@@ -55,7 +57,7 @@ import COpenSSL
     guard unsafe SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20") == 1 else {
       throw TLSError("choosing ciphers")
     }
-    // Tickets do, and cost this process no memory.
+    // Tickets resume sessions instead, and cost this process no memory.
     _ = unsafe copenssl_without_session_cache(context)
     // A ticket names the client that it was given to, so it must be good for this context only.
     var identity = [UInt8](repeating: 0, count: 32)
@@ -112,7 +114,7 @@ import COpenSSL
     return encoded
   }
 
-  /// Whether whoever `other` lets in, this one lets in too, and by the same name.
+  /// Whether this context lets in every client that `other` lets in, and by the same name.
   package func admitsAll(of other: TLSContext) -> Bool {
     switch (other.clients, clients) {
     case (.anonymous, .anonymous), (.anonymous, .optional): true

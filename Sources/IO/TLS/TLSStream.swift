@@ -4,12 +4,12 @@ import COpenSSL
 @safe final class TLSStream {
   private let session: OpaquePointer
   private let descriptor: Int32
-  /// A server's; nil on the side of the client.
+  /// The server's context; nil on the side of the client.
   let context: TLSContext?
   private var hasBegun = false
   /// The peer has not begun with TLS but with text, so it is answered in text.
   private(set) var isClearText = false
-  /// What OpenSSL said last of a failure.
+  /// OpenSSL's code for the last failure.
   private var failure: UInt = 0
 
   /// The server's side.
@@ -53,7 +53,7 @@ import COpenSSL
     return result { unsafe SSL_read(session, buffer.baseAddress, Int32(clamping: buffer.count)) }
   }
 
-  /// Looks at the first byte: a TLS record's is 22, and every method of HTTP begins with a letter.
+  /// Tells TLS from text by the first byte: a TLS record's is 22, and every method of HTTP begins with a letter.
   private func begin() -> StreamResult? {
     do throws(SystemError) {
       guard let first = try SystemCall.peek(descriptor) else { return .blocked(on: .readable) }
@@ -117,7 +117,8 @@ import COpenSSL
   }
 
   private func result(_ call: () -> Int32) -> StreamResult {
-    // What is left in the queue would be taken for this call's. It is empty, and to look is cheaper than to clear it.
+    // An old error in the queue would pass for this call's. The queue is usually empty, and to peek is cheaper than to
+    // clear it.
     if ERR_peek_error() != 0 { ERR_clear_error() }
     let count = call()
     if count > 0 { return .bytes(Int(count)) }

@@ -7,7 +7,7 @@ import BrokerCore
 enum FileFormat {
   static let version: UInt64 = 1
   static let headerBytes = 16
-  /// Of a record, beside its value.
+  /// The bytes of a record beside its value.
   static let overheadBytes = 44
   static let maxValueBytes = 64 << 10
 
@@ -27,7 +27,7 @@ enum FileFormat {
   }
 
   enum Damage: Error, Equatable {
-    /// Written by a newer broker, of which nothing can be known.
+    /// A newer broker has written it, in a format that is not known here.
     case newer(version: UInt64)
     case foreign
     case cutShort
@@ -65,17 +65,17 @@ enum FileFormat {
 
   private static func parse(_ start: Cursor, into records: inout [Record]) throws(Damage) {
     var cursor = start
-    guard let found = try? cursor.take(magic.count), found.elementsEqual(magic) else { throw .foreign }
+    guard let found = try? cursor.next(magic.count), found.elementsEqual(magic) else { throw .foreign }
     let version = try cursor.number(4)
     if version > Self.version { throw .newer(version: version) }
     if version < Self.version { throw .foreign }
     var names: Set<StoreName> = []
     for _ in 0..<(try cursor.number(4)) {
-      let name = StoreName(try cursor.take(32))
+      let name = StoreName(try cursor.next(32))
       let expiry = try cursor.number(8)
       let length = try cursor.number(4)
       guard (1...maxValueBytes).contains(Int(length)) else { throw .impossibleLength }
-      let value = Array(try cursor.take(Int(length)))
+      let value = Array(try cursor.next(Int(length)))
       guard names.insert(name).inserted else { throw .repeatedName }
       records.append(Record(name: name, expiry: expiry, value: value))
     }
@@ -85,14 +85,14 @@ enum FileFormat {
   private struct Cursor {
     var rest: ArraySlice<UInt8>
 
-    mutating func take(_ count: Int) throws(Damage) -> ArraySlice<UInt8> {
+    mutating func next(_ count: Int) throws(Damage) -> ArraySlice<UInt8> {
       guard rest.count >= count else { throw .cutShort }
       defer { rest = rest.dropFirst(count) }
       return rest.prefix(count)
     }
 
     mutating func number(_ size: Int) throws(Damage) -> UInt64 {
-      try take(size).reversed().reduce(0) { $0 << 8 | UInt64($1) }
+      try next(size).reversed().reduce(0) { $0 << 8 | UInt64($1) }
     }
   }
 }

@@ -1,26 +1,27 @@
 package import Basics
+package import BrokerCore
 import Dispatch
 package import Logging
 import Synchronization
-package import BrokerCore
 
 /// A store for one process at a time and its successors: all values are in memory, and a file has them for the next.
 ///
-/// Callers never wait for the disk. What they save is written soon afterwards, together with what others have saved by then.
-/// While the file cannot be had, because another process has it or its directory will not do, every call throws, and it is
-/// tried again each second. While it cannot be written, memory goes on serving.
+/// Callers never wait for the disk. What they save is written soon afterwards, together with what others have saved by
+/// then. While the file cannot be used, because another process has it or its directory is not safe, every call throws,
+/// and the file is tried again each second. While it cannot be written, memory goes on serving.
 package final class FileStore: Store {
   private struct State {
-    /// Held while this process has the lock.
+    /// The file while this process has the lock on it.
     var file: StoreFile?
     var isClosed = false
     var values = StoredValues()
-    /// Counts what was saved; how much of that the file has.
+    /// How often something was saved.
     var saves = 0
+    /// How many of those saves the file has.
     var written = 0
     var isWriteDue = false
-    /// No write before it, unless somebody waits for one.
-    var restsUntil = Instant(nanoseconds: 0)
+    /// The next write waits until then, unless a caller waits for it.
+    var nextWrite = Instant(nanoseconds: 0)
     var problem: String?
   }
 
@@ -30,12 +31,12 @@ package final class FileStore: Store {
   /// Everything that touches the disk happens here, one after the other.
   private let queue = DispatchQueue(label: "file-store")
 
-  /// So that what is saved together is written together.
+  /// The delay from a save to its write, so that what is saved together is written together.
   private static let delay = Duration.milliseconds(20)
-  /// Between two writes, as a multiple of what the first took: a large file costs a tenth of a core, and of the disk, at the
-  /// most.
-  private static let rest = 9
-  private static let longestRest = Duration.seconds(60)
+  /// The pause between two writes, as a multiple of the time that the first took: a large file costs a tenth of a core,
+  /// and of the disk, at the most.
+  private static let pauseFactor = 9
+  private static let longestPause = Duration.seconds(60)
   private static let retryDelay = Duration.seconds(1)
 
   /// Reads the file before it returns.
@@ -45,7 +46,7 @@ package final class FileStore: Store {
     queue.sync { open() }
   }
 
-  /// Throws why nothing may be kept beside `path`.
+  /// Throws why no store may be kept at `path`.
   package static func checkDirectory(of path: String) throws(StoreError) { try StoreDirectory(of: path).check() }
 
   package var condition: StoreCondition {
@@ -107,7 +108,7 @@ package final class FileStore: Store {
     return state.withLock { $0.written >= saves }
   }
 
-  /// Writes what is not on the disk yet, and gives the file up to the next process. Takes five seconds at the most.
+  /// Writes what is not on the disk yet, and releases the file for the next process. Takes five seconds at the most.
   package func close() {
     state.withLock { $0.isClosed = true }
     finish(within: .seconds(5)) { store in
@@ -128,7 +129,7 @@ package final class FileStore: Store {
   private func scheduleWrite(_ state: inout State, after delay: Duration = delay) {
     if state.isWriteDue { return }
     state.isWriteDue = true
-    let pause = max(delay, Instant.now.duration(to: state.restsUntil))
+    let pause = max(delay, Instant.now.duration(to: state.nextWrite))
     queue.asyncAfter(deadline: .now() + pause.dispatchInterval) { [self] in
       self.state.withLock { $0.isWriteDue = false }
       write()
@@ -136,7 +137,7 @@ package final class FileStore: Store {
   }
 }
 
-/// What happens on the queue.
+/// The work that happens on the queue.
 extension FileStore {
   private func open() {
     if state.withLock(\.isClosed) { return }
@@ -146,17 +147,18 @@ extension FileStore {
       let count = state.withLock { state in
         state.file = file
         state.problem = nil
-        take(contents, &state)
+        restore(contents, &state)
         return state.values.entries.count
       }
       log.info("the store is open", metadata: ["store": "\(location)", "values": "\(count)"])
     } catch {
-      tell(error.reason)
+      note(error.reason)
       queue.asyncAfter(deadline: .now() + Self.retryDelay.dispatchInterval) { [weak self] in self?.open() }
     }
   }
 
-  private func take(_ contents: FileFormat.Contents, _ state: inout State) {
+  /// Puts what the file had into memory; a file that was damaged is written anew.
+  private func restore(_ contents: FileFormat.Contents, _ state: inout State) {
     let (now, unixNow) = (Instant.now, Int64(WallClock.now * 1000))
     for record in contents.records {
       let left = Int64(clamping: record.expiry) - unixNow
@@ -179,7 +181,7 @@ extension FileStore {
     let expired = entries.filter { $0.value.expiresAt <= started }.map(\.key)
     var problem: String?
     do throws(StoreError) {
-      let file = try held(file)
+      let file = try locked(file)
       try file.write(entries, count: entries.count - expired.count, now: started)
     } catch {
       problem = error.reason
@@ -188,26 +190,26 @@ extension FileStore {
     let took = started.duration(to: ended)
     state.withLock { state in
       state.values.removeExpired(expired, now: started)
-      state.restsUntil = ended.advanced(by: min(took * Self.rest, Self.longestRest))
+      state.nextWrite = ended.advanced(by: min(took * Self.pauseFactor, Self.longestPause))
       if problem == nil {
         state.written = saves
       } else if !state.isClosed {
         scheduleWrite(&state, after: Self.retryDelay)
       }
     }
-    tell(problem)
+    note(problem)
   }
 
-  /// The file, if this process has it still; if somebody has removed the lock, it is locked again.
-  private func held(_ file: StoreFile) throws(StoreError) -> StoreFile {
+  /// The file itself while its lock is held; where the lock's file was removed, the file locked again.
+  private func locked(_ file: StoreFile) throws(StoreError) -> StoreFile {
     if file.isHeld { return file }
     let again = try StoreFile(path, log: log)
     state.withLock { $0.file = again }
     return again
   }
 
-  /// Makes known how it goes, and logs it if it is something new.
-  private func tell(_ problem: String?) {
+  /// Keeps the problem for `condition`, and logs it if it is another than before.
+  private func note(_ problem: String?) {
     let previous = state.withLock { state in
       defer { state.problem = problem }
       return state.problem

@@ -1,7 +1,7 @@
 import BrokerCore
 import IO
 
-/// The directory that a store's file is in. Whoever may write to it may take the file away, so it is checked first.
+/// The directory that a store's file is in. A user who can write to it can remove the file, so it is checked first.
 struct StoreDirectory {
   let path: String
 
@@ -13,7 +13,7 @@ struct StoreDirectory {
     path = slash == file.startIndex ? "/" : String(file[..<slash])
   }
 
-  /// Throws why nothing may be kept in it.
+  /// Throws why no store may be kept in it.
   func check() throws(StoreError) {
     let (found, parent) = try StoreError.explaining("its directory") { () throws(SystemError) in
       let parent = try SystemCall.open(path + "/..", .directory)
@@ -22,13 +22,14 @@ struct StoreDirectory {
     if let objection = Self.objection(to: found, below: parent, user: ThisProcess.user) { throw StoreError(objection) }
   }
 
-  /// Why a directory will not do for a process of `user`: `found` is its status, `parent` that of the directory above it.
+  /// Why a directory is not safe for a process of `user`; nil if it is. `found` is its status, `parent` that of the
+  /// directory above it.
   static func objection(to found: FileStatus, below parent: FileStatus, user: UInt32) -> String? {
-    // Whoever mounted something there has decided who comes near it. An emptyDir is such a mount, and open to all (0777),
-    // so that every user in its pod can use it.
+    // A mount point is what the administrator made it. An emptyDir of Kubernetes is one, and open to all (0777), so
+    // that every user in its pod can use it.
     if found.device != parent.device { return nil }
     if found.owner != user && found.owner != 0 { return "its directory belongs to user \(found.owner)" }
-    // With the sticky bit, as /tmp has it, nobody can take away what is another's.
+    // With the sticky bit, as /tmp has it, no user can remove the files of another.
     if found.mode & 0o022 != 0 && !found.isSticky {
       return "others than its owner can write to its directory (mode \(Permissions(found)))"
     }
@@ -54,7 +55,7 @@ struct StoreDirectory {
   }
 }
 
-/// A file's mode as chmod(1) takes it.
+/// A file's mode as chmod(1) reads it.
 struct Permissions: CustomStringConvertible {
   private let mode: UInt32
 

@@ -2,7 +2,7 @@ import BrokerCore
 import IO
 
 extension StoreError {
-  /// Does `body`; a call that fails is told of as "`what`: …".
+  /// Runs `body`, and turns the error of a system call into the sentence "`what`: …".
   static func explaining<Result: ~Copyable>(
     _ what: String, _ body: () throws(SystemError) -> Result
   ) throws(StoreError) -> Result {

@@ -17,25 +17,25 @@ final class StoreFile: Sendable {
   /// How much is written at once.
   private static let chunkBytes = 1 << 18
 
-  /// Throws why it cannot be had: another process has it, or something is wrong with its directory.
+  /// Throws why the file cannot be used: another process has it, or something is wrong with its directory.
   init(_ path: String, log: Logger) throws(StoreError) {
     self.path = path
     self.log = log
     directory = StoreDirectory(of: path)
     try directory.check()
     lock = try StoreLock(path + ".lock")
-    // What a process that was killed has left behind.
+    // A process that was killed may have left this behind.
     try? SystemCall.unlink(replacement)
   }
 
-  /// What is being written, until it takes the file's place.
+  /// The path of the new file while it is written, until it replaces the old one.
   private var replacement: String { path + ".new" }
 
   /// False once another process may have locked it.
   var isHeld: Bool { lock.isHeld }
 
-  /// What is in it. A file that is damaged, or none of ours, is set aside with a word in the log, and what could be read of
-  /// it is returned. Throws if there is something that is no file, or that cannot be read now.
+  /// What the file holds. One that is damaged or foreign is set aside, which is logged, and the records that could be
+  /// read are returned. Throws if there is something that is no file, or that cannot be read now.
   func read() throws(StoreError) -> FileFormat.Contents {
     guard let status = try StoreError.explaining(path, { () throws(SystemError) in try SystemCall.status(of: path) })
     else { return .init() }
@@ -56,7 +56,7 @@ final class StoreFile: Sendable {
     let contents = FileFormat.parse(bytes)
     return switch contents.damage {
     case nil: contents
-    // Where it can be found again, and moved back, once the newer broker is.
+    // From there it can be moved back once the newer broker is.
     case .newer(let version)?: try setAside("\(FileFormat.Damage.newer(version: version))", as: "version-\(version)")
     case .some(let damage): try setAside("\(damage)", saving: contents)
     }
@@ -93,10 +93,11 @@ final class StoreFile: Sendable {
     return contents
   }
 
-  /// Replaces the file by one that has those of `entries`, `count` in number, that are not expired at `now`. When it returns,
-  /// they are on the disk; if it throws, or the process dies meanwhile, there is the old file or the new one, and whole.
+  /// Replaces the file by one that has those of `entries`, `count` in number, that are not expired at `now`. When it
+  /// returns, they are on the disk. If it throws or the process dies, there is either the whole old file or the whole
+  /// new one.
   func write(_ entries: [StoreName: StoredValues.Entry], count: Int, now: Instant) throws(StoreError) {
-    // Nobody else writes here, but something may have been left behind.
+    // No other process writes here, but one that was killed may have left this behind.
     try? SystemCall.unlink(replacement)
     do throws(SystemError) {
       let file = try SystemCall.open(replacement, [.writing, .creating, .exclusive, .notFollowing], mode: 0o600)

@@ -1,19 +1,19 @@
 import BrokerCore
 import IO
 
-/// A lock that keeps two processes from using one store. It has a file of its own, which stays, because the store's file
-/// is another after each write.
+/// A lock that keeps two processes from using one store. It has a file of its own, which stays: the store's file is a
+/// new one after each write.
 struct StoreLock: ~Copyable, Sendable {
   private let path: String
   private let descriptor: Descriptor
 
-  /// Throws if another process has it.
+  /// Throws if another process has the lock.
   init(_ path: String) throws(StoreError) {
     let lock = try StoreError.explaining(path) { () throws(SystemError) in
       let lock = try SystemCall.open(path, [.readingAndWriting, .creating, .notFollowing, .nonBlocking], mode: 0o600)
       return (try SystemCall.lock(lock)) ? consume lock : nil
     }
-    // Between the two calls somebody may have removed it.
+    // Another process may have removed the file between the two calls.
     guard let lock, Self.is(lock, at: path) else { throw StoreError("another process has it") }
     self.path = path
     descriptor = lock

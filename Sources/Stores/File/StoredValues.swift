@@ -9,7 +9,7 @@ struct StoredValues: Sendable {
   }
 
   private(set) var entries: [StoreName: Entry] = [:]
-  /// What they take in a file.
+  /// How many bytes the entries would take in a file.
   private(set) var bytes = 0
   private let maxEntries: Int
   private let maxBytes: Int
