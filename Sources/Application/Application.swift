@@ -1,5 +1,4 @@
 import BrokerAPI
-import Glibc
 import HTTPServer
 import Logging
 import OAuth
@@ -140,19 +139,19 @@ package struct Application {
   }
 
   /// The first signal to end drains, the second ends at once; SIGHUP reads the configuration and the secrets again.
-  private func heed(_ signals: AsyncStream<Int32>, _ reloader: Reloader) async {
+  private func heed(_ signals: AsyncStream<Signal>, _ reloader: Reloader) async {
     for await signal in signals {
-      if signal == SIGHUP {
+      if signal == .hangUp {
         // Not waited for: a file may be slow to read, and a signal to end must not be.
         Task { await reloader.reload(ifChanged: false) }
         continue
       }
       if health.isDraining {
         log.warning("second signal: ending at once")
-        exit(1)
+        ThisProcess.exit(1)
       }
       health.drain()
-      log.info("draining", metadata: ["signal": "\(signal == SIGINT ? "SIGINT" : "SIGTERM")"])
+      log.info("draining", metadata: ["signal": "\(signal.rawValue)"])
       Task {
         let current = await reloader.current ?? configuration
         // Accepting goes on for so long, until those who route requests here have seen `/readyz` turn.
