@@ -13,7 +13,7 @@ import Testing
     #expect(ByteBuffer.digits(of: number) == "\(number)".count)
   }
 
-  @Test("What is appended comes out in order, whatever the sizes")
+  @Test("Bytes are consumed in the order in which they were appended")
   func order() {
     var buffer = ByteBuffer()
     var written = 0
@@ -33,7 +33,7 @@ import Testing
     }
   }
 
-  @Test("Room that is not filled is not kept")
+  @Test("Only the bytes that the body has written are appended")
   func partialAppend() {
     var buffer = ByteBuffer()
     buffer.append("ab")

@@ -17,7 +17,7 @@ final class Directory {
     unsafe rmdir(path)
   }
 
-  /// The one file that a test may leave here.
+  /// The path of the one file that a test may leave here.
   var socketPath: String { path + "/s" }
 
   func address(mode: String = "0660") throws -> SocketAddress {

@@ -34,7 +34,7 @@ import Testing
     return usual.merging(changes) { $1 }.compactMapValues { $0 }
   }
 
-  @Test("Sockets handed over are listened on, by their names, and their files stay")
+  @Test("Sockets that were handed over are listened on under their names, and their files stay")
   func handedOver() throws {
     let first = Self.first
     let tcp = try listeningSocket(SocketAddress(parsing: "127.0.0.1:0"))
@@ -68,7 +68,7 @@ import Testing
   }
 
   @Test(
-    "Variables meant for another process, or missing, hand nothing over",
+    "Variables that are meant for another process, or missing, hand nothing over",
     arguments: [
       ["LISTEN_PID": "\(Int32.max)"], ["LISTEN_PID": nil], ["LISTEN_FDS": nil], ["LISTEN_PID": nil, "LISTEN_FDS": nil],
     ])

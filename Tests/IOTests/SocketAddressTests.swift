@@ -7,7 +7,7 @@ import Testing
   private static let longestPath = "/" + String(repeating: "a", count: 106)
 
   @Test(
-    "Addresses are read and printed alike",
+    "An address is printed as it was read",
     arguments: [
       ("127.0.0.1:8080", true), ("0.0.0.0:0", false), ("[::1]:65535", true), ("[::]:1", false), ("127.9.9.9:80", true),
       ("unix:/run/broker/http.sock", true), ("unix:/a b:1,ü", true), ("unix:\(longestPath)", true),
@@ -67,12 +67,20 @@ import Testing
     #expect(throws: SystemError.self) { try Listener(address) }
   }
 
-  @Test("A name is looked up by the system's resolver, an address is itself, and what is missing has a reason")
-  func lookup() async throws {
+  @Test("A name has the addresses that the system's resolver knows, each once")
+  func lookupOfName() async throws {
     let loopback = try await HostLookup.addresses(of: "localhost")
     #expect(
       !loopback.isEmpty && Set(loopback).isSubset(of: ["127.0.0.1", "::1"]) && Set(loopback).count == loopback.count)
+  }
+
+  @Test("A numeric host is its own address")
+  func lookupOfAddress() async throws {
     #expect(try await HostLookup.addresses(of: "2001:DB8::1") == ["2001:db8::1"])
+  }
+
+  @Test("A name without an address fails with the resolver's reason")
+  func lookupOfMissingName() async throws {
     let failure = await #expect(throws: HostLookup.Failure.self) { try await HostLookup.addresses(of: "a.invalid") }
     #expect(failure?.reason.isEmpty == false)
   }

@@ -41,7 +41,7 @@ import Testing
     #expect(expired(&wheel, at: .milliseconds(300_100)) == [0])
   }
 
-  @Test("A deadline in the past fires at the next look")
+  @Test("A deadline in the past fires at the next tick")
   func past() {
     var wheel = TimerWheel(now: start)
     #expect(expired(&wheel, at: .seconds(10)) == [])
@@ -49,7 +49,7 @@ import Testing
     #expect(expired(&wheel, at: .milliseconds(10_100)) == [7])
   }
 
-  @Test("Any history fires each deadline exactly when it is due")
+  @Test("Deadlines set, moved and cleared at random fire exactly when they are due")
   func history() {
     var random = SystemRandomNumberGenerator()
     var wheel = TimerWheel(now: start, tick: .milliseconds(10))

@@ -37,7 +37,7 @@ import Testing
     #expect(listener.address.description == "unix:\(directory.socketPath)")
   }
 
-  @Test("Not even while it is made is the file more open than asked")
+  @Test("The file is never more open than asked, not even while it is made")
   func neverMoreOpen() throws {
     final class Watch: Sendable {
       let isOver = Atomic(false)
@@ -61,7 +61,7 @@ import Testing
     #expect(watch.permissions.load(ordering: .relaxed) == 0o600)
   }
 
-  @Test("The socket that a dead process left behind is replaced")
+  @Test("The socket that a process left behind when it died is replaced")
   func stale() throws {
     let address = try directory.address()
     do {
@@ -76,7 +76,7 @@ import Testing
     withExtendedLifetime(client) {}
   }
 
-  @Test("A socket that somebody listens on is in use, even if its queue is full", arguments: [false, true])
+  @Test("A socket that a process listens on is in use, even if its queue is full", arguments: [false, true])
   func live(isFull: Bool) throws {
     let address = try directory.address()
     let other = try SystemCall.socket(family: AF_UNIX)
@@ -92,7 +92,7 @@ import Testing
   }
 
   @Test(
-    "A file that is no stream socket is left alone, and said to be in the way",
+    "A file that is no stream socket is left alone, and the error names it",
     arguments: ["file", "directory", "pipe", "link", "datagram"])
   func foreign(_ kind: String) throws {
     let path = directory.socketPath
@@ -114,7 +114,7 @@ import Testing
     withExtendedLifetime(datagrams.number) {}
   }
 
-  @Test("The file goes with the last listener that shares the socket")
+  @Test("The file is removed with the last listener that shares the socket")
   func removal() throws {
     let address = try directory.address()
     var listeners = [try Listener(address)]
@@ -126,7 +126,7 @@ import Testing
     #expect(try directory.status == nil)
   }
 
-  @Test("A withdrawn listener is out of reach, but those who wait are still accepted")
+  @Test("A withdrawn listener cannot be reached, but still accepts the connections that wait")
   func withdrawal() throws {
     let address = try directory.address()
     let listener = try Listener(address)
@@ -138,7 +138,7 @@ import Testing
     withExtendedLifetime(client.number) {}
   }
 
-  @Test("A file that has taken the place of ours is not removed")
+  @Test("A file that has replaced the listener's own is not removed")
   func takenOver() throws {
     let address = try directory.address()
     var old: Listener? = try Listener(address)
@@ -151,12 +151,20 @@ import Testing
     withExtendedLifetime(client.number) {}
   }
 
-  @Test("The peer of a Unix socket is known by its ids; that of TCP is not")
-  func peer() throws {
+  @Test("A connection through TCP has no peer credentials")
+  func tcpPeer() throws {
+    let listener = try Listener(directory.address())
+    let client = try connect(to: listener.address)
+    let tcp = try Listener(SocketAddress(parsing: "127.0.0.1:0"))
+    #expect(tcp.peer(of: client) == nil)
+  }
+
+  @Test("The peer of a Unix socket is known by its user and groups")
+  func unixPeer() throws {
     let listener = try Listener(directory.address())
     let client = try connect(to: listener.address)
     guard let connection = try listener.accept(), let peer = listener.peer(of: connection) else {
-      Issue.record("no connection, or nobody there")
+      Issue.record("no connection, or no peer")
       return
     }
     #expect(peer.user == geteuid())
@@ -165,8 +173,6 @@ import Testing
     let count = unsafe getgroups(Int32(groups.count), &groups)
     #expect(Set(peer.groups) == Set(groups.prefix(Int(count)) + [getegid()]))
     #expect(Set(peer.groups).count == peer.groups.count)
-    let tcp = try Listener(SocketAddress(parsing: "127.0.0.1:0"))
-    #expect(tcp.peer(of: connection) == nil)
     withExtendedLifetime(client.number) {}
   }
 

@@ -3,8 +3,9 @@ import Logging
 import Stores
 import BrokerCore
 
-/// `store-writer PATH NUMBER`: saves numbered values in the file store at PATH, from NUMBER on, for as long as it lives. It
-/// says "refused" and ends, or "open", then "N saved" once everything up to N is on the disk, and "N lost" if it cannot be.
+/// `store-writer PATH NUMBER`: saves numbered values in the file store at PATH, from NUMBER on, until it is ended. It
+/// writes "refused" and ends, or "open", then "N saved" once everything up to N is on the disk, and "N lost" if it
+/// cannot be written.
 @main enum StoreWriter {
   static func main() throws {
     let arguments = CommandLine.arguments

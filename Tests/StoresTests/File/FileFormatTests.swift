@@ -8,7 +8,7 @@ import BrokerCore
   private static let sound = Sample.file(numbers)
   private static let recordBytes = FileFormat.overheadBytes + 3
 
-  @Test("The format is this one, to the byte: a broker must read what its predecessor wrote")
+  @Test("The format stays the same to the byte, so that a broker reads its predecessor's file")
   func golden() {
     var bytes: [UInt8] = []
     FileFormat.appendHeader(count: 1, to: &bytes)
@@ -18,7 +18,7 @@ import BrokerCore
     #expect(bytes == header + record)
   }
 
-  @Test("What was written is read")
+  @Test("Records that were written are read again")
   func roundTrip() {
     let contents = FileFormat.parse(Self.sound)
     #expect(contents.damage == nil)
@@ -27,7 +27,7 @@ import BrokerCore
     #expect(FileFormat.parse(Sample.file([])) == FileFormat.Contents())
   }
 
-  @Test("Cut short anywhere, it gives the whole records before the cut, and says so")
+  @Test("A file that is cut short has the whole records before the cut, and is known to be damaged")
   func truncation() {
     for length in 0..<Self.sound.count {
       let contents = FileFormat.parse(Array(Self.sound.prefix(length)))
@@ -54,7 +54,7 @@ import BrokerCore
 
   /// What is changed in a sound file, where, and what it is then.
   @Test(
-    "Nothing that could not have been written is believed",
+    "A file that no broker could have written is known to be damaged",
     arguments: [
       ("another magic", 0, [0x54], .foreign), ("version 0", 8, [0], .foreign),
       ("the next version", 8, [2], .newer(version: 2)),
@@ -73,7 +73,7 @@ import BrokerCore
     #expect(FileFormat.parse(file).damage == damage)
   }
 
-  @Test("Bytes behind the last record are none of ours")
+  @Test("Bytes behind the last record are damage")
   func excess() {
     let contents = FileFormat.parse(Self.sound + [0])
     #expect(contents.damage == .excess)

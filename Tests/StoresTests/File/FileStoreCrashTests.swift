@@ -8,12 +8,14 @@ import BrokerCore
 @testable import store_writer
 
 @Suite(.timeLimit(.minutes(3))) struct FileStoreCrashTests {
-  @Test("Killed 200 times while it writes, the store never reads a broken file and loses nothing that was on the disk")
+  /// Where in a write a kill comes is a matter of luck, so there are many. Two of five come while the new file is
+  /// there. Each needs a process that starts and writes, so the test takes seconds.
+  @Test("A store that is killed while it writes leaves a sound file, with all that was on the disk")
   func kills() async throws {
     let place = try StorePlace()
     var random = SeededGenerator(seed: 8)
     var (next, interrupted) = (0, 0)
-    for round in 0..<200 {
+    for round in 0..<60 {
       let child = try ChildProcess(FileStoreTroubleTests.writer, [place.path, "\(next)"])
       let lines = Int.random(in: 1...6, using: &random)
       _ = try await child.wait(for: "\(lines) lines") { $0.output.count { $0 == "\n" } >= lines ? true : nil }

@@ -12,7 +12,7 @@ import BrokerCore
 
   init() throws { place = try StorePlace() }
 
-  @Test("What one process has saved, the next one finds, and nothing else")
+  @Test("The next process finds all that one has saved, and nothing else")
   func roundTrip() async throws {
     let long = [UInt8](repeating: 5, count: FileFormat.maxValueBytes)
     try await place.withStore { store in
@@ -30,7 +30,7 @@ import BrokerCore
     #expect(place.lines.warnings.isEmpty)
   }
 
-  @Test("A file keeps nobody's lifetime from ending: what is expired is not read, and not written again")
+  @Test("A value that has expired in the file is not read, and not written again")
   func expiry() async throws {
     let past = Sample.file([1, 2], expiry: UInt64(WallClock.now * 1000) - 1)
     let ahead = Sample.file([3], expiry: UInt64(WallClock.now * 1000) + 60_000)
@@ -45,7 +45,7 @@ import BrokerCore
     #expect(Set(FileFormat.parse(try place.bytes()).records.map(\.name)) == [Sample.name(3), Sample.name(4)])
   }
 
-  @Test("A lifetime goes on from where it was, whatever lies between two processes")
+  @Test("A lifetime is written as a date, so that it goes on in the next process")
   func lifetimes() async throws {
     try await place.withStore { store in
       try store.save([Sample.entry(1, lifetime: .seconds(1000))], settling: nil)
@@ -54,7 +54,7 @@ import BrokerCore
     #expect((900...1000).contains(left))
   }
 
-  @Test("What is expired when it is written is left out of the file")
+  @Test("A value that has expired when the file is written is left out")
   func expiredWhileHeld() throws {
     let now = Instant.now
     var values = StoredValues()
@@ -68,7 +68,7 @@ import BrokerCore
     #expect(contents.records.map(\.name) == [Sample.name(2)])
   }
 
-  @Test("What is saved comes to the disk by itself")
+  @Test("A saved value is written to the disk without being asked for")
   func writesBehind() async throws {
     try await place.withStore { store in
       let (changes, continuation) = AsyncStream<Void>.makeStream()
@@ -94,7 +94,7 @@ import BrokerCore
     }
   }
 
-  @Test("The file is its owner's alone, and one that is open to others is made so")
+  @Test("Only the owner can read the file, and one that others can read is closed to them")
   func modes() async throws {
     try place.write(Sample.file([1]), mode: 0o644)
     try await place.withStore { store in
@@ -141,7 +141,7 @@ import BrokerCore
     }
   }
 
-  @Test("Closed, it does nothing more")
+  @Test("A store that was closed refuses every call and writes nothing")
   func closed() throws {
     let store = place.open()
     store.close()

@@ -7,13 +7,13 @@ import BrokerCore
 @testable import Stores
 @testable import store_writer
 
-/// What lies in the way of the file store, and how it fares.
+/// The file store among damaged files, unsafe directories, full disks and other processes.
 @Suite(.timeLimit(.minutes(1))) struct FileStoreTroubleTests {
   private let place: StorePlace
 
   init() throws { place = try StorePlace() }
 
-  /// Writer: Tests/StoreWriter.
+  /// The program of Tests/StoreWriter.
   static var writer: String {
     let tests = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
     return tests.deletingLastPathComponent().appendingPathComponent("store-writer").path
@@ -85,14 +85,14 @@ import BrokerCore
     #expect(place.lines.warnings.count == 1)
   }
 
-  @Test("What could be saved of a damaged file is on the disk soon, without any other cause")
+  @Test("The sound values of a damaged file are written to a new one without being saved again")
   func rescue() async throws {
     try place.write(Damaged.cut(16 + 93).bytes)
     try await place.withStore { _ in }
     #expect(FileFormat.parse(try place.bytes()).records.map(\.name) == [Sample.name(1)])
   }
 
-  @Test("A newer broker's file is moved to where it can be moved back from")
+  @Test("A newer broker's file is moved aside, under a name with its version")
   func newer() async throws {
     let bytes = Damaged.changed(8, [2], "").bytes
     try place.write(bytes)
@@ -106,7 +106,7 @@ import BrokerCore
     #expect(place.lines.contain("reason=a newer token-broker has written it (version 2)"))
   }
 
-  @Test("Of the files that were set aside the last three are kept")
+  @Test("The last three of the files that were set aside are kept")
   func fewAside() async throws {
     let files = FileManager.default
     for year in 2001...2005 {
@@ -150,7 +150,7 @@ import BrokerCore
     case pipe = "it is no regular file"
   }
 
-  @Test("What is no file is left alone, and the store waits until it is gone", arguments: Obstacle.allCases)
+  @Test("Something else than a file is left alone, and the store waits until it is gone", arguments: Obstacle.allCases)
   func obstacles(_ obstacle: Obstacle) async throws {
     let files = FileManager.default
     let target = place.directory + "/target"
@@ -167,7 +167,7 @@ import BrokerCore
       #expect(try place.names == ["target", "tokens", "tokens.lock"])
       #expect(try place.bytes(of: "target") == Sample.file([1]))
       try files.removeItem(atPath: place.path)
-      await place.lines.wait(for: "the store is open")
+      try await place.lines.wait(for: "the store is open")
       #expect(store.condition.problem == nil)
       try store.save([Sample.entry(1)], settling: nil)
       #expect(store.flush())
@@ -185,12 +185,12 @@ import BrokerCore
       #expect(try place.names == [])
       #expect(place.lines.contain("warning the store cannot be used reason=\(problem) store=file:\(place.path)"))
       try place.setMode(0o700, of: place.directory)
-      await place.lines.wait(for: "the store is open")
+      try await place.lines.wait(for: "the store is open")
       #expect(try store.load([Sample.name(1)]) == [nil])
     }
   }
 
-  @Test("A directory that is missing is waited for")
+  @Test("A missing directory is waited for")
   func missingDirectory() async throws {
     let directory = place.directory + "/later"
     let store = FileStore(path: directory + "/tokens", log: place.lines.logger)
@@ -198,12 +198,12 @@ import BrokerCore
     #expect(store.condition.problem == "its directory: open: No such file or directory")
     try FileManager.default.createDirectory(
       atPath: directory, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
-    await place.lines.wait(for: "the store is open")
+    try await place.lines.wait(for: "the store is open")
     #expect(store.condition.problem == nil)
   }
 
   /// Root may write everywhere, but not over a directory.
-  @Test("While the file cannot be written memory goes on, it is logged once, and written when it can be")
+  @Test("While the file cannot be written memory serves and one warning is logged, and later it is written")
   func unwritable() async throws {
     try await place.withStore { store in
       try store.save([Sample.entry(1)], settling: nil)
@@ -226,14 +226,14 @@ import BrokerCore
     #expect(place.lines.warnings.count == 1)
   }
 
-  @Test("What could not be written is tried again by itself")
+  @Test("A write that has failed is tried again without being asked for")
   func triedAgain() async throws {
     try await place.withStore { store in
       try FileManager.default.createDirectory(atPath: place.path + ".new", withIntermediateDirectories: false)
       try store.save([Sample.entry(1)], settling: nil)
-      await place.lines.wait(for: "the store cannot be used")
+      try await place.lines.wait(for: "the store cannot be used")
       try FileManager.default.removeItem(atPath: place.path + ".new")
-      await place.lines.wait(for: "the store can be used again")
+      try await place.lines.wait(for: "the store can be used again")
       #expect(FileFormat.parse(try place.bytes()).records.count == 1)
     }
   }
@@ -258,7 +258,7 @@ import BrokerCore
     #expect(contents.records.compactMap { Numbered.number($0.value) }.max() ?? -1 >= (saved.last ?? 0))
   }
 
-  @Test("Two stores never have one file: the second waits for the first, in this process or another")
+  @Test("A store waits until another one, in this process or another, has closed the same file")
   func lock() async throws {
     let first = place.open()
     try first.save([Sample.entry(1)], settling: nil)
@@ -274,9 +274,8 @@ import BrokerCore
       }
       #expect(place.lines.warnings.count == 1)
       first.close()
-      await place.lines.wait(for: "the store is open")
-      // Of the second; the first said so at its start.
-      await place.lines.wait(for: "the store is open")
+      // The first store logged this at its start.
+      try await place.lines.wait(for: "the store is open", times: 2)
       #expect(second.condition.problem == nil)
       let found = try second.load([Sample.name(1)])
       #expect(found == [[1, 2, 3]])
@@ -284,7 +283,7 @@ import BrokerCore
     #expect(place.lines.warnings.count == 1)
   }
 
-  @Test("A process that is killed gives the file up, with what it had written")
+  @Test("A process that is killed leaves the file, with all that it had written, to the next")
   func takeover() async throws {
     let child = try ChildProcess(Self.writer, [place.path, "0"])
     _ = try await child.wait(for: "writes") { $0.output.contains("6 saved") ? true : nil }
@@ -292,18 +291,18 @@ import BrokerCore
       #expect(store.condition.problem == "another process has it")
       child.signal(SIGKILL)
       try await child.end()
-      await place.lines.wait(for: "the store is open")
+      try await place.lines.wait(for: "the store is open")
       for number in 0...6 { #expect(try Self.number(number, in: store) >= number) }
     }
   }
 
-  /// Of the value that is in the place of entry `number`.
+  /// The number of the value that is in the place of entry `number`.
   static func number(_ number: Int, in store: FileStore) throws -> Int {
     let value = try #require(try store.load([Numbered.name(number % Numbered.slots)]).first ?? nil)
     return try #require(Numbered.number(value))
   }
 
-  @Test("A lock file that somebody has removed is made again, or another's is respected")
+  @Test("A lock file that was removed is made again, unless another store has made one")
   func lockRemoved() async throws {
     try await place.withStore { store in
       try FileManager.default.removeItem(atPath: place.path + ".lock")

@@ -20,7 +20,7 @@ import Testing
   }
 
   @Test(
-    "Others may not be able to take the file away, but for where something was mounted on purpose",
+    "A directory is refused if other users can remove files in it, unless it is a mount point",
     arguments: [
       Case(testDescription: "its own, readable", objection: nil),
       Case(testDescription: "its own, private", mode: 0o700, objection: nil),

@@ -1,8 +1,9 @@
+import BrokerCore
 import Foundation
 import Logging
 import Synchronization
+import TestSupport
 import Testing
-import BrokerCore
 
 @testable import Stores
 
@@ -59,20 +60,19 @@ final class StorePlace: Sendable {
 /// The lines that were logged, each with its level, message and facts.
 final class LogLines: Sendable {
   private let all = Mutex<[String]>([])
-  private let stream: AsyncStream<String>
-  private let continuation: AsyncStream<String>.Continuation
-
-  init() { (stream, continuation) = AsyncStream.makeStream() }
 
   var logger: Logger { Logger(label: "test") { _ in Handler(lines: self) } }
 
   var warnings: [String] { all.withLock { $0.filter { $0.hasPrefix("warning") } } }
 
-  func contain(_ text: String) -> Bool { all.withLock { $0.contains { $0.contains(text) } } }
+  func contain(_ text: String) -> Bool { count(of: text) > 0 }
 
-  /// Waits for a line with this in it that nobody has waited for before; the suite's time limit bounds it.
-  func wait(for text: String) async {
-    for await line in stream where line.contains(text) { return }
+  /// How many lines have this in them.
+  func count(of text: String) -> Int { all.withLock { $0.count { $0.contains(text) } } }
+
+  /// Waits until so many lines have this in them.
+  func wait(for text: String, times: Int = 1) async throws {
+    try await eventually("\(times) × \"\(text)\" in the log") { count(of: text) >= times }
   }
 
   private struct Handler: LogHandler {
@@ -86,10 +86,10 @@ final class LogLines: Sendable {
     }
 
     func log(event: LogEvent) {
-      let facts = (event.metadata ?? [:]).map { "\($0.key)=\($0.value)" }.sorted().joined(separator: " ")
+      let facts = metadata.merging(event.metadata ?? [:]) { $1 }.map { "\($0.key)=\($0.value)" }.sorted().joined(
+        separator: " ")
       let line = "\(event.level) \(event.message) \(facts)"
       lines.all.withLock { $0.append(line) }
-      lines.continuation.yield(line)
     }
   }
 }
@@ -102,7 +102,7 @@ enum Sample {
     StoreEntry(name: name(number), value: value, lifetime: lifetime)
   }
 
-  /// Of a file with these records, which expire far ahead unless something else is said.
+  /// The bytes of a file with these records, which expire far ahead unless `expiry` is given.
   static func file(_ numbers: [UInt8], expiry: UInt64 = 4_000_000_000_000) -> [UInt8] {
     var bytes: [UInt8] = []
     FileFormat.appendHeader(count: numbers.count, to: &bytes)

@@ -11,7 +11,7 @@ import BrokerCore
     .init(value: [UInt8](repeating: 0, count: bytes), expiresAt: now.advanced(by: .seconds(seconds)))
   }
 
-  @Test("A value is there until it expires, and not at that moment")
+  @Test("A value is found before it expires, and not at that moment")
   func expiry() {
     var values = StoredValues()
     values.set(Sample.name(1), to: entry(after: 10), now: now)
@@ -20,7 +20,7 @@ import BrokerCore
     #expect(values.value(of: Sample.name(2), at: now) == nil)
   }
 
-  @Test("Only what is expired by now is removed as expired")
+  @Test("Only values that have expired are removed as expired")
   func removal() {
     var values = StoredValues()
     values.set(Sample.name(1), to: entry(after: 10), now: now)
@@ -29,7 +29,7 @@ import BrokerCore
     #expect(Set(values.entries.keys) == [Sample.name(2)])
   }
 
-  @Test("Its size is that of what is held, however often it is replaced")
+  @Test("A value that is replaced counts only once in the size")
   func size() {
     var values = StoredValues()
     for length in [100, 7, 30] { values.set(Sample.name(1), to: entry(length, after: 10), now: now) }

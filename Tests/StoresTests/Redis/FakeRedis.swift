@@ -64,7 +64,7 @@ final class FakeRedis: Sendable {
   /// The other end of a connection.
   final class Peer {
     private let descriptor: Int32
-    /// Of the connection.
+    /// The number of the connection, from 1.
     let number: Int
 
     fileprivate init(_ descriptor: Int32, number: Int) {
@@ -90,7 +90,7 @@ final class FakeRedis: Sendable {
       }
     }
 
-    /// The next command; nil when there is no more, or half a minute long none.
+    /// The next command; nil when the client has hung up, or has sent none for half a minute.
     func command() -> [String]? {
       guard let count = line(after: "*").flatMap({ Int($0) }) else { return nil }
       var words: [String] = []

@@ -25,7 +25,7 @@ import BrokerCore
     #expect(changes.count == 0)
   }
 
-  @Test("Everybody who waits for a name is woken by it, and nobody else")
+  @Test("All who wait for a name are woken when it is announced, and no others")
   func announcing() async {
     let (first, second) = (await waiter(for: name), await waiter(for: name, count: 2))
     let other = await waiter(for: StoreName(2), count: 3)
@@ -33,7 +33,7 @@ import BrokerCore
     await first.value
     await second.value
     #expect(changes.count == 1)
-    // What is no name wakes nobody.
+    // A payload that is no name wakes no waiter.
     changes.announce(Array(StoreName(2).bytes.dropLast()))
     #expect(changes.count == 1)
     changes.announceAll()
@@ -52,7 +52,7 @@ import BrokerCore
     }.value
   }
 
-  @Test("What has changed since it is watched is not waited for, once")
+  @Test("A change since a name is watched ends the next wait at once, and only that one")
   func watching() async {
     changes.watch(name)
     changes.announce(name.bytes)
@@ -68,7 +68,7 @@ import BrokerCore
     await forgotten.value
   }
 
-  @Test("Nobody waits once it is closed")
+  @Test("Waits end when the store is closed, and those to come do not begin")
   func closing() async {
     let task = await waiter(for: name)
     changes.close()

@@ -19,7 +19,7 @@ import BrokerCore
     try unsafe bytes.span.withUnsafeBytes { (bytes) throws(StoreError) in try unsafe reader.feed(bytes) }
   }
 
-  @Test("Replies are found however they are cut", arguments: 1...7)
+  @Test("Replies are found wherever the bytes are cut", arguments: 1...7)
   func replies(step: Int) throws {
     let text = "+OK\r\n-ERR a b\r\n:-42\r\n$3\r\na\r\n\r\n$0\r\n\r\n$-1\r\n*3\r\n$1\r\nx\r\n$-1\r\n:7\r\n*0\r\n*-1\r\n"
     let expected: [RedisReply] = [
@@ -30,7 +30,7 @@ import BrokerCore
   }
 
   @Test(
-    "What no server says ends in an error",
+    "Bytes that are no reply end in an error",
     arguments: [
       "HTTP/1.1 400 Bad Request\r\n", "\r\n", "$x\r\n", "$-2\r\n", ":1x\r\n", ":\r\n", "*x\r\n", "*-5\r\n",
       "*1\r\n*1\r\n:1\r\n", "*65\r\n", "*2147483647\r\n", "*99999999999999999999\r\n", "*1\r\n?\r\n", "\u{0}",
@@ -42,20 +42,20 @@ import BrokerCore
   }
 
   @Test(
-    "A reply that is too long is given up, whatever it was going to be",
+    "A reply that is too long ends in an error before it is whole",
     arguments: ["$999999999\r\n", "+", "*2\r\n$3\r\nabc\r\n$999\r\n"])
   func tooLong(start: String) {
     let bytes = Array(start.utf8) + [UInt8](repeating: 0x78, count: 200)
     #expect(throws: StoreError("the server's answer is too long")) { try read(bytes, by: 9) }
   }
 
-  @Test("Many short replies are no long one")
+  @Test("Many short replies are not too long together")
   func short() throws {
     let text = String(repeating: "*2\r\n$30\r\n\(String(repeating: "x", count: 30))\r\n:1\r\n", count: 1000)
     #expect(try read(Array(text.utf8), by: 1000, longestReply: 100).count == 1000)
   }
 
-  @Test("Whatever comes, it ends in replies or in an error", arguments: 0..<20)
+  @Test("Random bytes end in the same replies whether they come at once or one by one", arguments: 0..<20)
   func anything(seed: UInt64) {
     var random = SeededGenerator(seed: seed)
     let pieces = [
@@ -75,7 +75,7 @@ import BrokerCore
     }
   }
 
-  @Test("An error of the server is told in our words, because it may repeat what it was sent")
+  @Test("A server's error is put into the broker's words, because it may repeat what it was sent")
   func refusals() {
     let cases = [
       ("WRONGPASS invalid s3cret", "X was refused: the user or the password is wrong (WRONGPASS)"),

@@ -1,14 +1,11 @@
-import Basics
-import Foundation
+import BrokerCore
 import Logging
-import OAuth
 import Stores
 import TestSupport
-import BrokerCore
 
 /// Debian's redis-server, and how a store speaks to it.
 extension RedisServer {
-  /// One that nobody listened on a moment ago.
+  /// A port that was free a moment ago.
   static func freePort() throws -> UInt16 {
     let listener = try RawListener()
     defer { listener.close() }
@@ -50,15 +47,4 @@ extension StoreAnswer {
     if case .taken(let rest) = outcome { return rest }
     return nil
   }
-}
-
-/// Waits until `body` gives a value, asking again and again, for half a minute at the most.
-@discardableResult
-func eventually<Value>(_ what: String, _ body: () async throws -> Value?) async throws -> Value {
-  let deadline = Instant.now.advanced(by: .seconds(30))
-  while Instant.now < deadline {
-    if let value = try await body() { return value }
-    try await Task.sleep(for: .milliseconds(5))
-  }
-  throw ChildProcess.Failure(description: "never \(what)")
 }

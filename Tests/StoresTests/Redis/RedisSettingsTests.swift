@@ -29,7 +29,7 @@ import Testing
   }
 
   @Test(
-    "Who one is stands before the @, percent-encoded",
+    "User and password stand before the @, percent-encoded",
     arguments: [
       ("redis://h", nil, nil),
       ("redis://@h", nil, nil),
@@ -53,7 +53,7 @@ import Testing
   }
 
   @Test(
-    "What is wrong is said, and nothing that could be a password",
+    "A malformed URL is refused with what was expected, and nothing that could be a password",
     arguments: [
       ("", "expected redis://"), ("h:1", "expected redis://"), ("http://s3cret@h", "expected redis://"),
       ("REDIS://h", "expected redis://"), ("redis:/h", "expected redis://"), ("redis://", "expected a host"),

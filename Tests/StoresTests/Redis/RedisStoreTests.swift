@@ -17,10 +17,10 @@ import BrokerCore
   }
 
   private func key(_ byte: UInt8) -> String {
-    "token-broker:{\(String(repeating: byte < 16 ? "0\(String(byte, radix: 16))" : String(byte, radix: 16), count: 32))}"
+    "token-broker:{\(Hex.text([UInt8](repeating: byte, count: 32)))}"
   }
 
-  @Test("What is left is found again, whatever bytes it has, in the order asked for")
+  @Test("Saved values are found again in the order asked for, whatever bytes they have")
   func binaryValues() async throws {
     let store = try server.store()
     let values: [[UInt8]] = [
@@ -33,7 +33,7 @@ import BrokerCore
     #expect(try await server.ask("STRLEN", key(3)) == "31744")
   }
 
-  @Test("More is loaded than one answer could hold")
+  @Test("More values are loaded than one answer could hold")
   func manyValues() async throws {
     let store = try server.store()
     let value = [UInt8](repeating: 7, count: RedisStore.longestValue)
@@ -47,7 +47,7 @@ import BrokerCore
     #expect(try await store.load([]).isEmpty)
   }
 
-  @Test("A value that is too long is not left, and one that is put there by others ends one connection only")
+  @Test("A value that is too long is refused, and one that others have put there ends one connection only")
   func tooLong() async throws {
     let store = try server.store()
     await #expect(throws: StoreError("a value has more than 31744 bytes")) {
@@ -56,10 +56,10 @@ import BrokerCore
     }
     try await server.ask("SETRANGE", key(1), "\(2 << 20)", "x")
     await #expect(throws: StoreError("the server's answer is too long")) { try await store.load([StoreName(1)]) }
-    try await eventually("connected again") { try? await store.load([StoreName(2)]) == [nil] ? true : nil }
+    try await eventually("connected again") { (try? await store.load([StoreName(2)])) == [nil] }
   }
 
-  @Test("A value lasts as long as it was said to, in milliseconds")
+  @Test("A value lasts as many milliseconds as its lifetime says")
   func lifetimes() async throws {
     let store = try server.store()
     let claim = try #require(try await store.claim(StoreName(9), for: .seconds(60), loading: []).claim)
@@ -70,26 +70,30 @@ import BrokerCore
       #expect((100_000...123_456).contains(left))
     }
     try await store.save([entry(1, [1], for: .nanoseconds(1))], settling: nil)
-    try await eventually("gone") { try await store.load([StoreName(1)]) == [nil] ? true : nil }
+    try await eventually("gone") { try await store.load([StoreName(1)]) == [nil] }
   }
 
-  @Test("Of two, one gets the claim; the other learns how long it is taken, and what is there")
+  @Test("Only one of two stores gets a claim, and the other can have that of another name")
   func contention() async throws {
+    let (first, second) = (try server.store(), try server.store())
+    #expect(try await first.claim(StoreName(1), for: .seconds(60), loading: []).claim?.name == StoreName(1))
+    #expect(try await second.claim(StoreName(1), for: .seconds(60), loading: []).claim == nil)
+    #expect(try await second.claim(StoreName(4), for: .seconds(60), loading: []).claim != nil)
+  }
+
+  @Test("A claim comes with the values asked for, and one that is taken also with the time that is left of it")
+  func claimedValues() async throws {
     let (first, second) = (try server.store(), try server.store())
     try await first.save([entry(2, [42])], settling: nil)
     let mine = try await first.claim(StoreName(1), for: .seconds(60), loading: [StoreName(2), StoreName(3)])
     let theirs = try await second.claim(StoreName(1), for: .seconds(60), loading: [StoreName(2), StoreName(3)])
-    #expect(mine.claim?.name == StoreName(1))
     #expect(mine.values == [[42], nil])
-    #expect(theirs.claim == nil)
     #expect(theirs.values == [[42], nil])
     let rest = try #require(theirs.taken)
     #expect(rest > .seconds(30) && rest <= .seconds(60))
-    // Another name is another claim.
-    #expect(try await second.claim(StoreName(4), for: .seconds(60), loading: []).claim != nil)
   }
 
-  @Test("Who waits learns of the end of a claim at once, through another store")
+  @Test("A wait ends as soon as another store gives up the claim")
   func notice() async throws {
     let (first, second) = (try server.store(), try server.store())
     try await server.waitForSubscriptions(2)
@@ -105,7 +109,7 @@ import BrokerCore
     #expect(answer.values == [[5]])
   }
 
-  @Test("A claim that was given up between being refused it and waiting for it is not waited for")
+  @Test("A claim that was given up between the refusal and the wait is not waited for")
   func earlyNotice() async throws {
     let (first, second) = (try server.store(), try server.store())
     try await server.waitForSubscriptions(2)
@@ -124,14 +128,14 @@ import BrokerCore
     #expect(start.duration(to: .now) < .seconds(30))
   }
 
-  @Test("A holder that is gone is replaced when its lease is over")
+  @Test("A claim whose holder is gone is granted again when its lease is over")
   func deadHolder() async throws {
     var first: RedisStore? = try server.store()
     let second = try server.store()
     #expect(try await first?.claim(StoreName(1), for: .milliseconds(300), loading: []).claim != nil)
     first = nil
     let start = Instant.now
-    try await eventually("granted") { try await second.claim(StoreName(1), for: .seconds(9), loading: []).claim }
+    try await eventually("granted") { try await second.claim(StoreName(1), for: .seconds(9), loading: []).claim != nil }
     #expect(start.duration(to: .now) < .seconds(20))
   }
 
@@ -143,11 +147,11 @@ import BrokerCore
     #expect(try #require(Int(try await server.ask("PTTL", key(1) + ":claim"))) > 400_000)
   }
 
-  @Test("Who was too slow changes nothing: not the claim of another, nor what is newer", arguments: [true, false])
+  @Test("A holder that was too slow changes neither the claim of another nor newer values", arguments: [true, false])
   func lateHolder(isTakenAgain: Bool) async throws {
     let store = try server.store()
     let late = try #require(try await store.claim(StoreName(1), for: .milliseconds(1), loading: []).claim)
-    let next = try await eventually("granted") {
+    let next = try await eventualValue("granted") {
       try await store.claim(StoreName(1), for: .seconds(60), loading: []).claim
     }
     if !isTakenAgain { try await store.save([entry(1, [2]), entry(2, [2])], settling: next) }
@@ -159,7 +163,7 @@ import BrokerCore
     if isTakenAgain { #expect(try await store.renew(next, for: .seconds(60))) }
   }
 
-  @Test("Who was too slow while nobody else came, or whose claim was wiped, leaves what is not there")
+  @Test("A holder whose claim has run out or was wiped saves only what is not there")
   func lateAlone() async throws {
     let store = try server.store()
     let claim = try #require(try await store.claim(StoreName(1), for: .seconds(60), loading: []).claim)
@@ -171,7 +175,7 @@ import BrokerCore
     #expect(try await store.claim(StoreName(1), for: .seconds(60), loading: []).claim != nil)
   }
 
-  @Test("Databases and prefixes are apart, and so are the channels of prefixes")
+  @Test("Stores in different databases or with different prefixes share nothing")
   func apart() async throws {
     let stores = [
       try server.store(), try server.store { $0.database = 3 }, try server.store { $0.prefix = "other:" },
@@ -188,7 +192,7 @@ import BrokerCore
     #expect(try await server.ask("CLIENT", "LIST").contains("name=token-broker"))
   }
 
-  @Test("A thousand operations under way at once get each its own answer")
+  @Test("Each of a thousand operations at the same time gets its own answer")
   func pipelining() async throws {
     let store = try server.store()
     try await store.save((0..<200).map { entry($0, [$0]) }, settling: nil)
@@ -203,7 +207,7 @@ import BrokerCore
     #expect(store.condition.location == "redis+unix://\(server.socket)?db=0")
   }
 
-  @Test("A store that is closed says so, at once and to those under way")
+  @Test("A store that is closed fails every operation at once, those under way too")
   func closing() async throws {
     let store = try server.store()
     _ = try await store.load([StoreName(1)])
@@ -218,8 +222,6 @@ import BrokerCore
     #expect(store.condition.problem == "the store is closed")
     #expect(start.duration(to: .now) < .seconds(15))
     server.resume()
-    _ = try await eventually("disconnected") {
-      try await server.ask("CLIENT", "LIST").contains("token-broker") ? nil : true
-    }
+    try await eventually("disconnected") { try await !server.ask("CLIENT", "LIST").contains("token-broker") }
   }
 }
