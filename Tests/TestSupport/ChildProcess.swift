@@ -1,15 +1,16 @@
 import CLinux
 import Dispatch
+import Foundation
 import Glibc
 import Synchronization
 
-/// A real program run by a test: its output is collected, its end is waited for within bounds, and it never outlives the
-/// object. On posix_spawn, because Foundation's Process is not safe to use from several threads on Linux.
-public final class ChildProcess: Sendable {
-  public struct Failure: Error, CustomStringConvertible {
-    public let description: String
+/// A real program run by a test: its output is collected, its end is waited for within bounds, and it never outlives
+/// the object. It is started by posix_spawn, because Foundation's Process may not be used from several threads on Linux.
+package final class ChildProcess: Sendable {
+  package struct Failure: Error, CustomStringConvertible {
+    package let description: String
 
-    public init(description: String) {
+    package init(description: String) {
       self.description = description
     }
   }
@@ -19,37 +20,18 @@ public final class ChildProcess: Sendable {
     var errors: [UInt8] = []
     var openPipes = 2
     var status: Int32?
-    /// Counts what has happened, so that nothing is missed between looking and waiting.
-    var changes = 0
-    /// Those who wait for something to happen.
-    var watchers: [Int: CheckedContinuation<Void, Never>] = [:]
-    var lastWatcher = 0
   }
 
-  public let identifier: Int32
+  package let identifier: Int32
   private let name: String
-  private let state = Shared()
-
-  private final class Shared: Sendable {
-    let state = Mutex(State())
-
-    func change(_ body: (inout State) -> Void) {
-      let watchers = state.withLock { state in
-        body(&state)
-        state.changes += 1
-        defer { state.watchers = [:] }
-        return Array(state.watchers.values)
-      }
-      for watcher in watchers { watcher.resume() }
-    }
-  }
+  private let state = Watched(State())
 
   /// Held while pipes exist that another child could inherit.
   private static let starting = Mutex(())
 
-  /// Starts `executable`, a path or a name on PATH, with exactly this environment beside PATH, HOME, and what a sanitizer is
-  /// told.
-  public init(_ executable: String, _ arguments: [String], environment: [String: String] = [:]) throws {
+  /// Starts `executable`, a path or a name on PATH, with exactly this environment beside PATH, HOME, and what a
+  /// sanitizer is told.
+  package init(_ executable: String, _ arguments: [String], environment: [String: String] = [:]) throws {
     name = ([executable] + arguments).joined(separator: " ").prefix(200).description
     let words = [executable] + arguments
     let (child, output, errors) = try Self.starting.withLock { _ in
@@ -67,7 +49,7 @@ public final class ChildProcess: Sendable {
   }
 
   deinit {
-    if state.state.withLock(\.status) == nil { kill(identifier, SIGKILL) }
+    signal(SIGKILL)
   }
 
   private static var inherited: [String: String] {
@@ -133,57 +115,50 @@ public final class ChildProcess: Sendable {
     }
   }
 
-  public var output: String { state.state.withLock { String(decoding: $0.output, as: UTF8.self) } }
-  public var errors: String { state.state.withLock { String(decoding: $0.errors, as: UTF8.self) } }
+  package var output: String { String(decoding: state.value.output, as: UTF8.self) }
+  package var errors: String { String(decoding: state.value.errors, as: UTF8.self) }
 
-  public func signal(_ number: Int32) { kill(identifier, number) }
+  /// Does nothing once the program has ended, whose number may be another's then.
+  package func signal(_ number: Int32) {
+    if state.value.status == nil { kill(identifier, number) }
+  }
 
-  /// Waits until `condition` gives a value; it is looked at again whenever there is new output or the program has ended.
+  /// Waits until `condition` gives a value; it is asked again whenever there is new output or the program has ended.
   /// Throws after `timeout`, with what the program said.
-  public func wait<Value: Sendable>(
+  @discardableResult
+  package func wait<Value>(
     for what: String, timeout: Duration = .seconds(30), _ condition: (ChildProcess) -> Value?
   ) async throws -> Value {
-    let deadline = ContinuousClock.now.advanced(by: timeout)
-    while true {
-      let changes = state.state.withLock(\.changes)
-      if let value = condition(self) { return value }
-      if ContinuousClock.now >= deadline {
-        throw Failure(description: "\(name): no \(what) within \(timeout); it said: \(output) \(errors)")
-      }
-      await change(after: changes, until: deadline)
+    do {
+      return try await state.wait(for: what, within: timeout) { condition(self) }
+    } catch {
+      throw Failure(description: "\(name): \(error); it said: \(output) \(errors)")
     }
   }
 
-  private func change(after changes: Int, until deadline: ContinuousClock.Instant) async {
-    let id = state.state.withLock { state in
-      state.lastWatcher += 1
-      return state.lastWatcher
-    }
-    let timer = Task { [state] in
-      try await Task.sleep(until: deadline, clock: .continuous)
-      state.state.withLock { $0.watchers.removeValue(forKey: id) }?.resume()
-    }
-    await withCheckedContinuation { continuation in
-      let isLate = state.state.withLock { state in
-        if state.changes != changes || ContinuousClock.now >= deadline { return true }
-        state.watchers[id] = continuation
-        return false
-      }
-      if isLate { continuation.resume() }
-    }
-    timer.cancel()
+  /// Waits likewise until `condition` holds.
+  package func wait(
+    for what: String, timeout: Duration = .seconds(30), until condition: (ChildProcess) -> Bool
+  ) async throws {
+    let _: Bool = try await wait(for: what, timeout: timeout) { condition($0) ? true : nil }
+  }
+
+  /// Waits until `text` stands so many times in what it has said on standard error: its log.
+  package func wait(forLog text: String, times: Int = 1) async throws {
+    try await wait(for: "'\(text)' \(times) times") { $0.errors.components(separatedBy: text).count > times }
   }
 
   /// The exit status, 128 and more for a signal, once the program has ended and all it said has been read.
   @discardableResult
-  public func end(timeout: Duration = .seconds(30)) async throws -> Int32 {
+  package func end(timeout: Duration = .seconds(30)) async throws -> Int32 {
     try await wait(for: "end", timeout: timeout) { child in
-      child.state.state.withLock { $0.openPipes == 0 ? $0.status : nil }
+      let state = child.state.value
+      return state.openPipes == 0 ? state.status : nil
     }
   }
 
   /// Runs a program to its end.
-  public static func run(
+  package static func run(
     _ executable: String, _ arguments: [String], environment: [String: String] = [:], timeout: Duration = .seconds(60)
   ) async throws -> (status: Int32, output: String, errors: String) {
     let child = try ChildProcess(executable, arguments, environment: environment)

@@ -1,11 +1,11 @@
 /// What hostile clients of HTTP/2 are known to do.
-public struct HTTP2Attack: Sendable, CustomStringConvertible {
-  public let name: String
+package struct HTTP2Attack: Sendable, CustomStringConvertible {
+  package let name: String
   /// So often, each time with the next stream: by then the server must have had enough.
-  public let times: Int
-  public let frames: @Sendable (_ stream: Int) -> [HTTP2Frame]
+  package let times: Int
+  package let frames: @Sendable (_ stream: Int) -> [HTTP2Frame]
 
-  public var description: String { name }
+  package var description: String { name }
 
   private init(_ name: String, times: Int = 200, _ frames: @escaping @Sendable (Int) -> [HTTP2Frame]) {
     self.name = name
@@ -13,7 +13,7 @@ public struct HTTP2Attack: Sendable, CustomStringConvertible {
     self.frames = frames
   }
 
-  public static let all = [
+  package static let all = [
     HTTP2Attack("rapid reset (CVE-2023-44487)") { [.get($0, "/held"), .reset($0)] },
     HTTP2Attack("made you reset (CVE-2025-8671)") { [.post($0, "/held"), .window($0, 0x7FFF_FFFF)] },
     HTTP2Attack("invalid headers") { [.get($0, "/", ("te", "gzip"))] },

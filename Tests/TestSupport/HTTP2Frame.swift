@@ -1,22 +1,22 @@
-/// A frame of HTTP/2 as bytes (RFC 9113 §4.1), so that tests can say exactly what they want said, and read what is answered.
-public struct HTTP2Frame: Sendable {
-  public var type: UInt8
-  public var flags: UInt8
-  public var stream: Int
-  public var payload: [UInt8]
+/// A frame of HTTP/2 as bytes (RFC 9113 §4.1): tests say exactly what they want said, and read what is answered.
+package struct HTTP2Frame: Sendable {
+  package var type: UInt8
+  package var flags: UInt8
+  package var stream: Int
+  package var payload: [UInt8]
 
-  public static let preface = Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8)
+  package static let preface = Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8)
   /// What every client begins with: the preface and empty SETTINGS.
-  public static let greeting = preface + settings().bytes
+  package static let greeting = preface + settings().bytes
 
-  public init(_ type: UInt8, flags: UInt8 = 0, stream: Int = 0, _ payload: [UInt8] = []) {
+  package init(_ type: UInt8, flags: UInt8 = 0, stream: Int = 0, _ payload: [UInt8] = []) {
     self.type = type
     self.flags = flags
     self.stream = stream
     self.payload = payload
   }
 
-  public var bytes: [UInt8] {
+  package var bytes: [UInt8] {
     Self.number(payload.count, 3) + [type, flags] + Self.number(stream, 4) + payload
   }
 
@@ -26,58 +26,58 @@ public struct HTTP2Frame: Sendable {
 
   // MARK: Making
 
-  public static func data(_ stream: Int, _ data: [UInt8], ends: Bool = false, padding: Int? = nil) -> HTTP2Frame {
+  package static func data(_ stream: Int, _ data: [UInt8], ends: Bool = false, padding: Int? = nil) -> HTTP2Frame {
     let flags: UInt8 = (ends ? 1 : 0) | (padding == nil ? 0 : 8)
     let payload = padding.map { [UInt8($0)] + data + [UInt8](repeating: 0, count: $0) } ?? data
     return HTTP2Frame(0, flags: flags, stream: stream, payload)
   }
 
-  public static func headers(
+  package static func headers(
     _ stream: Int, _ fields: [(String, String)], ends: Bool = true, endsBlock: Bool = true
   ) -> HTTP2Frame {
     HTTP2Frame(1, flags: (ends ? 1 : 0) | (endsBlock ? 4 : 0), stream: stream, block(fields))
   }
 
-  public static func get(_ stream: Int, _ path: String = "/", _ more: (String, String)...) -> HTTP2Frame {
+  package static func get(_ stream: Int, _ path: String = "/", _ more: (String, String)...) -> HTTP2Frame {
     headers(stream, request("GET", path) + more)
   }
 
-  public static func post(_ stream: Int, _ path: String = "/", _ more: (String, String)...) -> HTTP2Frame {
+  package static func post(_ stream: Int, _ path: String = "/", _ more: (String, String)...) -> HTTP2Frame {
     headers(stream, request("POST", path) + more, ends: false)
   }
 
-  public static func request(_ method: String, _ path: String) -> [(String, String)] {
+  package static func request(_ method: String, _ path: String) -> [(String, String)] {
     [(":method", method), (":scheme", "http"), (":authority", "a"), (":path", path)]
   }
 
-  public static func reset(_ stream: Int, _ code: Int = 8) -> HTTP2Frame {
+  package static func reset(_ stream: Int, _ code: Int = 8) -> HTTP2Frame {
     HTTP2Frame(3, stream: stream, number(code, 4))
   }
 
-  public static func settings(_ entries: (Int, Int)..., isAck: Bool = false) -> HTTP2Frame {
+  package static func settings(_ entries: (Int, Int)..., isAck: Bool = false) -> HTTP2Frame {
     HTTP2Frame(4, flags: isAck ? 1 : 0, entries.flatMap { number($0.0, 2) + number($0.1, 4) })
   }
 
-  public static func ping(isAck: Bool = false) -> HTTP2Frame {
+  package static func ping(isAck: Bool = false) -> HTTP2Frame {
     HTTP2Frame(6, flags: isAck ? 1 : 0, [UInt8](repeating: 7, count: 8))
   }
 
-  public static func goAway() -> HTTP2Frame { HTTP2Frame(7, [UInt8](repeating: 0, count: 8)) }
+  package static func goAway() -> HTTP2Frame { HTTP2Frame(7, [UInt8](repeating: 0, count: 8)) }
 
-  public static func window(_ stream: Int, _ increment: Int) -> HTTP2Frame {
+  package static func window(_ stream: Int, _ increment: Int) -> HTTP2Frame {
     HTTP2Frame(8, stream: stream, number(increment, 4))
   }
 
-  public static func priority(_ stream: Int, on other: Int = 0) -> HTTP2Frame {
+  package static func priority(_ stream: Int, on other: Int = 0) -> HTTP2Frame {
     HTTP2Frame(2, stream: stream, number(other, 4) + [0])
   }
 
-  public static func continuation(_ stream: Int, _ block: [UInt8] = [], endsBlock: Bool = false) -> HTTP2Frame {
+  package static func continuation(_ stream: Int, _ block: [UInt8] = [], endsBlock: Bool = false) -> HTTP2Frame {
     HTTP2Frame(9, flags: endsBlock ? 4 : 0, stream: stream, block)
   }
 
   /// Literal fields, never indexed and not compressed (RFC 7541 §6.2.2).
-  public static func block(_ fields: [(String, String)]) -> [UInt8] {
+  package static func block(_ fields: [(String, String)]) -> [UInt8] {
     fields.flatMap { [0x00] + string($0.0) + string($0.1) }
   }
 
@@ -95,7 +95,7 @@ public struct HTTP2Frame: Sendable {
   // MARK: Reading
 
   /// The first frame of `bytes`, which it is removed from; nil where there is no whole one.
-  public static func take(from bytes: inout [UInt8]) -> HTTP2Frame? {
+  package static func take(from bytes: inout [UInt8]) -> HTTP2Frame? {
     guard bytes.count >= 9 else { return nil }
     let length = Int(bytes[0]) << 16 | Int(bytes[1]) << 8 | Int(bytes[2])
     guard bytes.count >= 9 + length else { return nil }
@@ -105,10 +105,10 @@ public struct HTTP2Frame: Sendable {
     return frame
   }
 
-  public var ends: Bool { type <= 1 && flags & 1 != 0 }
+  package var ends: Bool { type <= 1 && flags & 1 != 0 }
 
-  /// Of a header block: its status, which comes first.
-  public var status: Int? {
+  /// The status of a header block, which comes first.
+  package var status: Int? {
     guard type == 1, let first = payload.first else { return nil }
     if 0x88...0x8E ~= first { return [200, 204, 206, 304, 400, 404, 500][Int(first) - 0x88] }
     // Indexed by what came before on this connection, or literal with the static table's name of :status.
@@ -136,7 +136,7 @@ public struct HTTP2Frame: Sendable {
   }
 
   /// An error code, of RST_STREAM and GOAWAY.
-  public var code: String? {
+  package var code: String? {
     let start = type == 3 ? 0 : type == 7 ? 4 : -1
     guard start >= 0, payload.count >= start + 4 else { return nil }
     let code = payload[start..<start + 4].reduce(0) { $0 << 8 | Int($1) }
@@ -148,6 +148,6 @@ public struct HTTP2Frame: Sendable {
     return code < names.count ? names[code] : "\(code)"
   }
 
-  /// Of GOAWAY: the last stream that is dealt with.
-  public var lastStream: Int? { type == 7 ? payload.prefix(4).reduce(0) { $0 << 8 | Int($1) } & 0x7FFF_FFFF : nil }
+  /// The last stream that GOAWAY says is dealt with.
+  package var lastStream: Int? { type == 7 ? payload.prefix(4).reduce(0) { $0 << 8 | Int($1) } & 0x7FFF_FFFF : nil }
 }

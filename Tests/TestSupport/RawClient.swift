@@ -2,49 +2,32 @@ import Dispatch
 import Glibc
 
 /// A plain TCP client for saying exactly what a test wants said. Every wait ends after `timeout` seconds.
-public final class RawClient {
-  public struct Failure: Error, CustomStringConvertible {
-    public let description: String
-  }
+package final class RawClient {
+  package typealias Failure = RawSocket.Failure
 
-  private let descriptor: Int32
+  private let socket: RawSocket
   /// Blocking reads have a thread of their own: the shared pools have too few to block one.
   private let queue = DispatchQueue(label: "raw-client")
   private var held: [UInt8] = []
 
-  public init(port: UInt16, timeout: Int = 10) throws {
-    descriptor = try LoopbackSocket.connected(to: port, timeout: timeout)
-  }
-
-  deinit {
-    close(descriptor)
+  package init(port: UInt16, timeout: Int = 10) throws {
+    socket = RawSocket(timeout: timeout)
+    try socket.connect(to: port)
   }
 
   /// Resets the connection, as a program that is killed would.
-  public func abandon() {
-    var now = linger(l_onoff: 1, l_linger: 0)
-    unsafe setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &now, socklen_t(MemoryLayout<linger>.size))
-    shutdown(descriptor, Int32(SHUT_RDWR))
+  package func abandon() {
+    socket.resetOnClose()
+    shutdown(socket.descriptor, Int32(SHUT_RDWR))
   }
 
-  public func send(_ text: String) throws {
-    try send(Array(text.utf8))
-  }
+  package func send(_ text: String) throws { try socket.send(Array(text.utf8)) }
 
-  public func send(_ bytes: [UInt8]) throws {
-    var rest = bytes[...]
-    while !rest.isEmpty {
-      let count = unsafe rest.withUnsafeBytes {
-        unsafe Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
-      }
-      guard count > 0 else { throw Failure(description: "send: errno \(errno)") }
-      rest = rest.dropFirst(count)
-    }
-  }
+  package func send(_ bytes: [UInt8]) throws { try socket.send(bytes) }
 
   /// Sends `text` a byte at a time, the next one when `pause` milliseconds have brought nothing, again and again until
   /// the peer answers or hangs up; returns all it says until it closes. Throws when 300 bytes have not made it.
-  public func drip(_ text: String, pause: Int32) async throws -> String {
+  package func drip(_ text: String, pause: Int32) async throws -> String {
     let bytes = Array(text.utf8)
     for sent in 0..<300 {
       if await isReady(for: POLLIN, within: pause) { return try await readToEnd() }
@@ -55,56 +38,56 @@ public final class RawClient {
   }
 
   /// Whether the peer resets the connection within so many seconds, though nothing is read from it.
-  public func isReset(within seconds: Int32) async -> Bool { await isReady(for: 0, within: seconds * 1000) }
+  package func isReset(within seconds: Int32) async -> Bool { await isReady(for: 0, within: seconds * 1000) }
 
   private func isReady(for events: Int32, within milliseconds: Int32) async -> Bool {
     await withCheckedContinuation { continuation in
-      queue.async { [descriptor] in
-        var entry = pollfd(fd: descriptor, events: Int16(events), revents: 0)
+      queue.async { [socket] in
+        var entry = pollfd(fd: socket.descriptor, events: Int16(events), revents: 0)
         continuation.resume(returning: unsafe poll(&entry, 1, milliseconds) > 0)
       }
     }
   }
 
   /// Ends the sending half.
-  public func endOutput() { shutdown(descriptor, Int32(SHUT_WR)) }
+  package func endOutput() { shutdown(socket.descriptor, Int32(SHUT_WR)) }
 
   /// Everything until the peer closes. Throws when it resets or when the time is over.
-  public func readToEnd() async throws -> String {
+  package func readToEnd() async throws -> String {
     while try await receive() {}
     defer { held = [] }
     return String(decoding: held, as: UTF8.self)
   }
 
+  /// Whether any of these, who have asked nothing, is told 503; the last ones are asked first. Not each of them is told:
+  /// where there has been room for a moment, one may have been let in.
+  package static func isAnyRefused(of clients: [RawClient]) async throws -> Bool {
+    for client in clients.reversed() where try await client.readToEnd().hasPrefix("HTTP/1.1 503 ") { return true }
+    return false
+  }
+
   /// Reads to nowhere until the peer has ended the connection, on the calling thread; false when the time is over.
-  public func waitForEnd() -> Bool {
-    var buffer = [UInt8](repeating: 0, count: 65536)
-    while true {
-      let count = unsafe recv(descriptor, &buffer, buffer.count, 0)
-      if count <= 0 { return count == 0 || errno != EAGAIN }
+  package func waitForEnd() -> Bool {
+    do {
+      while try !socket.receive().isEmpty {}
+      return true
+    } catch {
+      return (error as? Failure)?.isTimeout == false
     }
   }
 
   /// Sends a request and reads once, on the calling thread: what came, empty where nothing did.
-  public func exchange(_ text: String) -> String {
-    var buffer = [UInt8](repeating: 0, count: 65536)
+  package func exchange(_ text: String) -> String {
     guard (try? send(text)) != nil else { return "" }
-    let count = unsafe recv(descriptor, &buffer, buffer.count, 0)
-    return String(decoding: buffer[..<max(0, count)], as: UTF8.self)
+    return String(decoding: (try? socket.receive()) ?? [], as: UTF8.self)
   }
 
   /// One response with a Content-Length: its header and its body.
-  public func readResponse(bodyless: Bool = false) async throws -> (head: String, body: String) {
+  package func readResponse(bodyless: Bool = false) async throws -> (head: String, body: String) {
     while true {
-      if let end = held.indices.first(where: { held[$0...].starts(with: Array("\r\n\r\n".utf8)) }) {
-        let head = String(decoding: held[..<end], as: UTF8.self)
-        let field = head.lowercased().split(separator: "\r\n").first { $0.hasPrefix("content-length: ") }
-        let length = bodyless ? 0 : field.flatMap { Int($0.dropFirst("content-length: ".count)) } ?? 0
-        if held.count >= end + 4 + length {
-          let body = String(decoding: held[(end + 4)..<(end + 4 + length)], as: UTF8.self)
-          held.removeFirst(end + 4 + length)
-          return (head, body)
-        }
+      if let message = RawMessage(firstOf: held, isBodyless: bodyless) {
+        held.removeFirst(message.count)
+        return (message.head, message.body)
       }
       guard try await receive() else {
         throw Failure(description: "the connection ended after: \(String(decoding: held, as: UTF8.self))")
@@ -115,27 +98,23 @@ public final class RawClient {
   /// False at the end of the stream.
   private func receive() async throws -> Bool {
     let received = try await withCheckedThrowingContinuation { continuation in
-      queue.async { [descriptor] in
-        var buffer = [UInt8](repeating: 0, count: 65536)
-        let count = unsafe recv(descriptor, &buffer, buffer.count, 0)
-        let code = errno
-        continuation.resume(
-          with: count < 0 ? .failure(Failure(description: "recv: errno \(code)")) : .success(Array(buffer[..<count])))
-      }
+      queue.async { [socket] in continuation.resume(with: Result { try socket.receive() }) }
     }
     held += received
     return !received.isEmpty
   }
 }
 
-/// A listener that accepts nothing, for a port that a test can know to be closed.
-public final class RawListener {
-  public let port: UInt16
-  private let descriptor: Int32
+/// A listener that accepts nothing, for a port that a test can know to be closed once it is.
+package final class RawListener {
+  package let port: UInt16
+  private var socket: RawSocket?
 
-  public init() throws {
-    (descriptor, port) = try LoopbackSocket.listening(backlog: 1)
+  package init() throws {
+    let socket = RawSocket(timeout: 0)
+    port = try socket.listen(backlog: 1)
+    self.socket = socket
   }
 
-  public func close() { Glibc.close(descriptor) }
+  package func close() { socket = nil }
 }

@@ -8,52 +8,33 @@ import Synchronization
 package final class RawPeer: Sendable {
   /// One connection, for the code that plays the server.
   package final class Connection: Sendable {
-    package let descriptor: Int32
     /// Counts the connections from 1.
     package let number: Int
+    private let socket: RawSocket
     private let peer: RawPeer
 
     fileprivate init(_ descriptor: Int32, number: Int, peer: RawPeer) {
-      self.descriptor = descriptor
+      socket = RawSocket(descriptor, timeout: 10)
       self.number = number
       self.peer = peer
-      LoopbackSocket.limitWaits(of: descriptor, to: 10)
-    }
-
-    deinit {
-      close(descriptor)
     }
 
     /// One request, header and body; nil when the client has closed.
     package func request() -> String? {
-      var text = ""
+      var bytes: [UInt8] = []
       while true {
-        if let end = text.firstRange(of: "\r\n\r\n") {
-          let field = text[..<end.lowerBound].lowercased().split(separator: "\r\n")
-            .first { $0.hasPrefix("content-length: ") }
-          let length = field.flatMap { Int($0.dropFirst("content-length: ".count)) } ?? 0
-          if text[end.upperBound...].utf8.count >= length {
-            peer.state.withLock { $0.requests.append(text) }
-            return text
-          }
+        if RawMessage(firstOf: bytes) != nil {
+          let text = String(decoding: bytes, as: UTF8.self)
+          peer.state.withLock { $0.requests.append(text) }
+          return text
         }
-        var buffer = [UInt8](repeating: 0, count: 65536)
-        let count = unsafe recv(descriptor, &buffer, buffer.count, 0)
-        guard count > 0 else { return nil }
-        text += String(decoding: buffer[..<count], as: UTF8.self)
+        guard let more = try? socket.receive(), !more.isEmpty else { return nil }
+        bytes += more
       }
     }
 
-    package func send(_ text: String) {
-      var rest = Array(text.utf8)[...]
-      while !rest.isEmpty {
-        let count = unsafe rest.withUnsafeBytes {
-          unsafe Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
-        }
-        guard count > 0 else { return }
-        rest = rest.dropFirst(count)
-      }
-    }
+    /// Whether the client takes it is for the test to see.
+    package func send(_ text: String) { try? socket.send(Array(text.utf8)) }
 
     /// A whole answer that leaves the connection open.
     package func answer(_ status: String, _ fields: String = "", body: String = "") {
@@ -66,10 +47,7 @@ package final class RawPeer: Sendable {
     }
 
     /// Makes the close that follows a reset.
-    package func reset() {
-      var now = linger(l_onoff: 1, l_linger: 0)
-      unsafe setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &now, socklen_t(MemoryLayout<linger>.size))
-    }
+    package func reset() { socket.resetOnClose() }
   }
 
   private struct State {
@@ -78,15 +56,15 @@ package final class RawPeer: Sendable {
   }
 
   package let port: UInt16
-  private let listener: Int32
+  private let listener = RawSocket(timeout: 0)
   private let state = Mutex(State())
 
   /// `play` has the connection until it returns, which closes it.
   package init(_ play: @escaping @Sendable (Connection) -> Void) throws {
-    (listener, port) = try LoopbackSocket.listening(backlog: 256)
+    port = try listener.listen(backlog: 256)
     Thread.detachNewThread { [self] in
       while true {
-        let descriptor = accept(listener, nil, nil)
+        let descriptor = accept(listener.descriptor, nil, nil)
         _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
         if descriptor < 0 { return }
         let number = state.withLock {
@@ -100,7 +78,7 @@ package final class RawPeer: Sendable {
   }
 
   /// Ends accepting. Connections end when their players return.
-  package func stop() { shutdown(listener, Int32(SHUT_RDWR)) }
+  package func stop() { shutdown(listener.descriptor, Int32(SHUT_RDWR)) }
 
   package var url: String { "http://127.0.0.1:\(port)" }
   /// All requests so far, whole.
