@@ -58,7 +58,9 @@ let package = Package(
     tests("IOTests", ["Basics", "IO"]),
     tests("HTTPServerTests", ["Basics", "HTTPServer", "IO"]),
     tests("HTTPClientTests", ["Basics", "CCurl", "DevTenant", "HTTPClient", "IO"]),
-    tests("OAuthTests", ["Basics", "BrokerCore", "DevTenant", "HTTPClient", "IO", "OAuth", crypto, jwtKit]),
+    tests(
+      "OAuthTests", ["Basics", "BrokerCore", "DevTenant", "HTTPClient", "IO", "OAuth", crypto, jwtKit],
+      exclude: ["Servers"]),
     tests("BrokerCoreTests", ["Basics", "BrokerCore", "OAuth", logging]),
     tests("StoresTests", ["Basics", "BrokerCore", "CLinux", "IO", "Stores", "store-writer", logging]),
     tests("SimulationTests", ["Simulation"]),
@@ -66,9 +68,7 @@ let package = Package(
     tests("StatusTests", ["Status"]),
     tests("SettingsTests", ["Settings"]),
     tests("ApplicationTests", ["Application"]),
-    tests(
-      "IntegrationTests", ["DevTenant", "HTTPClient", "token-broker", crypto],
-      exclude: ["Clients", "Servers"]),
+    tests("IntegrationTests", ["Basics", "DevTenant", "IO", "token-broker", crypto], exclude: ["Clients"]),
     // What the fuzzers try: `make fuzz` builds the program with libFuzzer, and the tests play the corpora once.
     module("FuzzTargets", ["Application", "TestSupport", jwtKit], path: "Tests/Fuzz/Targets"),
     program("fuzz", ["FuzzTargets"], path: "Tests/Fuzz/Program"),

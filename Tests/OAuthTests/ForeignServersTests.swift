@@ -22,25 +22,15 @@ import Testing
       openssl genrsa -out rsa.key 2048 && openssl rsa -in rsa.key -pubout -out rsa.pub
       openssl ecparam -name prime256v1 -genkey -out ec.key && openssl ec -in ec.key -pubout -out ec.pub
       openssl genrsa -out other-rsa.key 2048; openssl ecparam -name prime256v1 -genkey -out other-ec.key
-      openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.crt -subj /CN=ca -days 2
-      sign() {
-        openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout $1.key -out $1.csr -subj /CN=$1
-        echo "subjectAltName=IP:127.0.0.1" > $1.ext
-        openssl x509 -req -in $1.csr -CA $2.crt -CAkey $2.key -CAcreateserial -out $1.crt -extfile $1.ext -days 2
-      }
-      sign server ca; sign tls ca; sign other ca
-      openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout rogue.key -out rogue.crt \\
-        -subj /CN=tls -days 2
+      authority ca; sign server ca; sign tls ca; sign other ca; authority rogue tls
       """
 
     init() async throws {
       directory = FileManager.default.temporaryDirectory.appendingPathComponent("authlib-\(UUID())")
       try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
-      let made = try await ChildProcess.run("sh", ["-ec", "cd \"$0\"\n\(Self.preparations)", directory.path])
-      if made.status != 0 { throw ChildProcess.Failure(description: made.errors) }
-      let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-        .appendingPathComponent("Servers/authlib_server.py")
-      child = try ChildProcess("/usr/bin/python3", [script.path, directory.path])
+      try await OpenSSL.run(Self.preparations, in: directory.path)
+      let script = Repository.path("Tests/OAuthTests/Servers/authlib_server.py")
+      child = try ChildProcess("/usr/bin/python3", [script, directory.path])
       let line = try await child.wait(for: "line that says where it is", timeout: .seconds(60)) { child in
         child.output.contains("\n") ? child.output : nil
       }
@@ -96,7 +86,7 @@ import Testing
   private func secrets(_ texts: String...) -> ClientSecrets { ClientSecrets(texts.map { Secret($0.utf8) }) }
   private var odd: String { "p+&%= \u{E9}:~/\"" }
 
-  @Test("Every way to authenticate brings a token that its own keys verify, again and again")
+  @Test("Each way to authenticate brings tokens that the server's keys verify")
   func methods() async throws {
     let ways: [(String, ClientAuthentication)] = [
       ("poster", .secretPost(secrets(odd))), ("basic", .secretBasic(secrets("s3cr3t-._~"))),
@@ -114,7 +104,7 @@ import Testing
     }
   }
 
-  @Test("Whatever is wrong with credentials, it is the broker's, and said so")
+  @Test("Wrong credentials of any kind are brokerMisconfigured")
   func wrongCredentials() async throws {
     let ways: [(String, ClientAuthentication)] = [
       ("poster", .secretPost(secrets("wrong"))), ("poster", .secretBasic(secrets(odd))),
@@ -131,19 +121,19 @@ import Testing
     }
   }
 
-  @Test("A certificate of another authority does not get as far as asking")
+  @Test("A client's certificate of another authority brings no token")
   func rogueCertificate() async throws {
     let result = await mint(try source("tls", .tlsClient(server.identity("rogue"))))
     #expect([.upstreamUnavailable, .brokerMisconfigured].contains(code(result)), "\(result)")
   }
 
-  @Test("A new secret that is not accepted yet gives way to the old one, by header and by body")
+  @Test("Of two secrets the old one is tried when the new one is not accepted yet")
   func rotation() async throws {
     _ = try await mint(try source("basic", .secretBasic(secrets("next", "s3cr3t-._~")))).get()
     _ = try await mint(try source("poster", .secretPost(secrets("next", odd)))).get()
   }
 
-  @Test("Credentials that a caller brings are its own")
+  @Test("Credentials that a caller brings are tried instead of the broker's, and their failure is the caller's")
   func brought() async throws {
     let source = try source("poster", .secretPost(secrets("wrong")))
     for (credentials, expected) in [
@@ -159,7 +149,7 @@ import Testing
     #expect(code(token) != nil, "the client's certificate does not revalidate for a caller")
   }
 
-  @Test("The server's refusals are told apart")
+  @Test("Each refusal of the server has an error of its own")
   func refusals() async throws {
     let basic = ClientAuthentication.secretBasic(secrets("s3cr3t-._~"))
     #expect(code(await mint(try source("basic", basic), audience: "https://unknown/")) == .unknownAudience)
@@ -171,19 +161,24 @@ import Testing
       code(await mint(try source("basic", basic, fixed: nowhere), verify: .opaque)) == .invalidUpstreamResponse)
   }
 
-  @Test("The audience goes by its own parameter, the scope by a template, and a token without aud is taken if told so")
-  func dialects() async throws {
-    let basic = ClientAuthentication.secretBasic(secrets("s3cr3t-._~"))
+  private func basic() -> ClientAuthentication { .secretBasic(secrets("s3cr3t-._~")) }
+
+  @Test("The audience goes by its own parameter, and the scope by a template")
+  func parameters() async throws {
     let resource = try Dialect(audienceParameter: .resource, scopeTemplate: "read write")
-    #expect(try await mint(try source("basic", basic, resource)).get().scope == "read write")
-    let bare = try Dialect(audienceParameter: .resource, extraParameters: [("token_format", "without_aud")])
-    #expect(code(await mint(try source("basic", basic, bare))) == .tokenValidationFailed)
-    #expect(try await mint(try source("basic", basic, bare, checksAudience: false)).get().keyID == "authlib-1")
+    #expect(try await mint(try source("basic", basic(), resource)).get().scope == "read write")
     let none = try Dialect(audienceParameter: .none)
-    #expect(code(await mint(try source("basic", basic, none))) == .unknownAudience)
+    #expect(code(await mint(try source("basic", basic(), none))) == .unknownAudience)
   }
 
-  @Test("An opaque token is had without an issuer, and where that is wanted alone")
+  @Test("A token without aud is taken if told so")
+  func withoutAudience() async throws {
+    let bare = try Dialect(audienceParameter: .resource, extraParameters: [("token_format", "without_aud")])
+    #expect(code(await mint(try source("basic", basic(), bare))) == .tokenValidationFailed)
+    #expect(try await mint(try source("basic", basic(), bare, checksAudience: false)).get().keyID == "authlib-1")
+  }
+
+  @Test("An opaque token is taken without an issuer, and only where it is wanted")
   func opaque() async throws {
     let basic = ClientAuthentication.secretBasic(secrets("s3cr3t-._~"))
     let dialect = try Dialect(extraParameters: [("token_format", "opaque")])
@@ -194,7 +189,7 @@ import Testing
     #expect(code(await mint(try source("basic", basic, dialect))) == .tokenValidationFailed)
   }
 
-  @Test("What this server's tokens say of their bearer is believed as a caller's proof")
+  @Test("A token of this server proves a caller for its audience, and for no other")
   func callers() async throws {
     let token = try await mint(try source("basic", .secretBasic(secrets("s3cr3t-._~")))).get()
     let keys = JWTVerifier.Keys.remote(url: server.issuer + "/keys", http: try HTTPClient())
