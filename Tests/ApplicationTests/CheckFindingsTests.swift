@@ -26,7 +26,7 @@ import Testing
   }
 
   @Test(
-    "A certificate with less than a fortnight left is worth a warning, one that cannot be dated is not",
+    "A certificate is ok with a fortnight left or no date, and a warning with less",
     arguments: [(14 * day, Finding.Verdict.ok, 14), (14 * day - 1, .warning, 13), (3600, .warning, 0), (nil, .ok, nil)]
       as [(Double?, Finding.Verdict, Int?)])
   func certificate(_ left: Double?, _ verdict: Finding.Verdict, _ days: Int?) {
@@ -41,7 +41,7 @@ import Testing
   }
 
   @Test(
-    "The step that failed fails, and those behind it are skipped for it",
+    "The step that failed is failed, and those behind it are skipped",
     arguments: [
       (.lookup, nil, ["dns failed", "tcp skipped", "tls skipped"]),
       (.connect, nil, ["dns ok", "tcp failed", "tls skipped"]),
@@ -57,7 +57,7 @@ import Testing
   }
 
   @Test(
-    "A clock that lets no token through fails; a few seconds are nothing",
+    "A clock is ok within five seconds, failed a minute behind, and a warning in between or ahead",
     arguments: [
       (0, .ok), (5, .ok), (-5, .ok), (5.5, .warning), (-5.5, .warning), (60, .warning), (60.5, .failed),
       (-86400, .warning),

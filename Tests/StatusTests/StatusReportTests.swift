@@ -69,7 +69,7 @@ private struct Scene {
 @Suite struct StatusReportTests {
   private let api = Scene.key("https://api.example.com/")
 
-  @Test("A token that is held: since when, until when, and when it is replaced, in Unix time")
+  @Test("A token that is held has its times, also of its next refresh, in Unix time")
   func held() throws {
     var scene = Scene()
     scene.ask(api, at: 0)
@@ -112,7 +112,7 @@ private struct Scene {
   }
 
   @Test(
-    "Whether a failure is the broker's to mend, or that of those who ask for what is not to be had",
+    "A failure makes the condition failing, but attention where the fault is the caller's or a limit",
     arguments: TokenError.Code.allCases)
   func conditions(_ code: TokenError.Code) throws {
     var scene = Scene()
@@ -126,7 +126,7 @@ private struct Scene {
     #expect(problem.remedy == code.remedy && problem.detail?.contains(code.rawValue) == true)
   }
 
-  @Test("A failure that nobody repeats is of no concern after a minute, and still there to be read")
+  @Test("A failure that nobody repeats for a minute leaves the condition ok, and is still in the report")
   func oldFailure() throws {
     var scene = Scene()
     scene.ask(api, at: 0)
@@ -137,7 +137,7 @@ private struct Scene {
     #expect(report.audiences.first?.lastFailure?.error == "upstream_unavailable")
   }
 
-  @Test("A client that its tenant limits says until when, and its tokens that wait for it are seen")
+  @Test("A client that its tenant limits says until when, and so do its tokens that wait for it")
   func limited() throws {
     let other = Scene.key("https://other.example.com/")
     var scene = Scene()
@@ -154,7 +154,7 @@ private struct Scene {
     #expect(report.condition == .attention)
   }
 
-  @Test("Refused credentials are the worst that can be, and said first")
+  @Test("Refused credentials make the condition failing, and are the first problem")
   func refused() throws {
     var scene = Scene()
     scene.ask(api, at: 0)
@@ -164,7 +164,9 @@ private struct Scene {
     #expect(report.problems.first?.title == "The tenant refuses the credentials of client default")
   }
 
-  @Test("Signing keys that cannot be read: a concern, and a failure where none are held", arguments: [true, false])
+  @Test(
+    "Signing keys that cannot be read make the condition attention, and failing where none are held",
+    arguments: [true, false])
   func keySet(_ isHeld: Bool) throws {
     var scene = Scene()
     scene.keySet = KeySetStatus(
@@ -174,7 +176,7 @@ private struct Scene {
   }
 
   @Test(
-    "A month's allotment: what is left, and a word when it comes to its reserve",
+    "A month's allotment is a problem from its reserve on",
     arguments: [(1, nil), (2, "down to its reserve"), (3, "used up")] as [(Int, String?)])
   func budget(_ mints: Int, _ word: String?) throws {
     var scene = Scene {
@@ -193,7 +195,7 @@ private struct Scene {
   }
 
   @Test(
-    "Requests that failed lately are told of, and make it failing from one in a hundred on",
+    "Requests that failed lately make the condition attention, and failing from one in a hundred on",
     arguments: [(0, 100, StatusReport.Condition.ok), (1, 1000, .attention), (2, 100, .failing)])
   func traffic(_ failed: Int, _ all: Int, _ condition: StatusReport.Condition) throws {
     var scene = Scene()
@@ -207,7 +209,7 @@ private struct Scene {
     #expect(report.traffic.map(\.failed) == [50, 0, failed] && report.traffic.last?.seconds == 10)
   }
 
-  @Test("Shutting down is said before all else")
+  @Test("While the broker drains, that is its condition whatever else is wrong")
   func draining() throws {
     var scene = Scene()
     scene.isDraining = true
@@ -216,8 +218,8 @@ private struct Scene {
     #expect(try scene.report(at: 1).condition == .draining)
   }
 
-  @Test("What is worst comes first, then by name; what is only listed is there too, and nothing twice")
-  func order() throws {
+  /// Two audiences in trouble that hold a token, one in trouble that does not, and two that are well.
+  private static func mixed() -> Scene {
     var scene = Scene()
     for (name, lifetime) in [("c", 86400.0), ("a", 86400), ("late", 1000), ("soon", 990)] {
       let key = Scene.key(name)
@@ -229,14 +231,25 @@ private struct Scene {
     for name in ["late", "soon"] { scene.fail(Scene.key(name), .invalidUpstreamResponse, at: 941) }
     scene.ask(Scene.key("z"), at: 941)
     scene.fail(Scene.key("z"), .unknownAudience, at: 941)
-    scene.listed = [Scene.key("a"), Scene.key("b"), Scene.key("a", scope: "s")]
-    let report = try scene.report(at: 942)
-    #expect(
-      report.audiences.map { "\($0.audience) \($0.scope ?? "")" } == ["z ", "soon ", "late ", "a ", "c ", "a s", "b "])
-    #expect(report.audiences.suffix(2).allSatisfy { $0.state == .idle && $0.mintedAt == nil })
+    return scene
   }
 
-  @Test("Of very many audiences the first thousand are told, those in trouble among them, and how many there are")
+  @Test("Audiences come by how bad things are, then by how soon their token ends, then by name")
+  func order() throws {
+    let report = try Self.mixed().report(at: 942)
+    #expect(report.audiences.map(\.audience) == ["z", "soon", "late", "a", "c"])
+  }
+
+  @Test("Audiences that are only listed come last, as idle, and none comes twice")
+  func listed() throws {
+    var scene = Self.mixed()
+    scene.listed = [Scene.key("a"), Scene.key("b"), Scene.key("a", scope: "s")]
+    let rows = try scene.report(at: 942).audiences
+    #expect(rows.map { "\($0.audience) \($0.scope ?? "")" } == ["z ", "soon ", "late ", "a ", "c ", "a s", "b "])
+    #expect(rows.suffix(2).allSatisfy { $0.state == .idle && $0.mintedAt == nil })
+  }
+
+  @Test("Of 1,200 audiences the report has a thousand, those in trouble first, and says how many there are")
   func many() throws {
     var scene = Scene { $0.client.maxConcurrent = 10_000 }
     for number in 0..<1200 {
@@ -250,7 +263,7 @@ private struct Scene {
     #expect(report.audiences.filter { $0.state == .held }.count == 999)
   }
 
-  @Test("What is left of clients that are no longer there is not told")
+  @Test("Tokens of a client that is no longer there are not in the report")
   func retired() throws {
     var scene = Scene()
     let key = Scene.key("https://api.example.com/", client: UpstreamID("default", generation: 1))
