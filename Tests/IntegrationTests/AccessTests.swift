@@ -1,4 +1,3 @@
-import Basics
 import DevTenant
 import Foundation
 import TestSupport
@@ -7,68 +6,91 @@ import Testing
 extension IntegrationTests {
   /// Who is given which token, and what is refused.
   @Suite struct AccessTests {
-    private static let api = "https%3A%2F%2Fapi.example.com%2F"
-
     private func withCallers(
       _ more: String = "", _ body: (Tenant, BrokerProcess, TestCallers) async throws -> Void
     ) async throws {
       let callers = TestCallers()
       try await withTenant { tenant in
-        let broker = try await BrokerProcess(environment: tenant.environment.merging(callers.file(tenant, more)) { $1 })
+        let broker = try await tenant.broker(configuration: callers.text + more)
         try await body(tenant, broker, callers)
-        broker.child.signal(SIGTERM)
-        try await broker.child.end()
+        try await broker.end()
         #expect(!broker.child.errors.contains(callers.billing) && !broker.child.errors.contains("eyJ"))
       }
     }
 
-    @Test(
-      "Nobody gets a token without a proof, nor one that the policy does not give; neither costs a request upstream")
-    func policy() async throws {
-      try await withCallers { tenant, broker, callers in
-        let (billing, reports) = (
-          "Authorization: Bearer \(callers.billing)", "Authorization: bearer \(callers.reports)"
-        )
-        let refused: [(path: String, header: String, status: Int, error: String)] = [
-          (Self.api, "X: y", 401, "invalid_caller"),
-          (Self.api, "Authorization: Bearer", 401, "invalid_caller"),
-          (Self.api, "Authorization: Bearer wrong", 401, "invalid_caller"),
-          (Self.api, "Authorization: Bearer \(callers.billing)x", 401, "invalid_caller"),
-          (Self.api, "Authorization: Bearer \(callers.billing.lowercased())", 401, "invalid_caller"),
-          (Self.api, "Authorization: Basic \(callers.billing)", 401, "invalid_caller"),
-          ("https://api.example.com", billing, 403, "caller_not_allowed"),
-          ("https://API.example.com/", billing, 403, "caller_not_allowed"),
-          ("https://ledger.example.com.evil.example/", billing, 403, "caller_not_allowed"),
-          ("https://ledger.example.com%252F", billing, 403, "caller_not_allowed"),
-          ("https://no-such-api.example/", billing, 403, "caller_not_allowed"),
-          ("\(Self.api)?scope=write:a", reports, 403, "caller_not_allowed"),
-          (Fault.rateLimited.audience, billing, 403, "caller_not_allowed"),
-        ]
-        for (path, header, status, error) in refused {
-          let answer = try await broker.token(path, "-H", header)
-          #expect(answer.status == status && answer.error == error, "\(path) \(header.prefix(22)) \(answer.body)")
-          #expect((answer.field("www-authenticate")?.hasPrefix("Bearer") ?? false) == (status == 401))
-        }
-        let twice = try await broker.token(Self.api, "-H", billing, "-H", "Authorization: Bearer x")
-        #expect(twice.status == 400)
-        #expect(tenant.tenant.statistics.tokenRequests == 0)
-        try await broker.wait(forLog: "\"denied\"", times: refused.count)
+    /// What is asked with which field, where keys of callers are named in brackets, and how it is refused.
+    private struct Refusal {
+      let path: String
+      let field: String
+      let status: Int
+      let error: String
 
-        #expect(try await broker.token(Self.api, "-H", billing).json["scope"] as? String == "read:a write:a")
-        #expect(try await broker.token(Self.api, "-H", reports).json["scope"] as? String == "read:a")
-        #expect(try await broker.token("https:%2F%2Fledger.example.com/", "-H", billing).status == 200)
-        try await broker.wait(forLog: "\"token given\"", times: 3)
-        for path in ["healthz", "readyz"] { #expect(try await Answer.curl(["\(broker.url)/\(path)"]).status == 200) }
+      func field(_ callers: TestCallers) -> String {
+        field.replacing("<billing>", with: callers.billing).replacing("<reports>", with: callers.reports)
+          .replacing("<billing, in lower case>", with: callers.billing.lowercased())
       }
     }
 
-    @Test("What a caller may not have is refused in the same words, whether or not it is served")
+    private static let unproven = [
+      "X: y", "Authorization: Bearer", "Authorization: Bearer wrong", "Authorization: Bearer <billing>x",
+      "Authorization: Bearer <billing, in lower case>", "Authorization: Basic <billing>",
+    ].map { Refusal(path: API.path, field: $0, status: 401, error: "invalid_caller") }
+
+    private static let notAllowed = [
+      ("https://api.example.com", "Bearer <billing>"), ("https://API.example.com/", "Bearer <billing>"),
+      ("https://ledger.example.com.evil.example/", "Bearer <billing>"),
+      ("https://ledger.example.com%252F", "Bearer <billing>"), ("https://no-such-api.example/", "Bearer <billing>"),
+      ("\(API.path)?scope=write:a", "bearer <reports>"), (Fault.rateLimited.audience, "Bearer <billing>"),
+    ].map { Refusal(path: $0, field: "Authorization: \($1)", status: 403, error: "caller_not_allowed") }
+
+    @Test("Who proves nothing, or asks for what the policy does not give, is refused without a request upstream")
+    func policy() async throws {
+      try await withCallers { tenant, broker, callers in
+        for refusal in Self.unproven + Self.notAllowed {
+          let answer = try await broker.token(refusal.path, "-H", refusal.field(callers))
+          #expect(answer.status == refusal.status && answer.error == refusal.error, "\(refusal): \(answer.body)")
+          #expect((answer.field("www-authenticate")?.hasPrefix("Bearer") ?? false) == (refusal.status == 401))
+        }
+        #expect(tenant.tenant.statistics.tokenRequests == 0)
+        try await broker.child.wait(forLog: "\"denied\"", times: Self.unproven.count + Self.notAllowed.count)
+      }
+    }
+
+    @Test("Two proofs in one request are a malformed request")
+    func twoProofs() async throws {
+      try await withCallers { _, broker, callers in
+        let twice = try await broker.token(
+          API.path, "-H", callers.billingProof, "-H", "Authorization: Bearer x")
+        #expect(twice.status == 400)
+      }
+    }
+
+    @Test("Callers get the tokens that the policy gives them, and each is logged")
+    func given() async throws {
+      try await withCallers { _, broker, callers in
+        let (billing, reports) = (callers.billingProof, callers.reportsProof)
+        #expect(try await broker.token(API.path, "-H", billing).json["scope"] as? String == "read:a write:a")
+        #expect(try await broker.token(API.path, "-H", reports).json["scope"] as? String == "read:a")
+        #expect(try await broker.token("https:%2F%2Fledger.example.com/", "-H", billing).status == 200)
+        try await broker.child.wait(forLog: "\"token given\"", times: 3)
+      }
+    }
+
+    @Test("Probes are answered without a proof", arguments: ["/healthz", "/readyz"])
+    func probes(_ path: String) async throws {
+      try await withCallers { _, broker, _ in
+        let answer = try await Answer.curl([broker.url + path])
+        #expect(answer.status == 200)
+      }
+    }
+
+    @Test("An audience that a caller may not have is refused in the same words, whether or not it is served")
     func sameWords() async throws {
       let payroll = "https://payroll.example.com/"
       try await withCallers("audiences: ['https://api.example.com/', '\(payroll)']\n") { tenant, broker, callers in
         var answers: [String] = []
         for audience in [payroll, "https://payrol1.example.com/"] {
-          let answer = try await broker.token(audience, "-H", "Authorization: Bearer \(callers.billing)")
+          let answer = try await broker.token(audience, "-H", callers.billingProof)
           #expect(answer.status == 403)
           let own = try #require(answer.json["request_id"] as? String)
           answers.append(answer.body.replacing(audience, with: "A").replacing(own, with: "R"))
@@ -99,15 +121,15 @@ extension IntegrationTests {
           let expected: String
         }
         let cases = [
-          Case(path: Self.api, key: callers.billing, expected: "\"scope\":\"read:a write:a\""),
-          Case(path: Self.api, key: callers.reports, expected: "\"scope\":\"read:a\"}"),
-          Case(path: Self.api + "?scope=write:a", key: callers.billing, expected: "\"scope\":\"write:a\"}"),
-          Case(path: Self.api + "?scope=write:a", key: callers.reports, expected: "caller_not_allowed"),
+          Case(path: API.path, key: callers.billing, expected: "\"scope\":\"read:a write:a\""),
+          Case(path: API.path, key: callers.reports, expected: "\"scope\":\"read:a\"}"),
+          Case(path: API.path + "?scope=write:a", key: callers.billing, expected: "\"scope\":\"write:a\"}"),
+          Case(path: API.path + "?scope=write:a", key: callers.reports, expected: "caller_not_allowed"),
           Case(path: "https:%2F%2Fledger.example.com/", key: callers.billing, expected: "\"access_token\""),
           Case(path: "https://api.example.com", key: callers.billing, expected: "caller_not_allowed"),
-          Case(path: Self.api, key: "wrong", expected: "invalid_caller"),
-          Case(path: Self.api + "?organization=org_a", key: callers.billing, expected: "\"org_id\":\"org_a\""),
-          Case(path: Self.api + "?organization=org_b", key: callers.billing, expected: "\"org_id\":\"org_b\""),
+          Case(path: API.path, key: "wrong", expected: "invalid_caller"),
+          Case(path: API.path + "?organization=org_a", key: callers.billing, expected: "\"org_id\":\"org_a\""),
+          Case(path: API.path + "?organization=org_b", key: callers.billing, expected: "\"org_id\":\"org_b\""),
         ]
         let clients = try (0..<8).map { _ in try RawClient(port: broker.port, timeout: 30) }
         for round in 0..<30 {
@@ -115,8 +137,7 @@ extension IntegrationTests {
           for (number, client) in clients.enumerated() {
             for offset in 0..<3 {
               let test = cases[(round + number + offset) % cases.count]
-              try client.send(
-                "GET /token/\(test.path) HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer \(test.key)\r\n\r\n")
+              try client.send(API.request(test.path, fields: "Authorization: Bearer \(test.key)"))
             }
           }
           for (number, client) in clients.enumerated() {
@@ -151,26 +172,25 @@ extension IntegrationTests {
         """
       }
       try await withTenant { tenant in
-        let file = try callers.file(tenant, more(tenant))
-        let broker = try await BrokerProcess(environment: tenant.environment.merging(file) { $1 })
-        let proof = "Authorization: Bearer \(callers.billing)"
+        let broker = try await tenant.broker(configuration: callers.text + more(tenant))
+        let proof = callers.billingProof
         for (query, isAllowed) in [
           ("", true), ("?scope=orders.read", true), ("?scope=payroll.read", false),
           ("?scope=orders.read%20payroll.read", false),
         ] {
-          let answer = try await broker.token(Self.api + query, "-H", proof)
+          let answer = try await broker.token(API.path + query, "-H", proof)
           #expect((answer.error != "caller_not_allowed") == isAllowed, "\(query): \(answer.body)")
         }
       }
     }
 
-    @Test("A Kubernetes service account is known by a token that its cluster has signed for the broker")
+    @Test(
+      "A Kubernetes service account is known by a token that its cluster has signed for the broker, and by no other")
     func serviceAccounts() async throws {
       try await withTenant { tenant in
         let keys = try tenant.file("jwks.json", "")
-        let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-          .appendingPathComponent("Clients/service_account.py")
-        let made = try await ChildProcess.run("/usr/bin/python3", [script.path, keys])
+        let script = Repository.path("Tests/IntegrationTests/Clients/service_account.py")
+        let made = try await ChildProcess.run("/usr/bin/python3", [script, keys])
         let tokens = try JSONDecoder().decode([String: String].self, from: Data(made.output.utf8))
         let file = try tenant.file(
           "broker.yaml",
@@ -179,12 +199,12 @@ extension IntegrationTests {
           kubernetes: {issuer: "https://kubernetes.example", jwksFile: \(keys)}
 
           """)
-        let broker = try await BrokerProcess(environment: tenant.environment.merging(["BROKER_CONFIG": file]) { $1 })
+        let broker = try await tenant.broker(["BROKER_CONFIG": file])
         #expect(tokens.count == 8)
         for (name, token) in tokens {
           // The second time it is known without a check.
           for _ in 0..<2 {
-            let answer = try await broker.token(Self.api, "-H", "Authorization: Bearer \(token)")
+            let answer = try await broker.token(API.path, "-H", "Authorization: Bearer \(token)")
             #expect(answer.status == (name == "good" ? 200 : 401), "\(name): \(answer.body)")
           }
         }
@@ -201,48 +221,44 @@ extension IntegrationTests {
         try FileManager.default.removeItem(atPath: socket)
         for (user, status) in [(getuid(), "200"), (getuid() + 1, "401")] {
           let callers = "callers: {agent: {unixUser: ['\(user)'], audiences: ['*']}}\n"
-          let environment = [
-            "BROKER_CONFIG": try tenant.file("broker.yaml", callers), "BROKER_LISTEN": "127.0.0.1:0,unix:\(socket)",
-          ]
-          let broker = try await BrokerProcess(environment: tenant.environment.merging(environment) { $1 })
-          let path = "http://broker/token/\(Self.api)"
+          let broker = try await tenant.broker(
+            configuration: callers, ["BROKER_LISTEN": "127.0.0.1:0,unix:\(socket)"])
+          let path = "http://broker/token/\(API.path)"
           let answer = try await Answer.curl(["--unix-socket", socket, path])
           #expect("\(answer.status)" == status)
-          #expect(try await broker.token(Self.api).status == 401)
-          broker.child.signal(SIGTERM)
-          try await broker.child.end()
+          #expect(try await broker.token(API.path).status == 401)
+          try await broker.end()
           #expect(!FileManager.default.fileExists(atPath: socket))
         }
       }
     }
 
-    @Test("A caller beyond its limit is told so, and others are not")
+    @Test("A caller beyond its requestsPerMinute is told 503, and others are served")
     func limit() async throws {
       let limited = TestCallers()
       let text = limited.text.replacing("scopes: [\"read:a\"]", with: "requestsPerMinute: 3")
       try await withTenant { tenant in
-        let file = ["BROKER_CONFIG": try tenant.file("limited.yaml", text)]
-        let broker = try await BrokerProcess(environment: tenant.environment.merging(file) { $1 })
+        let broker = try await tenant.broker(configuration: text)
         for status in [200, 200, 200, 503] {
-          let answer = try await broker.token(Self.api, "-H", "Authorization: Bearer \(limited.reports)")
+          let answer = try await broker.token(API.path, "-H", "Authorization: Bearer \(limited.reports)")
           #expect(answer.status == status)
           if status == 503 {
             #expect(answer.error == "overloaded" && (Int(answer.field("retry-after") ?? "") ?? 0) > 0)
           }
         }
-        #expect(try await broker.token(Self.api, "-H", "Authorization: Bearer \(limited.billing)").status == 200)
+        #expect(try await broker.token(API.path, "-H", "Authorization: Bearer \(limited.billing)").status == 200)
       }
     }
 
-    @Test("What browsers and forged requests look like is refused, but not where a proxy asks for its client")
+    @Test("What browsers and forged requests look like is refused, but forward-auth takes what a proxy passes on")
     func guards() async throws {
       let more = "allowedHosts: [broker.internal, '127.0.0.1:1']\nrequireHeader: 'X-Token-Broker: true'\n"
       try await withCallers(more) { tenant, broker, callers in
         let good = [
-          "-H", "Host: broker.internal", "-H", "X-Token-Broker: true", "-H", "Authorization: Bearer \(callers.billing)",
+          "-H", "Host: broker.internal", "-H", "X-Token-Broker: true", "-H", callers.billingProof,
         ]
         func ask(_ path: String, _ headers: [String]) async throws -> Answer {
-          try await Answer.curl(["\(broker.url)/\(path)/\(Self.api)"] + headers)
+          try await Answer.curl(["\(broker.url)/\(path)/\(API.path)"] + headers)
         }
         let cases: [(headers: [String], token: Int, forward: Int)] = [
           ([], 200, 200), (["-H", "Host: BROKER.internal"], 200, 200), (["-H", "Sec-Fetch-Site: none"], 200, 200),
@@ -253,7 +269,7 @@ extension IntegrationTests {
           (["-H", "X-Token-Broker;"], 403, 403),
         ]
         for (headers, token, forward) in cases {
-          // Of two fields of a name, curl sends the last.
+          // Where two fields have one name, curl sends the last.
           let names = Set(headers.map { $0.prefix { $0 != ":" && $0 != ";" }.lowercased() }).subtracting(["-h"])
           let kept = stride(from: 0, to: good.count, by: 2).filter { index in
             !names.contains(good[index + 1].prefix { $0 != ":" }.lowercased())
@@ -264,31 +280,47 @@ extension IntegrationTests {
       }
     }
 
-    @Test("forward-auth takes any method and body, gives the token in a field, and heeds nothing else of the request")
+    @Test("forward-auth takes any method and body, and gives the token in a field")
     func forwardAuth() async throws {
-      try await withCallers { tenant, broker, callers in
-        let proof = "Authorization: Bearer \(callers.billing)"
-        let token = try #require(try await broker.token(Self.api, "-H", proof).token)
+      try await withCallers { _, broker, callers in
+        let token = try #require(try await broker.token(API.path, "-H", callers.billingProof).token)
         for arguments in [
           ["-X", "GET"], ["-X", "PURGE"], ["-X", "OPTIONS"], ["--head"], ["-d", "grant_type=x"],
           ["-H", "Transfer-Encoding: chunked", "-d", "@/etc/hostname"], ["-H", "Accept: image/png"],
           ["-H", "Cache-Control: no-cache", "-H", "X-Rejected-Token: nonsense"],
         ] {
-          let answer = try await Answer.curl(["\(broker.url)/forward-auth/\(Self.api)", "-H", proof] + arguments)
+          let answer = try await Answer.curl(
+            ["\(broker.url)/forward-auth/\(API.path)", "-H", callers.billingProof] + arguments)
           #expect(answer.status == 200 && answer.body.isEmpty, "\(arguments)")
           #expect(answer.field("authorization") == "Bearer \(token)")
           #expect(answer.field("cache-control") == "no-store")
         }
+      }
+    }
+
+    @Test("forward-auth reads nothing that stands behind uri, which is the client's own")
+    func forwardAuthQuery() async throws {
+      try await withCallers { tenant, broker, callers in
+        let proof = callers.billingProof
+        let token = try #require(try await broker.token(API.path, "-H", proof).token)
         func ask(_ query: String) async throws -> Answer {
-          try await Answer.curl(["\(broker.url)/forward-auth/\(Self.api)?\(query)", "-H", proof])
+          try await Answer.curl(["\(broker.url)/forward-auth/\(API.path)?\(query)", "-H", proof])
         }
-        // What stands behind `uri` is the client's own, and is not heeded.
         #expect(try await ask("uri=/orders?a=b&scope=write:a").field("authorization") == "Bearer \(token)")
         #expect(try await ask("scope=write:a&uri=/").field("authorization") != "Bearer \(token)")
         #expect(try await ask("other=1").status == 400)
-        let other = try await Answer.curl(["\(broker.url)/forward-auth/https://other.example/", "-H", proof])
-        #expect(other.status == 403 && other.field("authorization") == nil)
         #expect(tenant.tenant.statistics.mints == 2)
+      }
+    }
+
+    @Test("forward-auth gives no token that the policy does not give")
+    func forwardAuthPolicy() async throws {
+      try await withCallers { tenant, broker, callers in
+        let other = try await Answer.curl([
+          "\(broker.url)/forward-auth/https://other.example/", "-H", callers.billingProof,
+        ])
+        #expect(other.status == 403 && other.field("authorization") == nil)
+        #expect(tenant.tenant.statistics.tokenRequests == 0)
       }
     }
   }

@@ -1,12 +1,11 @@
-import DevTenant
 import Foundation
-import IO
 import TestSupport
+import Testing
 
 /// The real binary, serving on ephemeral loopback ports.
 struct BrokerProcess {
   let child: ChildProcess
-  /// Of the main and of the admin listener.
+  /// The ports of the main and of the admin listener.
   let port: UInt16
   let adminPort: UInt16
 
@@ -15,6 +14,9 @@ struct BrokerProcess {
     let tests = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
     return tests.deletingLastPathComponent().appendingPathComponent("token-broker").path
   }
+
+  /// What it logs after a reload.
+  static let reloaded = "\"the configuration was read again\""
 
   static let loopback = ["BROKER_LISTEN": "127.0.0.1:0", "BROKER_ADMIN_LISTEN": "127.0.0.1:0"]
 
@@ -45,9 +47,10 @@ struct BrokerProcess {
     return status.firstMatch(of: /VmRSS:\s+(\d+)/).flatMap { Int($0.1) } ?? 0
   }
 
-  /// Waits until it has logged this message so many times.
-  func wait(forLog message: String, times: Int = 1) async throws {
-    _ = try await child.wait(for: message) { $0.errors.components(separatedBy: message).count > times ? true : nil }
+  /// Ends it as its supervisor would, and waits until it has.
+  func end() async throws {
+    child.signal(SIGTERM)
+    try await child.end()
   }
 
   /// How many descriptors it has open.
@@ -62,131 +65,31 @@ struct BrokerProcess {
     return fields.count > 13 ? (Int(fields[12]) ?? 0) + (Int(fields[13]) ?? 0) : 0
   }
 
+  /// Each sample of its metrics by name and labels, as they stand there.
+  func metrics(_ arguments: String...) async throws -> [String: Double] {
+    let answer = try await Answer.curl([adminURL + "/metrics"] + arguments)
+    #expect(answer.status == 200)
+    var samples: [String: Double] = [:]
+    for line in answer.body.split(separator: "\n") where !line.hasPrefix("#") {
+      let space = try #require(line.lastIndex(of: " "))
+      let name = String(line[..<space])
+      #expect(samples[name] == nil, "\(name) stands there twice")
+      samples[name] = Double(String(line[line.index(after: space)...])) ?? .nan
+      #expect(samples[name]?.isNaN == false, "\(line)")
+    }
+    return samples
+  }
+
+  /// Waits until it has so many connections to its main listener that speak HTTP/1.1.
+  func waitForConnections(_ count: Int) async throws {
+    try await eventually("\(count) connections") {
+      let listeners = try await Answer.curl([adminURL + "/status.json"]).json["listeners"] as? [[String: Any]]
+      return listeners?.first?["http1"] as? Int == count
+    }
+  }
+
   /// Asks for a token with the real curl; `path` is what follows `/token/`.
   func token(_ path: String, _ arguments: String...) async throws -> Answer {
     try await Answer.curl(["\(url)/token/\(path)"] + arguments)
-  }
-}
-
-/// What curl was answered.
-struct Answer {
-  let status: Int
-  let head: String
-  let body: String
-
-  static func curl(_ arguments: [String]) async throws -> Answer {
-    let result = try await ChildProcess.run(
-      "curl", ["--silent", "--show-error", "--include", "--path-as-is", "--max-time", "40"] + arguments)
-    guard result.status == 0, let end = result.output.range(of: "\r\n\r\n") else {
-      throw ChildProcess.Failure(description: "curl: \(result.status) \(result.errors)")
-    }
-    return Answer(
-      status: Int(result.output.split(separator: " ")[1]) ?? 0, head: String(result.output[..<end.lowerBound]),
-      body: String(result.output[end.upperBound...]))
-  }
-
-  /// The body as a JSON object; empty if it is none.
-  var json: [String: Any] {
-    (try? JSONSerialization.jsonObject(with: Data(body.utf8))) as? [String: Any] ?? [:]
-  }
-
-  var token: String? { json["access_token"] as? String }
-  var error: String? { json["error"] as? String }
-
-  func field(_ name: String) -> String? {
-    let line = head.split(separator: "\r\n").first { $0.lowercased().hasPrefix("\(name): ") }
-    return line.map { String($0.dropFirst(name.count + 2)) }
-  }
-}
-
-/// A development tenant in this process, and what a broker needs to use it.
-struct Tenant {
-  let tenant: DevTenant
-  let secret: String
-  let environment: [String: String]
-  private let directory: URL
-
-  fileprivate init(_ change: (inout DevTenant.Options) -> Void) throws {
-    var options = DevTenant.Options(address: try SocketAddress(parsing: "127.0.0.1:0"))
-    options.secrets = ["s3cr3t-\(UUID().uuidString)"]
-    change(&options)
-    tenant = try DevTenant(options)
-    secret = options.secrets[0]
-    directory = FileManager.default.temporaryDirectory.appendingPathComponent("token-broker-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
-    var environment = [
-      "AUTH0_DOMAIN": tenant.baseURL, "AUTH0_CLIENT_ID": tenant.clientID, "AUTH0_CLIENT_SECRET": secret,
-    ]
-    if let pem = tenant.certificatePEM {
-      let file = directory.appendingPathComponent("ca.pem")
-      try Data(pem.utf8).write(to: file)
-      environment["AUTH0_CA_FILE"] = file.path
-    }
-    self.environment = environment
-  }
-
-  /// Writes a file that lives as long as the tenant, and returns its path.
-  func file(_ name: String, _ contents: String) throws -> String {
-    let file = directory.appendingPathComponent(name)
-    try Data(contents.utf8).write(to: file)
-    return file.path
-  }
-
-  /// Writes a file as Kubernetes mounts it: behind a link to a directory, which is swapped for another at once.
-  func mount(_ name: String, _ contents: String) throws -> String {
-    let files = FileManager.default
-    let version = "..\(UUID().uuidString)"
-    try files.createDirectory(
-      at: directory.appendingPathComponent("mount/\(version)"), withIntermediateDirectories: true)
-    try Data(contents.utf8).write(to: directory.appendingPathComponent("mount/\(version)/\(name)"))
-    let path = directory.appendingPathComponent("mount").path
-    try files.createSymbolicLink(atPath: path + "/..data_tmp", withDestinationPath: version)
-    guard unsafe rename(path + "/..data_tmp", path + "/..data") == 0 else {
-      throw ChildProcess.Failure(description: "rename")
-    }
-    let link = path + "/" + name
-    if !files.fileExists(atPath: link) {
-      try files.createSymbolicLink(atPath: link, withDestinationPath: "..data/\(name)")
-    }
-    return link
-  }
-
-  /// Waits until the tenant has been asked so much; the suite's time limit bounds it.
-  func wait(until condition: (Statistics) -> Bool) async {
-    for await statistics in tenant.updates where condition(statistics) { return }
-  }
-
-  fileprivate func remove() { try? FileManager.default.removeItem(at: directory) }
-}
-
-/// Runs a tenant around `body`.
-func withTenant(
-  _ change: (inout DevTenant.Options) -> Void = { _ in }, _ body: (Tenant) async throws -> Void
-) async throws {
-  ThisProcess.ignoreFailingWrites()
-  ThisProcess.raiseDescriptorLimit()
-  let tenant = try Tenant(change)
-  defer { tenant.remove() }
-  async let running: Void = tenant.tenant.run()
-  do {
-    try await body(tenant)
-  } catch {
-    tenant.tenant.stop()
-    throw error
-  }
-  tenant.tenant.stop()
-  try await running
-}
-
-/// Runs a tenant and a broker that uses it around `body`.
-func withBroker(
-  _ environment: [String: String] = [:], _ change: (inout DevTenant.Options) -> Void = { _ in },
-  _ body: (Tenant, BrokerProcess) async throws -> Void
-) async throws {
-  try await withTenant(change) { tenant in
-    let broker = try await BrokerProcess(environment: tenant.environment.merging(environment) { $1 })
-    try await body(tenant, broker)
-    broker.child.signal(SIGTERM)
-    try await broker.child.end()
   }
 }

@@ -7,8 +7,6 @@ import Testing
 extension IntegrationTests {
   /// `token-broker check` against a tenant that is well, and against everything that can be wrong on the way to one.
   @Suite struct CheckTests {
-    private static let api = "https://api.example.com/"
-
     /// What it has found, as JSON and as text.
     private struct Result {
       let status: Int32
@@ -18,7 +16,7 @@ extension IntegrationTests {
       let said: String
 
       /// Runs it twice, and expects that both say the same.
-      init(_ environment: [String: String], _ arguments: [String] = ["--audience", api]) async throws {
+      init(_ environment: [String: String], _ arguments: [String] = ["--audience", API.audience]) async throws {
         let text = try await ChildProcess.run(
           BrokerProcess.executable, ["check"] + arguments, environment: environment)
         let json = try await ChildProcess.run(
@@ -47,7 +45,7 @@ extension IntegrationTests {
       func first(_ check: String) -> [String: Any] { checks.first { $0["check"] as? String == check } ?? [:] }
     }
 
-    @Test("With all well every step says so, and what there is to know")
+    @Test("check: with all well every step is ok, says what it has found, and exits 0")
     func well() async throws {
       try await withTenant { tenant in
         let result = try await Result(tenant.environment)
@@ -67,7 +65,7 @@ extension IntegrationTests {
         let token = result.first("token")
         #expect(
           (86390...86400).contains(token["expires_in"] as? Int ?? 0) && token["scope"] as? String == "read:a write:a")
-        #expect(token["client"] as? String == "default" && token["target"] as? String == Self.api)
+        #expect(token["client"] as? String == "default" && token["target"] as? String == API.audience)
         #expect(tenant.tenant.statistics.mints == 2, "a token for each run, and no more")
         #expect(!result.said.contains(tenant.secret) && !result.said.contains("eyJ"))
       }
@@ -78,14 +76,14 @@ extension IntegrationTests {
       let testDescription: String
       /// The step that fails.
       let step: String
-      /// Of its remedy.
+      /// What stands in its remedy.
       let remedy: String
       /// The steps that are skipped for it, beside `dns`, which has nothing to do for an address.
       let skipped: [String]
       var options: @Sendable (inout DevTenant.Options) -> Void = { _ in }
       var environment: @Sendable (DevTenant) -> [String: String] = { _ in [:] }
       var arrange: @Sendable (DevTenant) -> Void = { _ in }
-      var audience = api
+      var audience = API.audience
     }
 
     private static let afterConnect = ["tls", "discovery", "jwks", "clock", "token"]
@@ -135,7 +133,7 @@ extension IntegrationTests {
         audience: Fault.algNone.audience),
     ]
 
-    @Test("What is wrong is found where it is, with a remedy, and what depends on it is skipped", arguments: troubles)
+    @Test("check: a fault fails its own step with a remedy, skips what depends on it, and exits 1", arguments: troubles)
     func trouble(_ trouble: Trouble) async throws {
       try await withTenant(trouble.options) { tenant in
         trouble.arrange(tenant.tenant)
@@ -150,24 +148,51 @@ extension IntegrationTests {
       }
     }
 
-    @Test(
-      "What is only worth a word fails nothing: a clock that is ahead, a certificate that is near its end, an open door"
-    )
-    func warnings() async throws {
-      try await withTenant({ $0.certificate = .aging }) { tenant in
-        tenant.tenant.setClock(ahead: -600)
-        let result = try await Result(tenant.environment.merging(["BROKER_LISTEN": "0.0.0.0:8080"]) { $1 })
+    /// Something worth a word that keeps nothing from working.
+    struct Warning: Sendable, CustomTestStringConvertible {
+      let testDescription: String
+      let step: String
+      var options: @Sendable (inout DevTenant.Options) -> Void = { _ in }
+      var environment: [String: String] = [:]
+      var arrange: @Sendable (DevTenant) -> Void = { _ in }
+      /// What must be said of it.
+      let isFound: @Sendable (_ finding: [String: Any]) -> Bool
+    }
+
+    private static let warnings = [
+      Warning(
+        testDescription: "a clock ten minutes ahead of the tenant's", step: "clock",
+        arrange: { $0.setClock(ahead: -600) },
+        isFound: { ($0["tenant_ahead_seconds"] as? Int).map((-601 ... -599).contains) == true }),
+      Warning(
+        testDescription: "a certificate that is near its end", step: "tls", options: { $0.certificate = .aging },
+        isFound: { $0["certificate_days_left"] as? Int == 4 }),
+      Warning(
+        testDescription: "an open door", step: "use", environment: ["BROKER_LISTEN": "0.0.0.0:8080"],
+        isFound: { $0["target"] as? String == "0.0.0.0:8080" }),
+    ]
+
+    @Test("check: warnings exit 0", arguments: warnings)
+    func warning(_ warning: Warning) async throws {
+      try await withTenant(warning.options) { tenant in
+        warning.arrange(tenant.tenant)
+        let result = try await Result(tenant.environment.merging(warning.environment) { $1 })
         #expect(result.status == 0 && result.verdict == "warning", "\(result.said)")
-        #expect(result.names("warning") == ["use", "tls", "clock"])
-        #expect(result.first("use")["target"] as? String == "0.0.0.0:8080")
-        #expect(result.first("tls")["certificate_days_left"] as? Int == 4)
-        let ahead = try #require(result.first("clock")["tenant_ahead_seconds"] as? Int)
-        #expect((-601 ... -599).contains(ahead))
-        #expect((85700...85800).contains(result.first("token")["expires_in"] as? Int ?? 0), "ten minutes less")
+        #expect(result.names("warning") == [warning.step])
+        #expect(warning.isFound(result.first(warning.step)), "\(result.said)")
       }
     }
 
-    @Test("Each client is looked at, and one that cannot be reached does not keep the others from it")
+    @Test("What is left of a token's life is counted by the broker's own clock")
+    func lifeByOwnClock() async throws {
+      try await withTenant { tenant in
+        tenant.tenant.setClock(ahead: -600)
+        let left = try await Result(tenant.environment).first("token")["expires_in"] as? Int
+        #expect((85700...85800).contains(left ?? 0), "ten minutes less")
+      }
+    }
+
+    @Test("check: a client that cannot be reached does not keep the others from being checked")
     func clients() async throws {
       try await withTenant { tenant in
         let file = try tenant.file(
@@ -178,12 +203,13 @@ extension IntegrationTests {
             good: {domain: '\(tenant.tenant.baseURL)', clientId: dev-client, clientSecret: \(tenant.secret), \
           caFile: \(tenant.environment["AUTH0_CA_FILE"] ?? "")}
           audiences:
-            - {audience: '\(Self.api)', client: good}
+            - {audience: '\(API.audience)', client: good}
             - {audience: 'https://gone.example.com/', client: gone}
             - {audience: '\(Fault.opaque.audience)', client: good, verify: opaque}
 
           """)
-        let arguments = [Self.api, "https://gone.example.com/", Fault.opaque.audience, "https://unlisted/"].flatMap {
+        let arguments = [API.audience, "https://gone.example.com/", Fault.opaque.audience, "https://unlisted/"].flatMap
+        {
           ["--audience", $0]
         }
         let result = try await Result([:], ["--config", file] + arguments)
@@ -196,19 +222,19 @@ extension IntegrationTests {
       }
     }
 
-    @Test("While the keys cannot be read a token that need not be verified is tried all the same")
+    @Test("check: without readable keys a token that need not be verified is tried all the same")
     func opaque() async throws {
       try await withTenant { tenant in
         tenant.tenant.setKeySet(.failing)
         let file = try tenant.file(
-          "opaque.yaml", "audiences: ['\(Self.api)', {audience: '\(Fault.opaque.audience)', verify: opaque}]\n")
+          "opaque.yaml", "audiences: ['\(API.audience)', {audience: '\(Fault.opaque.audience)', verify: opaque}]\n")
         let result = try await Result(tenant.environment, ["--config", file])
         let tokens = result.checks.filter { $0["check"] as? String == "token" }.map { $0["status"] as? String }
         #expect(tokens == ["skipped", "ok"] && result.names("failed") == ["jwks"], "\(result.said)")
       }
     }
 
-    @Test("A wrong configuration is said in JSON too")
+    @Test("check --json: a wrong configuration exits 78 and names its keys")
     func configuration() async throws {
       let result = try await Result(["AUTH0_DOMAIN": "https://a/b", "AUTH0_CLIENT_SECRET": "t0p-s3cr3t"])
       #expect(result.status == 78 && result.verdict == "failed")
@@ -246,7 +272,7 @@ extension IntegrationTests {
       return (child, port)
     }
 
-    @Test("By way of a proxy the tenant's name and port are the proxy's affair, and all else is looked at as ever")
+    @Test("check: through a proxy, name and port of the tenant are skipped and all else is checked")
     func proxied() async throws {
       let (proxy, port) = try await Self.proxy()
       try await withTenant({ $0.certificate = .wrongHost }) { tenant in
@@ -266,7 +292,7 @@ extension IntegrationTests {
               caFile: \(tenant.environment["AUTH0_CA_FILE"] ?? "")
 
           """)
-        let arguments = ["--config", file, "--audience", Self.api]
+        let arguments = ["--config", file, "--audience", API.audience]
         for environment in [
           ["HTTPS_PROXY": "http://user:pa55w0rd@127.0.0.1:\(port)"], ["https_proxy": "127.0.0.1:\(port)"],
         ] {
@@ -282,24 +308,35 @@ extension IntegrationTests {
       try await proxy.end()
     }
 
-    @Test("A proxy that is not there, or that says no, is what has failed")
-    func proxyTrouble() async throws {
+    private static func behind(_ proxy: String, domain: String = "tenant.example.com") -> [String: String] {
+      [
+        "AUTH0_DOMAIN": domain, "AUTH0_CLIENT_ID": "a", "AUTH0_CLIENT_SECRET": "b", "HTTPS_PROXY": "http://\(proxy)",
+        "NO_PROXY": "other.test, .invalid",
+      ]
+    }
+
+    private func expectProxyFailed(_ address: String) async throws {
+      let result = try await Result(Self.behind(address))
+      #expect(result.status == 1 && result.names("failed") == ["proxy"], "\(result.said)")
+      #expect(result.first("proxy")["target"] as? String == address)
+      #expect(result.names("skipped") == ["dns", "tcp"] + Self.afterConnect)
+    }
+
+    @Test("check: a proxy that is not there is what has failed", arguments: ["127.0.0.1:1", "proxy.invalid:3128"])
+    func absentProxy(_ address: String) async throws { try await expectProxyFailed(address) }
+
+    @Test("check: a proxy that refuses is what has failed")
+    func refusingProxy() async throws {
       let (proxy, port) = try await Self.proxy(refusing: true)
-      for address in ["127.0.0.1:\(port)", "127.0.0.1:1", "proxy.invalid:3128"] {
-        let environment = [
-          "AUTH0_DOMAIN": "tenant.example.com", "AUTH0_CLIENT_ID": "a", "AUTH0_CLIENT_SECRET": "b",
-          "HTTPS_PROXY": "http://\(address)",
-        ]
-        let result = try await Result(environment)
-        #expect(result.status == 1 && result.names("failed") == ["proxy"], "\(result.said)")
-        #expect(result.first("proxy")["target"] as? String == address)
-        #expect(result.names("skipped") == ["dns", "tcp"] + Self.afterConnect)
-        let exempt = try await Result(
-          environment.merging(["AUTH0_DOMAIN": "tenant.invalid", "NO_PROXY": "other.test, .invalid"]) { $1 })
-        #expect(exempt.names("failed") == ["dns"], "\(exempt.said)")
-      }
+      try await expectProxyFailed("127.0.0.1:\(port)")
       proxy.signal(SIGTERM)
       try await proxy.end()
+    }
+
+    @Test("check: a host of NO_PROXY is looked up by itself, though there is a proxy")
+    func noProxy() async throws {
+      let exempt = try await Result(Self.behind("127.0.0.1:1", domain: "tenant.invalid"))
+      #expect(exempt.names("failed") == ["dns"], "\(exempt.said)")
     }
   }
 }

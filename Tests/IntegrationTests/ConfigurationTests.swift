@@ -172,7 +172,10 @@ extension IntegrationTests {
       (
         sound, #"store: {keyFile: /dev/null}"#,
         [
-          #"store.keyFile (2:18): /dev/null: expected a key of at least 32 random characters, and perhaps the one before it in a second line; openssl rand -base64 32 makes one"#,
+          #"""
+          store.keyFile (2:18): /dev/null: expected a key of at least 32 random characters, and perhaps the one \#
+          before it in a second line; openssl rand -base64 32 makes one
+          """#,
           #"store.keyFile (2:18): the store memory: needs no key"#,
         ]
       ),
@@ -204,7 +207,10 @@ extension IntegrationTests {
         ]
       ),
       (
-        "clients: {a: {issuer: 'https://example.com', provider: oauth2, clientId: x, certificateFile: PEM, certificateKeyFile: /k}}",
+        """
+        clients: {a: {issuer: 'https://example.com', provider: oauth2, clientId: x, certificateFile: PEM, \
+        certificateKeyFile: /k}}
+        """,
         #"store: {url: 'file:/tmp/tokens'}"#,
         [
           #"store.keyFile (2:8): required: the client 'a' has no secret that tokens could be encrypted with"#
@@ -257,13 +263,19 @@ extension IntegrationTests {
         sound, #"callers: {a: {}}"#,
         [
           #"callers.a.audiences (2:14): required: the audiences it may have, or '*' for any"#,
-          #"callers.a.bearerSHA256 (2:14): required: a way to prove itself, one of bearerSHA256, clientCertificate, serviceAccount, unixUser, unixGroup"#,
+          #"""
+          callers.a.bearerSHA256 (2:14): required: a way to prove itself, one of bearerSHA256, clientCertificate, \#
+          serviceAccount, unixUser, unixGroup
+          """#,
         ]
       ),
       (
         sound, #"callers: {a: {bearerSHA256: t0p-s3cr3t, audiences: '*'}}"#,
         [
-          #"callers.a.bearerSHA256 (2:29): expected the SHA-256 of a key in 64 hexadecimal digits, as token-broker key prints it"#
+          #"""
+          callers.a.bearerSHA256 (2:29): expected the SHA-256 of a key in 64 hexadecimal digits, as token-broker key \#
+          prints it
+          """#
         ]
       ),
       (
@@ -273,8 +285,14 @@ extension IntegrationTests {
       (
         sound, #"callers: {a: {bearerSHA256: DIGEST, audiences: ['https://*.example.com/', 'https://a*', '**']}}"#,
         [
-          #"callers.a.audiences (2:106): 'https://*.example.com/': a star is for everything ('*') or stands behind a slash at the end"#,
-          #"callers.a.audiences (2:106): 'https://a*': a star is for everything ('*') or stands behind a slash at the end"#,
+          #"""
+          callers.a.audiences (2:106): 'https://*.example.com/': a star is for everything ('*') or stands behind a \#
+          slash at the end
+          """#,
+          #"""
+          callers.a.audiences (2:106): 'https://a*': a star is for everything ('*') or stands behind a slash at the \#
+          end
+          """#,
           #"callers.a.audiences (2:106): '**': a star is for everything ('*') or stands behind a slash at the end"#,
         ]
       ),
@@ -286,7 +304,10 @@ extension IntegrationTests {
         sound, #"callers: {"a\nb": {bearerSHA256: x, audiences: '*'}}"#,
         [
           #"callers (2:11): expected names of at most 64 visible ASCII characters"#,
-          #"callers.a?b.bearerSHA256 (2:34): expected the SHA-256 of a key in 64 hexadecimal digits, as token-broker key prints it"#,
+          #"""
+          callers.a?b.bearerSHA256 (2:34): expected the SHA-256 of a key in 64 hexadecimal digits, as token-broker \#
+          key prints it
+          """#,
         ]
       ),
       (
@@ -300,7 +321,10 @@ extension IntegrationTests {
       (
         sound, #"callers: {a: {clientCertificate: reports, audiences: '*'}}"#,
         [
-          #"callers.a.clientCertificate (2:34): expected a URI such as spiffe://example.com/a, dns:host.example.com, or subject:CN=a,O=b; found 'reports'"#
+          #"""
+          callers.a.clientCertificate (2:34): expected a URI such as spiffe://example.com/a, dns:host.example.com, or \#
+          subject:CN=a,O=b; found 'reports'
+          """#
         ]
       ),
       (
@@ -314,14 +338,20 @@ extension IntegrationTests {
       (
         nil, #"auth0: {domain: acme.eu.auth0.com, clientId: id}"#,
         [
-          #"auth0.clientSecret (1:8): required: the client secret itself here, or its file in clientSecretFile; or privateKeyFile, or certificateFile"#
+          #"""
+          auth0.clientSecret (1:8): required: the client secret itself here, or its file in clientSecretFile; or \#
+          privateKeyFile, or certificateFile
+          """#
         ]
       ),
       (
         nil,
         #"auth0: {domain: 'https://user:t0p-s3cr3t@acme.eu.auth0.com', clientId: '', clientSecret: "t0p-s3cr3t\n"}"#,
         [
-          #"auth0.domain (1:17): expected a domain such as acme.eu.auth0.com, or an https:// URL of only a host and perhaps a port; http:// is for 127.0.0.1, [::1] and localhost"#,
+          #"""
+          auth0.domain (1:17): expected a domain such as acme.eu.auth0.com, or an https:// URL of only a host and \#
+          perhaps a port; http:// is for 127.0.0.1, [::1] and localhost
+          """#,
           #"auth0.clientId (1:72): expected a client id; it is empty"#,
           #"auth0.clientSecret (1:90): expected the client secret, without control characters"#,
         ]
@@ -344,7 +374,10 @@ extension IntegrationTests {
           #"auth0 (1:8): expected keys with values (key: value)"#,
           #"auth0.domain (1:8): required: your tenant's domain, such as acme.eu.auth0.com"#,
           #"auth0.clientId (1:8): required: the client id of a machine-to-machine application"#,
-          #"auth0.clientSecret (1:8): required: the client secret itself here, or its file in clientSecretFile; or privateKeyFile, or certificateFile"#,
+          #"""
+          auth0.clientSecret (1:8): required: the client secret itself here, or its file in clientSecretFile; or \#
+          privateKeyFile, or certificateFile
+          """#,
         ]
       ),
       (
@@ -352,7 +385,10 @@ extension IntegrationTests {
         [
           #"AUTH0_DOMAIN (environment): required: your tenant's domain, such as acme.eu.auth0.com"#,
           #"AUTH0_CLIENT_ID (environment): required: the client id of a machine-to-machine application"#,
-          #"AUTH0_CLIENT_SECRET (environment): required: the client secret itself here, or its file in clientSecretFile; or privateKeyFile, or certificateFile"#,
+          #"""
+          AUTH0_CLIENT_SECRET (environment): required: the client secret itself here, or its file in \#
+          clientSecretFile; or privateKeyFile, or certificateFile
+          """#,
           #"configuration (1:1): expected keys with values (key: value)"#,
         ]
       ),
@@ -378,7 +414,10 @@ extension IntegrationTests {
       ),
       (
         nil,
-        #"clients: {a: {domain: a.auth0.com, clientId: x, clientSecret: t0p-s3cr3t}, b: {domain: b.auth0.com, clientId: y, clientSecret: t0p-s3cr3t}}"#,
+        #"""
+        clients: {a: {domain: a.auth0.com, clientId: x, clientSecret: t0p-s3cr3t}, b: {domain: b.auth0.com, clientId: \#
+        y, clientSecret: t0p-s3cr3t}}
+        """#,
         [#"audiences (1:1): required with several clients and none called default: a list that gives each its client"#]
       ),
       (
@@ -396,7 +435,10 @@ extension IntegrationTests {
       (
         nil, #"auth0: {domain: acme.eu.auth0.com, clientId: id, clientSecret:t0p-s3cr3t}"#,
         [
-          #"auth0.clientSecret (1:8): required: the client secret itself here, or its file in clientSecretFile; or privateKeyFile, or certificateFile"#,
+          #"""
+          auth0.clientSecret (1:8): required: the client secret itself here, or its file in clientSecretFile; or \#
+          privateKeyFile, or certificateFile
+          """#,
           #"auth0.clientSecret (1:50): no such key; expected a space behind its colon"#,
         ]
       ),
@@ -405,8 +447,14 @@ extension IntegrationTests {
         [
           #"AUTH0_DOMAIN (environment): required: your tenant's domain, such as acme.eu.auth0.com"#,
           #"AUTH0_CLIENT_ID (environment): required: the client id of a machine-to-machine application"#,
-          #"AUTH0_CLIENT_SECRET (environment): required: the client secret itself here, or its file in clientSecretFile; or privateKeyFile, or certificateFile"#,
-          #"configuration (1:3): no such key; known here: admin, allowedHosts, audiences, auth0, budget, cache, callers, clients, kubernetes, limits, listen, log, requireHeader, shutdown, store, tls, upstream, workers"#,
+          #"""
+          AUTH0_CLIENT_SECRET (environment): required: the client secret itself here, or its file in \#
+          clientSecretFile; or privateKeyFile, or certificateFile
+          """#,
+          #"""
+          configuration (1:3): no such key; known here: admin, allowedHosts, audiences, auth0, budget, cache, \#
+          callers, clients, kubernetes, limits, listen, log, requireHeader, shutdown, store, tls, upstream, workers
+          """#,
         ]
       ),
       (
@@ -425,7 +473,9 @@ extension IntegrationTests {
       (
         sound, #"callers: {a: {bearerSHA256: DIGEST, audiences: 'https:/*'}}"#,
         [
-          #"callers.a.audiences (2:106): 'https:/*': a star is for everything ('*') or stands behind a slash at the end"#
+          #"""
+          callers.a.audiences (2:106): 'https:/*': a star is for everything ('*') or stands behind a slash at the end
+          """#
         ]
       ),
       (
@@ -434,14 +484,22 @@ extension IntegrationTests {
       ),
       (
         nil,
-        #"clients: {a: {provider: oauth2, tokenURL: 'http://example.com/token', clientId: x, clientSecret: t0p-s3cr3t}}"#,
+        #"""
+        clients: {a: {provider: oauth2, tokenURL: 'http://example.com/token', clientId: x, clientSecret: t0p-s3cr3t}}
+        """#,
         [
-          #"clients.a.tokenURL (1:43): expected an https:// URL without user, query or fragment; http:// is for 127.0.0.1, [::1] and localhost"#
+          #"""
+          clients.a.tokenURL (1:43): expected an https:// URL without user, query or fragment; http:// is for \#
+          127.0.0.1, [::1] and localhost
+          """#
         ]
       ),
       (
         nil,
-        #"clients: {a: {provider: oauth2, tokenURL: 'https://example.com/token', jwksURL: 'https://example.com/jwks', clientId: x, clientSecret: t0p-s3cr3t}}"#,
+        #"""
+        clients: {a: {provider: oauth2, tokenURL: 'https://example.com/token', jwksURL: 'https://example.com/jwks', \#
+        clientId: x, clientSecret: t0p-s3cr3t}}
+        """#,
         [#"clients.a.jwksURL (1:81): tokens are checked with jwksURL and issuer together; expected both or neither"#]
       ),
       (
@@ -450,12 +508,18 @@ extension IntegrationTests {
       ),
       (
         nil,
-        #"clients: {a: {provider: oauth2, issuer: 'https://example.com', clientId: x, clientSecret: t0p-s3cr3t, authMethod: private_key_jwt}}"#,
+        #"""
+        clients: {a: {provider: oauth2, issuer: 'https://example.com', clientId: x, clientSecret: t0p-s3cr3t, \#
+        authMethod: private_key_jwt}}
+        """#,
         [#"clients.a.authMethod (1:115): private_key_jwt does not go with clientSecret"#]
       ),
       (
         nil,
-        #"clients: {a: {provider: oauth2, issuer: 'https://example.com', clientId: x, clientSecret: t0p-s3cr3t, extraParameters: {client_secret: t0p-s3cr3t}}}"#,
+        #"""
+        clients: {a: {provider: oauth2, issuer: 'https://example.com', clientId: x, clientSecret: t0p-s3cr3t, \#
+        extraParameters: {client_secret: t0p-s3cr3t}}}
+        """#,
         [#"clients.a.extraParameters (1:120): 'client_secret' is set by the broker itself, and cannot be set here"#]
       ),
       (
@@ -472,7 +536,7 @@ extension IntegrationTests {
       ),
     ]
 
-    @Test("Every error of a broken file is said at once, with its place and what was expected, and no secret")
+    @Test("A broken file is told every error at once, with its place and what was expected, and no secret")
     func brokenFiles() async throws {
       try await withTenant { tenant in
         for (base, text, expected) in Self.broken {

@@ -5,29 +5,17 @@ import Testing
 extension IntegrationTests {
   /// What deploy/ has, as far as that can be tried without a cluster; Tests/Deploy has what takes longer.
   @Suite struct DeployTests {
-    private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-      .deletingLastPathComponent()
-
-    private static func path(_ name: String) -> String { root.appendingPathComponent(name).path }
-    private static func text(_ name: String) throws -> String {
-      try String(contentsOfFile: path(name), encoding: .utf8)
-    }
-    /// For a program that is not in every place of its kind.
-    private static func has(_ program: String) -> Bool {
-      ["/usr/bin/", "/usr/local/bin/"].contains { FileManager.default.isExecutableFile(atPath: $0 + program) }
-    }
-
     @Test("The files of deploy agree with each other")
     func manifests() async throws {
-      let result = try await ChildProcess.run("/usr/bin/python3", [Self.path("Tests/Deploy/manifests.py")])
+      let result = try await ChildProcess.run("/usr/bin/python3", [Repository.path("Tests/Deploy/manifests.py")])
       #expect(result.status == 0, "\(result.output) \(result.errors)")
     }
 
     @Test(
-      "The configurations of the Kubernetes manifests are sound ones",
+      "check accepts the configurations of the Kubernetes manifests",
       arguments: ["base/token-broker.yaml", "components/sidecar/token-broker.yaml"])
     func configuration(_ name: String) async throws {
-      let text = try Self.text("deploy/kubernetes/\(name)")
+      let text = try Repository.text("deploy/kubernetes/\(name)")
       try await withTenant { tenant in
         let token = try tenant.file("token", "token")
         let authorities = try #require(tenant.environment["AUTH0_CA_FILE"])
@@ -47,7 +35,7 @@ extension IntegrationTests {
       try await withTenant { tenant in
         var files: [String] = []
         for name in ["token-broker.service", "token-broker.socket", "token-broker-admin.socket"] {
-          let unit = try Self.text("deploy/systemd/\(name)")
+          let unit = try Repository.text("deploy/systemd/\(name)")
           files.append(
             try tenant.file(name, unit.replacing("/usr/local/bin/token-broker", with: BrokerProcess.executable)))
         }
@@ -59,16 +47,19 @@ extension IntegrationTests {
       }
     }
 
-    @Test("The alerts go off when they should, and else not", .enabled(if: has("promtool"), "promtool is not here"))
+    @Test(
+      "promtool sees the alerts go off when they should, and at no other time",
+      .enabled(if: Programs.has("promtool"), "promtool is not here"))
     func alerts() async throws {
       let result = try await ChildProcess.run(
-        "promtool", ["test", "rules", Self.path("deploy/prometheus/alerts_test.yaml")])
+        "promtool", ["test", "rules", Repository.path("deploy/prometheus/alerts_test.yaml")])
       #expect(result.status == 0, "\(result.output) \(result.errors)")
     }
 
-    @Test("The alerts and the dashboard ask for metrics that there are")
+    @Test("Each metric of the alerts and the dashboard is one that the broker has")
     func metrics() async throws {
-      let named = try Self.text("deploy/prometheus/alerts.yaml") + Self.text("deploy/grafana/dashboard.json")
+      let named =
+        try Repository.text("deploy/prometheus/alerts.yaml") + Repository.text("deploy/grafana/dashboard.json")
       let wanted = Set(named.matches(of: /\b(token_broker|process)_[a-z_]+/).map { String($0.0) })
       #expect(wanted.count > 10)
       try await withBroker { _, broker in
@@ -84,10 +75,10 @@ extension IntegrationTests {
       }
     }
 
-    @Test("The broker answers as the description of its API says, and all that it describes can be had")
+    @Test("The broker answers as its OpenAPI description says, and gives all that is described")
     func openAPI() async throws {
       let result = try await ChildProcess.run(
-        "/usr/bin/python3", [Self.path("Tests/Deploy/openapi.py"), BrokerProcess.executable])
+        "/usr/bin/python3", [Repository.path("Tests/Deploy/openapi.py"), BrokerProcess.executable])
       #expect(result.status == 0, "\(result.output) \(result.errors)")
     }
   }

@@ -6,19 +6,17 @@ import Testing
 extension IntegrationTests {
   /// `POST /oauth/token`, as OAuth clients use it that nobody here wrote.
   @Suite struct OAuthClientTests {
-    private static let api = "https://api.example.com/"
-    private static let clients = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-      .appendingPathComponent("Clients")
+    private static let clients = Repository.path("Tests/IntegrationTests/Clients")
 
     /// A command that takes token URL, client id, secret, where to put them, and audience.
     private static func command(_ client: String) -> [String] {
       client.hasSuffix(".go")
-        ? ["go", "run", clients.appendingPathComponent(client).path]
-        : ["/usr/bin/python3", clients.appendingPathComponent(client).path]
+        ? ["go", "run", "\(clients)/\(client)"]
+        : ["/usr/bin/python3", "\(clients)/\(client)"]
     }
 
     @Test(
-      "Existing OAuth clients work with only their token URL changed, with callers and without",
+      "Existing OAuth clients get tokens with only their token URL changed",
       arguments: ["client.go", "authlib_client.py", "requests_oauthlib_client.py"])
     func clients(_ client: String) async throws {
       let go = [
@@ -27,21 +25,20 @@ extension IntegrationTests {
       ]
       for callers in [nil, TestCallers()] {
         try await withTenant { tenant in
-          let broker = try await BrokerProcess(
-            environment: tenant.environment.merging(callers?.file(tenant) ?? [:]) { $1 })
+          let broker = try await tenant.broker(configuration: callers?.text)
           let token = try await broker.token(
             "https%3A%2F%2Fapi.example.com%2F", "-H", "Authorization: Bearer \(callers?.billing ?? "")"
           ).token
           for style in ["header", "params"] {
             let command = Self.command(client)
-            let arguments = ["\(broker.url)/oauth/token", "billing", callers?.billing ?? "any", style, Self.api]
+            let arguments = ["\(broker.url)/oauth/token", "billing", callers?.billing ?? "any", style, API.audience]
             let result = try await ChildProcess.run(
               command[0], Array(command.dropFirst()) + arguments, environment: go, timeout: .seconds(120))
             #expect(result.status == 0 && result.output == (token ?? "") + "\n", "\(style): \(result.errors)")
             if callers == nil { continue }
             let wrong = try await ChildProcess.run(
               command[0],
-              Array(command.dropFirst()) + ["\(broker.url)/oauth/token", "billing", "wrong", style, Self.api],
+              Array(command.dropFirst()) + ["\(broker.url)/oauth/token", "billing", "wrong", style, API.audience],
               environment: go, timeout: .seconds(120))
             #expect(wrong.status != 0 && wrong.errors.contains("invalid_client"), "\(wrong.errors)")
           }
@@ -50,31 +47,33 @@ extension IntegrationTests {
       }
     }
 
-    @Test("curl: forms, JSON and Basic; errors in the shape of RFC 6749, section 5.2")
+    @Test("Every way to send a request gets the same token, and a refusal the error of RFC 6749, section 5.2")
     func curl() async throws {
       let callers = TestCallers()
       try await withTenant { tenant in
-        let broker = try await BrokerProcess(environment: tenant.environment.merging(callers.file(tenant)) { $1 })
+        let broker = try await tenant.broker(configuration: callers.text)
         func ask(_ arguments: String...) async throws -> Answer {
           try await Answer.curl(["\(broker.url)/oauth/token"] + arguments)
         }
-        let (grant, audience) = ("grant_type=client_credentials", "audience=\(Self.api)")
+        let (grant, audience) = ("grant_type=client_credentials", "audience=\(API.audience)")
         let basic = "billing:\(callers.billing)"
         let json = { (members: String) in
-          #"{"grant_type":"client_credentials","client_id":"billing","client_secret":"\#(callers.billing)",\#(members)}"#
+          #"""
+          {"grant_type":"client_credentials","client_id":"billing","client_secret":"\#(callers.billing)",\#(members)}
+          """#
         }
         let good = try await ask("-u", basic, "-d", grant, "-d", audience)
         #expect(good.status == 200 && good.token?.hasPrefix("eyJ") == true)
         #expect(good.field("cache-control") == "no-store" && good.field("pragma") == "no-cache")
         #expect(good.json["token_type"] as? String == "Bearer" && (good.json["expires_in"] as? Int ?? 0) > 0)
         for same in [
-          try await ask("-u", basic, "-d", grant, "-d", "resource=\(Self.api)"),
-          try await ask("-u", basic, "-d", grant, "-d", audience, "-d", "resource=\(Self.api)", "-d", "unknown=1"),
+          try await ask("-u", basic, "-d", grant, "-d", "resource=\(API.audience)"),
+          try await ask("-u", basic, "-d", grant, "-d", audience, "-d", "resource=\(API.audience)", "-d", "unknown=1"),
           try await ask(
             "-d", grant, "-d", audience, "-d", "client_id=billing", "-d", "client_secret=\(callers.billing)"),
           try await ask(
-            "-H", "Content-Type: application/json; charset=utf-8", "-d", json(#""audience":"\#(Self.api)""#)),
-          try await ask("-H", "Authorization: Bearer \(callers.billing)", "-d", grant, "-d", audience),
+            "-H", "Content-Type: application/json; charset=utf-8", "-d", json(#""audience":"\#(API.audience)""#)),
+          try await ask("-H", callers.billingProof, "-d", grant, "-d", audience),
         ] { #expect(same.token == good.token, "\(same.body)") }
 
         let refusals: [(status: Int, error: String, Answer)] = [

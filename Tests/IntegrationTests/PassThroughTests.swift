@@ -6,10 +6,8 @@ import Testing
 extension IntegrationTests {
   /// Clients that bring credentials of their own.
   @Suite struct PassThroughTests {
-    private static let api = "https://api.example.com/"
-
     private func ask(
-      _ broker: BrokerProcess, _ id: String, _ secret: String, audience: String = api
+      _ broker: BrokerProcess, _ id: String, _ secret: String, audience: String = API.audience
     ) async throws -> Answer {
       try await Answer.curl([
         "\(broker.url)/oauth/token", "-u", "\(id):\(secret)", "-d", "grant_type=client_credentials",
@@ -17,61 +15,93 @@ extension IntegrationTests {
       ])
     }
 
-    @Test("The same credentials are minted for once, wrong ones never find the token, and guessing is slow")
-    func passThrough() async throws {
+    /// Runs a broker that lets credentials through, beside its callers.
+    private func withPassThrough(_ body: (Tenant, BrokerProcess, TestCallers) async throws -> Void) async throws {
       let callers = TestCallers()
-      try await withTenant { tenant in
-        let file = try callers.file(tenant, "auth0: {passthrough: true}\n")
-        let broker = try await BrokerProcess(environment: tenant.environment.merging(file) { $1 })
+      try await withBroker(configuration: callers.text + "auth0: {passthrough: true}\n") { tenant, broker in
+        try await body(tenant, broker, callers)
+        #expect(!broker.child.errors.contains(tenant.secret))
+      }
+    }
+
+    @Test("Credentials that are brought cost a mint of their own, and no other when they come again or after a reload")
+    func good() async throws {
+      try await withPassThrough { tenant, broker, callers in
         let id = tenant.tenant.clientID
-        let own = try await ask(broker, "billing", callers.billing)
+        _ = try await ask(broker, "billing", callers.billing)
         let first = try await ask(broker, id, tenant.secret)
         #expect(first.status == 200 && first.token != nil)
         for _ in 0..<20 { #expect(try await ask(broker, id, tenant.secret).token == first.token) }
+        broker.child.signal(SIGHUP)
+        try await broker.child.wait(forLog: BrokerProcess.reloaded)
+        #expect(try await ask(broker, id, tenant.secret).token == first.token)
         #expect(tenant.tenant.statistics.mints == 2)
+      }
+    }
 
-        // A wrong secret is the tenant's to refuse, once; then it is remembered.
+    @Test("A wrong secret is refused by the tenant once, and from memory then, though the right one's token is held")
+    func wrong() async throws {
+      try await withPassThrough { tenant, broker, _ in
+        let id = tenant.tenant.clientID
+        #expect(try await ask(broker, id, tenant.secret).status == 200)
         for _ in 0..<3 {
           let wrong = try await ask(broker, id, tenant.secret + "x")
           #expect(wrong.status == 401 && wrong.error == "invalid_client")
         }
-        #expect(tenant.tenant.statistics.tokenRequests == 3)
-        // A caller's name with another secret does not reach the tenant.
-        #expect(try await ask(broker, "billing", "mistyped").status == 401)
-        #expect(tenant.tenant.statistics.tokenRequests == 3)
-
-        // Nor does a caller's own key under another name.
-        #expect(try await ask(broker, "Billing", callers.billing).status == 401)
-        #expect(tenant.tenant.statistics.tokenRequests == 3)
-        // A reload changes nothing of it.
-        broker.child.signal(SIGHUP)
-        try await broker.wait(forLog: "\"the configuration was read again\"")
-        #expect(try await ask(broker, id, tenant.secret).token == first.token)
-        #expect(tenant.tenant.statistics.mints == 2)
-        // What is not served looks to strangers like wrong credentials.
-        let unlisted = try await ask(broker, id, "made-up", audience: "https://unknown/")
-        #expect(unlisted.status == 401 || unlisted.error == "invalid_target")
-
-        var refused = 0
-        for guess in 0..<20 where try await ask(broker, id, "guess-\(guess)").status == 503 { refused += 1 }
-        #expect(refused >= 10 && tenant.tenant.statistics.tokenRequests <= 13)
-        // The right ones still get theirs, the broker's own credentials are not in doubt, and nothing was printed.
-        #expect(try await ask(broker, id, tenant.secret).token == first.token)
-        #expect(try await Answer.curl([broker.url + "/readyz"]).status == 200)
-        #expect(try await ask(broker, "billing", callers.billing).token == own.token)
-        #expect(!broker.child.errors.contains(tenant.secret) && !broker.child.errors.contains("guess-"))
+        #expect(tenant.tenant.statistics.tokenRequests == 2)
       }
     }
 
-    @Test("Without the setting, credentials that are no caller's are refused, and those of nobody are not looked at")
-    func off() async throws {
-      let callers = TestCallers()
-      try await withTenant { tenant in
-        let broker = try await BrokerProcess(environment: tenant.environment.merging(callers.file(tenant)) { $1 })
-        #expect(try await ask(broker, tenant.tenant.clientID, tenant.secret).status == 401)
+    @Test("A caller's name with another secret, or its key under another name, is refused without a request upstream")
+    func callersOwn() async throws {
+      try await withPassThrough { tenant, broker, callers in
+        let (mistyped, other) = try await (
+          ask(broker, "billing", "mistyped"), ask(broker, "Billing", callers.billing)
+        )
+        #expect(mistyped.status == 401 && other.status == 401)
         #expect(tenant.tenant.statistics.tokenRequests == 0)
-        let open = try await BrokerProcess(environment: tenant.environment)
-        #expect(try await ask(open, "anyone", "anything").status == 200)
+      }
+    }
+
+    @Test("An audience that is not served looks like wrong credentials to who has proved nothing")
+    func unserved() async throws {
+      try await withPassThrough { tenant, broker, _ in
+        let unlisted = try await ask(broker, tenant.tenant.clientID, "made-up", audience: "https://unknown/")
+        #expect(unlisted.status == 401 || unlisted.error == "invalid_target")
+      }
+    }
+
+    @Test("Guesses at a client's secret are limited, and neither its own token nor a caller's is kept from them")
+    func guesses() async throws {
+      try await withPassThrough { tenant, broker, callers in
+        let id = tenant.tenant.clientID
+        let own = try await ask(broker, "billing", callers.billing)
+        let first = try await ask(broker, id, tenant.secret)
+        var refused = 0
+        for guess in 0..<20 where try await ask(broker, id, "guess-\(guess)").status == 503 { refused += 1 }
+        #expect(refused >= 10 && tenant.tenant.statistics.tokenRequests <= 12)
+        #expect(try await ask(broker, id, tenant.secret).token == first.token)
+        #expect(try await ask(broker, "billing", callers.billing).token == own.token)
+        // The broker's own credentials are not in doubt.
+        #expect(try await Answer.curl([broker.url + "/readyz"]).status == 200)
+        #expect(!broker.child.errors.contains("guess-"))
+      }
+    }
+
+    @Test("Without passthrough, credentials that are no caller's are refused without a request upstream")
+    func off() async throws {
+      try await withBroker(configuration: TestCallers().text) { tenant, broker in
+        let answer = try await ask(broker, tenant.tenant.clientID, tenant.secret)
+        #expect(answer.status == 401)
+        #expect(tenant.tenant.statistics.tokenRequests == 0)
+      }
+    }
+
+    @Test("Without callers and passthrough, credentials are not looked at")
+    func open() async throws {
+      try await withBroker { _, broker in
+        let answer = try await ask(broker, "anyone", "anything")
+        #expect(answer.status == 200)
       }
     }
   }

@@ -30,8 +30,7 @@ extension IntegrationTests {
           #expect(nghttp.status == 0 && nghttp.output.components(separatedBy: token).count == 51, "\(nghttp.errors)")
         }
 
-        let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-          .appendingPathComponent("Clients/httpx_client.py").path
+        let script = Repository.path("Tests/IntegrationTests/Clients/httpx_client.py")
         let httpx = try await ChildProcess.run(
           "/usr/bin/python3", [script, broker.secureURL, broker.authority] + broker.identity("caller"))
         #expect(httpx.status == 0 && httpx.output == token + "\n", "\(httpx.errors)")

@@ -10,9 +10,7 @@ extension IntegrationTests {
     private static func snippet(_ name: String, _ broker: BrokerProcess, _ key: String, application: String) throws
       -> String
     {
-      let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        .deletingLastPathComponent()
-      return try String(contentsOf: root.appendingPathComponent("deploy/proxies/\(name)"), encoding: .utf8)
+      try Repository.text("deploy/proxies/\(name)")
         .replacing("127.0.0.1:8080", with: "127.0.0.1:\(broker.port)").replacing("tb_REPLACE_ME", with: key)
         .replacing("api.example.com:80", with: application).replacing(
           "http://api.example.com", with: "http://\(application)")
@@ -28,7 +26,7 @@ extension IntegrationTests {
     private func withBroker(_ body: (Tenant, BrokerProcess, TestCallers) async throws -> Void) async throws {
       let callers = TestCallers()
       try await withTenant { tenant in
-        let broker = try await BrokerProcess(environment: tenant.environment.merging(callers.file(tenant)) { $1 })
+        let broker = try await tenant.broker(configuration: callers.text)
         try await body(tenant, broker, callers)
       }
     }
@@ -36,7 +34,7 @@ extension IntegrationTests {
     /// The application says which Authorization it was sent; a browser's own must not get there.
     private func expectToken(_ url: String, _ broker: BrokerProcess, _ callers: TestCallers) async throws {
       let token = try #require(
-        try await broker.token("https%3A%2F%2Fapi.example.com%2F", "-H", "Authorization: Bearer \(callers.billing)")
+        try await broker.token("https%3A%2F%2Fapi.example.com%2F", "-H", callers.billingProof)
           .token)
       for arguments in [
         [], ["-X", "POST", "-d", "a body"], ["-H", "Authorization: Bearer the-browser's"],
@@ -104,12 +102,10 @@ extension IntegrationTests {
     }
 
     @Test(
-      "The examples for other servers are sound configurations",
+      "check accepts the examples for other authorization servers",
       arguments: ["okta", "entra", "cognito", "keycloak", "hydra"])
     func providers(_ name: String) async throws {
-      let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        .deletingLastPathComponent()
-      let text = try String(contentsOf: root.appendingPathComponent("deploy/providers/\(name).yaml"), encoding: .utf8)
+      let text = try Repository.text("deploy/providers/\(name).yaml")
       try await withTenant { tenant in
         let secret = try tenant.file("secret", tenant.secret)
         let key = try tenant.file("key.pem", "")
@@ -127,12 +123,10 @@ extension IntegrationTests {
       }
     }
 
-    @Test("The annotated example of a configuration is a sound one")
+    @Test("check accepts the annotated example of a configuration")
     func example() async throws {
-      let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        .deletingLastPathComponent()
       try await withTenant { tenant in
-        let text = try String(contentsOf: root.appendingPathComponent("deploy/token-broker.yaml"), encoding: .utf8)
+        let text = try Repository.text("deploy/token-broker.yaml")
         let secret = try tenant.file("secret", tenant.secret)
         let file = try tenant.file(
           "example.yaml",

@@ -4,9 +4,9 @@ import Glibc
 import TestSupport
 import Testing
 
-extension IntegrationTests {
-  /// What is left of a secret in the memory of the running broker, read as only root may: what keeps core dumps off also
-  /// keeps every other process of its user out.
+extension LoadTests {
+  /// What is left of a secret in the memory of the running broker, read as only root may: what keeps core dumps off
+  /// keeps every other process of its user out, too.
   @Suite(
     .enabled(if: geteuid() == 0, "only root may read the broker's memory"),
     .disabled(if: Sanitizer.isOn, "sanitizers keep what was freed")) struct SecretsInMemoryTests
@@ -31,7 +31,7 @@ extension IntegrationTests {
           """)
         let broker = try await BrokerProcess(environment: ["BROKER_CONFIG": file])
         #expect(try await broker.token("https%3A%2F%2Fapi.example.com").status == 200)
-        // Of one that is in use there is one copy. With HTTP/2 there are two more, in the buffers of the connection, until
+        // There is one copy of a secret in use. With HTTP/2 there are two more, in the buffers of the connection, until
         // the next request is sent.
         let held = try Memory.places(of: tenant.secret, in: broker.child.identifier)
         #expect((1...3).contains(held.count), "\(held)")
@@ -39,26 +39,26 @@ extension IntegrationTests {
         let next = "s3cr3t-\(UUID().uuidString)"
         tenant.tenant.accept(secrets: [next])
         _ = try tenant.file("secret", next)
-        try await broker.wait(forLog: "the client secret has changed")
+        try await broker.child.wait(forLog: "the client secret has changed")
         #expect(try await broker.token("https%3A%2F%2Fapi.example.com%2F").status == 200)
         #expect(tenant.tenant.statistics.mints == 2)
         let plain = try Memory.places(of: tenant.secret, in: broker.child.identifier)
         #expect(plain.isEmpty, "\(plain)")
-        // With HTTP/2, libnghttp2 may have an Authorization field in a connection's table of header compression, where it
-        // stays until others push it out (RFC 7541 §2.3.2).
+        // With HTTP/2, libnghttp2 may have an Authorization field in a connection's table of header compression, which
+        // it leaves when others push it out (RFC 7541 §2.3.2).
         let basic = Data("\(tenant.tenant.clientID):\(tenant.secret)".utf8).base64EncodedString()
         let encoded = try Memory.places(of: basic, in: broker.child.identifier)
         #expect(encoded.count <= 1, "\(encoded)")
       }
     }
 
-    @Test("Nobody but root may read the broker's memory, not even its own user, nor does a core dump show it")
+    @Test("The broker's memory is closed to all but root, and to core dumps")
     func isClosed() async throws {
       try await withTenant { tenant in
         let broker = try ChildProcess(
           "setpriv", ["--reuid=65534", "--regid=65534", "--clear-groups", BrokerProcess.executable],
           environment: tenant.environment.merging(BrokerProcess.loopback) { $1 })
-        _ = try await broker.wait(for: "serving line") { $0.errors.contains("\"serving\"") ? true : nil }
+        try await broker.wait(for: "serving line") { $0.errors.contains("\"serving\"") }
         // The kernel gives these files of a process to root where it may not be dumped (proc(5)).
         let owners = try ["mem", "environ"].map { name in
           try FileManager.default.attributesOfItem(atPath: "/proc/\(broker.identifier)/\(name)")[.ownerAccountID]

@@ -2,8 +2,8 @@ import DevTenant
 import Foundation
 import TestSupport
 
-/// The real binary with a listener of each kind: TCP, TLS and a Unix socket. Callers show the certificate of billing, the
-/// key of billing, or that they run as this test's user.
+/// The real binary with a listener of each kind: TCP, TLS and a Unix socket. Callers show the certificate of billing,
+/// the key of billing, or that they run as this test's user.
 struct SecureBroker {
   let child: ChildProcess
   let plainPort, securePort: UInt16
@@ -15,19 +15,11 @@ struct SecureBroker {
 
   private static let path = "/token/https%3A%2F%2Fapi.example.com%2F"
 
-  /// An authority, a server with two certificates, and two clients of which one is a caller; `other` is the same caller by
-  /// an authority of its own.
+  /// An authority, a server with two certificates, and two clients of which one is a caller; `other` is the same caller
+  /// by an authority of its own.
   private static let preparations = """
-    authority() {
-      openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout $1.key -out $1.crt -subj /CN=$1 -days 2
-    }
-    sign() {
-      openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout $1.key -out $1.csr -subj /CN=$1
-      echo "subjectAltName=$3" > $1.ext
-      openssl x509 -req -in $1.csr -CA $2.crt -CAkey $2.key -CAcreateserial -out $1.crt -extfile $1.ext -days 2
-    }
     authority ca; authority otherca
-    sign server ca IP:127.0.0.1; sign renewed ca IP:127.0.0.1
+    sign server ca; sign renewed ca
     sign caller ca URI:spiffe://example.com/billing; sign stranger ca URI:spiffe://example.com/billing2
     sign other otherca URI:spiffe://example.com/billing
     cat server.crt server.key > shown.pem; cp ca.crt clients.crt
@@ -39,8 +31,7 @@ struct SecureBroker {
     let file = try tenant.file("broker.yaml", "")
     directory = String(file.dropLast("broker.yaml".count))
     socket = directory + "socket"
-    let made = try await ChildProcess.run("sh", ["-ec", "cd \"$0\"\n\(Self.preparations)", directory])
-    if made.status != 0 { throw ChildProcess.Failure(description: made.errors) }
+    try await OpenSSL.run(Self.preparations, in: directory)
     var environment = tenant.environment.merging(["BROKER_CONFIG": file, "BROKER_ADMIN_LISTEN": "off"]) { $1 }
     environment["BROKER_LISTEN"] = nil
     _ = try tenant.file("broker.yaml", Self.configuration(directory, key))
@@ -91,13 +82,6 @@ struct SecureBroker {
   func show(_ name: String) throws { try Self.join(["\(name).crt", "\(name).key"], in: directory, as: "shown.pem") }
 
   func accept(authorities: [String]) throws { try Self.join(authorities, in: directory, as: "clients.crt") }
-
-  /// Waits until it has taken over what was changed, so many times since its start.
-  func wait(forReload times: Int) async throws {
-    _ = try await child.wait(for: "reload") { child in
-      child.errors.components(separatedBy: "\"the configuration was read again\"").count > times ? true : nil
-    }
-  }
 }
 
 /// Runs a tenant and a broker around `body`.

@@ -7,8 +7,6 @@ import Testing
 extension IntegrationTests {
   /// What people see of a broker: `/status` and `/status.json`.
   @Suite struct StatusPageTests {
-    private static let api = "https://api.example.com/"
-
     private struct Report: Decodable {
       struct Failure: Decodable {
         let error: String
@@ -96,17 +94,17 @@ extension IntegrationTests {
       return try decoder.decode(Report.self, from: Data(answer.body.utf8))
     }
 
-    @Test("A mint is told of at once, and each answer from memory, whichever event loop gave it")
+    @Test("The report has each mint, and each answer from memory, whichever event loop gave it")
     func mint() async throws {
       try await withBroker(["BROKER_WORKERS": "2"]) { tenant, broker in
         let empty = try await report(broker)
         #expect(empty.condition == "ok" && empty.audiences.isEmpty && empty.callers == nil)
         #expect(empty.listeners.map(\.isAdmin) == [false, true])
 
-        _ = try await broker.token(Self.api)
+        _ = try await broker.token(API.audience)
         let minted = try await report(broker)
         let row = try #require(minted.audiences.first)
-        #expect(row.audience == Self.api && row.state == "held" && row.hits == 0)
+        #expect(row.audience == API.audience && row.state == "held" && row.hits == 0)
         #expect(abs((row.mintedAt ?? 0) - minted.now) < 60 && abs((row.expiresAt ?? 0) - minted.now - 86400) < 60)
         #expect(row.nextRefreshAt.map { $0 > minted.now && $0 < minted.now + 86400 } == true)
         let client = try #require(minted.clients.first)
@@ -117,9 +115,9 @@ extension IntegrationTests {
 
         // More connections than loops, so that both loops have some.
         let clients = try (0..<16).map { _ in try RawClient(port: broker.port, timeout: 30) }
-        for path in [Self.api, Self.api + "?scope=read:a"] {
+        for path in [API.audience, API.audience + "?scope=read:a"] {
           for _ in 0..<20 {
-            for client in clients { try client.send("GET /token/\(path) HTTP/1.1\r\nHost: a\r\n\r\n") }
+            for client in clients { try client.send(API.request(path)) }
             for client in clients { _ = try await client.readResponse() }
           }
         }
@@ -129,16 +127,15 @@ extension IntegrationTests {
       }
     }
 
-    @Test("A refresh that fails is seen while the token is still good, and that it has recovered")
+    @Test("The report shows a refresh that fails while the token is still good, and that it has recovered")
     func failingRefresh() async throws {
       try await withTenant { tenant in
-        let file = try tenant.file("broker.yaml", "cache: {minRefreshInterval: 1s}")
-        let broker = try await BrokerProcess(environment: tenant.environment.merging(["BROKER_CONFIG": file]) { $1 })
-        let first = try await broker.token(Self.api).token
+        let broker = try await tenant.broker(configuration: "cache: {minRefreshInterval: 1s}")
+        let first = try await broker.token(API.audience).token
         tenant.tenant.setFailing(share: 1)
         // Until the token is old enough to be replaced on demand.
         for _ in 0..<1000 where tenant.tenant.statistics.tokenRequests < 2 {
-          #expect(try await broker.token(Self.api, "-H", "Cache-Control: no-cache").token == first)
+          #expect(try await broker.token(API.audience, "-H", "Cache-Control: no-cache").token == first)
         }
         let failing = try await report(broker)
         let failure = try #require(failing.audiences.first?.lastFailure)
@@ -147,7 +144,7 @@ extension IntegrationTests {
 
         tenant.tenant.setFailing(share: 0)
         for _ in 0..<1000 where tenant.tenant.statistics.mints < 2 {
-          _ = try await broker.token(Self.api, "-H", "Cache-Control: no-cache")
+          _ = try await broker.token(API.audience, "-H", "Cache-Control: no-cache")
         }
         let well = try await report(broker)
         #expect(well.audiences.first?.state == "held" && well.condition == "ok")
@@ -155,57 +152,34 @@ extension IntegrationTests {
       }
     }
 
-    @Test("Neither page holds a token, a secret or a caller's key, whatever went well or wrong")
-    func leaks() async throws {
+    @Test(
+      "Whatever goes wrong is in the report, and neither page holds a token, a secret or a caller's key",
+      arguments: Fault.groups)
+    func leaks(_ faults: [Fault]) async throws {
       let callers = TestCallers()
-      try await withTenant { tenant in
-        let environment = try tenant.environment.merging(callers.file(tenant)) { $1 }
-        let proof = "Authorization: Bearer \(callers.reports)"
-        // After some, the client asks for nothing for a while: each of these has a broker of its own.
-        let closing: [Fault] = [.badCredentials, .invalidClient, .rateLimited, .quotaExceeded, .globalLimitAs500]
-        let likeThem: [Fault] = [.rateLimitedSeconds, .rateLimitedDate, .globalLimit]
-        let slow: [Fault] = [.stall, .slow]
-        let others = Fault.allCases.filter { !(closing + likeThem + slow + [.unpublishedKey]).contains($0) }
-        // While the key set has not been read, no time must pass before it is read for an unknown key.
-        for faults in [[.unpublishedKey] + others] + closing.map({ [$0] }) {
-          let broker = try await BrokerProcess(environment: environment)
-          var secrets: Set = [tenant.secret, callers.reports, "eyJ", "opaque-token"]
-          var errors: [String: String] = [:]
-          for fault in faults {
-            let answer = try await broker.token(fault.audience, "-H", proof)
-            errors[fault.audience] = answer.error
-            if let token = answer.token { secrets.insert(token) }
-            if answer.error == "upstream_unavailable" {
-              // Three in a row, and the tenant counts as out of reach.
-              let good = try await broker.token("\(Fault.rfc9068.audience)?organization=\(fault.rawValue)", "-H", proof)
-              secrets.insert(try #require(good.token))
-            }
+      try await withBroker(configuration: callers.text) { tenant, broker in
+        let answers = try await broker.provoke(faults, ["-H", callers.reportsProof])
+        let seen = try await report(broker)
+        if faults[0].isClosing {
+          #expect(seen.clients.first?.block != nil && seen.condition != "ok")
+        } else {
+          for (fault, answer) in answers {
+            let row = seen.audiences.first { $0.audience == fault.audience }
+            #expect(row?.state == (fault.isHarmless ? "held" : "failing"), "\(fault)")
+            #expect(row?.lastFailure?.error == answer.error, "\(fault)")
           }
-          let seen = try await report(broker)
-          if closing.contains(faults[0]) {
-            #expect(seen.clients.first?.block != nil && seen.condition != "ok", "\(faults)")
-          } else {
-            for fault in faults {
-              let row = seen.audiences.first { $0.audience == fault.audience }
-              #expect(row?.state == (fault.isHarmless ? "held" : "failing"), "\(fault)")
-              #expect(row?.lastFailure?.error == errors[fault.audience], "\(fault)")
-            }
-            #expect(secrets.count > 10)
+        }
+        for path in ["/status", "/status.json"] {
+          let body = try await Answer.curl([broker.adminURL + path]).body
+          #expect(body.count > 1000)
+          for secret in [tenant.secret, callers.reports, "eyJ", "opaque-token"] + answers.compactMap(\.answer.token) {
+            #expect(!body.contains(secret), "\(path) holds \(secret.prefix(12))")
           }
-          for path in ["/status", "/status.json"] {
-            let body = try await Answer.curl([broker.adminURL + path]).body
-            #expect(body.count > 1000)
-            for secret in secrets {
-              #expect(!body.contains(secret), "\(path) after \(faults) holds \(secret.prefix(12))")
-            }
-          }
-          broker.child.signal(SIGTERM)
-          try await broker.child.end()
         }
       }
     }
 
-    @Test("The page loads nothing else, and may do nothing but what is in it; only the admin listener has it")
+    @Test("The page loads nothing from elsewhere, and its policy lets in only what is in it")
     func page() async throws {
       try await withBroker { _, broker in
         let answer = try await Answer.curl([broker.adminURL + "/status"])
@@ -223,14 +197,18 @@ extension IntegrationTests {
         // SVG's name of its elements is the only address in it.
         let addresses = Set(answer.body.matches(of: /https?:\/\/[^"'` $]+/).map { String($0.0) })
         #expect(addresses.allSatisfy { $0.hasPrefix("http://www.w3.org/") || $0 == "http://localhost" }, "\(addresses)")
+      }
+    }
 
-        for path in ["/status", "/status.json"] {
-          #expect(try await Answer.curl([broker.url + path]).status == 404)
-          #expect(try await Answer.curl([broker.adminURL + path, "-X", "POST"]).status == 405)
-          let head = try await Answer.curl([broker.adminURL + path, "--head"])
-          #expect(head.status == 200 && head.body.isEmpty)
-          #expect(head.field("access-control-allow-origin") == nil)
-        }
+    @Test(
+      "The status is on the admin listener only, to be read and nothing else", arguments: ["/status", "/status.json"])
+    func routes(_ path: String) async throws {
+      try await withBroker { _, broker in
+        #expect(try await Answer.curl([broker.url + path]).status == 404)
+        #expect(try await Answer.curl([broker.adminURL + path, "-X", "POST"]).status == 405)
+        let head = try await Answer.curl([broker.adminURL + path, "--head"])
+        #expect(head.status == 200 && head.body.isEmpty)
+        #expect(head.field("access-control-allow-origin") == nil)
       }
     }
 
@@ -248,14 +226,13 @@ extension IntegrationTests {
       let complaints: [String]
     }
 
-    @Test("In a real browser: a mint appears by itself, nothing is complained of, and a broker that is gone is missed")
+    @Test("A real browser shows a mint by itself, complains of nothing, and tells when the broker is gone")
     func browser() async throws {
-      let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-        .appendingPathComponent("Clients/browser.py").path
+      let script = Repository.path("Tests/IntegrationTests/Clients/browser.py")
       let hostile = "https://x/\"><img src=x onerror=alert(1)><script>alert(2)</script>&amp;\u{202E}"
       try await withBroker { tenant, broker in
         let browser = try ChildProcess(
-          "/usr/bin/python3", [script, broker.adminURL + "/status", broker.url + "/token", Self.api, hostile])
+          "/usr/bin/python3", [script, broker.adminURL + "/status", broker.url + "/token", API.audience, hostile])
         let lines = try await browser.wait(for: "what it sees", timeout: .seconds(90)) { child in
           let output = child.output
           let isWhole = output.count { $0 == "\n" } >= 2
@@ -265,7 +242,7 @@ extension IntegrationTests {
         let sight = try JSONDecoder().decode(Sight.self, from: lines[0])
         #expect(sight.empty.contains("curl \(broker.url)/token/"))
         #expect(sight.title == "Healthy · token-broker")
-        #expect(sight.row.contains(Self.api) && sight.row.contains("Held"))
+        #expect(sight.row.contains(API.audience) && sight.row.contains("Held"))
         #expect(Int(sight.life).map { (98...100).contains($0) } == true)
         #expect(!sight.html.contains("eyJ") && !sight.html.contains(tenant.secret))
         #expect(sight.overflow.count == 4 && sight.overflow.values.allSatisfy { $0 == 0 }, "\(sight.overflow)")
@@ -276,7 +253,8 @@ extension IntegrationTests {
         broker.child.signal(SIGTERM)
         let status = try await browser.end(timeout: .seconds(60))
         #expect(status == 0, "\(browser.errors)")
-        #expect(browser.output.split(separator: "\n").last?.contains(Self.api) == true, "what was so is still shown")
+        #expect(
+          browser.output.split(separator: "\n").last?.contains(API.audience) == true, "what was so is still shown")
       }
     }
   }

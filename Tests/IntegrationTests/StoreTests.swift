@@ -4,13 +4,9 @@ import Foundation
 import TestSupport
 import Testing
 
-extension IntegrationTests {
+extension LoadTests {
   /// Brokers that share a store: the real binary, Debian's redis-server, and files.
   @Suite struct StoreTests {
-    private static let api = "https%3A%2F%2Fapi.example.com%2F"
-
-    private static func request(_ path: String) -> String { "GET /token/\(path) HTTP/1.1\r\nHost: a\r\n\r\n" }
-
     /// Names of APIs that the tenant knows, and what follows `/token/` for each.
     private static func apis(_ count: Int) -> (audiences: [String: [String]], paths: [String]) {
       let names = (0..<count).map { "https://api-\($0).example.com/" }
@@ -22,7 +18,7 @@ extension IntegrationTests {
     ) async throws -> [BrokerProcess] {
       var brokers: [BrokerProcess] = []
       for _ in 0..<count {
-        brokers.append(try await BrokerProcess(environment: tenant.environment.merging(environment) { $1 }))
+        brokers.append(try await tenant.broker(environment))
       }
       return brokers
     }
@@ -43,7 +39,7 @@ extension IntegrationTests {
         let batch = Array(paths[start..<min(start + 8, paths.count)])
         // Each of the batch from every broker at once.
         for index in clients.indices where index % 8 < batch.count {
-          try clients[index].send(request(batch[index % 8]))
+          try clients[index].send(API.request(batch[index % 8]))
         }
         for index in clients.indices where index % 8 < batch.count {
           let answer = try await clients[index].readResponse()
@@ -63,9 +59,10 @@ extension IntegrationTests {
       let redis = try await RedisServer()
       try await withTenant { tenant in
         let brokers = try await Self.brokers(3, tenant, ["BROKER_STORE": redis.url])
+        // Time for all of them to ask before there is a token.
         tenant.tenant.setLatency(.seconds(1))
         let clients = try (0..<1000).map { try RawClient(port: brokers[$0 % 3].port, timeout: 60) }
-        for client in clients { try client.send(Self.request(Self.api)) }
+        for client in clients { try client.send(API.request()) }
         var tokens: Set<String> = []
         for client in clients {
           let answer = try await client.readResponse()
@@ -77,7 +74,7 @@ extension IntegrationTests {
       }
     }
 
-    @Test("Two hundred audiences cost three brokers two hundred mints, and a rolling restart none")
+    @Test("Three brokers mint once for each of two hundred audiences, and a rolling restart costs no mint")
     func rollingRestart() async throws {
       let redis = try await RedisServer()
       let (audiences, paths) = Self.apis(200)
@@ -96,41 +93,48 @@ extension IntegrationTests {
       }
     }
 
-    @Test("One broker's 429 silences all, and so does its refusal")
-    func sharedFailures() async throws {
+    @Test("A refusal that one broker was given is every broker's")
+    func sharedRefusal() async throws {
       let redis = try await RedisServer()
       try await withTenant { tenant in
         let brokers = try await Self.brokers(3, tenant, ["BROKER_STORE": redis.url])
         tenant.tenant.play([.serviceNotEnabled], for: "https://ledger.example.com/")
         for broker in brokers { #expect(try await broker.token("https://ledger.example.com/").status == 404) }
         #expect(tenant.tenant.statistics.tokenRequests == 1)
-        tenant.tenant.play([.rateLimitedSeconds], for: "https://api.example.com/")
+        try await Self.end(brokers)
+      }
+    }
+
+    @Test("When the tenant limits one broker, the others and those started later ask nothing either")
+    func sharedLimit() async throws {
+      let redis = try await RedisServer()
+      try await withTenant { tenant in
+        let brokers = try await Self.brokers(3, tenant, ["BROKER_STORE": redis.url])
+        tenant.tenant.play([.rateLimitedSeconds], for: API.audience)
         for broker in brokers {
-          let answer = try await broker.token(Self.api)
+          let answer = try await broker.token(API.path)
           #expect(answer.status == 503 && answer.error == "upstream_rate_limited")
           #expect(answer.field("retry-after").flatMap { Int($0) }.map { (20...30).contains($0) } == true)
         }
-        #expect(tenant.tenant.statistics.tokenRequests == 2)
-        // Whoever is new hears of it, too.
         let late = try await Self.brokers(1, tenant, ["BROKER_STORE": redis.url])
         #expect(try await late[0].token("https://api.example.com").error == "upstream_rate_limited")
-        #expect(tenant.tenant.statistics.tokenRequests == 2)
+        #expect(tenant.tenant.statistics.tokenRequests == 1)
         try await Self.end(brokers + late)
       }
     }
 
-    @Test("A broker that is killed while it asks the tenant is replaced by the next within seconds")
+    @Test("When a broker is killed while it asks the tenant, the next one asks within seconds")
     func deadHolder() async throws {
       let redis = try await RedisServer()
       try await withTenant { tenant in
         let brokers = try await Self.brokers(2, tenant, ["BROKER_STORE": redis.url])
         tenant.tenant.setLatency(.seconds(20))
         let doomed = try RawClient(port: brokers[0].port)
-        try doomed.send(Self.request(Self.api))
+        try doomed.send(API.request())
         await tenant.wait { $0.tokenRequests == 1 }
         // Renewed for longer than a lease lasts, it still has the claim.
         let heir = try RawClient(port: brokers[1].port, timeout: 60)
-        try heir.send(Self.request(Self.api))
+        try heir.send(API.request())
         try await redis.wait(for: "claim") { try await !$0.keys("*:claim").isEmpty }
         brokers[0].child.signal(SIGKILL)
         let killed = Instant.now
@@ -144,14 +148,15 @@ extension IntegrationTests {
       }
     }
 
-    @Test("A claim is kept for as long as its holder asks, beyond its lease")
+    @Test("A broker that asks the tenant for longer than its lease keeps its claim")
     func renewal() async throws {
       let redis = try await RedisServer()
       try await withTenant { tenant in
         let brokers = try await Self.brokers(2, tenant, ["BROKER_STORE": redis.url])
+        // The lease is three seconds.
         tenant.tenant.setLatency(.seconds(5))
         let clients = try brokers.map { try RawClient(port: $0.port, timeout: 60) }
-        for client in clients { try client.send(Self.request(Self.api)) }
+        for client in clients { try client.send(API.request()) }
         for client in clients { #expect(try await client.readResponse().head.hasPrefix("HTTP/1.1 200 ")) }
         #expect(tenant.tenant.statistics.tokenRequests == 1)
         try await Self.end(brokers)
@@ -159,7 +164,7 @@ extension IntegrationTests {
     }
 
     @Test(
-      "Redis killed, empty, paused, full and gone under load: no caller sees it, and each broker mints once at most")
+      "Whatever happens to Redis under load, no caller of a token that is held sees it, and none is minted again")
     func troubles() async throws {
       let redis = try await RedisServer(["--maxmemory-policy", "noeviction"])
       let (audiences, paths) = Self.apis(20)
@@ -184,80 +189,111 @@ extension IntegrationTests {
       }
     }
 
-    @Test("Redis that does not answer keeps nobody waiting who wants what no broker holds")
+    @Test("While Redis does not answer, who wants what no broker holds is served by the tenant")
     func paused() async throws {
       let redis = try await RedisServer()
       try await withTenant { tenant in
         let brokers = try await Self.brokers(1, tenant, ["BROKER_STORE": redis.url])
-        try await brokers[0].wait(forLog: "the store is connected")
+        try await brokers[0].child.wait(forLog: "the store is connected")
         redis.pause()
         // A quarter of a second would do; much longer than that, and far less than anybody's time-out for a store.
-        #expect(try await brokers[0].token(Self.api, "--max-time", "5").status == 200)
-        try await brokers[0].wait(forLog: "the store is out of reach")
+        #expect(try await brokers[0].token(API.path, "--max-time", "5").status == 200)
+        try await brokers[0].child.wait(forLog: "the store is out of reach")
         redis.resume()
         try await Self.end(brokers)
       }
     }
 
-    @Test("Without Redis each broker mints for itself, once; when it is back, though empty, it is given all there is")
-    func withoutStore() async throws {
+    /// Runs three brokers whose Redis has gone, and which have minted what they were asked for.
+    private func withoutRedis(
+      _ body: (Tenant, RedisServer, [BrokerProcess], _ paths: [String]) async throws -> Void
+    ) async throws {
       let redis = try await RedisServer()
       let (audiences, paths) = Self.apis(8)
       try await withTenant({ $0.audiences = audiences }) { tenant in
         let brokers = try await Self.brokers(3, tenant, ["BROKER_STORE": redis.url])
         try await redis.kill()
-        for broker in brokers { try await broker.wait(forLog: "the store is out of reach") }
+        for broker in brokers { try await broker.child.wait(forLog: "the store is out of reach") }
+        try await Self.tokens(paths, from: brokers)
+        try await body(tenant, redis, brokers, paths)
+        try await Self.end(brokers)
+      }
+    }
+
+    @Test("Without Redis each broker mints once for each audience")
+    func withoutStore() async throws {
+      try await withoutRedis { tenant, _, brokers, paths in
         try await Self.tokens(paths, from: brokers)
         #expect((8...24).contains(tenant.tenant.statistics.mints))
+      }
+    }
+
+    @Test("When Redis is back, though empty, it is given what the brokers hold")
+    func storeIsBack() async throws {
+      try await withoutRedis { tenant, redis, _, paths in
         let mints = tenant.tenant.statistics.mints
         try await redis.restart()
         try await redis.wait(for: "token of each audience") { try await $0.ask("DBSIZE") == "8" }
         let successor = try await Self.brokers(1, tenant, ["BROKER_STORE": redis.url])
         try await Self.tokens(paths, from: successor)
         #expect(tenant.tenant.statistics.mints == mints)
-        try await Self.end(brokers + successor)
+        try await Self.end(successor)
       }
     }
 
-    @Test("Redis' operator learns no token, audience or secret, and cannot make a broker believe what is not so")
-    func operatorOfRedis() async throws {
+    /// Runs a broker that has put two tokens into Redis, under these keys.
+    private func withTwoTokens(
+      _ body: (Tenant, RedisServer, _ tokens: [String], _ keys: [String]) async throws -> Void
+    ) async throws {
       let redis = try await RedisServer()
       try await withTenant { tenant in
         let brokers = try await Self.brokers(1, tenant, ["BROKER_STORE": redis.url])
-        let one = try await brokers[0].token(Self.api)
-        let other = try await brokers[0].token("https://ledger.example.com/")
+        var tokens: [String] = []
+        for path in [API.path, "https://ledger.example.com/"] {
+          tokens.append(try #require(try await brokers[0].token(path).token))
+        }
         try await redis.wait(for: "two values") { try await $0.keys("*").count == 2 }
-        let keys = try await redis.keys("*")
-        var dump = keys.joined()
-        for key in keys { dump += try await redis.ask("GET", key) }
-        for secret in [one.token, other.token, "api.example.com", "ledger", tenant.secret, tenant.tenant.clientID] {
-          #expect(!dump.contains(try #require(secret)))
-        }
-        #expect(one.token.map { dump.contains($0.prefix(20)) } == false)
-
-        // Swapped, each opens for the other only; a flipped bit opens for none.
-        let damages: [(String, [String])] = [
-          ("swapped", ["EVAL", Self.swap, "2", keys[0], keys[1]]),
-          ("flipped", ["EVAL", Self.flip, "2", keys[0], keys[1]]),
-        ]
-        for (index, (name, damage)) in damages.enumerated() {
-          try await redis.ask(damage)
-          let fresh = try await Self.brokers(1, tenant, ["BROKER_STORE": redis.url])
-          let answers = [try await fresh[0].token(Self.api), try await fresh[0].token("https://ledger.example.com/")]
-          #expect(answers.map(\.status) == [200, 200], "\(name)")
-          #expect(tenant.tenant.statistics.mints == 2 * (index + 2), "\(name)")
-          try await Self.end(fresh)
-        }
+        try await body(tenant, redis, tokens, redis.keys("*"))
         try await Self.end(brokers)
       }
     }
 
-    private static let swap =
-      "local a, b = redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2])"
-      + " redis.call('SET', KEYS[1], b) redis.call('SET', KEYS[2], a)"
-    private static let flip =
-      "for i = 1, 2 do local v = redis.call('GET', KEYS[i])"
-      + " redis.call('SET', KEYS[i], v:sub(1, 40) .. string.char(bit.bxor(v:byte(41), 1)) .. v:sub(42)) end"
+    @Test("Redis' operator finds no token, audience, client or secret there")
+    func nothingToRead() async throws {
+      try await withTwoTokens { tenant, redis, tokens, keys in
+        var dump = keys.joined()
+        for key in keys { dump += try await redis.ask("GET", key) }
+        for secret in tokens + ["api.example.com", "ledger", tenant.secret, tenant.tenant.clientID] {
+          #expect(!dump.contains(secret))
+        }
+        #expect(!dump.contains(tokens[0].prefix(20)))
+      }
+    }
+
+    /// What an operator might do to two values.
+    enum Damage: String, CaseIterable {
+      case swapped = """
+        local a, b = redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2])
+        redis.call('SET', KEYS[1], b) redis.call('SET', KEYS[2], a)
+        """
+      case flipped = """
+        for i = 1, 2 do local v = redis.call('GET', KEYS[i])
+        redis.call('SET', KEYS[i], v:sub(1, 40) .. string.char(bit.bxor(v:byte(41), 1)) .. v:sub(42)) end
+        """
+    }
+
+    @Test("A value that was changed in Redis, or moved to another name, is not believed", arguments: Damage.allCases)
+    func damaged(_ damage: Damage) async throws {
+      try await withTwoTokens { tenant, redis, _, keys in
+        try await redis.ask(["EVAL", damage.rawValue, "2", keys[0], keys[1]])
+        let fresh = try await Self.brokers(1, tenant, ["BROKER_STORE": redis.url])
+        for path in [API.path, "https://ledger.example.com/"] {
+          #expect(try await fresh[0].token(path).status == 200)
+        }
+        #expect(tenant.tenant.statistics.mints == 4)
+        try await Self.end(fresh)
+      }
+    }
 
     @Test("An old token that is put back into Redis does not take the place of a newer one")
     func replayed() async throws {
@@ -267,7 +303,7 @@ extension IntegrationTests {
           "BROKER_STORE": redis.url, "BROKER_CONFIG": try tenant.file("c.yaml", "cache: {minRefreshInterval: 1s}"),
         ]
         let brokers = try await Self.brokers(1, tenant, environment)
-        let old = try await brokers[0].token(Self.api)
+        let old = try await brokers[0].token(API.path)
         try await redis.wait(for: "the value") { try await $0.keys("*").count == 1 }
         let key = try await redis.keys("*")[0]
         try await redis.ask("COPY", key, "copy")
@@ -285,30 +321,28 @@ extension IntegrationTests {
 
     /// Asks for a new token until there is one: at first the current one is the newest there is.
     private static func newToken(_ broker: BrokerProcess, than old: Answer) async throws -> Answer {
-      let deadline = Instant.now.advanced(by: .seconds(20))
-      while Instant.now < deadline {
-        let answer = try await broker.token(api, "--header", "Cache-Control: no-cache")
+      try await eventualValue("a new token") {
+        let answer = try await broker.token(API.path, "--header", "Cache-Control: no-cache")
         #expect(answer.status == 200)
-        if answer.token != old.token { return answer }
+        return answer.token == old.token ? nil : answer
       }
-      throw ChildProcess.Failure(description: "there was no new token")
     }
 
     // MARK: A file
 
-    @Test("A restart costs no mint, and not even the tenant's being away is noticed")
+    @Test("With a store in a file a restart costs no mint, though the tenant is away")
     func file() async throws {
       try await withTenant { tenant in
         let environment = ["BROKER_STORE": "file:\(try tenant.file("directory", "").dropLast("directory".count))tokens"]
         var brokers = try await Self.brokers(1, tenant, environment)
-        let token = try #require(try await brokers[0].token(Self.api).token)
+        let token = try #require(try await brokers[0].token(API.path).token)
         try await Self.end(brokers)
         let path = try #require(environment["BROKER_STORE"]).dropFirst("file:".count)
         let contents = String(decoding: try Data(contentsOf: URL(fileURLWithPath: String(path))), as: UTF8.self)
         for secret in [token, "api.example.com", tenant.secret] { #expect(!contents.contains(secret)) }
         tenant.tenant.stop()
         brokers = try await Self.brokers(1, tenant, environment)
-        let again = try await brokers[0].token(Self.api)
+        let again = try await brokers[0].token(API.path)
         #expect(again.status == 200 && again.token == token)
         #expect(tenant.tenant.statistics.mints == 1)
         // What it does not hold it cannot get.
@@ -317,10 +351,10 @@ extension IntegrationTests {
       }
     }
 
-    /// Of the broker; more with `KILLS`.
+    /// How often the broker is killed; more with `KILLS`.
     private static let kills = ProcessInfo.processInfo.environment["KILLS"].flatMap { Int($0) } ?? 25
 
-    @Test("Killed at any moment while it saves, a broker starts again with no more than one mint for each audience")
+    @Test("A broker that is killed while it saves starts again, with one mint for each audience at the most")
     func killed() async throws {
       let (audiences, paths) = Self.apis(8)
       try await withTenant({ $0.audiences = audiences }) { tenant in
@@ -335,7 +369,7 @@ extension IntegrationTests {
           let count = Int.random(in: 0...8, using: &random)
           try await Self.tokens(Array(paths.prefix(count)), from: brokers)
           let client = try RawClient(port: brokers[0].port)
-          for path in paths.dropFirst(count) { try? client.send(Self.request(path)) }
+          for path in paths.dropFirst(count) { try? client.send(API.request(path)) }
           brokers[0].child.signal(SIGKILL)
           try await brokers[0].child.end()
           #expect(!brokers[0].child.errors.contains("set aside"))

@@ -3,10 +3,10 @@ import Foundation
 import TestSupport
 import Testing
 
-extension IntegrationTests {
+extension LoadTests {
   /// Listeners with TLS, and callers known by their certificates.
   @Suite struct TLSTests {
-    @Test("A caller is known by its certificate, over HTTP/1.1 and HTTP/2, and nobody else by theirs")
+    @Test("Who shows a caller's certificate is that caller, and nobody else is, by HTTP/1.1 and HTTP/2")
     func certificates() async throws {
       try await withSecureBroker { _, broker in
         func ask(_ name: String?, _ arguments: String...) async throws -> Answer {
@@ -27,8 +27,7 @@ extension IntegrationTests {
 
     /// One program that asks without end, on connections that stay and on new ones, in both versions of HTTP.
     private func load(_ broker: SecureBroker, as name: String) throws -> ChildProcess {
-      let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-        .appendingPathComponent("Clients/tls_load.py").path
+      let script = Repository.path("Tests/IntegrationTests/Clients/tls_load.py")
       return try ChildProcess(
         "/usr/bin/python3", [script, broker.secureURL, broker.authority] + broker.identity(name))
     }
@@ -41,7 +40,7 @@ extension IntegrationTests {
       }
     }
 
-    @Test("Certificate and CAs are replaced under load: no request fails, but those of the caller whose CA is gone")
+    @Test("Certificate and CAs replaced under load fail no request, but those of the caller whose CA is gone")
     func reload() async throws {
       try await withSecureBroker(authorities: ["ca.crt", "otherca.crt"]) { tenant, broker in
         let (staying, leaving) = (try load(broker, as: "caller"), try load(broker, as: "other"))
@@ -50,22 +49,22 @@ extension IntegrationTests {
 
         // By the change of the file alone, then with a signal.
         try broker.show("renewed")
-        try await broker.wait(forReload: 1)
+        try await broker.child.wait(forLog: BrokerProcess.reloaded, times: 1)
         try await more(staying)
         let verbose = try await ChildProcess.run(
           "curl", [broker.secureURL, "--silent", "--verbose"] + broker.options("caller"))
         #expect(verbose.errors.contains("CN=renewed") && verbose.output.contains("access_token"))
         broker.child.signal(SIGHUP)
-        try await broker.wait(forReload: 2)
+        try await broker.child.wait(forLog: BrokerProcess.reloaded, times: 2)
         for round in 3...6 {
           try broker.show(round % 2 == 0 ? "renewed" : "server")
-          try await broker.wait(forReload: round)
+          try await broker.child.wait(forLog: BrokerProcess.reloaded, times: round)
         }
         try await more(leaving)
         #expect(staying.errors == "" && leaving.errors == "")
 
         try broker.accept(authorities: ["ca.crt"])
-        try await broker.wait(forReload: 7)
+        try await broker.child.wait(forLog: BrokerProcess.reloaded, times: 7)
         // It ends at its first failure.
         #expect(try await leaving.end() == 1)
         #expect(leaving.errors.contains("failed"))
@@ -74,7 +73,7 @@ extension IntegrationTests {
         }
         for round in 8...12 {
           try broker.accept(authorities: round % 2 == 0 ? ["ca.crt", "otherca.crt"] : ["ca.crt"])
-          try await broker.wait(forReload: round)
+          try await broker.child.wait(forLog: BrokerProcess.reloaded, times: round)
         }
         try await more(staying)
         staying.signal(SIGTERM)

@@ -8,10 +8,8 @@ struct TestCallers {
   /// May have everything, with the scope `read:a` only.
   let reports = "tb_\(UUID().uuidString)"
 
-  /// The environment of a broker that reads it, with more settings behind it.
-  func file(_ tenant: Tenant, _ more: String = "") throws -> [String: String] {
-    ["BROKER_CONFIG": try tenant.file("broker-\(UUID().uuidString).yaml", text + more)]
-  }
+  var billingProof: String { "Authorization: Bearer \(billing)" }
+  var reportsProof: String { "Authorization: bearer \(reports)" }
 
   var text: String {
     """

@@ -6,7 +6,6 @@ import Testing
 extension IntegrationTests {
   /// Distributed traces: from a caller's request into the log, and on to the tenant.
   @Suite struct TraceTests {
-    private static let api = "https%3A%2F%2Fapi.example.com%2F"
     private static let trace = "4bf92f3577b34da6a3ce929d0e0e4736"
     private static let span = "00f067aa0ba902b7"
     private static let parent = "traceparent: 00-\(trace)-\(span)-01"
@@ -18,46 +17,68 @@ extension IntegrationTests {
       }.filter { $0["message"] == message }
     }
 
+    /// Runs a broker with callers that logs each request.
+    private func withTraces(
+      _ body: (Tenant, BrokerProcess, TestCallers, _ proof: String) async throws -> Void
+    ) async throws {
+      let callers = TestCallers()
+      try await withBroker(["BROKER_LOG_LEVEL": "debug"], configuration: callers.text) { tenant, broker in
+        try await body(tenant, broker, callers, callers.billingProof)
+      }
+    }
+
     @Test("A trace goes on to the tenant in a span of its own, and stands in the lines of the request and of the mint")
     func goesOn() async throws {
-      let callers = TestCallers()
-      try await withTenant { tenant in
-        let environment = try callers.file(tenant).merging(["BROKER_LOG_LEVEL": "debug"]) { $1 }
-        let broker = try await BrokerProcess(environment: tenant.environment.merging(environment) { $1 })
-        let proof = "Authorization: Bearer \(callers.billing)"
+      try await withTraces { tenant, broker, callers, proof in
         let first = try await broker.token(
-          Self.api, "-H", proof, "-H", Self.parent, "-H", "tracestate: vendor=secret", "-H", "X-Request-Id: the-first")
+          API.path, "-H", proof, "-H", Self.parent, "-H", "tracestate: vendor=secret", "-H", "X-Request-Id: the-first")
         #expect(first.status == 200)
         let sent = try #require(tenant.tenant.statistics.lastTraceparent).split(separator: "-").map(String.init)
         #expect(sent.count == 4 && sent[0] == "00" && sent[1] == Self.trace && sent[2] != Self.span && sent[3] == "01")
         #expect(tenant.tenant.statistics.lastTracestate == nil)
 
-        try await broker.wait(forLog: "\"message\":\"request\"")
+        try await broker.child.wait(forLog: "\"message\":\"request\"")
         let minted = try #require(lines(broker, "token minted").first)
         #expect(minted["trace_id"] == Self.trace && minted["span_id"] == sent[2] && minted["request_id"] == "the-first")
         for message in ["request", "token given"] {
           let line = try #require(lines(broker, message).first)
           #expect(line["trace_id"] == Self.trace && line["span_id"] == Self.span && line["request_id"] == "the-first")
         }
+      }
+    }
 
-        // What is held costs no request, and has the trace of whoever got it.
+    @Test("A token that is held is given in the trace of who got it")
+    func held() async throws {
+      try await withTraces { _, broker, _, proof in
+        _ = try await broker.token(API.path, "-H", proof, "-H", Self.parent)
         let other = "traceparent: 01-\(String(repeating: "b", count: 32))-\(Self.span)-00-later"
-        _ = try await broker.token(Self.api, "-H", proof, "-H", other)
-        try await broker.wait(forLog: "\"message\":\"token given\"", times: 2)
+        _ = try await broker.token(API.path, "-H", proof, "-H", other)
+        try await broker.child.wait(forLog: "\"message\":\"token given\"", times: 2)
         #expect(lines(broker, "token given").last?["trace_id"] == String(repeating: "b", count: 32))
         #expect(lines(broker, "token minted").count == 1)
+      }
+    }
 
+    @Test("A refusal by the tenant is logged in the trace of who asked")
+    func noToken() async throws {
+      try await withTraces { _, broker, callers, _ in
         _ = try await broker.token(
-          Fault.notAuthorized.audience, "-H", "Authorization: Bearer \(callers.reports)", "-H", Self.parent)
-        try await broker.wait(forLog: "\"message\":\"no token\"")
+          Fault.notAuthorized.audience, "-H", callers.reportsProof, "-H", Self.parent)
+        try await broker.child.wait(forLog: "\"message\":\"no token\"")
         #expect(lines(broker, "no token").first?["trace_id"] == Self.trace)
-        _ = try await broker.token(Self.api, "-H", Self.parent)
-        try await broker.wait(forLog: "\"message\":\"denied\"")
+      }
+    }
+
+    @Test("A caller that is refused is logged in its trace")
+    func denied() async throws {
+      try await withTraces { _, broker, _, _ in
+        _ = try await broker.token(API.path, "-H", Self.parent)
+        try await broker.child.wait(forLog: "\"message\":\"denied\"")
         #expect(lines(broker, "denied").first?["trace_id"] == Self.trace)
       }
     }
 
-    @Test("What is no traceparent, or one of several, is as if it were not there; the answer is the same")
+    @Test("A traceparent that is malformed, or there twice, is ignored")
     func ignored() async throws {
       try await withBroker(["BROKER_LOG_LEVEL": "debug"]) { tenant, broker in
         let fields: [[String]] = [
@@ -66,12 +87,12 @@ extension IntegrationTests {
         ]
         for (number, fields) in fields.enumerated() {
           let arguments = fields.flatMap { ["-H", $0] }
-          let path = "\(broker.url)/token/\(Self.api)?scope=read:a&organization=\(number)"
+          let path = "\(broker.url)/token/\(API.path)?scope=read:a&organization=\(number)"
           let status = try await Answer.curl([path] + arguments).status
           #expect(status == 200 || fields.first?.contains("\u{7F}") == true && status == 400)
           #expect(tenant.tenant.statistics.lastTraceparent == nil)
         }
-        try await broker.wait(forLog: "\"message\":\"request\"", times: 4)
+        try await broker.child.wait(forLog: "\"message\":\"request\"", times: 4)
         #expect(!broker.child.errors.contains("trace_id") && lines(broker, "token minted").count == 4)
       }
     }

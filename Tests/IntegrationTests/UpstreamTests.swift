@@ -3,7 +3,7 @@ import Foundation
 import TestSupport
 import Testing
 
-extension IntegrationTests {
+extension LoadTests {
   /// How the broker speaks with its tenant: over which connections, and in which version of HTTP.
   @Suite struct UpstreamTests {
     /// Asks for so many audiences that nobody has asked for, and returns what the tenant has counted.
@@ -17,12 +17,11 @@ extension IntegrationTests {
         change(&options)
       } _: { tenant in
         tenant.tenant.setLatency(.milliseconds(atOnce > 1 ? 50 : 0))
-        let file = try tenant.file("broker.yaml", "upstream: {maxConcurrent: 1000}\n")
-        let broker = try await BrokerProcess(environment: tenant.environment.merging(["BROKER_CONFIG": file]) { $1 })
+        let broker = try await tenant.broker(configuration: "upstream: {maxConcurrent: 1000}\n")
         for start in stride(from: 0, to: count, by: atOnce) {
           let clients = try audiences[start..<min(count, start + atOnce)].map { audience in
             let client = try RawClient(port: broker.port, timeout: 60)
-            try client.send("GET /token/\(audience) HTTP/1.1\r\nHost: a\r\n\r\n")
+            try client.send(API.request(audience))
             return client
           }
           for client in clients {
@@ -31,13 +30,12 @@ extension IntegrationTests {
           }
         }
         statistics = tenant.tenant.statistics
-        broker.child.signal(SIGTERM)
-        try await broker.child.end()
+        try await broker.end()
       }
       return try #require(statistics)
     }
 
-    @Test("A thousand cold audiences at once cost a mint each, over four connections at the most")
+    @Test("By HTTP/2 a thousand cold audiences at once cost a mint each, over four connections at the most")
     func multiplexed() async throws {
       let statistics = try await ask(for: 1000, atOnce: 1000)
       #expect(statistics.mints == 1000 && statistics.mintsByAudience.count == 1000)
@@ -45,7 +43,7 @@ extension IntegrationTests {
     }
 
     @Test(
-      "A tenant that ends its connections again and again fails nobody, nor does that cost a token",
+      "A tenant that ends its connections again and again fails no caller and costs no token",
       arguments: [(true, 100), (true, 1), (false, 100), (false, 1)])
     func shortLived(_ offersHTTP2: Bool, _ atOnce: Int) async throws {
       let statistics = try await ask(for: 200, atOnce: atOnce) { options in
@@ -57,7 +55,7 @@ extension IntegrationTests {
       #expect(statistics.connections >= (offersHTTP2 && atOnce > 1 ? 2 : 201 / 3), "\(statistics.connections)")
     }
 
-    @Test("A tenant that speaks only HTTP/1.1 gets as many connections as it takes, within bounds")
+    @Test("A tenant that speaks only HTTP/1.1 gets 64 connections at the most")
     func http1() async throws {
       let statistics = try await ask(for: 300, atOnce: 300) { $0.offersHTTP2 = false }
       #expect(statistics.mints == 300 && statistics.mintsByAudience.count == 300)
