@@ -20,8 +20,7 @@ package enum JSONText {
       case 0x0A:
         output += [UInt8(ascii: "\\"), UInt8(ascii: "n")]
       case ..<0x20, 0x7F:
-        let hex = Array("0123456789abcdef".utf8)
-        output += Array("\\u00".utf8) + [hex[Int(byte >> 4)], hex[Int(byte & 15)]]
+        output += Array("\\u00".utf8) + [Hex.digit(byte >> 4), Hex.digit(byte & 15)]
       default:
         output.append(byte)
       }

@@ -12,13 +12,11 @@ package struct SHA256Digest: Sendable {
 
   /// nil unless `hex` is 64 hexadecimal digits.
   package init?(hex: String) {
-    let digits = Array(hex.utf8).map { Character(Unicode.Scalar($0)).hexDigitValue }
-    guard digits.count == 64, digits.allSatisfy({ $0 != nil }) else { return nil }
-    let nibbles = digits.compactMap { $0.map(UInt8.init) }
-    self.init((0..<32).map { nibbles[2 * $0] << 4 | nibbles[2 * $0 + 1] })
+    guard let bytes = Hex.bytes(hex), bytes.count == 32 else { return nil }
+    self.init(bytes)
   }
 
-  /// Of 32 bytes.
+  /// A digest that was made elsewhere: 32 bytes.
   package init(_ bytes: some Sequence<UInt8>) {
     var words: [UInt64] = [0, 0, 0, 0]
     for (index, byte) in bytes.enumerated() { words[index / 8] = words[index / 8] << 8 | UInt64(byte) }
@@ -27,10 +25,7 @@ package struct SHA256Digest: Sendable {
 
   /// In lower-case hexadecimal.
   package var hex: String {
-    [words.0, words.1, words.2, words.3].map { word in
-      let digits = String(word, radix: 16)
-      return String(repeating: "0", count: 16 - digits.count) + digits
-    }.joined()
+    [words.0, words.1, words.2, words.3].map(Hex.text).joined()
   }
 }
 

@@ -87,15 +87,13 @@ extension Secret: Equatable {
 extension Secret {
   /// Eight hexadecimal digits by which people tell a process's secrets apart.
   ///
-  /// Of a plain hash, a secret that somebody thought up could be guessed offline by whoever sees it. So it is keyed, with
-  /// a key that no other process has: it says whether the secret is another than before, and nothing of the secret.
+  /// It is a keyed hash, and no other process has the key: it says whether the secret is another than before, and
+  /// nothing of the secret. From a plain hash, whoever sees it could guess a secret that somebody thought up.
   package var fingerprint: String {
     withBytes { bytes in
       var code = HMAC<SHA256>(key: Self.fingerprintKey)
       unsafe bytes.withUnsafeBytes { unsafe code.update(data: $0) }
-      return code.finalize().prefix(4).map { byte in
-        String(byte >> 4, radix: 16) + String(byte & 15, radix: 16)
-      }.joined()
+      return Hex.text(code.finalize().prefix(4))
     }
   }
 

@@ -9,11 +9,6 @@ package enum WallClock {
     return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
   }
 
-  /// The calendar month in UTC, counted from year 0.
-  package static var month: Int {
-    var seconds = Int(now)
-    var parts = unsafe tm()
-    unsafe gmtime_r(&seconds, &parts)
-    return unsafe 12 * (1900 + Int(parts.tm_year)) + Int(parts.tm_mon)
-  }
+  /// The calendar month in UTC, counted from the beginning of year 0.
+  package static var month: Int { UTCDate(Int(now)).monthCount }
 }

@@ -45,11 +45,3 @@ struct SigningKey: Sendable {
     ])
   }
 }
-
-/// base64url without padding (RFC 4648 §5).
-enum Base64URL {
-  static func encode(_ bytes: some Sequence<UInt8>) -> String {
-    String(
-      Data(Array(bytes)).base64EncodedString().compactMap { $0 == "+" ? "-" : $0 == "/" ? "_" : $0 == "=" ? nil : $0 })
-  }
-}

@@ -2,7 +2,7 @@ import Basics
 import CCurl
 
 /// One request on its way through curl, and what has come of it so far.
-@safe package final class Transfer {
+@safe final class Transfer {
   let easy: UnsafeMutableRawPointer
   private let submission: HTTPClient.Submission
   private let requestedAt = Instant.now
@@ -33,16 +33,16 @@ import CCurl
     set(CURLOPT_FOLLOWLOCATION, 0)
     // Signals are the process's affair. It must ignore SIGPIPE: OpenSSL writes to peers that may have gone.
     set(CURLOPT_NOSIGNAL, 1)
-    set(CURLOPT_TIMEOUT_MS, request.timeout.milliseconds)
-    set(CURLOPT_CONNECTTIMEOUT_MS, options.connectTimeout.milliseconds)
-    // By itself TCP takes a quarter of an hour over a peer that is gone without a word, and with HTTP/2 one request after the
-    // other would be sent after it.
-    note(unsafe ccurl_set_silence(easy, request.timeout.milliseconds))
+    set(CURLOPT_TIMEOUT_MS, Self.milliseconds(request.timeout))
+    set(CURLOPT_CONNECTTIMEOUT_MS, Self.milliseconds(options.connectTimeout))
+    // By itself TCP takes a quarter of an hour to give up a peer that is gone without a word, and meanwhile HTTP/2 would
+    // send one request after the other to it.
+    note(unsafe ccurl_set_silence(easy, Self.milliseconds(request.timeout)))
     set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1)
     set(CURLOPT_USERAGENT, options.userAgent)
     if let proxy = options.proxy { set(CURLOPT_PROXY, proxy) }
     // A proxy is for the way out, never for this machine itself.
-    if Self.isLoopback(request.url) { set(CURLOPT_NOPROXY, "*") }
+    if URLParts(request.url)?.isLoopback == true { set(CURLOPT_NOPROXY, "*") }
     setTLS(options.trust, request.identity ?? options.identity)
     setHeaders(request)
     setBody(request.body)
@@ -67,6 +67,9 @@ import CCurl
     note(unsafe ccurl_set_pointer(easy, option, pointer))
   }
   private func note(_ code: CURLcode) { areOptionsSet = areOptionsSet && code == CURLE_OK }
+
+  /// At least one, because curl takes zero for no limit.
+  private static func milliseconds(_ duration: Duration) -> Int { max(1, Int(duration.milliseconds)) }
 
   private func setTLS(_ trust: HTTPClient.Trust, _ identity: HTTPClient.Identity?) {
     set(CURLOPT_SSL_VERIFYPEER, 1)
@@ -158,14 +161,6 @@ import CCurl
     note(connected)
   }
 
-  /// Whether the URL's host is this machine.
-  package static func isLoopback(_ url: String) -> Bool {
-    guard let scheme = url.firstRange(of: "://") else { return false }
-    let authority = url[scheme.upperBound...].prefix { $0 != "/" }
-    guard authority.first == "[" else { return Loopback.contains(authority.prefix { $0 != ":" }) }
-    return Loopback.contains(authority.prefix { $0 != "]" } + "]")
-  }
-
   // MARK: Receiving
 
   /// The common part of curl's two callbacks. Another count than was given makes curl end the transfer.
@@ -232,12 +227,5 @@ import CCurl
     let words = unsafe detail.pointee == 0 ? curl_easy_strerror(code) : UnsafePointer(detail)
     return HTTPClient.Failure(
       kind: kind, message: PrintableText.text(unsafe words.map { unsafe String(cString: $0) } ?? ""))
-  }
-}
-
-extension Duration {
-  /// At least one, because curl takes zero for no limit.
-  fileprivate var milliseconds: Int {
-    max(1, Int(components.seconds) * 1000 + Int(components.attoseconds / 1_000_000_000_000_000))
   }
 }

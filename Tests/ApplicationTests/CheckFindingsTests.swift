@@ -1,3 +1,4 @@
+import Basics
 import HTTPClient
 import OAuth
 import IO
@@ -15,8 +16,9 @@ import Testing
     (report.address, report.port, report.tlsVersion) = ("192.0.2.1", 443, "TLSv1.3")
     (report.lookupTime, report.connectTime) = (.milliseconds(3), .milliseconds(15))
     change(&report)
+    guard let server = URLParts("https://a.example.com/x") else { return [] }
     return ConnectionFindings(
-      url: "https://a.example.com/x", proxy: proxy,
+      server: server, proxy: proxy,
       lookup: proxy == nil ? .success(["192.0.2.1", "2001:db8::1"]) : nil, report: report, now: now
     ).all
   }

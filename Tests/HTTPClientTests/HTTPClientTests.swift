@@ -314,16 +314,4 @@ import TestSupport
     }
     #expect(tenant.statistics.tokenRequests == (isAccepted ? 1 : 0))
   }
-
-  @Test(
-    "Only this machine itself is never reached through a proxy",
-    arguments: [
-      ("http://127.0.0.1:8080/x", true), ("https://localhost/", true), ("http://localhost", true),
-      ("http://[::1]:80/", true), ("http://127.9.9.9", true), ("https://127.0.0.1.example.com/", false),
-      ("https://example.com/127.0.0.1", false), ("https://localhost.example.com", false), ("https://[::2]/", false),
-      ("https://127.0.0.1@example.com/", false), ("https://128.0.0.1/", false), ("nothing", false),
-    ])
-  func loopback(_ url: String, _ expected: Bool) {
-    #expect(Transfer.isLoopback(url) == expected)
-  }
 }

@@ -1,4 +1,3 @@
-import HTTPClient
 import Testing
 
 @testable import OAuth
@@ -22,39 +21,5 @@ import Testing
     ] as [(String?, String?, Double, Double, Double?)])
   func clockOffset(_ date: String?, _ age: String?, _ asked: Double, _ answered: Double, _ expected: Double?) {
     #expect(ClientProbe.clockOffset(date: date, age: age, asked: asked, answered: answered) == expected)
-  }
-
-  @Test(
-    "Host and port of a URL, without what else may stand there",
-    arguments: [
-      ("https://a.example.com", "a.example.com:443"), ("https://a.example.com:8443/x?y=b:1", "a.example.com:8443"),
-      ("http://127.0.0.1/", "127.0.0.1:80"), ("https://[2001:db8::1]:8443/", "[2001:db8::1]:8443"),
-      ("https://[2001:db8::1]/", "[2001:db8::1]:443"), ("http://user:pa:ss@proxy:3128", "proxy:3128"),
-      ("proxy.example.com", "proxy.example.com:1080"), ("socks5h://proxy", "proxy:1080"),
-    ])
-  func hostAndPort(_ url: String, _ expected: String) {
-    #expect(HostAndPort(of: url).description == expected)
-  }
-
-  @Test(
-    "The proxy on the way is the one that curl takes",
-    arguments: [
-      ("https://a.example.com/", nil, [:], nil),
-      ("https://a.example.com/", "http://p:1", [:], "p:1"),
-      ("https://a.example.com/", "", ["HTTPS_PROXY": "http://p:1"], nil),
-      ("https://a.example.com/", nil, ["HTTPS_PROXY": "http://u:p@p:1"], "p:1"),
-      ("https://a.example.com/", nil, ["https_proxy": "q:2", "HTTPS_PROXY": "p:1"], "q:2"),
-      ("https://a.example.com/", nil, ["https_proxy": "", "ALL_PROXY": "p:1"], "p:1"),
-      ("https://a.example.com/", nil, ["http_proxy": "p:1"], nil),
-      ("https://127.0.0.1:1/", "http://p:1", ["HTTPS_PROXY": "p:1"], nil),
-      ("https://localhost/", "http://p:1", [:], nil),
-      ("https://a.example.com/", "http://p:1", ["NO_PROXY": "*"], nil),
-      ("https://a.example.com/", "http://p:1", ["NO_PROXY": "b.test,.Example.com."], nil),
-      ("https://a.example.com/", "http://p:1", ["no_proxy": "a.example.com b.test"], nil),
-      ("https://a.example.com/", "http://p:1", ["NO_PROXY": "ample.com,*.example.com"], "p:1"),
-      ("https://[2001:db8::1]/", "http://p:1", ["NO_PROXY": "2001:db8::1"], nil),
-    ] as [(String, String?, [String: String], String?)])
-  func proxy(_ url: String, _ configured: String?, _ environment: [String: String], _ expected: String?) {
-    #expect(ProxyChoice.proxy(for: url, configured: configured, environment: environment) == expected)
   }
 }

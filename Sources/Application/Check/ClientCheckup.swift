@@ -87,7 +87,8 @@ struct ClientCheckup {
   /// The way to each server, looked at once.
   private struct Way {
     let checkup: ClientCheckup
-    private var obstacles: [HostAndPort: String?] = [:]
+    /// By host and port.
+    private var obstacles: [String: String?] = [:]
 
     init(checkup: ClientCheckup) {
       self.checkup = checkup
@@ -98,20 +99,21 @@ struct ClientCheckup {
 
     /// What has failed on the way to the server of `url`; nil if nothing.
     mutating func obstacle(to url: String) async -> String? {
-      let place = HostAndPort(of: url)
+      guard let server = URLParts(url) else { return "its address is no URL" }
+      let place = server.hostAndPort
       if let known = obstacles[place] { return known }
       let proxy = ProxyChoice.proxy(
-        for: url, configured: checkup.upstream.proxy, environment: checkup.environment)
+        for: server, configured: checkup.upstream.proxy, environment: checkup.environment)
       var lookup: Result<[String], HostLookup.Failure>?
       if proxy == nil {
         do throws(HostLookup.Failure) {
-          lookup = .success(try await HostLookup.addresses(of: place.host))
+          lookup = .success(try await HostLookup.addresses(of: server.host))
         } catch {
           lookup = .failure(error)
         }
       }
       let findings = ConnectionFindings(
-        url: url, proxy: proxy, lookup: lookup, report: await checkup.probe.connect(to: url, by: proxy),
+        server: server, proxy: proxy, lookup: lookup, report: await checkup.probe.connect(to: url, by: proxy),
         now: WallClock.now
       ).all
       for finding in findings { checkup.tell(finding) }

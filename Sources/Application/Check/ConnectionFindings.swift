@@ -6,7 +6,7 @@ import HTTPClient
 
 /// What to say of the way to a server, step by step, from what is known of one attempt to connect.
 struct ConnectionFindings {
-  let url: String
+  let server: URLParts
   /// The proxy on the way, if any.
   let proxy: String?
   /// The host's addresses, or why there are none; nil where nobody asked.
@@ -19,7 +19,7 @@ struct ConnectionFindings {
   /// of their life.
   static let daysToWarn = 14
 
-  private var place: HostAndPort { HostAndPort(of: url) }
+  private var place: String { server.hostAndPort }
   private var failure: ConnectionReport.Failure? { report.failure }
 
   /// In the order of the steps; those behind a failed one are skipped.
@@ -29,7 +29,7 @@ struct ConnectionFindings {
   }
 
   private func failed(_ check: Finding.Check, _ message: String, _ remedy: String) -> Finding {
-    .failed(check, "\(place)", message, remedy: remedy)
+    .failed(check, place, message, remedy: remedy)
   }
 
   // MARK: Directly
@@ -39,21 +39,21 @@ struct ConnectionFindings {
       var reason = failure.message
       if case .failure(let problem) = lookup { reason = problem.reason }
       return .failed(
-        .dns, place.host, reason,
+        .dns, server.host, reason,
         remedy:
           "Compare the host with the tenant's, letter by letter. If it is right, see whether this machine's resolver "
           + "answers (/etc/resolv.conf; in Kubernetes, whether a NetworkPolicy lets port 53 out).")
     }
     let addresses = (try? lookup?.get()) ?? []
-    if addresses == [place.host] { return .skipped(.dns, place.host, "an address, which needs no looking up") }
+    if addresses == [server.host] { return .skipped(.dns, server.host, "an address, which needs no looking up") }
     let known = addresses.isEmpty ? [report.address ?? ""] : addresses
     return .ok(
-      .dns, place.host, known.joined(separator: ", "),
+      .dns, server.host, known.joined(separator: ", "),
       [("addresses", JSONText.array(known.map { JSONText.string($0) }))] + milliseconds(report.lookupTime))
   }
 
   private var connected: Finding {
-    if failure?.stage == .lookup { return .skipped(.tcp, "\(place)", "dns failed") }
+    if failure?.stage == .lookup { return .skipped(.tcp, place, "dns failed") }
     if let failure, failure.stage == .connect {
       return failed(
         .tcp, failure.message,
@@ -62,14 +62,14 @@ struct ConnectionFindings {
     }
     let address = report.address ?? ""
     return .ok(
-      .tcp, "\(place)", "connected to \(address)\(words(report.connectTime, since: report.lookupTime))",
+      .tcp, place, "connected to \(address)\(words(report.connectTime, since: report.lookupTime))",
       [("address", JSONText.string(address))] + milliseconds(report.connectTime, since: report.lookupTime))
   }
 
   // MARK: By way of a proxy
 
   private func skippedLookup(_ proxy: String) -> Finding {
-    .skipped(.dns, place.host, "looked up by the proxy \(proxy)")
+    .skipped(.dns, server.host, "looked up by the proxy \(proxy)")
   }
 
   private func throughProxy(_ proxy: String) -> Finding {
@@ -86,7 +86,7 @@ struct ConnectionFindings {
 
   private func skippedConnect(_ proxy: String) -> Finding {
     let isThrough = failure == nil || failure?.stage == .handshake
-    return .skipped(.tcp, "\(place)", isThrough ? "connected by the proxy \(proxy)" : "proxy failed")
+    return .skipped(.tcp, place, isThrough ? "connected by the proxy \(proxy)" : "proxy failed")
   }
 
   // MARK: TLS
@@ -94,28 +94,28 @@ struct ConnectionFindings {
   private var handshake: Finding {
     if let failure, failure.stage != .handshake {
       let check: Finding.Check = proxy != nil ? .proxy : failure.stage == .lookup ? .dns : .tcp
-      return .skipped(.tls, "\(place)", "\(check.rawValue) failed")
+      return .skipped(.tls, place, "\(check.rawValue) failed")
     }
-    if url.hasPrefix("http://") { return .skipped(.tls, "\(place)", "http:// to this machine needs none") }
+    if server.scheme == "http" { return .skipped(.tls, place, "http:// to this machine needs none") }
     let certificate = report.certificate
     if let failure {
       let names = certificate.map { ", but for \($0.names.isEmpty ? $0.subject : $0.names)" } ?? ""
-      let words = failure.cause == .wrongHost ? "the certificate is not for \(place.host)\(names)" : failure.message
+      let words = failure.cause == .wrongHost ? "the certificate is not for \(server.host)\(names)" : failure.message
       return .failed(
-        .tls, "\(place)", words, remedy: Self.remedy(failure.cause),
+        .tls, place, words, remedy: Self.remedy(failure.cause),
         [("cause", JSONText.string(failure.cause.rawValue))] + (certificate.map(facts) ?? []))
     }
     let version = report.tlsVersion ?? "TLS"
     let days = certificate?.expiresAt.map { Int((($0 - now) / 86400).rounded(.down)) }
     let left = days.map { ", \($0) \($0 == 1 ? "day" : "days") left" } ?? ""
-    let issuer = certificate.map { ", certificate for \(place.host) by \($0.issuer)" } ?? ""
+    let issuer = certificate.map { ", certificate for \(server.host) by \($0.issuer)" } ?? ""
     let facts = [("tls_version", JSONText.string(version))] + (certificate.map(facts) ?? [])
     if let days, days < Self.daysToWarn {
       return .warning(
-        .tls, "\(place)", "\(version)\(issuer)\(left)",
+        .tls, place, "\(version)\(issuer)\(left)",
         remedy: "Have the certificate replaced before it expires: with it expired the broker gets no tokens.", facts)
     }
-    return .ok(.tls, "\(place)", "\(version)\(issuer)\(left)", facts)
+    return .ok(.tls, place, "\(version)\(issuer)\(left)", facts)
   }
 
   private func facts(_ certificate: ServerCertificate) -> Finding.Facts {

@@ -11,9 +11,7 @@ package struct AccessToken: Sendable, Equatable {
 
   /// SHA-256 of the token, in lower-case hexadecimal: how callers and logs may name it.
   package var sha256: String {
-    SHA256.hash(data: Array(value.utf8)).map { byte in
-      String(byte >> 4, radix: 16) + String(byte & 15, radix: 16)
-    }.joined()
+    Hex.text(SHA256.hash(data: Array(value.utf8)))
   }
 
   static let maxBytes = 16 * 1024
@@ -53,14 +51,14 @@ package struct MintedToken: Sendable {
   /// It was minted by another process, or an earlier one; the tenant was not asked.
   package let isFromStore: Bool
 
-  /// `exp` in monotonic time, which no later step of the wall clock moves. `now` and `wallNow`, Unix time in seconds, are
-  /// the same moment.
+  /// `exp` in monotonic time, which no later step of the wall clock moves. `now` and `wallNow`, Unix time in seconds,
+  /// are the same moment.
   package static func expiry(exp: Double, now: Instant, wallNow: Double) -> Instant {
     instant(of: exp, now: now, wallNow: wallNow)
   }
 
-  /// A date of Unix time as an instant that is not further away than the longest lifetime: whoever wrote it may have written
-  /// anything.
+  /// A date of Unix time as an instant that is not further away than the longest lifetime: whoever wrote it may have
+  /// written anything.
   static func instant(of date: Double, now: Instant, wallNow: Double) -> Instant {
     let most = Double(TokenResponse.maxLifetime)
     return now.advanced(by: .seconds(max(-most, min(date - wallNow, most))))

@@ -1,4 +1,4 @@
-import HTTPClient
+import Basics
 
 /// Where a server is asked for tokens, and by what its tokens are believed.
 package struct Endpoints: Sendable, Equatable {
@@ -36,15 +36,7 @@ package struct Endpoints: Sendable, Equatable {
 
   /// Whether a secret may be sent there: over TLS, or to this machine itself.
   private static func isAcceptable(_ url: String) -> Bool {
-    guard let scheme = url.firstRange(of: "://"), url.utf8.allSatisfy({ (0x21..<0x7F).contains($0) }),
-      !url.utf8.contains(where: Set("#\\\"<>^`{|}".utf8).contains)
-    else { return false }
-    let authority = url[scheme.upperBound...].prefix { $0 != "/" && $0 != "?" }
-    if authority.isEmpty || authority.contains("@") || authority.first == ":" { return false }
-    switch url[..<scheme.lowerBound] {
-    case "https": return true
-    case "http": return Transfer.isLoopback(url)
-    default: return false
-    }
+    guard let parts = URLParts(url) else { return false }
+    return parts.isConfidential && parts.user == nil && parts.fragment == nil
   }
 }

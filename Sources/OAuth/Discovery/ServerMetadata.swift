@@ -25,26 +25,24 @@ struct ServerMetadata: Decodable {
     case aliases = "mtls_endpoint_aliases"
   }
 
-  /// Where an issuer's metadata may be, in this order: OpenID Connect Discovery §4 appends to the issuer's path, RFC 8414
-  /// §3.1 inserts in front of it.
+  /// Where an issuer's metadata may be, in this order: OpenID Connect Discovery §4 appends to the issuer's path,
+  /// RFC 8414 §3.1 inserts in front of it.
   static func locations(issuer: String) -> [String] {
-    var issuer = issuer[...]
-    if issuer.last == "/" { issuer.removeLast() }
-    let host = issuer.firstRange(of: "://").map { $0.upperBound } ?? issuer.startIndex
-    let path = issuer[host...].firstIndex(of: "/") ?? issuer.endIndex
+    guard let parts = URLParts(issuer) else { return [] }
+    let path = parts.path.hasSuffix("/") ? parts.path.dropLast() : parts.path[...]
     return [
-      "\(issuer)/.well-known/openid-configuration",
-      "\(issuer[..<path])/.well-known/oauth-authorization-server\(issuer[path...])",
+      "\(parts.origin)\(path)/.well-known/openid-configuration",
+      "\(parts.origin)/.well-known/oauth-authorization-server\(path)",
     ]
   }
 
-  /// The first of these documents that is there. Throws where there is none, or it is of somebody else. `look` is shown
-  /// each answer.
+  /// The first of these documents that is there. Throws where there is none, or where it names another issuer.
+  /// `onAnswer` is called with each answer.
   static func read(
-    issuer: String, http: HTTPClient, timeout: Duration, look: (HTTPClient.Response) -> Void = { _ in }
+    issuer: String, http: HTTPClient, timeout: Duration, onAnswer: (HTTPClient.Response) -> Void = { _ in }
   ) async throws(TokenError) -> ServerMetadata {
     for url in locations(issuer: issuer) {
-      guard let metadata = try await read(url, http, timeout, look) else { continue }
+      guard let metadata = try await read(url, http, timeout, onAnswer) else { continue }
       // Else one issuer could have its tokens taken for another's (RFC 8414 §3.3).
       guard metadata.issuer.hasSameBytes(as: issuer) else {
         throw TokenError(
@@ -59,7 +57,7 @@ struct ServerMetadata: Decodable {
 
   /// nil if what is there is no such document.
   private static func read(
-    _ url: String, _ http: HTTPClient, _ timeout: Duration, _ look: (HTTPClient.Response) -> Void
+    _ url: String, _ http: HTTPClient, _ timeout: Duration, _ onAnswer: (HTTPClient.Response) -> Void
   ) async throws(TokenError) -> ServerMetadata? {
     let response: HTTPClient.Response
     do throws(HTTPClient.Failure) {
@@ -68,7 +66,7 @@ struct ServerMetadata: Decodable {
     } catch {
       throw TokenError(error)
     }
-    look(response)
+    onAnswer(response)
     if response.status == 429 || response.status >= 500 {
       throw TokenError(
         code: .upstreamUnavailable, message: "the tenant's metadata cannot be read: status \(response.status)"

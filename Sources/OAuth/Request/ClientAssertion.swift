@@ -23,8 +23,7 @@ struct ClientAssertion: JWTPayload {
   init(clientID: String, audience: String, now: Int = Int(WallClock.now)) {
     (iss, sub, aud) = (clientID, clientID, audience)
     (iat, exp) = (now, now + Self.lifetime)
-    jti = [UInt64.random(in: .min ... .max), .random(in: .min ... .max)].map { String($0, radix: 16) }.joined(
-      separator: "-")
+    jti = [UInt64.random(in: .min ... .max), .random(in: .min ... .max)].map(Hex.text).joined(separator: "-")
   }
 
   /// Signed. Throws `brokerMisconfigured`.

@@ -61,9 +61,7 @@ enum FormEncoding {
   private static func append(_ byte: UInt8, to writer: inout Secret.Writer) {
     switch byte {
     case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2D, 0x2E, 0x5F, 0x7E: writer.append(CollectionOfOne(byte))
-    default: writer.append([UInt8(ascii: "%"), hexDigit(byte >> 4), hexDigit(byte & 15)])
+    default: writer.append([UInt8(ascii: "%"), Hex.upperDigit(byte >> 4), Hex.upperDigit(byte & 15)])
     }
   }
-
-  private static func hexDigit(_ value: UInt8) -> UInt8 { value < 10 ? 0x30 + value : 0x37 + value }
 }

@@ -1,3 +1,5 @@
+import Basics
+
 /// Where a request belongs in a distributed trace (W3C Trace Context, §3.2).
 ///
 /// `tracestate` is neither read nor passed on: what tracing systems note in it is more than a tenant needs to know.
@@ -11,14 +13,14 @@ package struct TraceContext: Sendable, Equatable {
   /// Those that are defined: sampled, and that the trace's id is random. Others are not passed on.
   private static let knownFlags: UInt8 = 0b11
 
-  /// Reads a `traceparent` field. nil for one that is malformed, which counts as none. Of a version that is not known yet
-  /// what version 00 has is read, as §4.3 demands.
+  /// Reads a `traceparent` field; nil for one that is malformed, which counts as none. Where its version is not known
+  /// yet, what version 00 has is read, as §4.3 demands.
   package init?(traceparent text: some StringProtocol) {
     let bytes = Array(text.utf8)
     guard bytes.count >= 55, bytes[2] == Self.dash, bytes[35] == Self.dash, bytes[52] == Self.dash,
-      let version = Self.hexadecimal(bytes[0..<2]), version != 0xFF,
+      let version = Self.byte(bytes[0..<2]), version != 0xFF,
       bytes.count == 55 || version > 0 && bytes[55] == Self.dash,
-      Self.isIdentifier(bytes[3..<35]), Self.isIdentifier(bytes[36..<52]), let flags = Self.hexadecimal(bytes[53..<55])
+      Self.isIdentifier(bytes[3..<35]), Self.isIdentifier(bytes[36..<52]), let flags = Self.byte(bytes[53..<55])
     else { return nil }
     traceID = String(decoding: bytes[3..<35], as: UTF8.self)
     spanID = String(decoding: bytes[36..<52], as: UTF8.self)
@@ -33,9 +35,7 @@ package struct TraceContext: Sendable, Equatable {
 
   /// The same trace, in a span of its own: for a request that is sent because of this one.
   package func child() -> TraceContext {
-    let id = String(UInt64.random(in: 1 ... .max), radix: 16)
-    return TraceContext(
-      traceID: traceID, spanID: String(repeating: "0", count: 16 - id.utf8.count) + id, flags: flags)
+    TraceContext(traceID: traceID, spanID: Hex.text(UInt64.random(in: 1 ... .max)), flags: flags)
   }
 
   /// As a `traceparent` field, in version 00.
@@ -47,9 +47,9 @@ package struct TraceContext: Sendable, Equatable {
     (0x30...0x39).contains(byte) || (0x61...0x66).contains(byte)
   }
 
-  /// Two digits; nil if they are not both.
-  private static func hexadecimal(_ bytes: ArraySlice<UInt8>) -> UInt8? {
-    bytes.allSatisfy(isDigit) ? UInt8(String(decoding: bytes, as: UTF8.self), radix: 16) : nil
+  /// What two digits stand for; nil if one of them is none.
+  private static func byte(_ digits: ArraySlice<UInt8>) -> UInt8? {
+    digits.allSatisfy(isDigit) ? Hex.bytes(String(decoding: digits, as: UTF8.self))?.first : nil
   }
 
   /// Only digits, and not all of them zero.

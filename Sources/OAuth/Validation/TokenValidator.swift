@@ -146,15 +146,3 @@ struct AccessTokenClaims: JWTPayload {
   /// Claims are checked by `TokenValidator`, against a clock that tests can set.
   func verify(using algorithm: some JWTAlgorithm) async throws {}
 }
-
-/// base64url without padding (RFC 4648 §5), as in JWTs.
-enum Base64URL {
-  static func decode(_ text: Substring) -> [UInt8]? {
-    guard !text.isEmpty,
-      text.utf8.allSatisfy({ $0 != UInt8(ascii: "+") && $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "=") })
-    else { return nil }
-    var standard = String(text.map { $0 == "-" ? "+" : $0 == "_" ? "/" : $0 })
-    standard += String(repeating: "=", count: (4 - standard.utf8.count % 4) % 4)
-    return Data(base64Encoded: standard).map { Array($0) }
-  }
-}

@@ -2,7 +2,6 @@ import Basics
 import OAuth
 import IO
 import BrokerCore
-import HTTPClient
 
 extension Format where Value == SocketAddress {
   static var address: Format {
@@ -80,12 +79,8 @@ extension Format where Value == String {
   /// An `https://` URL, or one of this machine, without user, query or fragment.
   static var url: Format {
     Format { text throws(Unexpected) in
-      let scheme = text.prefix { $0 != ":" }
-      let rest = text.dropFirst(scheme.count)
-      let host = rest.dropFirst(3).prefix { $0 != "/" }
-      let name = host.first == "[" ? host.prefix { $0 != "]" } + "]" : host.prefix { $0 != ":" }
-      guard rest.starts(with: "://"), !host.isEmpty, scheme == "https" || scheme == "http" && Loopback.contains(name),
-        text.utf8.allSatisfy({ (0x21...0x7E).contains($0) }), !text.contains(where: { "@?#\\\"".contains($0) })
+      guard let parts = URLParts(text), parts.isConfidential, parts.user == nil, parts.query == nil,
+        parts.fragment == nil
       else {
         // Without what was found: a URL may hold a password.
         throw Unexpected(
@@ -99,22 +94,16 @@ extension Format where Value == String {
   /// its issuer has neither.
   static var tenant: Format {
     Format { domain throws(Unexpected) in
-      let parts = domain.split(separator: "://", maxSplits: 1, omittingEmptySubsequences: false)
-      let scheme = parts.count == 2 ? parts[0].lowercased() : "https"
-      var authority = (parts.last ?? "").lowercased()
-      if authority.last == "/" { authority.removeLast() }
-      guard
-        let match = authority.wholeMatch(
-          of: /(?<host>[a-z0-9_][a-z0-9._\-]*|\[[0-9a-f:.]+\])(?::(?<port>[0-9]{1,5}))?/),
-        match.port.map({ UInt16($0) ?? 0 > 0 }) ?? true,
-        scheme == "https" || scheme == "http" && Loopback.contains(match.host)
+      let text = domain.lowercased()
+      guard let parts = URLParts(text.contains("://") ? text : "https://\(text)"), parts.isConfidential,
+        parts.user == nil, ["", "/"].contains(parts.path), parts.query == nil, parts.fragment == nil
       else {
         throw Unexpected(
           "expected a domain such as acme.eu.auth0.com, or an https:// URL of only a host and perhaps a port; "
             + "http:// is for 127.0.0.1, [::1] and localhost")
       }
-      let isDefault = match.port == (scheme == "https" ? "443" : "80")
-      return "\(scheme)://\(match.host)" + (isDefault ? "" : match.port.map { ":\($0)" } ?? "")
+      guard let port = parts.port, port == parts.defaultPort else { return parts.origin }
+      return String(parts.origin.dropLast(":\(port)".utf8.count))
     }
   }
 }
