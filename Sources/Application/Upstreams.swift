@@ -101,7 +101,7 @@ final class Upstreams: Sendable {
 
 extension TokenError {
   fileprivate static let reconfigured = TokenError(
-    code: .upstreamUnavailable, message: "the configuration has changed meanwhile")
+    cause: .upstreamUnavailable, message: "the configuration has changed meanwhile")
 }
 
 extension UpstreamID {

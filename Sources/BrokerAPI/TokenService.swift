@@ -57,7 +57,7 @@ struct TokenService: Sendable {
       answer.send(RenderedToken(token).response(representation, now: .now))
       services.audit.given(key, to: credentials.clientID, request)
     } catch {
-      let isRefused = error.code == .invalidCaller
+      let isRefused = error.cause == .invalidCaller
       answer.send(
         isRefused ? denied(nil, Authenticator.unknownClient, request) : Problem(error, audience: key.grant.audience))
     }
@@ -83,7 +83,7 @@ extension Problem {
   /// The answer to a caller whose token could not be had.
   init(_ error: TokenError, audience: String) {
     self.init(
-      error.code.status, error.code.rawValue, error.message, audience: audience,
-      retryAfter: error.code.status == 503 ? max(1, error.retryAfter?.wholeSecondsUp ?? 1) : nil)
+      error.cause.status, error.cause.rawValue, error.message, audience: audience,
+      retryAfter: error.cause.status == 503 ? max(1, error.retryAfter?.wholeSecondsUp ?? 1) : nil)
   }
 }

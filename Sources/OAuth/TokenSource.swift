@@ -88,7 +88,7 @@ package final class TokenSource: Sendable {
   private func refusal(_ response: HTTPClient.Response, isOfOthers: Bool) -> TokenError {
     let refusal = Refusal(response)
     if isOfOthers, refusal.isOfCredentials {
-      return TokenError(code: .invalidCaller, message: "the tenant refuses the credentials that the caller gave")
+      return TokenError(cause: .invalidCaller, message: "the tenant refuses the credentials that the caller gave")
         .with(response)
     }
     return refusal.tokenError(now: Int(WallClock.now))
@@ -119,7 +119,7 @@ package final class TokenSource: Sendable {
         throw TokenError(error)
       }
     }
-    guard let refused else { throw TokenError(code: .brokerMisconfigured, message: "the client has no secret") }
+    guard let refused else { throw TokenError(cause: .brokerMisconfigured, message: "the client has no secret") }
     return refused
   }
 
@@ -134,7 +134,7 @@ package final class TokenSource: Sendable {
     init(keyID: String?, expiresAt: Instant?) throws(TokenError) {
       guard let expiresAt else {
         throw TokenError(
-          code: .invalidUpstreamResponse, message: "the tenant's answer does not say how long its opaque token lives")
+          cause: .invalidUpstreamResponse, message: "the tenant's answer does not say how long its opaque token lives")
       }
       self.keyID = keyID
       self.expiresAt = expiresAt
@@ -223,17 +223,17 @@ package final class TokenSource: Sendable {
 
 extension TokenError {
   fileprivate static let noIssuer = TokenError(
-    code: .brokerMisconfigured,
+    cause: .brokerMisconfigured,
     message: "the client has no issuer with a key set (issuer, jwksURL), so that only opaque tokens can be had")
 
   fileprivate init(_ error: KeySetSource.Unavailable) {
     self.init(
-      code: .upstreamUnavailable,
+      cause: .upstreamUnavailable,
       message: "the tenant's signing keys cannot be read, so its token cannot be checked: \(error.reason)",
       retryAfter: max(.zero, Instant.now.duration(to: error.retryAt)))
   }
 
   init(_ error: ValidationError) {
-    self.init(code: .tokenValidationFailed, message: "the tenant's token is refused: \(error.reason)")
+    self.init(cause: .tokenValidationFailed, message: "the tenant's token is refused: \(error.reason)")
   }
 }

@@ -56,9 +56,9 @@ extension StatusReport.Failure {
   ) {
     let error = failure.error
     isCurrent = success.map { $0 < failure.at } ?? true
-    self.error = error.code.rawValue
+    self.error = error.cause.rawValue
     message = error.message
-    remedy = error.code.remedy
+    remedy = error.cause.remedy
     at = facts.time(failure.at)
     self.times = isCurrent ? times : nil
     self.retryAt = facts.time(retryAt)

@@ -37,7 +37,7 @@ extension StatusReport.Problem {
       case .fault: (.attention, "Client \(client) cannot reach its tenant")
       }
     return StatusReport.Problem(
-      condition: condition, title: title, detail: block.error.message, remedy: block.error.code.remedy,
+      condition: condition, title: title, detail: block.error.message, remedy: block.error.cause.remedy,
       retryAt: facts.time(block.until))
   }
 
@@ -49,8 +49,8 @@ extension StatusReport.Problem {
       condition: isUsable ? .attention : .failing,
       title: "The signing keys of client \(status.oauth.name) cannot be read", detail: problem,
       remedy: isUsable
-        ? "The keys read before still hold. " + TokenError.Code.upstreamUnavailable.remedy
-        : TokenError.Code.upstreamUnavailable.remedy,
+        ? "The keys read before still hold. " + TokenError.Cause.upstreamUnavailable.remedy
+        : TokenError.Cause.upstreamUnavailable.remedy,
       retryAt: facts.time(status.source.keySet?.nextFetch))
   }
 
@@ -81,7 +81,7 @@ extension StatusReport.Problem {
     let troubled = rows.filter { row in
       row.state == state && (state == .refreshFailing || row.isPressing(facts.now))
     }
-    let kinds = Dictionary(grouping: troubled) { $0.error?.code.rawValue ?? "" }.sorted { $0.key < $1.key }
+    let kinds = Dictionary(grouping: troubled) { $0.error?.cause.rawValue ?? "" }.sorted { $0.key < $1.key }
     return kinds.compactMap { code, rows in
       guard let first = rows.first else { return nil }
       let name = rows.count == 1 ? first.key.grant.audience : "\(rows.count) audiences"
@@ -90,7 +90,7 @@ extension StatusReport.Problem {
         isRefresh ? "No new token for \(name), while the present one is good" : "No token for \(name)"
       return StatusReport.Problem(
         condition: isRefresh || isOfTheAsker(code) ? .attention : .failing, title: title,
-        detail: first.error?.message, remedy: first.error?.code.remedy,
+        detail: first.error?.message, remedy: first.error?.cause.remedy,
         retryAt: facts.time(rows.compactMap { $0.retryAt(facts.now) }.min()),
         servedUntil: facts.time(first.status?.token?.servableUntil))
     }
@@ -98,7 +98,7 @@ extension StatusReport.Problem {
 
   /// Whether it says that something was asked for that does not exist or is not granted: whoever can ask can cause it.
   private static func isOfTheAsker(_ code: String) -> Bool {
-    switch TokenError.Code(rawValue: code) {
+    switch TokenError.Cause(rawValue: code) {
     case .unknownAudience, .audienceNotGranted, .invalidCaller: true
     default: false
     }

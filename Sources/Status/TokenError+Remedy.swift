@@ -1,6 +1,6 @@
 import OAuth
 
-extension TokenError.Code {
+extension TokenError.Cause {
   /// What a person can do about it: a sentence or two, for those who look after the broker.
   package var remedy: String {
     switch self {

@@ -59,9 +59,9 @@ import Testing
   func failure() throws {
     var cache = TokenCache()
     ask(&cache, 1, at: 0)
-    _ = cache.fetched(key, .failure(TokenError(code: .audienceNotGranted, message: "no grant")), now: at(0))
+    _ = cache.fetched(key, .failure(TokenError(cause: .audienceNotGranted, message: "no grant")), now: at(0))
     let now = try status(cache, at: 10)
-    #expect(now.refusal?.code == .audienceNotGranted && now.refusal?.retryAfter == .seconds(50))
+    #expect(now.refusal?.cause == .audienceNotGranted && now.refusal?.retryAfter == .seconds(50))
     #expect(now.failures == 1 && now.token == nil && now.lastFailure?.at == at(0))
     let later = try status(cache, at: 61)
     #expect(later.refusal == nil && later.lastFailure?.error.message == "no grant")
@@ -77,7 +77,7 @@ import Testing
       rules: rules, requestTimeout: .seconds(30), health: Health(),
       log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
       mint: { [token = minted(quota: [bucket])] key, _, _, _ throws(TokenError) in
-        if key.grant.audience == "bad" { throw TokenError(code: .unknownAudience, message: "no such API") }
+        if key.grant.audience == "bad" { throw TokenError(cause: .unknownAudience, message: "no such API") }
         return token
       })
     _ = try await broker.token(key)
@@ -85,7 +85,7 @@ import Testing
     let status = await broker.status
     let quota = try #require(status.figures.clients["default"]?.quota["per_hour"])
     #expect(quota.remaining == 7 && quota.limit == 10 && quota.resetsAt == at(600))
-    #expect(status.figures.clients["default"]?.lastFailure?.error.code == .unknownAudience)
+    #expect(status.figures.clients["default"]?.lastFailure?.error.cause == .unknownAudience)
     let client = try #require(status.clients["default"])
     #expect(client.budget?.used == 1 && client.budget?.mints == 100 && client.budget?.reserve == 20)
     #expect(client.block == nil && client.inFlight == 0 && client.queued == 0)

@@ -59,10 +59,10 @@ import Testing
     let (never, end) = AsyncStream<Void>.makeStream()
     let broker = broker(timeout: .milliseconds(50)) { _, _, _, _ throws(TokenError) in
       for await _ in never {}
-      throw TokenError(code: .upstreamUnavailable, message: "ended")
+      throw TokenError(cause: .upstreamUnavailable, message: "ended")
     }
     let error = await #expect(throws: TokenError.self) { try await broker.token(key) }
-    #expect(error?.code == .upstreamTimeout)
+    #expect(error?.cause == .upstreamTimeout)
     end.finish()
   }
 
@@ -72,7 +72,7 @@ import Testing
     let accepted = Atomic(false)
     let broker = broker(health: health) { _, _, _, _ throws(TokenError) in
       if accepted.load(ordering: .relaxed) { return Self.minted("t") }
-      throw TokenError(code: .brokerMisconfigured, message: "Auth0 refuses the client")
+      throw TokenError(cause: .brokerMisconfigured, message: "Auth0 refuses the client")
     }
     _ = try? await broker.token(key)
     #expect(health.reasonsNotReady(at: .now) == ["client 'default': Auth0 refuses the client"])

@@ -7,7 +7,7 @@ import Testing
 @Suite struct TokenCacheTests {
   private let start = Instant.now
   private let key = TokenKey(client: "default", grant: Grant(audience: "https://api/"))
-  private let unavailable = TokenError(code: .upstreamUnavailable, message: "down")
+  private let unavailable = TokenError(cause: .upstreamUnavailable, message: "down")
 
   private func at(_ seconds: Double) -> Instant { start.advanced(by: .seconds(seconds)) }
 
@@ -26,7 +26,7 @@ import Testing
       case .publish(let token): "publish \(token.minted.accessToken.value)"
       case .withdraw(let key): "withdraw \(key.grant.audience)"
       case .answer(let waiter, .success(let token)): "\(waiter)=\(token.minted.accessToken.value)"
-      case .answer(let waiter, .failure(let error)): "\(waiter)=\(error.code.rawValue)"
+      case .answer(let waiter, .failure(let error)): "\(waiter)=\(error.cause.rawValue)"
       }
     }
   }
@@ -99,7 +99,7 @@ import Testing
 
   @Test("A definite refusal is remembered for a minute, then for two, up to ten, and forgotten when it is long past")
   func refusals() {
-    let refused = TokenError(code: .audienceNotGranted, message: "no grant")
+    let refused = TokenError(cause: .audienceNotGranted, message: "no grant")
     var cache = TokenCache()
     var time = 0.0
     for minutes in [1.0, 2, 4, 8, 10, 10] {
@@ -115,7 +115,7 @@ import Testing
   @Test("What a caller is told to wait is what is left of the time")
   func retryAfter() throws {
     var cache = TokenCache()
-    let limited = TokenError(code: .upstreamRateLimited, message: "429", retryAfter: .seconds(30))
+    let limited = TokenError(cause: .upstreamRateLimited, message: "429", retryAfter: .seconds(30))
     _ = ask(&cache, 1, at: 0)
     _ = answer(&cache, .failure(limited), at: 0)
     let actions = cache.request(key, Demand(), waiter: 2, deadline: at(40), now: at(12))
@@ -127,7 +127,7 @@ import Testing
   func limit() {
     var cache = TokenCache()
     let keys = (0..<20).map { TokenKey(client: "default", grant: Grant(audience: "https://\($0)/")) }
-    let limited = TokenError(code: .upstreamRateLimited, message: "429", retryAfter: .seconds(30))
+    let limited = TokenError(cause: .upstreamRateLimited, message: "429", retryAfter: .seconds(30))
     _ = ask(&cache, 1, at: 0, key: keys[0])
     _ = answer(&cache, .failure(limited), at: 0, key: keys[0])
     for key in keys { #expect(ask(&cache, 2, at: 29.9, key: key) == ["2=upstream_rate_limited"]) }
@@ -149,7 +149,7 @@ import Testing
     let other = TokenKey(client: "default", grant: Grant(audience: "other"))
     _ = ask(&cache, 1, at: 0)
     #expect(ask(&cache, 2, at: 0, key: other).isEmpty)
-    let refused = TokenError(code: .brokerMisconfigured, message: "401")
+    let refused = TokenError(cause: .brokerMisconfigured, message: "401")
     #expect(answer(&cache, .failure(refused), at: 1) == ["1=broker_misconfigured", "2=broker_misconfigured"])
     #expect(ask(&cache, 3, at: 30) == ["3=broker_misconfigured"])
     _ = cache.credentialsChanged(client: "default", now: at(31))
@@ -158,31 +158,31 @@ import Testing
 
   @Test(
     "While the tenant's door is shut, late answers of another kind do not open it earlier",
-    arguments: [TokenError.Code.upstreamTimeout, .upstreamUnavailable, .upstreamRateLimited, .unknownAudience])
-  func lateAnswers(_ code: TokenError.Code) {
+    arguments: [TokenError.Cause.upstreamTimeout, .upstreamUnavailable, .upstreamRateLimited, .unknownAudience])
+  func lateAnswers(_ code: TokenError.Cause) {
     var cache = TokenCache()
     let late = TokenKey(client: "default", grant: Grant(audience: "late"))
     #expect(ask(&cache, 1, at: 0) == ["fetch"])
     #expect(ask(&cache, 2, at: 0, key: late) == ["fetch"])
-    let refused = TokenError(code: .brokerMisconfigured, message: "401")
+    let refused = TokenError(cause: .brokerMisconfigured, message: "401")
     #expect(answer(&cache, .failure(refused), at: 1) == ["1=broker_misconfigured"])
-    _ = answer(&cache, .failure(TokenError(code: code, message: "late")), at: 2, key: late)
+    _ = answer(&cache, .failure(TokenError(cause: code, message: "late")), at: 2, key: late)
     #expect(ask(&cache, 3, at: 60.9) == ["3=broker_misconfigured"])
     #expect(ask(&cache, 4, at: 61) == ["fetch"])
   }
 
   @Test(
     "While one request tries whether the door is open, late answers let no second one out",
-    arguments: [TokenError.Code.upstreamRateLimited, .unknownAudience, .tokenValidationFailed])
-  func oneProbe(_ code: TokenError.Code) {
+    arguments: [TokenError.Cause.upstreamRateLimited, .unknownAudience, .tokenValidationFailed])
+  func oneProbe(_ code: TokenError.Cause) {
     var cache = TokenCache()
     let late = TokenKey(client: "default", grant: Grant(audience: "late"))
     let other = TokenKey(client: "default", grant: Grant(audience: "other"))
     _ = ask(&cache, 1, at: 0)
     _ = ask(&cache, 2, at: 0, key: late)
-    _ = answer(&cache, .failure(TokenError(code: .brokerMisconfigured, message: "401")), at: 1)
+    _ = answer(&cache, .failure(TokenError(cause: .brokerMisconfigured, message: "401")), at: 1)
     #expect(ask(&cache, 3, at: 61) == ["fetch"])
-    _ = answer(&cache, .failure(TokenError(code: code, message: "late")), at: 62, key: late)
+    _ = answer(&cache, .failure(TokenError(cause: code, message: "late")), at: 62, key: late)
     #expect(!ask(&cache, 4, at: 62.5, key: other).contains("fetch"))
     #expect(answer(&cache, .success(minted("t", lifetime: 600)), at: 63).contains("3=t"))
   }
@@ -353,14 +353,14 @@ import Testing
 
   @Test("A passing fault is kept from who asked for a newer token; a refusal, or too little life, is not")
   func failedRefresh() {
-    let refused = TokenError(code: .audienceNotGranted, message: "no grant")
+    let refused = TokenError(cause: .audienceNotGranted, message: "no grant")
     for (error, answer) in [(unavailable, "2=t"), (refused, "2=audience_not_granted")] {
       var cache = TokenCache()
       _ = ask(&cache, 1, at: 0)
       _ = self.answer(&cache, .success(minted("t", lifetime: 1000)), at: 0)
       #expect(ask(&cache, 2, Demand(freshness: .new), at: 40) == ["fetch"])
       #expect(ask(&cache, 3, Demand(minTTL: .seconds(970)), at: 40).isEmpty)
-      #expect(self.answer(&cache, .failure(error), at: 41) == [answer, "3=\(error.code.rawValue)"])
+      #expect(self.answer(&cache, .failure(error), at: 41) == [answer, "3=\(error.cause.rawValue)"])
     }
   }
 
@@ -426,7 +426,7 @@ import Testing
     // And one that comes to nothing was a miss, the next is told what is known.
     let other = TokenKey(client: "default", grant: Grant(audience: "other"))
     _ = ask(&cache, 7, at: 50, key: other)
-    _ = answer(&cache, .failure(TokenError(code: .audienceNotGranted, message: "no grant")), at: 51, key: other)
+    _ = answer(&cache, .failure(TokenError(cause: .audienceNotGranted, message: "no grant")), at: 51, key: other)
     _ = ask(&cache, 8, at: 52, key: other)
     #expect(counts(cache) == [1, 2, 1, 3, 1])
     // A deadline that passes is an answer too.

@@ -58,7 +58,7 @@ import TestSupport
       let error = await #expect(throws: HTTPClient.Failure.self) {
         try await client.send(HTTPClient.Request(url: "https://127.0.0.1:\(peer.port)/", timeout: .seconds(10)))
       }
-      #expect(error?.kind == .identity && error.map { TokenError($0).code } == .brokerMisconfigured)
+      #expect(error?.kind == .identity && error.map { TokenError($0).cause } == .brokerMisconfigured)
       #expect(peer.requests.isEmpty)
     }
   }

@@ -82,7 +82,7 @@ import Testing
         let count = try await assertion.signed(with: key).count
         #expect(isSigned && count <= 2048)
       } catch {
-        #expect(!isSigned && error.code == .brokerMisconfigured && error.message.contains("2048"))
+        #expect(!isSigned && error.cause == .brokerMisconfigured && error.message.contains("2048"))
       }
     }
   }

@@ -103,12 +103,12 @@ import TestSupport
       (document(keys: "file:///etc/passwd"), .invalidUpstreamResponse),
       (document(more: #","issuer":"{issuer}""#), .invalidUpstreamResponse),
       (#"{"issuer":"{issuer}"}"#, .invalidUpstreamResponse),
-    ] as [(String, TokenError.Code)])
-  func unreliable(_ document: String, _ code: TokenError.Code) async throws {
+    ] as [(String, TokenError.Cause)])
+  func unreliable(_ document: String, _ code: TokenError.Cause) async throws {
     let documents = Documents([Self.oidc: ("200 OK", document), Self.rfc8414: ("200 OK", Self.document())])
     try await withIssuer(documents) { peer, source in
       let error = await #expect(throws: TokenError.self) { try await source.endpoints(by: inSeconds(10)) }
-      #expect(error?.code == code, "\(error?.message ?? "")")
+      #expect(error?.cause == code, "\(error?.message ?? "")")
       #expect(peer.requests.count == 1)
     }
   }
@@ -117,7 +117,7 @@ import TestSupport
   func none() async throws {
     try await withIssuer(Documents([:])) { peer, source in
       let error = await #expect(throws: TokenError.self) { try await source.endpoints(by: inSeconds(10)) }
-      #expect(error?.code == .invalidUpstreamResponse && error?.message.contains(Self.rfc8414) == true)
+      #expect(error?.cause == .invalidUpstreamResponse && error?.message.contains(Self.rfc8414) == true)
       #expect(peer.requests.count == 2)
     }
   }
@@ -129,7 +129,7 @@ import TestSupport
       var wait = Duration.zero
       for _ in 0..<50 {
         let error = await #expect(throws: TokenError.self) { try await source.endpoints(by: inSeconds(10)) }
-        #expect(error?.code == .upstreamUnavailable && error?.upstreamStatus == 503)
+        #expect(error?.cause == .upstreamUnavailable && error?.upstreamStatus == 503)
         wait = try #require(error?.retryAfter)
         #expect(wait <= .milliseconds(500))
       }
@@ -170,7 +170,7 @@ import TestSupport
       for await _ in gate { break }
       let start = Instant.now
       let error = await #expect(throws: TokenError.self) { try await source.endpoints(by: inSeconds(0.1)) }
-      #expect(error?.code == .upstreamTimeout && start.duration(to: .now) < .seconds(4))
+      #expect(error?.cause == .upstreamTimeout && start.duration(to: .now) < .seconds(4))
       held.withLock { $0 }?.answer(
         "200 OK", body: Self.document().replacingOccurrences(of: "{issuer}", with: peer.url))
       #expect(try await patient.tokenURL == peer.url + "/token")

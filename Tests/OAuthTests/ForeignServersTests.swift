@@ -79,8 +79,8 @@ import Testing
     }
   }
 
-  private func code(_ result: Result<MintedToken, TokenError>) -> TokenError.Code? {
-    if case .failure(let error) = result { error.code } else { nil }
+  private func code(_ result: Result<MintedToken, TokenError>) -> TokenError.Cause? {
+    if case .failure(let error) = result { error.cause } else { nil }
   }
 
   private func secrets(_ texts: String...) -> ClientSecrets { ClientSecrets(texts.map { Secret($0.utf8) }) }
@@ -141,7 +141,7 @@ import Testing
       (PassThroughCredentials(clientID: "poster", secret: Secret(odd.utf8)), nil),
       (PassThroughCredentials(clientID: "basic", secret: Secret("wrong".utf8), method: .basic), .invalidCaller),
       (PassThroughCredentials(clientID: "poster", secret: Secret("wrong".utf8)), .invalidCaller),
-    ] as [(PassThroughCredentials, TokenError.Code?)] {
+    ] as [(PassThroughCredentials, TokenError.Cause?)] {
       #expect(code(await mint(source, as: credentials)) == expected)
     }
     let certified = try self.source("tls", .tlsClient(server.identity("tls")))

@@ -7,12 +7,12 @@ import Testing
   struct Case: CustomTestStringConvertible {
     let status: Int
     let body: String
-    let code: TokenError.Code
+    let cause: TokenError.Cause
     var testDescription: String { "\(status) \(body)" }
 
-    init(_ status: Int, _ error: String?, _ description: String, _ code: TokenError.Code) {
+    init(_ status: Int, _ error: String?, _ description: String, _ cause: TokenError.Cause) {
       self.status = status
-      self.code = code
+      self.cause = cause
       body = error.map { #"{"error":"\#($0)","error_description":"\#(description)"}"# } ?? description
     }
   }
@@ -56,7 +56,7 @@ import Testing
   func classified(_ example: Case) {
     let answer = HTTPClient.Response(example.status, example.body, [("x-auth0-requestid", "abc\n1")])
     let error = Refusal(answer).tokenError(now: 0)
-    #expect(error.code == example.code)
+    #expect(error.cause == example.cause)
     #expect(error.upstreamStatus == example.status)
     #expect(error.upstreamRequestID == "abc?1")
     #expect(!error.message.contains("https://x/") && !error.message.contains("<html>"))

@@ -166,19 +166,19 @@ import TestSupport
   func refusedAssertion() async throws {
     let key = try AssertionKey(pem: Secret(Self.key.utf8))
     let sent = try await requests(.privateKeyJWT(key), answers: ["401 Unauthorized", "200 OK"])
-    #expect(sent.requests.count == 1 && sent.error?.code == .brokerMisconfigured)
+    #expect(sent.requests.count == 1 && sent.error?.cause == .brokerMisconfigured)
   }
 
   @Test(
     "Credentials that were brought are used instead of the client's, once",
     arguments: [PassThroughCredentials.Method.post, .basic],
     [(["200 OK"], nil), (["401 Unauthorized", "200 OK"], .invalidCaller), (["400 No", "200 OK"], .invalidCaller)]
-      as [([String], TokenError.Code?)])
-  func brought(_ method: PassThroughCredentials.Method, _ play: ([String], TokenError.Code?)) async throws {
+      as [([String], TokenError.Cause?)])
+  func brought(_ method: PassThroughCredentials.Method, _ play: ([String], TokenError.Cause?)) async throws {
     let brought = PassThroughCredentials(clientID: "other", secret: Secret("theirs".utf8), method: method)
     for authentication in [ClientAuthentication.secretPost(secrets("a", "b")), .secretBasic(secrets("a", "b"))] {
       let sent = try await requests(authentication, as: brought, answers: play.0)
-      #expect(sent.requests.count == 1 && sent.error?.code == play.1)
+      #expect(sent.requests.count == 1 && sent.error?.cause == play.1)
       let request = try #require(sent.requests.first)
       switch method {
       case .post:
@@ -220,7 +220,7 @@ import TestSupport
         try await TokenSource(client: client, http: HTTPClient()).mint(
           Grant(audience: "a"), deadline: .now.advanced(by: .seconds(10)))
       }
-      #expect(error?.code == .brokerMisconfigured && error?.message.contains("opaque") == true)
+      #expect(error?.cause == .brokerMisconfigured && error?.message.contains("opaque") == true)
     }
   }
 

@@ -96,7 +96,7 @@ import HTTPClient
       #expect(read.expiresIn.map { (1...TokenResponse.maxLifetime).contains($0) } ?? true, show(body))
       return true
     } catch {
-      #expect([.invalidUpstreamResponse, .tokenValidationFailed].contains(error.code), show(body))
+      #expect([.invalidUpstreamResponse, .tokenValidationFailed].contains(error.cause), show(body))
       return false
     }
   }

@@ -42,7 +42,7 @@ import Testing
     ])
   func refused(_ body: String) {
     let error = #expect(throws: TokenError.self) { try TokenResponse(HTTPClient.Response(200, body)) }
-    #expect(error?.code == .invalidUpstreamResponse)
+    #expect(error?.cause == .invalidUpstreamResponse)
   }
 
   @Test("Only UTF-8 is read, though a decoder would take more")
@@ -62,11 +62,11 @@ import Testing
     let dpop = #expect(throws: TokenError.self) {
       try TokenResponse(HTTPClient.Response(200, #"{"access_token":"a","token_type":"DPoP"}"#))
     }
-    #expect(dpop?.code == .tokenValidationFailed)
+    #expect(dpop?.cause == .tokenValidationFailed)
     let gzip = #expect(throws: TokenError.self) {
       try TokenResponse(HTTPClient.Response(200, #"{\#(Self.rest)}"#, [("content-encoding", "gzip")]))
     }
-    #expect(gzip?.code == .invalidUpstreamResponse)
+    #expect(gzip?.cause == .invalidUpstreamResponse)
   }
 
   @Test(

@@ -96,7 +96,7 @@ import Testing
       if isAccepted {
         _ = try await source.mint(grant, deadline: inSeconds(10))
       } else {
-        #expect(try await refusal(source).code == .brokerMisconfigured)
+        #expect(try await refusal(source).cause == .brokerMisconfigured)
       }
       #expect(tenant.statistics.tokenRequests == requests)
       #expect(tenant.statistics.mints == (isAccepted ? 1 : 0))
@@ -107,9 +107,9 @@ import Testing
   func facts() async throws {
     try await withTenant { _, source in
       let error = try await refusal(source, Grant(audience: Fault.rateLimitedSeconds.audience))
-      #expect(error.code == .upstreamRateLimited && error.upstreamStatus == 429 && error.retryAfter == .seconds(30))
+      #expect(error.cause == .upstreamRateLimited && error.upstreamStatus == 429 && error.retryAfter == .seconds(30))
       let invalid = try await refusal(source, Grant(audience: Fault.wrongIssuer.audience))
-      #expect(invalid.code == .tokenValidationFailed && invalid.upstreamStatus == 200)
+      #expect(invalid.cause == .tokenValidationFailed && invalid.upstreamStatus == 200)
       #expect(invalid.upstreamRequestID != nil && invalid.retryAfter == nil)
     }
   }
@@ -119,7 +119,7 @@ import Testing
     try await withTenant { tenant, source in
       let start = Instant.now
       let error = try await refusal(source, Grant(audience: Fault.stall.audience), within: seconds)
-      #expect(error.code == .upstreamTimeout)
+      #expect(error.cause == .upstreamTimeout)
       #expect(start.duration(to: .now) < .seconds(9))
       #expect(tenant.statistics.tokenRequests <= (seconds < 0 ? 0 : 1))
     }
@@ -159,7 +159,7 @@ import Testing
       tenant.setKeySet(.failing)
       for seconds in [3, 0.1, 0.1] {
         let error = try await refusal(source, within: seconds)
-        #expect(error.code == .upstreamUnavailable)
+        #expect(error.cause == .upstreamUnavailable)
       }
       #expect(tenant.statistics.mints == 1)
       tenant.setKeySet(.normal)
@@ -174,14 +174,14 @@ import Testing
     try await withTenant { tenant, source in
       for fault in [Fault.opaque, .jwe] {
         let grant = Grant(audience: fault.audience)
-        #expect(try await refusal(source, grant).code == .tokenValidationFailed)
+        #expect(try await refusal(source, grant).cause == .tokenValidationFailed)
         let token = try await source.mint(grant, verify: .opaque, deadline: inSeconds(10))
         #expect(token.keyID == nil)
         #expect(token.mintedAt.duration(to: token.expiresAt) == .seconds(86400))
       }
       #expect(tenant.statistics.keySetRequests == 0)
       let endless = try await refusal(source, Grant(audience: Fault.noExpiresIn.audience), verify: .opaque)
-      #expect(endless.code == .invalidUpstreamResponse)
+      #expect(endless.cause == .invalidUpstreamResponse)
     }
   }
 }

@@ -55,15 +55,15 @@ struct SimulatedTenant {
 
   mutating func answer(_ key: Int?, lifetime: Double, now: Instant, random: inout SeededGenerator) -> Answer {
     if isDown(now) || has(now, { if case .flaky = $0 { true } else { false } }) && Bool.random(using: &random) {
-      return .refused(TokenError(code: .upstreamUnavailable, message: "down"))
+      return .refused(TokenError(cause: .upstreamUnavailable, message: "down"))
     }
-    if refusesCredentials(now) { return .refused(TokenError(code: .brokerMisconfigured, message: "401")) }
+    if refusesCredentials(now) { return .refused(TokenError(cause: .brokerMisconfigured, message: "401")) }
     if let wait = overLimit(now) {
-      return .refused(TokenError(code: .upstreamRateLimited, message: "429", retryAfter: wait))
+      return .refused(TokenError(cause: .upstreamRateLimited, message: "429", retryAfter: wait))
     }
-    guard let key else { return .refused(TokenError(code: .unknownAudience, message: "unknown")) }
+    guard let key else { return .refused(TokenError(cause: .unknownAudience, message: "unknown")) }
     if has(now, { if case .denies(let denied) = $0 { denied == key } else { false } }) {
-      return .refused(TokenError(code: .audienceNotGranted, message: "no grant"))
+      return .refused(TokenError(cause: .audienceNotGranted, message: "no grant"))
     }
     tokenCount += 1
     let isForeign = has(now) { if case .foreignKeys = $0 { true } else { false } }

@@ -27,18 +27,19 @@ extension Simulation {
         throw violation("min_ttl holds, or the token is the freshest there is", "waiter \(waiter)")
       }
     case .failure(let error):
-      note("answer \(waiter) \(error.code.rawValue)")
+      note("answer \(waiter) \(error.cause.rawValue)")
       if let token = replica.table[caller.key], token.isServable(at: now),
-        caller.demand.isPlain || error.code.isTransient,
+        caller.demand.isPlain || error.cause.isTransient,
         now.duration(to: token.minted.expiresAt) >= caller.demand.minTTL
       {
-        throw violation("no caller sees an error while a usable token is held", "\(error.code) for \(caller.key)")
+        throw violation("no caller sees an error while a usable token is held", "\(error.cause) for \(caller.key)")
       }
       let number = Int(caller.key.grant.audience)
-      if number != nil, error.code != .overloaded, now >= wholeFrom, error.code != .upstreamTimeout || isPatient(caller)
+      if number != nil, error.cause != .overloaded, now >= wholeFrom,
+        error.cause != .upstreamTimeout || isPatient(caller)
       {
         throw violation(
-          "service is whole again after the last fault", "\(error.code), key \(caller.key.grant.audience)")
+          "service is whole again after the last fault", "\(error.cause), key \(caller.key.grant.audience)")
       }
     }
   }
@@ -121,13 +122,13 @@ extension Simulation {
   mutating func checkRetry(_ key: TokenKey) throws(Violation) {
     guard let (error, at, streak) = replica.lastFailure[key], at > replica.forgetsUntil else { return }
     let waited = at.duration(to: now)
-    if !error.code.isTransient, error.code != .brokerMisconfigured, waited < .seconds(60) {
-      throw violation("a definite refusal is remembered for a minute", "\(error.code) asked again after \(waited)")
+    if !error.cause.isTransient, error.cause != .brokerMisconfigured, waited < .seconds(60) {
+      throw violation("a definite refusal is remembered for a minute", "\(error.cause) asked again after \(waited)")
     }
     // Near the end of a token's life there is no time for patience.
     let last = replica.lastMint[key]?.servableUntil ?? .distantFuture
     let isPressing = at < last && at.duration(to: last) < .seconds(200)
-    if error.code == .upstreamUnavailable, streak <= 6, waited < .seconds(20), !isPressing {
+    if error.cause == .upstreamUnavailable, streak <= 6, waited < .seconds(20), !isPressing {
       let longest = 0.25 * Double(1 << (streak - 1))
       let seconds = Double(waited.nanoseconds) / 1e9
       if seconds < longest / 11 {

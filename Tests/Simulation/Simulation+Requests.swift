@@ -59,8 +59,8 @@ extension Simulation {
     if case .wait(let retry) = replica.keySet.step(isKnown: false, asked: job.asked, now: now), retry < job.deadline {
       return plan(.verify(job, token, quota), at: retry)
     }
-    let code: TokenError.Code = replica.keySet.isFailing ? .upstreamUnavailable : .tokenValidationFailed
-    try fetched(job, .failure(TokenError(code: code, message: "no key")))
+    let code: TokenError.Cause = replica.keySet.isFailing ? .upstreamUnavailable : .tokenValidationFailed
+    try fetched(job, .failure(TokenError(cause: code, message: "no key")))
   }
 
   mutating func fetchKeySet() throws(Violation) {
@@ -100,7 +100,7 @@ extension Simulation {
     let wallNow = Double(now.nanoseconds) / 1e9 + replica.wallOffset
     let exp = Double(token.expiresAt.nanoseconds) / 1e9
     if exp <= wallNow || Double(job.asked.nanoseconds) / 1e9 > wallNow + 60 {
-      return try fetched(job, .failure(TokenError(code: .tokenValidationFailed, message: "the clocks differ")))
+      return try fetched(job, .failure(TokenError(cause: .tokenValidationFailed, message: "the clocks differ")))
     }
     let stated = job.asked.advanced(by: .seconds(token.expiresIn))
     let proven = MintedToken.expiry(exp: exp, now: now, wallNow: wallNow)
@@ -131,17 +131,17 @@ extension Simulation {
   mutating func finish(_ job: Job, _ result: Result<MintedToken, TokenError>) throws(Violation) {
     replica.inFlight.remove(job.key)
     if case .failure(let error) = result {
-      note("failed \(job.key.grant.audience) \(error.code.rawValue)")
+      note("failed \(job.key.grant.audience) \(error.cause.rawValue)")
       let previous = replica.lastFailure[job.key]
       // What is long past is forgotten.
-      let repeats = previous.map { $0.error.code == error.code && $0.at.duration(to: now) < .seconds(600) } ?? false
+      let repeats = previous.map { $0.error.cause == error.cause && $0.at.duration(to: now) < .seconds(600) } ?? false
       let streak = repeats ? (previous?.streak ?? 0) + 1 : 1
       replica.lastFailure[job.key] = (error, now, streak)
       // What was sent before the first answer says no more than that.
-      if error.code == .brokerMisconfigured, replica.credentialsRefusedAt.map({ $0 < job.asked }) ?? true {
+      if error.cause == .brokerMisconfigured, replica.credentialsRefusedAt.map({ $0 < job.asked }) ?? true {
         replica.credentialsRefusedAt = now
       }
-      if error.code == .upstreamRateLimited, let wait = error.retryAfter {
+      if error.cause == .upstreamRateLimited, let wait = error.retryAfter {
         replica.limitedUntil = max(replica.limitedUntil ?? now, now.advanced(by: min(wait, .seconds(3600))))
       }
     } else {

@@ -167,7 +167,7 @@ package struct Simulation {
     case .changeCredentials:
       // A refusal that came after a limit took its place, and goes with the credentials.
       (replica.credentialsRefusedAt, replica.limitedUntil) = (nil, nil)
-      for key in replica.lastFailure.keys where replica.lastFailure[key]?.error.code == .brokerMisconfigured {
+      for key in replica.lastFailure.keys where replica.lastFailure[key]?.error.cause == .brokerMisconfigured {
         replica.lastFailure[key] = nil
       }
       try perform(replica.cache.credentialsChanged(client: "default", now: now))

@@ -41,8 +41,8 @@ private struct Scene {
     _ = cache.fetched(key, .success(token), now: at(seconds))
   }
 
-  mutating func fail(_ key: TokenKey, _ code: TokenError.Code, retryAfter: Duration? = nil, at seconds: Double) {
-    let error = TokenError(code: code, message: "it is \(code.rawValue)", retryAfter: retryAfter)
+  mutating func fail(_ key: TokenKey, _ code: TokenError.Cause, retryAfter: Duration? = nil, at seconds: Double) {
+    let error = TokenError(cause: code, message: "it is \(code.rawValue)", retryAfter: retryAfter)
     _ = cache.fetched(key, .failure(error), now: at(seconds))
   }
 
@@ -100,7 +100,7 @@ private struct Scene {
     #expect(row.state == .refreshFailing && report.condition == .attention)
     var failure = try #require(row.lastFailure)
     #expect(failure.error == "upstream_unavailable" && failure.isCurrent && failure.at == 1_800_000_951)
-    #expect(failure.remedy == TokenError.Code.upstreamUnavailable.remedy && failure.times == 1)
+    #expect(failure.remedy == TokenError.Cause.upstreamUnavailable.remedy && failure.times == 1)
     #expect(report.problems.map(\.servedUntil) == [1_800_000_970])
 
     scene.pass(until: 955)
@@ -113,8 +113,8 @@ private struct Scene {
 
   @Test(
     "A failure makes the condition failing, but attention where the fault is the caller's or a limit",
-    arguments: TokenError.Code.allCases)
-  func conditions(_ code: TokenError.Code) throws {
+    arguments: TokenError.Cause.allCases)
+  func conditions(_ code: TokenError.Cause) throws {
     var scene = Scene()
     scene.ask(api, at: 0)
     scene.fail(api, code, at: 1)

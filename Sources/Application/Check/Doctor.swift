@@ -82,10 +82,10 @@ package struct Doctor {
   /// The token that a request for this audience would get.
   private func key(_ audience: String) -> Result<TokenKey, TokenError> {
     if let problem = Audience.problem(with: audience) {
-      return .failure(TokenError(code: .unknownAudience, message: problem))
+      return .failure(TokenError(cause: .unknownAudience, message: problem))
     }
     guard let key = configuration.audiences.key(for: Grant(audience: audience)) else {
-      return .failure(TokenError(code: .unknownAudience, message: "the configuration does not list this audience"))
+      return .failure(TokenError(cause: .unknownAudience, message: "the configuration does not list this audience"))
     }
     return .success(key)
   }

@@ -84,11 +84,11 @@ enum TenantFindings {
 
   static func token(_ audience: String, _ error: TokenError) -> Finding {
     .failed(
-      .token, audience, "\(error.code.rawValue): \(error.message)", remedy: error.code.remedy, facts(error))
+      .token, audience, "\(error.cause.rawValue): \(error.message)", remedy: error.cause.remedy, facts(error))
   }
 
   private static func facts(_ error: TokenError) -> Finding.Facts {
-    var facts: Finding.Facts = [("error", JSONText.string(error.code.rawValue))]
+    var facts: Finding.Facts = [("error", JSONText.string(error.cause.rawValue))]
     if let status = error.upstreamStatus { facts.append(("upstream_status", JSONText.number(status))) }
     if let id = error.upstreamRequestID { facts.append(("upstream_request_id", JSONText.string(id))) }
     return facts

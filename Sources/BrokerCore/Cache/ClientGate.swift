@@ -133,7 +133,7 @@ package struct ClientGate {
   private mutating func heed(
     _ error: TokenError, _ key: TokenKey, isProbe: Bool = false, now: Instant, random: inout SeededGenerator
   ) -> Bool {
-    switch error.code {
+    switch error.cause {
     case .upstreamRateLimited:
       if error.isOfOrganization, let organization = key.grant.organization {
         limit(organization, error, now: now, random: &random)
@@ -195,7 +195,7 @@ package struct ClientGate {
     for bucket in quota {
       if bucket.remaining == 0 {
         var error = TokenError(
-          code: .upstreamRateLimited, message: "the quota \(bucket.name) of the tenant is used up",
+          cause: .upstreamRateLimited, message: "the quota \(bucket.name) of the tenant is used up",
           retryAfter: bucket.resetsIn)
         error.isOfOrganization = bucket.isOfOrganization
         _ = heed(error, key, now: now, random: &random)

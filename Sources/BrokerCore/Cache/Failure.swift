@@ -22,9 +22,9 @@ package struct Failure {
   ) {
     self.error = error
     streak = (previous?.streak ?? 0) + 1
-    var wait = error.code.isTransient ? Backoff.passing(streak, &random) : Backoff.definite(streak)
+    var wait = error.cause.isTransient ? Backoff.passing(streak, &random) : Backoff.definite(streak)
     // Near the end of a token's life there is no time for patience: some more tries must fit in.
-    if let left, left > .zero, error.code.isTransient { wait = min(wait, max(left / 4, .milliseconds(50))) }
+    if let left, left > .zero, error.cause.isTransient { wait = min(wait, max(left / 4, .milliseconds(50))) }
     until = now.advanced(by: max(wait, error.retryAfter ?? .zero))
   }
 }

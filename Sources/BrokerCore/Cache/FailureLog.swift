@@ -10,7 +10,7 @@ struct FailureLog {
     var last: Instant
     var count = 0
     /// By kind, when it was last said, and how many have come since.
-    var said: [TokenError.Code: (at: Instant, leftOut: Int)] = [:]
+    var said: [TokenError.Cause: (at: Instant, leftOut: Int)] = [:]
   }
 
   private var streaks: [TokenKey: Streak] = [:]
@@ -24,7 +24,7 @@ struct FailureLog {
   static let memory = Duration.seconds(3600)
 
   /// Takes note of a failure. How many of its kind have been left out since the last line of them; nil: this one is too.
-  mutating func failed(_ key: TokenKey, _ code: TokenError.Code, now: Instant) -> Int? {
+  mutating func failed(_ key: TokenKey, _ code: TokenError.Cause, now: Instant) -> Int? {
     makeRoom(for: key, now)
     let isTold = streaks[key] != nil || streaks.count < Self.capacity
     var streak = (isTold ? streaks[key] : others) ?? Streak(since: now, last: now)

@@ -65,7 +65,7 @@ extension TokenCache {
     to waiter: Waiter, _ error: TokenError, current: CachedToken?, now: Instant
   ) -> Result<CachedToken, TokenError> {
     let isPlain = waiter.demand.isPlain
-    guard isPlain || error.code.isTransient, let current, current.isServable(at: now),
+    guard isPlain || error.cause.isTransient, let current, current.isServable(at: now),
       now.duration(to: current.minted.expiresAt) >= waiter.demand.minTTL
     else {
       lookups[keyPath: waiter.lookup] += 1

@@ -160,7 +160,7 @@ package struct TokenCache {
 
   private mutating func credentialsChanged(_ client: UpstreamID) {
     clients[client]?.gate.credentialsChanged()
-    for (key, entry) in entries where key.client == client && entry.failure?.error.code == .brokerMisconfigured {
+    for (key, entry) in entries where key.client == client && entry.failure?.error.cause == .brokerMisconfigured {
       entries[key]?.failure = nil
     }
   }

@@ -88,7 +88,7 @@ package struct SharedFailure: Sendable {
   /// checks, which one broker may fail alone, because its clock is wrong; and of what a broker does by itself.
   package init?(_ error: TokenError) {
     self.error = error
-    switch error.code {
+    switch error.cause {
     case .brokerMisconfigured, .tokenValidationFailed, .invalidCaller, .overloaded: return nil
     case .upstreamRateLimited:
       reach = error.isOfOrganization ? .organization : .client

@@ -41,15 +41,15 @@ extension StoreRecord.Token {
 extension StoreRecord.Failure {
   init(_ failure: SharedFailure, wallNow: Double) {
     self.init(
-      code: failure.error.code.rawValue, message: failure.error.message,
+      code: failure.error.cause.rawValue, message: failure.error.message,
       until: wallNow + failure.lifetime / .seconds(1), isOfOrganization: failure.error.isOfOrganization)
   }
 
   /// nil if its time is over, or it makes no sense.
   func error(wallNow: Double) -> TokenError? {
-    guard let code = TokenError.Code(rawValue: code), until > wallNow else { return nil }
+    guard let cause = TokenError.Cause(rawValue: code), until > wallNow else { return nil }
     var error = TokenError(
-      code: code, message: message, retryAfter: .seconds(min(until - wallNow, SharedFailure.longest / .seconds(1))))
+      cause: cause, message: message, retryAfter: .seconds(min(until - wallNow, SharedFailure.longest / .seconds(1))))
     error.isOfOrganization = isOfOrganization
     return error
   }

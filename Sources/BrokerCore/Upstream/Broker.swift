@@ -234,12 +234,12 @@ package actor Broker {
       facts["upstream_request_id"] = minted.upstreamRequestID.map { "\($0)" }
       log.info("token minted", metadata: facts)
     case .failure(let error):
-      if error.code == .brokerMisconfigured, isOwn {
+      if error.cause == .brokerMisconfigured, isOwn {
         health.refused(client: key.client.name, reason: error.message, now: .now)
       }
-      guard let leftOut = failures.failed(key, error.code, now: .now) else { return }
+      guard let leftOut = failures.failed(key, error.cause, now: .now) else { return }
       if leftOut > 0 { facts["repeats"] = "\(leftOut)" }
-      facts["error"] = "\(error.code.rawValue)"
+      facts["error"] = "\(error.cause.rawValue)"
       facts["reason"] = "\(error.message)"
       facts["upstream_status"] = error.upstreamStatus.map { "\($0)" }
       facts["upstream_request_id"] = error.upstreamRequestID.map { "\($0)" }
@@ -273,7 +273,7 @@ package actor Broker {
           limit: bucket.quota, remaining: bucket.remaining, resetsAt: minted.mintedAt.advanced(by: bucket.resetsIn))
       }
     case .failure(let error):
-      figures.outcomes[error.code.rawValue, default: 0] += 1
+      figures.outcomes[error.cause.rawValue, default: 0] += 1
       figures.lastFailure = PastFailure(error, at: .now)
     }
     clients[client.name] = figures

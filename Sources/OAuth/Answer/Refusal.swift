@@ -44,7 +44,7 @@ struct Refusal {
     case 500... where text.hasPrefix("Global limit has been reached"): return rateLimited(now: now)
     case 500...:
       return TokenError(
-        code: .upstreamUnavailable, message: "the tenant failed with status \(response.status)",
+        cause: .upstreamUnavailable, message: "the tenant failed with status \(response.status)",
         retryAfter: RetryHint.wait(response, now: now))
     case 401: return misconfigured
     case 300..<400: return invalid("redirects, which is never followed")
@@ -59,7 +59,7 @@ struct Refusal {
     if text.hasPrefix("Service not enabled within domain") || text.hasPrefix("Service not found")
       || error == "invalid_target"
     {
-      return TokenError(code: .unknownAudience, message: "the tenant knows no API with this audience")
+      return TokenError(cause: .unknownAudience, message: "the tenant knows no API with this audience")
     }
     if response.status == 400, let deniedByTheBook { return deniedByTheBook }
     switch error {
@@ -82,24 +82,24 @@ struct Refusal {
     switch error {
     // Entra ID's word for RFC 8707's invalid_target.
     case "invalid_resource":
-      TokenError(code: .unknownAudience, message: "the tenant knows no API with this audience")
+      TokenError(cause: .unknownAudience, message: "the tenant knows no API with this audience")
     case "invalid_grant":
       TokenError(
-        code: .brokerMisconfigured, message: "the tenant refuses the grant (invalid_grant); check the client's set-up")
+        cause: .brokerMisconfigured, message: "the tenant refuses the grant (invalid_grant); check the client's set-up")
     case "unsupported_grant_type":
       TokenError(
-        code: .brokerMisconfigured, message: "the tenant does not offer the client-credentials grant at this URL")
+        cause: .brokerMisconfigured, message: "the tenant does not offer the client-credentials grant at this URL")
     default: nil
     }
   }
 
   private func granted(_ message: String) -> TokenError {
-    TokenError(code: .audienceNotGranted, message: message)
+    TokenError(cause: .audienceNotGranted, message: message)
   }
 
   private var misconfigured: TokenError {
     TokenError(
-      code: .brokerMisconfigured,
+      cause: .brokerMisconfigured,
       message: "the tenant refuses the broker's own credentials; check the client id, its secret, key or certificate, "
         + "and that the application authenticates in the way that is configured")
   }
@@ -107,16 +107,16 @@ struct Refusal {
   /// A 400 or 403 that no token endpoint wrote: something in front of it did.
   private var blocked: TokenError {
     TokenError(
-      code: .upstreamUnavailable, message: "something in front of the tenant answered with status \(response.status)")
+      cause: .upstreamUnavailable, message: "something in front of the tenant answered with status \(response.status)")
   }
 
   private func invalid(_ what: String) -> TokenError {
-    TokenError(code: .invalidUpstreamResponse, message: "the tenant \(what)")
+    TokenError(cause: .invalidUpstreamResponse, message: "the tenant \(what)")
   }
 
   private func rateLimited(now: Int) -> TokenError {
     var error = TokenError(
-      code: .upstreamRateLimited, message: "the tenant limits the rate of requests, or a quota is used up",
+      cause: .upstreamRateLimited, message: "the tenant limits the rate of requests, or a quota is used up",
       retryAfter: RetryHint.wait(response, now: now))
     let exhausted = QuotaBucket.all(in: response).filter { $0.remaining == 0 }
     error.isOfOrganization = !exhausted.isEmpty && exhausted.allSatisfy(\.isOfOrganization)

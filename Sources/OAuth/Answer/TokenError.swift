@@ -2,11 +2,12 @@ import HTTPClient
 
 /// Why there is no token: a word for programs, a sentence for people, and never a secret, a token or a foreign body.
 package struct TokenError: Error, Sendable, Equatable {
-  package enum Code: String, Sendable, CaseIterable {
+  /// These words are in store records, logs and metrics.
+  package enum Cause: String, Sendable, CaseIterable {
     case unknownAudience = "unknown_audience"
     case audienceNotGranted = "audience_not_granted"
     case brokerMisconfigured = "broker_misconfigured"
-    /// Credentials that the caller brought along are refused.
+    /// The credentials that were given for this one request are refused.
     case invalidCaller = "invalid_caller"
     case invalidUpstreamResponse = "invalid_upstream_response"
     case tokenValidationFailed = "token_validation_failed"
@@ -16,56 +17,51 @@ package struct TokenError: Error, Sendable, Equatable {
     case overloaded
 
     /// Whether it may be gone at the next try, without anybody changing anything.
-    package var isTransient: Bool { status >= 503 }
-
-    /// The HTTP status a caller is answered with.
-    package var status: Int {
+    package var isTransient: Bool {
       switch self {
-      case .unknownAudience: 404
-      case .audienceNotGranted: 403
-      case .invalidCaller: 401
-      case .brokerMisconfigured, .invalidUpstreamResponse, .tokenValidationFailed: 502
-      case .upstreamRateLimited, .upstreamUnavailable, .overloaded: 503
-      case .upstreamTimeout: 504
+      case .upstreamRateLimited, .upstreamUnavailable, .upstreamTimeout, .overloaded: true
+      case .unknownAudience, .audienceNotGranted, .brokerMisconfigured, .invalidCaller, .invalidUpstreamResponse,
+        .tokenValidationFailed:
+        false
       }
     }
   }
 
-  package var code: Code
+  package var cause: Cause
   package var message: String
   /// When asking again may help, where that is known.
   package var retryAfter: Duration?
-  /// The limit is one of the organization, not of the whole client.
+  /// Whether the limit is the organization's, not the whole client's.
   package var isOfOrganization = false
   /// The tenant's own status and request id, for the log.
   package var upstreamStatus: Int?
   package var upstreamRequestID: String?
 
-  package init(code: Code, message: String, retryAfter: Duration? = nil) {
-    self.code = code
+  package init(cause: Cause, message: String, retryAfter: Duration? = nil) {
+    self.cause = cause
     self.message = message
     self.retryAfter = retryAfter
   }
 
   package static let overloaded = TokenError(
-    code: .overloaded, message: "too many requests wait for tokens", retryAfter: .seconds(1))
+    cause: .overloaded, message: "too many requests wait for tokens", retryAfter: .seconds(1))
   package static let timedOut = TokenError(
-    code: .upstreamTimeout, message: "the tenant did not answer in time")
+    cause: .upstreamTimeout, message: "the tenant did not answer in time")
   package static let expiredOnArrival = TokenError(
-    code: .invalidUpstreamResponse, message: "the tenant's token had too little life left to be used")
+    cause: .invalidUpstreamResponse, message: "the tenant's token had too little life left to be used")
 
   /// The transport failed before there was an answer.
   init(_ failure: HTTPClient.Failure) {
     switch failure.kind {
     case .timeout: self = .timedOut
     case .tooLarge:
-      self.init(code: .invalidUpstreamResponse, message: "the tenant's answer is over the limit of 1 MiB")
+      self.init(cause: .invalidUpstreamResponse, message: "the tenant's answer is over the limit of 1 MiB")
     case .identity:
       self.init(
-        code: .brokerMisconfigured, message: "the client's certificate cannot be used: \(failure.message)")
+        cause: .brokerMisconfigured, message: "the client's certificate cannot be used: \(failure.message)")
     case .connect, .tls, .exchange:
       self.init(
-        code: .upstreamUnavailable, message: "the tenant cannot be reached: \(failure.message)")
+        cause: .upstreamUnavailable, message: "the tenant cannot be reached: \(failure.message)")
     }
   }
 

@@ -27,7 +27,7 @@ struct TokenResponse {
     }
     guard fields.tokenType.lowercased() == "bearer" else {
       throw TokenError(
-        code: .tokenValidationFailed,
+        cause: .tokenValidationFailed,
         message: "the tenant's token is of the type '\(PrintableText.text(fields.tokenType, limit: 20))', not Bearer")
     }
     accessToken = AccessToken(fields.accessToken)
@@ -40,7 +40,7 @@ struct TokenResponse {
   }
 
   private static func invalid(_ what: String) -> TokenError {
-    TokenError(code: .invalidUpstreamResponse, message: "the tenant's answer \(what)")
+    TokenError(cause: .invalidUpstreamResponse, message: "the tenant's answer \(what)")
   }
 
   private struct Fields: Decodable {

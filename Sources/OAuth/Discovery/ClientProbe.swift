@@ -55,11 +55,11 @@ package struct ClientProbe: Sendable {
   private static func keys(in response: HTTPClient.Response) -> Result<[String], TokenError> {
     guard response.status == 200 else {
       let problem = "the tenant's signing keys cannot be read: status \(response.status)"
-      return .failure(TokenError(code: .upstreamUnavailable, message: problem).with(response))
+      return .failure(TokenError(cause: .upstreamUnavailable, message: problem).with(response))
     }
     guard let keys = try? KeySet(json: response.body) else {
       return .failure(
-        TokenError(code: .invalidUpstreamResponse, message: "what is at the key set's address is none").with(response))
+        TokenError(cause: .invalidUpstreamResponse, message: "what is at the key set's address is none").with(response))
     }
     return .success(keys.purposes)
   }

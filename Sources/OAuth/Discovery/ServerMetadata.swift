@@ -46,7 +46,7 @@ struct ServerMetadata: Decodable {
       // Else one issuer could have its tokens taken for another's (RFC 8414 §3.3).
       guard metadata.issuer.hasSameBytes(as: issuer) else {
         throw TokenError(
-          code: .brokerMisconfigured,
+          cause: .brokerMisconfigured,
           message:
             "the tenant calls itself '\(PrintableText.text(metadata.issuer))', which is not the issuer configured")
       }
@@ -69,7 +69,7 @@ struct ServerMetadata: Decodable {
     onAnswer(response)
     if response.status == 429 || response.status >= 500 {
       throw TokenError(
-        code: .upstreamUnavailable, message: "the tenant's metadata cannot be read: status \(response.status)"
+        cause: .upstreamUnavailable, message: "the tenant's metadata cannot be read: status \(response.status)"
       ).with(response)
     }
     guard response.status == 200,
@@ -92,6 +92,6 @@ struct ServerMetadata: Decodable {
   }
 
   private static func invalid(_ what: String) -> TokenError {
-    TokenError(code: .invalidUpstreamResponse, message: "the tenant \(what)")
+    TokenError(cause: .invalidUpstreamResponse, message: "the tenant \(what)")
   }
 }

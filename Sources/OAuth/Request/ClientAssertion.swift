@@ -29,11 +29,11 @@ struct ClientAssertion: JWTPayload {
   /// Signed. Throws `brokerMisconfigured`.
   func signed(with key: AssertionKey) async throws(TokenError) -> Secret {
     guard let token = try? await key.sign(self) else {
-      throw TokenError(code: .brokerMisconfigured, message: "the client's private key does not sign")
+      throw TokenError(cause: .brokerMisconfigured, message: "the client's private key does not sign")
     }
     if token.utf8.count > Self.maxBytes {
       throw TokenError(
-        code: .brokerMisconfigured,
+        cause: .brokerMisconfigured,
         message: "the client's assertion is over \(Self.maxBytes) bytes: its id, audience or key id is too long")
     }
     return Secret(token.utf8)

@@ -25,13 +25,13 @@ import Testing
     case .wait(let until): "wait \(now.duration(to: until).milliseconds)"
     case .finish(.success(let token), let claim):
       "\(token.accessToken.value)\(claim == nil ? "" : ", released")"
-    case .finish(.failure(let error), let claim): "\(error.code.rawValue)\(claim == nil ? "" : ", released")"
+    case .finish(.failure(let error), let claim): "\(error.cause.rawValue)\(claim == nil ? "" : ", released")"
     }
   }
 
   @Test("Who has the claim asks the tenant, unless what it wants is there already")
   func granted() {
-    let failure = TokenError(code: .upstreamRateLimited, message: "429", retryAfter: .seconds(9))
+    let failure = TokenError(cause: .upstreamRateLimited, message: "429", retryAfter: .seconds(9))
     let held = token("held", age: 600)
     let table: [(MintedToken?, SharedFinding, String)] = [
       (nil, SharedFinding(), "mint"),
@@ -71,8 +71,8 @@ import Testing
 
   @Test("Others are told of what concerns them, for as long as it holds")
   func failures() throws {
-    func failure(_ code: TokenError.Code, _ retryAfter: Duration? = nil) -> SharedFailure? {
-      SharedFailure(TokenError(code: code, message: "", retryAfter: retryAfter))
+    func failure(_ code: TokenError.Cause, _ retryAfter: Duration? = nil) -> SharedFailure? {
+      SharedFailure(TokenError(cause: code, message: "", retryAfter: retryAfter))
     }
     let limit = try #require(failure(.upstreamRateLimited, .seconds(90)))
     #expect(limit.reach == .client && limit.lifetime == .seconds(90))
@@ -80,7 +80,7 @@ import Testing
     #expect(failure(.upstreamRateLimited)?.lifetime == .seconds(1))
     #expect(failure(.upstreamUnavailable)?.lifetime == .seconds(1))
     #expect(failure(.unknownAudience)?.lifetime == .seconds(60))
-    for code in [TokenError.Code.brokerMisconfigured, .tokenValidationFailed, .invalidCaller, .overloaded] {
+    for code in [TokenError.Cause.brokerMisconfigured, .tokenValidationFailed, .invalidCaller, .overloaded] {
       #expect(failure(code) == nil, "\(code)")
     }
   }

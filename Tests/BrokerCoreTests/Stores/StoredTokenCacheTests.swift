@@ -28,7 +28,7 @@ import Testing
       case .publish(let token): "publish \(token.minted.accessToken.value)"
       case .withdraw: "withdraw"
       case .answer(let waiter, .success(let token)): "\(waiter)=\(token.minted.accessToken.value)"
-      case .answer(let waiter, .failure(let error)): "\(waiter)=\(error.code.rawValue)"
+      case .answer(let waiter, .failure(let error)): "\(waiter)=\(error.cause.rawValue)"
       }
     }
   }
@@ -86,7 +86,7 @@ import Testing
 
   @Test("What others were refused with is told to callers here, and the tenant is left alone for as long")
   mutating func failures() {
-    let limit = TokenError(code: .upstreamRateLimited, message: "429", retryAfter: .seconds(60))
+    let limit = TokenError(cause: .upstreamRateLimited, message: "429", retryAfter: .seconds(60))
     #expect(ask(1, at: 0) == ["load"])
     #expect(find(nil, limit, at: 0.1) == ["1=upstream_rate_limited"])
     let other = TokenKey(client: "default", grant: Grant(audience: "https://other/"))
@@ -101,7 +101,7 @@ import Testing
   mutating func outage() {
     _ = ask(1, at: 0)
     _ = find(at: 0.1)
-    let refused = TokenError(code: .audienceNotGranted, message: "no grant")
+    let refused = TokenError(cause: .audienceNotGranted, message: "no grant")
     #expect(finish(.failure(refused), at: 0.2) == ["1=audience_not_granted"])
     #expect(ask(2, at: 0.5) == ["2=audience_not_granted"])
     #expect(ask(3, at: 2) == ["load"])

@@ -15,14 +15,14 @@ extension FuzzTarget {
     try promise(
       "no wait is endless", error.retryAfter.map { (.zero...RetryHint.longest).contains($0) } ?? true)
     switch response.status {
-    case 429: try promise("429 is a limit", error.code == .upstreamRateLimited)
+    case 429: try promise("429 is a limit", error.cause == .upstreamRateLimited)
     case 500...:
-      try promise("a failure passes", error.code.isTransient && error.code != .overloaded)
-    case 401: try promise("401 is about the credentials", error.code == .brokerMisconfigured)
-    case 400, 403: try promise("a refusal is not the caller's", error.code != .invalidCaller)
-    default: try promise("what is no answer is said to be none", error.code == .invalidUpstreamResponse)
+      try promise("a failure passes", error.cause.isTransient && error.cause != .overloaded)
+    case 401: try promise("401 is about the credentials", error.cause == .brokerMisconfigured)
+    case 400, 403: try promise("a refusal is not the caller's", error.cause != .invalidCaller)
+    default: try promise("what is no answer is said to be none", error.cause == .invalidUpstreamResponse)
     }
-    try promise("only limits are of an organization", error.code == .upstreamRateLimited || !error.isOfOrganization)
+    try promise("only limits are of an organization", error.cause == .upstreamRateLimited || !error.isOfOrganization)
   }
 
   private static func read(_ bytes: [UInt8]) -> HTTPClient.Response {
@@ -49,8 +49,8 @@ extension FuzzTarget {
     do throws(TokenError) {
       answer = try TokenResponse(response)
     } catch {
-      let codes: [TokenError.Code] = [.invalidUpstreamResponse, .tokenValidationFailed]
-      try promise("what is wrong is the answer", codes.contains(error.code))
+      let codes: [TokenError.Cause] = [.invalidUpstreamResponse, .tokenValidationFailed]
+      try promise("what is wrong is the answer", codes.contains(error.cause))
       return try check(error, response)
     }
     try promise("a token is one", AccessToken.isWellFormed(answer.accessToken.value))
