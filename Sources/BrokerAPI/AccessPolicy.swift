@@ -33,8 +33,8 @@ package final class AccessPolicy: Sendable {
     -> Authenticator.Proven
   {
     guard let callers, let verifier = callers.serviceAccounts else { throw ProblemError(Authenticator.unknownToken) }
-    let proof: JWTVerifier.Caller
-    do throws(JWTVerificationError) {
+    let proof: JWTVerifier.VerifiedToken
+    do throws(JWTVerifier.Failure) {
       proof = try await verifier.verify(token, deadline: deadline)
     } catch {
       throw ProblemError(Problem(error))
@@ -88,7 +88,7 @@ package final class AccessPolicy: Sendable {
 }
 
 extension Problem {
-  fileprivate init(_ error: JWTVerificationError) {
+  fileprivate init(_ error: JWTVerifier.Failure) {
     switch error {
     case .refused(let reason):
       self = Authenticator.unknownToken

@@ -197,7 +197,7 @@ import Testing
     let verifier = try JWTVerifier(issuer: server.issuer, audience: "https://api.example.com/", keys: keys)
     #expect(try await verifier.verify(Array(token.accessToken.value.utf8), deadline: deadline).subject == "basic")
     let other = try JWTVerifier(issuer: server.issuer, audience: "https://ledger.example.com", keys: keys)
-    await #expect(throws: JWTVerificationError.refused(reason: "it is not for the audience")) {
+    await #expect(throws: JWTVerifier.Failure.refused(reason: "it is not for the audience")) {
       try await other.verify(Array(token.accessToken.value.utf8), deadline: deadline)
     }
   }

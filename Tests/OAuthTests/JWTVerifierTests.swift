@@ -52,7 +52,7 @@ import TestSupport
   }
 
   private func reason(_ verifier: JWTVerifier, _ token: [UInt8], deadline: Instant? = nil) async -> String {
-    do throws(JWTVerificationError) {
+    do throws(JWTVerifier.Failure) {
       return "accepted: \(try await verifier.verify(token, deadline: deadline ?? self.deadline).subject)"
     } catch {
       switch error {
@@ -230,7 +230,7 @@ import TestSupport
     try await withServer { peer, server, verifier in
       server.answer.withLock { $0.status = "403 Forbidden" }
       for _ in 0..<50 {
-        let error = await #expect(throws: JWTVerificationError.self) {
+        let error = await #expect(throws: JWTVerifier.Failure.self) {
           try await verifier.verify(try token(), deadline: deadline)
         }
         guard case .unavailable(let reason, let wait) = error else {
@@ -282,8 +282,8 @@ import TestSupport
     }
   }
 
-  private func failure(of verifier: JWTVerifier, _ token: [UInt8]) async -> JWTVerificationError? {
-    do throws(JWTVerificationError) {
+  private func failure(of verifier: JWTVerifier, _ token: [UInt8]) async -> JWTVerifier.Failure? {
+    do throws(JWTVerifier.Failure) {
       _ = try await verifier.verify(token, deadline: deadline)
       return nil
     } catch {

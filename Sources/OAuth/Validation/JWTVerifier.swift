@@ -2,13 +2,13 @@ package import Basics
 package import HTTPClient
 import JWTKit
 
-/// Checks the signed tokens that callers bring to say who they are, such as Kubernetes' projected service account tokens,
-/// as strictly as those that are minted.
+/// Checks the signed tokens of one issuer for one audience, such as Kubernetes' projected service account tokens, as
+/// strictly as those that are minted.
 package final class JWTVerifier: Sendable {
   /// Where the issuer's public keys are.
   package enum Keys: Sendable {
-    /// A JWKS document at a URL. `bearerToken` makes the token to ask for it with, for each request anew, because Kubernetes
-    /// replaces it; `http` says whose certificates are believed.
+    /// A JWKS document at a URL. `bearerToken` makes the token to ask for it with, for each request anew, because
+    /// Kubernetes replaces it; `http` says whose certificates are believed.
     case remote(url: String, bearerToken: BearerToken? = nil, http: HTTPClient)
     /// A JWKS document.
     case document([UInt8])
@@ -16,10 +16,19 @@ package final class JWTVerifier: Sendable {
     package typealias BearerToken = @Sendable () throws(InvalidSetting) -> Secret
   }
 
-  package struct Caller: Sendable, Equatable {
-    /// Its `sub`.
+  /// What a token says that has passed.
+  package struct VerifiedToken: Sendable, Equatable {
+    /// Its `sub`, which is not empty.
     package let subject: String
     package let expiresAt: Instant
+  }
+
+  /// Why a token does not pass.
+  package enum Failure: Error, Equatable {
+    /// It is no proof; the reason says nothing that is in it but its algorithm.
+    case refused(reason: String)
+    /// The issuer's keys cannot be had; asking again may help after `retryAfter`.
+    case unavailable(reason: String, retryAfter: Duration)
   }
 
   private enum Source {
@@ -31,8 +40,8 @@ package final class JWTVerifier: Sendable {
   private let audience: String
   private let source: Source
 
-  /// `audience` is what `aud` must contain. Throws for a URL that is not https, or http to this machine itself, and for a
-  /// document without a key.
+  /// `audience` is what `aud` must contain. Throws for a URL that is not https, or http to this machine itself, and for
+  /// a document without a key.
   package init(issuer: String, audience: String, keys: Keys) throws(InvalidSetting) {
     validator = TokenValidator(issuer: issuer)
     self.audience = audience
@@ -65,9 +74,9 @@ package final class JWTVerifier: Sendable {
     }
   }
 
-  /// Who the token says its bearer is. Waits for keys until `deadline`, and for a key that the issuer has just been asked
-  /// for in vain not at all.
-  package func verify(_ token: [UInt8], deadline: Instant) async throws(JWTVerificationError) -> Caller {
+  /// Checks a token's signature and claims. Waits for the issuer's keys until `deadline`, but not for a key that it has
+  /// just been asked for in vain.
+  package func verify(_ token: [UInt8], deadline: Instant) async throws(Failure) -> VerifiedToken {
     let text = String(decoding: token, as: UTF8.self)
     guard AccessToken.isWellFormed(text) else { throw .refused(reason: "it is empty, too long, or no token") }
     let token = AccessToken(text)
@@ -79,13 +88,14 @@ package final class JWTVerifier: Sendable {
       let claims = try await validator.claims(
         of: token, header, audience: audience, candidates: candidates, now: wallNow)
       guard let subject = claims.sub, !subject.isEmpty else { throw ValidationError("it has no subject (sub)") }
-      return Caller(subject: subject, expiresAt: MintedToken.expiry(exp: claims.exp, now: now, wallNow: wallNow))
+      return VerifiedToken(
+        subject: subject, expiresAt: MintedToken.expiry(exp: claims.exp, now: now, wallNow: wallNow))
     } catch {
       throw .refused(reason: error.reason)
     }
   }
 
-  private func header(of token: AccessToken) throws(JWTVerificationError) -> TokenValidator.Header {
+  private func header(of token: AccessToken) throws(Failure) -> TokenValidator.Header {
     do throws(ValidationError) {
       return try validator.header(of: token)
     } catch {
@@ -95,7 +105,7 @@ package final class JWTVerifier: Sendable {
 
   private func candidates(
     for header: TokenValidator.Header, by deadline: Instant
-  ) async throws(JWTVerificationError) -> [JWK] {
+  ) async throws(Failure) -> [JWK] {
     switch source {
     case .document(let keys): return keys.candidates(kid: header.keyID, algorithm: header.algorithm)
     case .remote(let keys):
@@ -108,12 +118,4 @@ package final class JWTVerifier: Sendable {
       }
     }
   }
-}
-
-/// Why a caller is not who it says, or cannot be told to be.
-package enum JWTVerificationError: Error, Equatable {
-  /// The token is no proof; the reason says nothing that is in it but its algorithm.
-  case refused(reason: String)
-  /// The issuer's keys cannot be had; asking again may help after `retryAfter`.
-  case unavailable(reason: String, retryAfter: Duration)
 }
