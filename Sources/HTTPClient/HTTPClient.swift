@@ -3,18 +3,19 @@ import CCurl
 import Dispatch
 import Synchronization
 
-/// The client for upstream requests, on libcurl's multi interface: connections are kept and shared, HTTP/2 is used where
-/// offered, certificates are always verified, and redirects are never followed.
+/// The client for upstream requests, on libcurl's multi interface: connections are kept and shared, HTTP/2 is used
+/// where offered, certificates are always verified, and redirects are never followed.
 ///
-/// All of curl runs in one block on a serial queue, which waits in `curl_multi_poll` while anything is in flight and ends
-/// when nothing is. That is one mechanism for sockets and timers, and no Dispatch source per descriptor, which on Linux
-/// has open bugs (swift-corelibs-libdispatch issues 833 and 949).
+/// All of curl runs in one block on a serial queue, which waits in `curl_multi_poll` while anything is in flight and
+/// ends when nothing is. That is one mechanism for sockets and timers, and no Dispatch source per descriptor, which on
+/// Linux has open bugs (swift-corelibs-libdispatch issues 833 and 949).
 package final class HTTPClient: Sendable {
-  package enum Trust: Sendable {
+  package enum Trust: Sendable, Equatable {
     /// The system's authorities.
     case system
     /// The authorities in a PEM file.
     case file(String)
+    /// The authorities in a PEM text.
     case pem(String)
   }
 
@@ -64,6 +65,7 @@ package final class HTTPClient: Sendable {
 
   package struct Response: Sendable {
     package let status: Int
+    /// The header fields in their order, with names in lower case.
     package let fields: [(name: String, value: String)]
     package let body: [UInt8]
     package let requestedAt: Instant
@@ -94,6 +96,11 @@ package final class HTTPClient: Sendable {
     package let kind: Kind
     package let message: String
     package var description: String { message }
+
+    package init(kind: Kind, message: String) {
+      self.kind = kind
+      self.message = message
+    }
   }
 
   /// The most an answer's body, or its header, may be.
@@ -114,8 +121,8 @@ package final class HTTPClient: Sendable {
   private let transfers: Transfers
   private let inbox = Mutex(Inbox())
 
-  /// `identity` is shown to every server that asks for one. `proxy` is a URL, empty for none at all and nil for what the
-  /// environment says; this machine itself is never reached through it.
+  /// `identity` is shown to every server that asks for one. `proxy` is a URL, empty for none at all and nil for what
+  /// the environment says; this machine itself is never reached through it.
   package init(
     trust: Trust = .system, identity: Identity? = nil, proxy: String? = nil, userAgent: String = "token-broker",
     connectTimeout: Duration = .seconds(5)
@@ -141,7 +148,7 @@ package final class HTTPClient: Sendable {
     return try result.get()
   }
 
-  /// Connects anew, as for a request by way of `proxy`, if that is said to be used, and asks nothing.
+  /// Connects anew, as for a request, and asks nothing. `proxy` says whether the way is known to lead through one.
   package func connect(
     to url: String, by proxy: String? = nil, as identity: Identity? = nil, timeout: Duration
   ) async -> ConnectionReport {

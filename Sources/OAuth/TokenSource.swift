@@ -2,29 +2,33 @@ package import Basics
 package import HTTPClient
 import JWTKit
 
-/// How far a token is checked before it is kept.
+/// How a token is checked before it is kept.
 package enum Verification: Sendable {
   /// As a JWT, against the tenant's key set.
   case jwt
-  /// Not at all: for an API whose tokens are opaque or encrypted, of which only the API can make sense.
+  /// Not at all: for an API whose tokens are opaque or encrypted, so that only the API can read them.
   case opaque
 }
 
-/// Mints tokens for one client: asks its token endpoint, and vouches for what comes back.
+/// Mints tokens for one client: asks its token endpoint, and checks what comes back.
 package final class TokenSource: Sendable {
   let client: OAuthClient
   private let http: HTTPClient
   let endpoints: EndpointSource
   let keys: KeySetSource
-  /// What the tenant publishes, each time it has been read; for one reader.
+  /// The key set each time it has been read. It has one reader at the most.
   package let keySetChanges: AsyncStream<KeySetChange>
 
   private let timeout: Duration
-  /// With a key set that cannot be read, before a token is asked for.
-  private static let patience = Duration.seconds(5)
+  /// How long to wait for a key set that cannot be read, before a token is asked for.
+  private static let keySetTimeout = Duration.seconds(5)
+
+  package convenience init(client: OAuthClient, connection: ServerConnection) throws(HTTPClient.Failure) {
+    self.init(client: client, http: try HTTPClient(connection), timeout: connection.timeout)
+  }
 
   /// `timeout` is for one request to the token endpoint.
-  package init(client: OAuthClient, http: HTTPClient, timeout: Duration = .seconds(10)) {
+  init(client: OAuthClient, http: HTTPClient, timeout: Duration = .seconds(10)) {
     self.client = client
     self.timeout = timeout
     self.http = http
@@ -34,18 +38,23 @@ package final class TokenSource: Sendable {
     self.endpoints = endpoints
     keys = KeySetSource(http: http) {
       continuation.yield($0)
-    } request: { () async throws(KeySetSource.NotAskable) in
+    } makeRequest: { () async throws(KeySetSource.NotAskable) in
       guard let url = await endpoints.known?.jwksURL else { throw .init(reason: "its address is not known") }
       return KeySetSource.request(url)
     }
   }
 
-  /// Reads the key set again if it is no longer fresh, so that a revoked key is noticed.
-  package func pollKeySet() async { await keys.poll() }
+  /// Reads the key set again once it is no longer fresh, so that a revoked key is noticed. `isNeeded` says whether
+  /// tokens are held that are signed with its keys: then it is also read where this source has read none yet, because
+  /// others have minted them, such as the source before this one.
+  package func pollKeySet(isNeeded: Bool) async {
+    if isNeeded { _ = try? await endpoints.endpoints(by: .now.advanced(by: Self.keySetTimeout)) }
+    await keys.poll(isNeeded: isNeeded)
+  }
 
-  /// A new, validated token for `grant`, by `deadline`. A token that does not pass has still been counted by the tenant.
-  /// With `credentials` the client's own are not used, and a refusal of them is `invalidCaller`. `trace` is told to the
-  /// token endpoint.
+  /// A new, validated token for `grant`, by `deadline`. A token that does not pass has still been counted by the
+  /// tenant. With `credentials` the client's own are not used, and a refusal of them is `invalidCaller`. `trace` is
+  /// told to the token endpoint.
   package func mint(
     _ grant: Grant, verify verification: Verification = .jwt, as credentials: PassThroughCredentials? = nil,
     in trace: TraceContext? = nil, deadline: Instant
@@ -54,11 +63,11 @@ package final class TokenSource: Sendable {
     let issuer = try verification == .jwt ? Self.issuer(of: endpoints) : nil
     if issuer != nil {
       // A token that could not be checked is not asked for. In an outage nobody is to wait long to hear that.
-      let soon = min(deadline, Instant.now.advanced(by: Self.patience))
+      let soon = min(deadline, Instant.now.advanced(by: Self.keySetTimeout))
       try await withKeys(by: soon) { () async throws(KeySetSource.Unavailable) in try await keys.recover() }
     }
     let response = try await request(grant, to: endpoints.tokenURL, as: credentials, in: trace, deadline: deadline)
-    guard response.status == 200 else { throw refusal(response, isOfOthers: credentials != nil) }
+    guard response.status == 200 else { throw refusal(response, ofClient: credentials == nil) }
     do throws(TokenError) {
       let answer = try TokenResponse(response)
       // `expires_in` counts from when the answer was made, which is not before it was asked for.
@@ -85,24 +94,25 @@ package final class TokenSource: Sendable {
     return issuer
   }
 
-  private func refusal(_ response: HTTPClient.Response, isOfOthers: Bool) -> TokenError {
+  private func refusal(_ response: HTTPClient.Response, ofClient isClients: Bool) -> TokenError {
     let refusal = Refusal(response)
-    if isOfOthers, refusal.isOfCredentials {
+    if !isClients, refusal.isOfCredentials {
       return TokenError(cause: .invalidCaller, message: "the tenant refuses the credentials that the caller gave")
         .with(response)
     }
     return refusal.tokenError(now: Int(WallClock.now))
   }
 
-  /// Asks with what the client has to prove itself by: where its newest secret is refused, with the older one, because
-  /// while a secret is rotated either may be the one accepted.
+  /// Asks with the client's credentials: where its newest secret is refused, with the older one, because while a
+  /// secret is rotated either may be the one accepted.
   private func request(
-    _ grant: Grant, to tokenURL: String, as brought: PassThroughCredentials?, in trace: TraceContext?, deadline: Instant
+    _ grant: Grant, to tokenURL: String, as passedOn: PassThroughCredentials?, in trace: TraceContext?,
+    deadline: Instant
   ) async throws(TokenError) -> HTTPClient.Response {
     let token = TokenEndpointRequest(
-      tokenURL: tokenURL, clientID: brought?.clientID ?? client.clientID, parameters: client.dialect.parameters(grant))
+      tokenURL: tokenURL, clientID: passedOn?.clientID ?? client.clientID, parameters: client.dialect.parameters(grant))
     var refused: HTTPClient.Response?
-    for credential in brought.map({ [$0.credential] }) ?? client.authentication.candidates {
+    for credential in passedOn.map({ [$0.credential] }) ?? client.authentication.candidates {
       let left = Instant.now.duration(to: deadline)
       guard left > .zero else { throw .timedOut }
       var request = try await token.authenticated(by: credential, timeout: min(left, timeout))
@@ -110,7 +120,7 @@ package final class TokenSource: Sendable {
       do throws(HTTPClient.Failure) {
         let response = try await http.send(request)
         if response.status == 200 {
-          if brought == nil, let secret = credential.secret { client.secrets?.accepted(secret) }
+          if passedOn == nil, let secret = credential.secret { client.secrets?.accepted(secret) }
           return response
         }
         if !Refusal(response).isOfCredentials { return response }
@@ -125,7 +135,7 @@ package final class TokenSource: Sendable {
 
   // MARK: Validation
 
-  /// What is known of a token beside what the answer says.
+  /// What checking a token has shown.
   private struct Proof {
     let keyID: String?
     /// `exp` seen from now, in monotonic time: a step of the wall clock does not move it.
@@ -141,9 +151,9 @@ package final class TokenSource: Sendable {
     }
   }
 
-  /// Vouches for a token that was kept, by `deadline`: it is checked as when it was minted. Where the key set cannot be
-  /// read its seal has to do, for it says that a broker has checked the token already; an outage of the tenant must not
-  /// take away what is held. When the set is read again, `keySetChanges` tells what has left it.
+  /// Checks a token that was kept, by `deadline`, as when it was minted. Where the key set cannot be read the token
+  /// passes without that: it was checked before it was kept, and an outage of the tenant must not take away what is
+  /// held. When the set is read again, `keySetChanges` tells which keys have left it.
   package func revalidate(
     for kept: StoredToken, _ grant: Grant, verify verification: Verification = .jwt, deadline: Instant
   ) async throws(TokenError) -> MintedToken {
@@ -204,7 +214,8 @@ package final class TokenSource: Sendable {
     return try Proof(keyID: header.keyID, expiresAt: MintedToken.expiry(exp: exp, now: now, wallNow: wallNow))
   }
 
-  /// Tries `read` until it has its keys. Meanwhile a token that was minted is held: a new one would fare no better.
+  /// Tries `read` until it has its keys, or throws when that could not be before `deadline`. A token that was minted
+  /// meanwhile waits with it: a new one would fare no better.
   private func withKeys<Result: Sendable>(
     by deadline: Instant, _ read: () async throws(KeySetSource.Unavailable) -> Result
   ) async throws(TokenError) -> Result {
@@ -224,7 +235,7 @@ package final class TokenSource: Sendable {
 extension TokenError {
   fileprivate static let noIssuer = TokenError(
     cause: .brokerMisconfigured,
-    message: "the client has no issuer with a key set (issuer, jwksURL), so that only opaque tokens can be had")
+    message: "the client has no issuer with a key set, so that only opaque tokens can be had")
 
   fileprivate init(_ error: KeySetSource.Unavailable) {
     self.init(

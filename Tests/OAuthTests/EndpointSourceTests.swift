@@ -56,8 +56,6 @@ import TestSupport
     }
   }
 
-  private func inSeconds(_ seconds: Double) -> Instant { .now.advanced(by: .seconds(seconds)) }
-
   @Test(
     "Endpoints are read from either document, once, at whichever place it is",
     arguments: [
@@ -104,16 +102,16 @@ import TestSupport
       (document(more: #","issuer":"{issuer}""#), .invalidUpstreamResponse),
       (#"{"issuer":"{issuer}"}"#, .invalidUpstreamResponse),
     ] as [(String, TokenError.Cause)])
-  func unreliable(_ document: String, _ code: TokenError.Cause) async throws {
+  func unreliable(_ document: String, _ cause: TokenError.Cause) async throws {
     let documents = Documents([Self.oidc: ("200 OK", document), Self.rfc8414: ("200 OK", Self.document())])
     try await withIssuer(documents) { peer, source in
       let error = await #expect(throws: TokenError.self) { try await source.endpoints(by: inSeconds(10)) }
-      #expect(error?.cause == code, "\(error?.message ?? "")")
+      #expect(error?.cause == cause, "\(error?.message ?? "")")
       #expect(peer.requests.count == 1)
     }
   }
 
-  @Test("Where there is no document, that is said")
+  @Test("Without a document at either place, the error says where one was looked for")
   func none() async throws {
     try await withIssuer(Documents([:])) { peer, source in
       let error = await #expect(throws: TokenError.self) { try await source.endpoints(by: inSeconds(10)) }
@@ -166,14 +164,14 @@ import TestSupport
         name: "test", clientID: "c", authentication: .secretPost(ClientSecrets([])),
         location: .discovered(issuer: peer.url))
       let source = EndpointSource(client: client, http: try HTTPClient())
-      async let patient = source.endpoints(by: inSeconds(10))
+      async let other = source.endpoints(by: inSeconds(10))
       for await _ in gate { break }
-      let start = Instant.now
-      let error = await #expect(throws: TokenError.self) { try await source.endpoints(by: inSeconds(0.1)) }
-      #expect(error?.cause == .upstreamTimeout && start.duration(to: .now) < .seconds(4))
+      // Nothing is answered before this one has left.
+      let error = await #expect(throws: TokenError.self) { try await source.endpoints(by: inSeconds(0)) }
+      #expect(error?.cause == .upstreamTimeout)
       held.withLock { $0 }?.answer(
         "200 OK", body: Self.document().replacingOccurrences(of: "{issuer}", with: peer.url))
-      #expect(try await patient.tokenURL == peer.url + "/token")
+      #expect(try await other.tokenURL == peer.url + "/token")
       #expect(peer.requests.count == 1)
       held.withLock { $0 = nil }
     }
@@ -192,7 +190,8 @@ import TestSupport
     }
   }
 
-  @Test("An issuer must be what metadata can be read from", arguments: ["http://a.example.com/", "a", "https://a/?x"])
+  @Test(
+    "An issuer that no metadata can be read from is refused", arguments: ["http://a.example.com/", "a", "https://a/?x"])
   func issuer(_ issuer: String) {
     let error = #expect(throws: InvalidSetting.self) {
       try OAuthClient(

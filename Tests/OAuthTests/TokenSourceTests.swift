@@ -26,8 +26,6 @@ import Testing
     try await body(tenant, TokenSource(client: client, http: HTTPClient()))
   }
 
-  private func inSeconds(_ seconds: Double) -> Instant { .now.advanced(by: .seconds(seconds)) }
-
   /// The error that minting comes to.
   private func refusal(
     _ source: TokenSource, _ grant: Grant? = nil, verify: Verification = .jwt, within seconds: Double = 10
@@ -54,7 +52,7 @@ import Testing
     }
   }
 
-  @Test("Its status says which secret was taken and which keys are published, before and after")
+  @Test("The status says which secret was taken and which keys are published, once a token was minted")
   func status() async throws {
     try await withTenant(secrets: ["wrong", "right"]) { tenant, source in
       var status = await source.status
@@ -66,6 +64,10 @@ import Testing
       #expect(status.keySet?.keys.map(\.id) == [token.keyID] && status.keySet?.fetchedAt != nil)
       #expect(status.keySet?.problem == nil && status.issuer == tenant.baseURL + "/")
     }
+  }
+
+  @Test("The status says why the key set cannot be read, and when it is asked for again")
+  func statusOfFailure() async throws {
     try await withTenant { tenant, source in
       tenant.setKeySet(.failing)
       _ = try await refusal(source, within: 1)
@@ -126,6 +128,18 @@ import Testing
   }
 
   // MARK: The key set
+
+  @Test("A poll for a source that has minted nothing tells which keys are published, if they are needed")
+  func poll() async throws {
+    try await withTenant { tenant, source in
+      await source.pollKeySet(isNeeded: true)
+      #expect(tenant.statistics.keySetRequests == 1 && tenant.statistics.tokenRequests == 0)
+      for await change in source.keySetChanges {
+        #expect(change.keyIDs.count == 1)
+        break
+      }
+    }
+  }
 
   @Test("Many tokens at once need one reading of the key set")
   func singleFlight() async throws {

@@ -1,7 +1,7 @@
 import Basics
 package import HTTPClient
 
-/// Looks at what a client's tokens depend on, one thing at a time and with nothing remembered: to find out what is wrong.
+/// Reads what a client's tokens depend on, one thing at a time and with nothing remembered: to find out what is wrong.
 package struct ClientProbe: Sendable {
   /// What a server publishes, and how its clock stands.
   package struct Document<Contents: Sendable>: Sendable {
@@ -10,17 +10,17 @@ package struct ClientProbe: Sendable {
     package let clockOffset: Double?
   }
 
-  /// So far the tenant's clock may be ahead before its tokens are refused, in seconds.
+  /// How far the tenant's clock may be ahead before its tokens are refused, in seconds.
   package static var clockTolerance: Double { TokenValidator.leeway }
 
   private let client: OAuthClient
   private let http: HTTPClient
   private let timeout: Duration
 
-  package init(_ client: OAuthClient, http: HTTPClient, timeout: Duration) {
+  package init(_ client: OAuthClient, connection: ServerConnection) throws(HTTPClient.Failure) {
     self.client = client
-    self.http = http
-    self.timeout = timeout
+    http = try HTTPClient(connection)
+    timeout = connection.timeout
   }
 
   /// Connects to where `url` leads, as a request for a token would.
@@ -74,9 +74,9 @@ package struct ClientProbe: Sendable {
       answered: wall(response.receivedAt))
   }
 
-  /// Between what a server says of the time and this machine's, in Unix time, when it was asked and had answered. 0 as far
-  /// as can be told: `Date` has whole seconds, and was written anywhere in between. What a cache has kept is `age` seconds
-  /// older (RFC 9110 §6.6.1, RFC 9111 §5.1).
+  /// The seconds by which a server's `Date` is ahead of this machine's clock, given the Unix times when it was asked and
+  /// when it had answered; 0 for a date that fits in between, for `Date` has whole seconds. What a cache has kept is
+  /// `age` seconds older (RFC 9110 §6.6.1, RFC 9111 §5.1).
   static func clockOffset(date: String?, age: String?, asked: Double, answered: Double) -> Double? {
     guard let seconds = date.flatMap(HTTPDate.seconds) else { return nil }
     let age = age.flatMap { UInt32($0) }

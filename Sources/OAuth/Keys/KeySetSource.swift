@@ -9,12 +9,12 @@ package struct KeySetChange: Sendable {
   package let asked: Instant
 }
 
-/// The tenant's key set, fetched when needed and by one request at a time.
+/// A server's key set, fetched when needed and by one request at a time.
 actor KeySetSource {
   /// The key set, or one recent enough to settle the matter, cannot be had; trying again makes sense at `retryAt`.
   struct Unavailable: Error {
     let retryAt: Instant
-    /// In the words of whoever knows.
+    /// Why the last request for it failed.
     let reason: String
   }
 
@@ -26,21 +26,20 @@ actor KeySetSource {
   typealias MakeRequest = @Sendable () async throws(NotAskable) -> HTTPClient.Request
 
   private let http: HTTPClient
-  private let request: MakeRequest
-  private var problem = "no answer yet"
-  private var cache = FetchSchedule<KeySet>()
-  private var fetching: Task<Void, Never>?
+  private let makeRequest: MakeRequest
+  private let onChange: @Sendable (KeySetChange) -> Void
+  private var schedule = FetchSchedule<KeySet>()
+  private var lastProblem = "no answer yet"
+  private let fetching = SingleFlight()
 
-  private let fetched: @Sendable (KeySetChange) -> Void
-
-  /// `request` is asked for what to send, each time.
+  /// `onChange` is told of each set that was read, and `makeRequest` is asked for what to send, each time.
   init(
-    http: HTTPClient, fetched: @escaping @Sendable (KeySetChange) -> Void = { _ in },
-    request: @escaping MakeRequest
+    http: HTTPClient, onChange: @escaping @Sendable (KeySetChange) -> Void = { _ in },
+    makeRequest: @escaping MakeRequest
   ) {
     self.http = http
-    self.fetched = fetched
-    self.request = request
+    self.onChange = onChange
+    self.makeRequest = makeRequest
   }
 
   /// The usual request. Kubernetes answers 406 to whoever accepts only plain JSON.
@@ -51,77 +50,72 @@ actor KeySetSource {
     return request
   }
 
-  /// Fetches the set again if one is held and it is no longer fresh.
-  func poll() async {
-    if cache.current != nil { await fetchIfWanted(isKnown: true) }
+  /// Fetches the set again once it is no longer fresh; where none is held yet, only if it `isNeeded`.
+  func poll(isNeeded: Bool) async {
+    if schedule.wantsPoll(isNeeded: isNeeded, now: .now) { await fetch().value }
   }
 
-  /// Returns at once, unless it is known that the key set cannot be had and none is held: a token minted now could not be
-  /// checked. Then it is asked for again.
+  /// Returns at once, unless it is known that the key set cannot be had and none is held: a token minted now could not
+  /// be checked. Then it is asked for again.
   func recover() async throws(Unavailable) {
-    guard cache.current == nil, cache.isFailing else { return }
+    guard schedule.current == nil, schedule.isFailing else { return }
     await fetchIfWanted(isKnown: false)
-    if cache.current == nil { throw unavailable(until: cache.nextFetch) }
+    if schedule.current == nil { throw unavailable(until: schedule.nextFetch) }
   }
 
-  /// The keys that may have signed a token with this `kid` and algorithm, which was asked for at `asked`; none if a key set
-  /// read since then has none.
+  /// The keys that may have signed a token with this `kid` and algorithm, which was asked for at `asked`; none if a key
+  /// set read since then has none.
   func candidates(kid: String?, algorithm: JWK.Algorithm, asked: Instant) async throws(Unavailable) -> [JWK] {
-    if let fetching { await fetching.value }
-    let known = cache.current?.candidates(kid: kid, algorithm: algorithm) ?? []
-    await fetchIfWanted(isKnown: !known.isEmpty)
-    let candidates = cache.current?.candidates(kid: kid, algorithm: algorithm) ?? []
-    if case .wait(let instant) = cache.step(isKnown: !candidates.isEmpty, asked: asked, now: .now) {
+    await fetching.current?.value
+    await fetchIfWanted(isKnown: !held(kid, algorithm).isEmpty)
+    let candidates = held(kid, algorithm)
+    if case .wait(let instant) = schedule.step(isKnown: !candidates.isEmpty, asked: asked, now: .now) {
       throw unavailable(until: instant)
     }
     return candidates
   }
 
-  /// The same for a token that a caller brings, which nothing is gained by holding: what can be known by `deadline`
-  /// decides. A stranger's `kid` makes nobody wait whose key is known, and is asked for once in a cooldown. Of a token whose
-  /// origin is known, minted at `asked`, a key set read before that decides nothing.
+  /// The same for a token that somebody shows, where what can be known by `deadline` decides. A `kid` that nobody has
+  /// heard of delays no token whose key is known, and is asked for once in a cooldown. With `asked`, which is when a
+  /// token of known origin was minted, a key set read before that decides nothing.
   func candidates(
     kid: String?, algorithm: JWK.Algorithm, asked: Instant? = nil, by deadline: Instant
   ) async throws(Unavailable) -> [JWK] {
-    func held() -> [JWK] { cache.current?.candidates(kid: kid, algorithm: algorithm) ?? [] }
-    if cache.wantsFetch(isKnown: !held().isEmpty, now: .now) { await fetchOnce().wait(until: deadline) }
-    let candidates = held()
-    let isSettled = fetching == nil && !cache.isFailing && cache.isRead(since: asked)
-    if candidates.isEmpty, !isSettled {
-      throw unavailable(until: cache.nextFetch)
-    }
+    if schedule.wantsFetch(isKnown: !held(kid, algorithm).isEmpty, now: .now) { await fetch().wait(until: deadline) }
+    let candidates = held(kid, algorithm)
+    let isSettled = fetching.current == nil && !schedule.isFailing && schedule.isRead(since: asked)
+    if candidates.isEmpty, !isSettled { throw unavailable(until: schedule.nextFetch) }
     return candidates
   }
 
   var status: KeySetStatus {
     KeySetStatus(
-      keys: cache.current?.descriptions ?? [], fetchedAt: cache.fetchedAt, problem: cache.isFailing ? problem : nil,
-      nextFetch: cache.nextFetch)
+      keys: schedule.current?.descriptions ?? [], fetchedAt: schedule.fetchedAt,
+      problem: schedule.isFailing ? lastProblem : nil, nextFetch: schedule.nextFetch)
+  }
+
+  private func held(_ kid: String?, _ algorithm: JWK.Algorithm) -> [JWK] {
+    schedule.current?.candidates(kid: kid, algorithm: algorithm) ?? []
   }
 
   private func unavailable(until instant: Instant?) -> Unavailable {
-    Unavailable(retryAt: instant ?? .now, reason: problem)
+    Unavailable(retryAt: instant ?? .now, reason: lastProblem)
   }
 
   private func fetchIfWanted(isKnown: Bool) async {
-    if cache.wantsFetch(isKnown: isKnown, now: .now) { await fetchOnce().value }
+    if schedule.wantsFetch(isKnown: isKnown, now: .now) { await fetch().value }
   }
 
-  /// The request under way: another caller may have begun it.
-  private func fetchOnce() -> Task<Void, Never> {
-    let task = fetching ?? Task { await fetch() }
-    fetching = task
-    return task
-  }
+  /// The request under way, or a new one.
+  private func fetch() -> Task<Void, Never> { fetching.join(on: self) { await $0.fetchNow() } }
 
-  private func fetch() async {
-    defer { fetching = nil }
+  private func fetchNow() async {
     do {
-      let response = try await http.send(try await request())
+      let response = try await http.send(try await makeRequest())
       guard response.status == 200 else { return failed("it answered with status \(response.status)") }
       guard let keys = try? KeySet(json: response.body) else { return failed("its answer is no key set") }
-      cache.fetched(keys, now: .now)
-      if let keyIDs = keys.ids { fetched(KeySetChange(keyIDs: keyIDs, asked: response.requestedAt)) }
+      schedule.fetched(keys, now: .now)
+      if let keyIDs = keys.ids { onChange(KeySetChange(keyIDs: keyIDs, asked: response.requestedAt)) }
     } catch let error as HTTPClient.Failure {
       failed(error.message)
     } catch let error as NotAskable {
@@ -132,7 +126,7 @@ actor KeySetSource {
   }
 
   private func failed(_ problem: String) {
-    self.problem = problem
-    cache.failed(now: .now)
+    lastProblem = problem
+    schedule.failed(now: .now)
   }
 }
