@@ -120,12 +120,12 @@ private struct Sealing: Sendable {
   }
 }
 
-extension HTTPClient {
-  /// For requests to the client's tenant.
-  convenience init(for settings: ClientSettings, _ upstream: UpstreamSettings) throws(Failure) {
-    try self.init(
+extension ServerConnection {
+  /// To the client's tenant.
+  init(to settings: ClientSettings, _ upstream: UpstreamSettings) {
+    self.init(
       trust: settings.trust, proxy: upstream.proxy, userAgent: "token-broker/\(Version.current)",
-      connectTimeout: upstream.connectTimeout)
+      connectTimeout: upstream.connectTimeout, timeout: upstream.timeout)
   }
 }
 
@@ -152,8 +152,7 @@ private final class Upstream: Sendable {
     self.settings = settings
     self.broker = broker
     self.log = log
-    let http = try HTTPClient(for: settings, upstream)
-    let source = TokenSource(client: settings.client, http: http, timeout: upstream.timeout)
+    let source = try TokenSource(client: settings.client, connection: ServerConnection(to: settings, upstream))
     let clients = settings.isPassThrough ? [client, client.passThrough] : [client]
     self.source = source
     self.clients = clients
@@ -169,7 +168,9 @@ private final class Upstream: Sendable {
       },
       Task {
         // Tenants do not tell that a key was revoked, so they are asked. A token signed with it goes within this time.
-        while (try? await Task.sleep(for: .seconds(600))) != nil { await source.pollKeySet() }
+        while (try? await Task.sleep(for: .seconds(600))) != nil {
+          await source.pollKeySet(isNeeded: broker?.holdsSignedTokens(of: clients) ?? false)
+        }
       },
     ])
     secretFile = Mutex(nil)

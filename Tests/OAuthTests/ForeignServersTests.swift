@@ -63,7 +63,11 @@ import Testing
       name: "test", clientID: clientID, authentication: authentication,
       location: fixed.map { .fixed($0) } ?? .discovered(issuer: server.issuer), dialect: dialect,
       checksAudience: checksAudience)
-    return TokenSource(client: client, http: try HTTPClient(trust: .file(server.path("ca.crt"))))
+    return try TokenSource(
+      client: client,
+      connection: ServerConnection(
+        trust: .file(server.path("ca.crt")), proxy: nil, userAgent: "token-broker", connectTimeout: .seconds(5),
+        timeout: .seconds(10)))
   }
 
   private func mint(

@@ -38,9 +38,8 @@ package struct Doctor {
     for (name, settings) in configuration.clients.sorted(by: { $0.key < $1.key }) {
       let checkup = ClientCheckup(
         settings: settings, upstream: configuration.upstream, environment: environment,
-        probe: ClientProbe(
-          settings.client, http: try HTTPClient(for: settings, configuration.upstream),
-          timeout: configuration.upstream.timeout)
+        probe: try ClientProbe(
+          settings.client, connection: ServerConnection(to: settings, configuration.upstream))
       ) { tell($0.of(client: name)) }
       let obstacle = await checkup.examine()
       let keys = wanted.compactMap { _, key in (try? key.get()).flatMap { $0.client.name == name ? $0 : nil } }

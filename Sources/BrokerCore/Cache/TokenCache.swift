@@ -137,6 +137,11 @@ package struct TokenCache {
     changing(key.client, now) { cache in cache.look(key, now) }
   }
 
+  /// Whether a token of one of `clients` is held that names the key it is signed with.
+  package func holdsSignedTokens(of clients: Set<UpstreamID>) -> Bool {
+    entries.contains { clients.contains($0.key.client) && $0.value.token?.minted.keyID != nil }
+  }
+
   /// The tenant publishes exactly these keys, as of `asked`: tokens signed before with any other are worth nothing.
   package mutating func keySetChanged(_ keyIDs: Set<String>, client: UpstreamID, asked: Instant, now: Instant)
     -> [Action]

@@ -107,6 +107,9 @@ package actor Broker {
     perform(cache.keySetChanged(keyIDs, client: client, asked: asked, now: .now))
   }
 
+  /// Whether tokens of `clients` are held that are signed with keys which the tenant publishes.
+  package func holdsSignedTokens(of clients: [UpstreamID]) -> Bool { cache.holdsSignedTokens(of: Set(clients)) }
+
   /// The client has other credentials now, so what was said of the old ones counts no more.
   package func credentialsChanged(client: UpstreamID) {
     if !retired.contains(client) { health.accepted(client: client.name) }
