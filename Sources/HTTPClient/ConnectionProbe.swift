@@ -3,7 +3,7 @@ import CCurl
 import COpenSSL
 import Synchronization
 
-/// Collects what curl knows of a connection, of a transfer that connects and asks nothing.
+/// Collects what curl knows of a connection, for a transfer that connects and asks nothing.
 final class ConnectionProbe: Sendable {
   private let isProxied: Bool
   private let state = Mutex(ConnectionReport())

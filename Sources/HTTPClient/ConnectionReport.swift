@@ -35,7 +35,8 @@ package struct ConnectionReport: Sendable {
   /// Where the connection was taken: an address of the server or, with one, of the proxy; nil if nowhere.
   package var address: String?
   package var port = 0
-  /// From the start until the name was looked up, the connection was there, and its TLS agreed on. Known of what succeeded.
+  /// From the start until the name was looked up, the connection was there, and its TLS agreed on; nil for what was not
+  /// reached.
   package var lookupTime: Duration?
   package var connectTime: Duration?
   package var handshakeTime: Duration?
@@ -46,7 +47,7 @@ package struct ConnectionReport: Sendable {
 
   package init() {}
 
-  /// Where curl could not even begin, that is all there is to report.
+  /// This report with `failure`, unless curl came far enough to report one itself.
   func failing(_ failure: HTTPClient.Failure) -> ConnectionReport {
     var report = self
     report.failure = self.failure ?? Failure(stage: .connect, message: failure.message, cause: .other)
@@ -54,7 +55,7 @@ package struct ConnectionReport: Sendable {
   }
 }
 
-/// What of a server's certificate people ask about.
+/// What people ask about a server's certificate.
 package struct ServerCertificate: Sendable, Equatable {
   package var subject = ""
   package var issuer = ""

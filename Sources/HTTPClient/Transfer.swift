@@ -15,7 +15,7 @@ import CCurl
   private var body: [UInt8] = []
   private var isTooLarge = false
   private var areOptionsSet = true
-  /// Where curl writes what went wrong in more words than its code has.
+  /// Where curl writes what went wrong, in more words than its error code has.
   private let detail: UnsafeMutablePointer<CChar>
 
   /// nil if curl has no memory for it, or does not know one of the options: none of them is dispensable.
@@ -35,8 +35,8 @@ import CCurl
     set(CURLOPT_NOSIGNAL, 1)
     set(CURLOPT_TIMEOUT_MS, Self.milliseconds(request.timeout))
     set(CURLOPT_CONNECTTIMEOUT_MS, Self.milliseconds(options.connectTimeout))
-    // By itself TCP takes a quarter of an hour to give up a peer that is gone without a word, and meanwhile HTTP/2 would
-    // send one request after the other to it.
+    // By itself TCP takes a quarter of an hour to give up a peer that is gone without a word, and meanwhile HTTP/2
+    // would send one request after the other to it.
     note(unsafe ccurl_set_silence(easy, Self.milliseconds(request.timeout)))
     set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1)
     set(CURLOPT_USERAGENT, options.userAgent)
@@ -94,7 +94,7 @@ import CCurl
     }
   }
 
-  /// The directory of authorities would be asked beside the ones that were given.
+  /// Without this, curl would believe the system's directory of authorities beside the ones that were given.
   private func forgetSystemAuthorities() { unsafe set(CURLOPT_CAPATH, pointer: nil) }
 
   private func setHeaders(_ request: HTTPClient.Request) {

@@ -11,8 +11,8 @@ import CCurl
   /// curl_global_init may run once only, and a global is initialised once.
   private static let isInitialised = WipedMemory.initialiseCurl()
   private static let maxConnections = 64
-  /// To a server of HTTP/2, where each takes some hundred requests at once. It is also what all servers get until one has
-  /// answered: then it shows what they speak.
+  /// To one server that speaks HTTP/2, where each connection takes some hundred requests at once. It is also the limit
+  /// until a first answer shows what servers speak.
   private static let maxMultiplexed = 4
 
   init(_ options: HTTPClient.Options) throws(HTTPClient.Failure) {
@@ -33,14 +33,14 @@ import CCurl
     unsafe curl_multi_cleanup(multi)
   }
 
-  /// For each server.
+  /// Sets how many connections there may be to one server.
   private func limitConnections(to count: Int) {
     _ = unsafe ccurl_multi_set_long(multi, CURLMOPT_MAX_HOST_CONNECTIONS, count)
   }
 
   var isEmpty: Bool { unsafe active.isEmpty }
 
-  /// Makes `wait` return.
+  /// Makes `wait` return. May be called from any thread.
   func wakeUp() {
     _ = unsafe curl_multi_wakeup(multi)
   }
@@ -69,14 +69,14 @@ import CCurl
       guard unsafe message.pointee.msg == CURLMSG_DONE, let easy = unsafe message.pointee.easy_handle else { continue }
       // Read before the handle is removed: the message goes with it.
       let code = unsafe message.pointee.data.result
-      unsafe heedVersion(of: easy)
+      unsafe adaptToVersion(of: easy)
       _ = unsafe curl_multi_remove_handle(multi, easy)
       unsafe end(easy, code)?.tell()
     }
   }
 
   /// HTTP/1 answers one request at a time on a connection, and so needs more of them.
-  private func heedVersion(of easy: UnsafeMutableRawPointer) {
+  private func adaptToVersion(of easy: UnsafeMutableRawPointer) {
     var version = 0
     guard unsafe ccurl_get_long(easy, CURLINFO_HTTP_VERSION, &version) == CURLE_OK, version > 0 else { return }
     limitConnections(to: version < Int(CURL_HTTP_VERSION_2_0) ? Self.maxConnections : Self.maxMultiplexed)

@@ -2,9 +2,9 @@ package import Basics
 
 /// What a client proves itself with and what it checks tokens by, for those who look after it: no secret is in it.
 package struct SourceStatus: Sendable {
-  /// What the client calls its way to authenticate, as in OAuth's registry of methods.
+  /// How the client authenticates, in the words of OAuth's registry of methods.
   package let authentication: String
-  /// What is told of its private key; nil where it has none.
+  /// Algorithm and `kid` of its private key; nil where it has none.
   package let assertionKey: String?
   package let secrets: [SecretStatus]
   /// nil until it is known, and where tokens are not checked.

@@ -1,7 +1,6 @@
 package import Basics
-import Crypto
 
-/// An access token. It prints as `<redacted>`; only `value` gives it away.
+/// An access token. It prints as `<redacted>`; only `value` shows it.
 package struct AccessToken: Sendable, Equatable {
   package let value: String
 
@@ -10,9 +9,7 @@ package struct AccessToken: Sendable, Equatable {
   }
 
   /// SHA-256 of the token, in lower-case hexadecimal: how callers and logs may name it.
-  package var sha256: String {
-    Hex.text(SHA256.hash(data: Array(value.utf8)))
-  }
+  package var sha256: String { SHA256Digest(of: Array(value.utf8).span).hex }
 
   static let maxBytes = 16 * 1024
 
@@ -34,7 +31,7 @@ extension AccessToken: CustomStringConvertible, CustomDebugStringConvertible, Cu
   package var customMirror: Mirror { Mirror(self, children: []) }
 }
 
-/// A token as it came from the tenant, validated, with its life in monotonic time.
+/// A validated token, with its life in monotonic time.
 package struct MintedToken: Sendable {
   package let accessToken: AccessToken
   /// The scopes granted, where the tenant named them.
@@ -48,7 +45,7 @@ package struct MintedToken: Sendable {
   /// What the tenant said is left of its quotas.
   package let quota: [QuotaBucket]
   package let upstreamRequestID: String?
-  /// It was minted by another process, or an earlier one; the tenant was not asked.
+  /// Whether another process, or an earlier one, has minted it, so that the tenant was not asked.
   package let isFromStore: Bool
 
   /// `exp` in monotonic time, which no later step of the wall clock moves. `now` and `wallNow`, Unix time in seconds,

@@ -1,6 +1,6 @@
 import FoundationEssentials
 
-/// Finds what two readers of a JSON object could read as two things, and a decoder would pass over.
+/// Finds JSON objects that two readers could understand differently, and that a decoder accepts.
 package enum JSONKeys {
   /// True if the object, which is well-formed JSON, names a member twice, or is not in UTF-8: the decoder takes UTF-16
   /// and UTF-32 as well, which RFC 8259 §8.1 rules out and `hasDuplicates` does not read. They all have zero bytes.

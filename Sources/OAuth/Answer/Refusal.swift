@@ -2,9 +2,9 @@ import Basics
 import FoundationEssentials
 import HTTPClient
 
-/// An answer of the token endpoint that is no token: which of our errors it is.
+/// An answer of the token endpoint that is no token, and which error it stands for.
 ///
-/// Auth0's `error` alone is ambiguous, so the status and `error` decide, and the description's beginning is a hint.
+/// Auth0's `error` alone is ambiguous, so the status and `error` decide, with the beginning of the description.
 struct Refusal {
   private let response: HTTPClient.Response
   private let error: String
@@ -34,8 +34,8 @@ struct Refusal {
     classified(now: now).with(response)
   }
 
-  /// Whether it is the credentials that are refused, so that another secret may fare better. RFC 6749 §5.2 leaves the
-  /// status open where they were not in a header.
+  /// Whether the credentials are refused, so that another secret may be accepted. RFC 6749 §5.2 leaves the status open
+  /// where they were not in a header.
   var isOfCredentials: Bool { response.status == 401 || response.status == 400 && error == "invalid_client" }
 
   private func classified(now: Int) -> TokenError {
@@ -61,7 +61,7 @@ struct Refusal {
     {
       return TokenError(cause: .unknownAudience, message: "the tenant knows no API with this audience")
     }
-    if response.status == 400, let deniedByTheBook { return deniedByTheBook }
+    if response.status == 400, let deniedByRFC6749 { return deniedByRFC6749 }
     switch error {
     case "invalid_client": return misconfigured
     case "unauthorized_client":
@@ -77,8 +77,8 @@ struct Refusal {
     }
   }
 
-  /// What only other servers than Auth0 answer, all with status 400 (RFC 6749 §5.2).
-  private var deniedByTheBook: TokenError? {
+  /// The errors that servers other than Auth0 answer, all with status 400 (RFC 6749 §5.2).
+  private var deniedByRFC6749: TokenError? {
     switch error {
     // Entra ID's word for RFC 8707's invalid_target.
     case "invalid_resource":

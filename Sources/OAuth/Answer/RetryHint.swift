@@ -3,10 +3,10 @@ import HTTPClient
 
 /// What a server says about when to ask again.
 enum RetryHint {
-  /// Nothing is waited for longer than this, whatever a header says.
+  /// The most that is waited, whatever a header says.
   static let longest = Duration.seconds(86400)
 
-  /// The wait that an answer's headers ask for; nil if they say nothing that makes sense. `now` is Unix time in seconds.
+  /// The wait that an answer's headers ask for; nil if they say nothing that makes sense. `now` is a Unix time.
   static func wait(_ response: HTTPClient.Response, now: Int) -> Duration? {
     if let text = response.field("retry-after"), let wait = retryAfter(text, now: now) { return wait }
     let exhausted = QuotaBucket.all(in: response).filter { $0.remaining == 0 }.map(\.resetsIn).max()
@@ -38,7 +38,7 @@ package struct QuotaBucket: Sendable, Equatable {
   package let quota: Int
   package let remaining: Int
   package let resetsIn: Duration
-  /// Of the organization that was asked for; else of the client.
+  /// Whether it is the organization's that was asked for, not the client's.
   package let isOfOrganization: Bool
 
   package init(name: String, quota: Int, remaining: Int, resetsIn: Duration, isOfOrganization: Bool = false) {
@@ -54,7 +54,7 @@ package struct QuotaBucket: Sendable, Equatable {
       + (response.field("auth0-organization-quota-limit").map { parse($0, isOfOrganization: true) } ?? [])
   }
 
-  /// Reads `b=per_hour;q=10;r=7;t=3540,b=per_day;…`. A bucket that is not whole is passed over.
+  /// Reads `b=per_hour;q=10;r=7;t=3540,b=per_day;…`. A bucket that lacks one of these is left out.
   static func parse(_ text: String, isOfOrganization: Bool = false) -> [QuotaBucket] {
     text.filter { $0 != " " }.split(separator: ",").prefix(8).compactMap { bucket in
       var values: [Substring: Substring] = [:]
@@ -67,8 +67,7 @@ package struct QuotaBucket: Sendable, Equatable {
       else { return nil }
       return QuotaBucket(
         name: PrintableText.text(String(name), limit: 32), quota: quota, remaining: remaining,
-        resetsIn: .seconds(seconds),
-        isOfOrganization: isOfOrganization)
+        resetsIn: .seconds(seconds), isOfOrganization: isOfOrganization)
     }
   }
 

@@ -1,7 +1,7 @@
 package import Basics
 
-/// A token that was minted and validated earlier, by this process or another, in wall-clock time: monotonic time means
-/// nothing to others.
+/// A token that was minted and validated earlier, by this process or another. Its times are of the wall clock, because
+/// another process cannot read this one's monotonic time.
 package struct StoredToken: Sendable, Equatable {
   package let accessToken: AccessToken
   /// The scopes granted, where the tenant named them.
@@ -27,8 +27,8 @@ extension MintedToken {
       expiresAt: wallNow + (now.duration(to: expiresAt) / .seconds(1)))
   }
 
-  /// A token that was kept, with its life in monotonic time: not longer than it was said to be, nor beyond `expiry`. One
-  /// that seems to come from the future was minted now, by a faster clock.
+  /// A token that was kept, with its life in monotonic time: not longer than it was said to be, nor beyond `expiry`.
+  /// One that seems to come from the future was minted now, by a faster clock.
   package init(_ kept: StoredToken, keyID: String?, expiry: Instant?, now: Instant, wallNow: Double) {
     let expiresAt = Self.expiry(exp: kept.expiresAt, now: now, wallNow: wallNow)
     self.init(

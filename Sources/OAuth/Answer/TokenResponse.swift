@@ -9,7 +9,7 @@ struct TokenResponse {
   let expiresIn: Int?
   let scope: String?
 
-  /// No life longer than this is believed, in seconds: Auth0's own maximum.
+  /// The longest life that is believed, in seconds: Auth0's own maximum.
   static let maxLifetime = 2_592_000
 
   /// Throws `invalidUpstreamResponse`, or `tokenValidationFailed` for a token that is bound to a key.

@@ -1,13 +1,13 @@
 import Basics
 
-/// Where a server is asked for tokens, and by what its tokens are believed.
+/// Where a server is asked for tokens, and what its tokens are checked by.
 package struct Endpoints: Sendable, Equatable {
   package let tokenURL: String
   package let jwksURL: String?
   /// What `iss` must be, byte for byte.
   package let issuer: String?
 
-  /// `jwksURL` and `issuer` are both needed for tokens to be checked; without them only opaque ones can be had.
+  /// `jwksURL` and `issuer` are both needed to check tokens; without them only opaque ones can be minted.
   /// Throws for a URL that is not https, or http to this machine itself.
   package init(tokenURL: String, jwksURL: String? = nil, issuer: String? = nil) throws(InvalidSetting) {
     try Self.check(tokenURL, "tokenURL")
@@ -21,7 +21,7 @@ package struct Endpoints: Sendable, Equatable {
     self.issuer = issuer
   }
 
-  /// Those of an Auth0 tenant; `baseURL` is `https://host[:port]`, without a slash at the end.
+  /// The endpoints of an Auth0 tenant; `baseURL` is `https://host[:port]`, without a slash at the end.
   static func auth0(baseURL: String) -> Endpoints {
     Endpoints(
       unchecked: "\(baseURL)/oauth/token", jwksURL: "\(baseURL)/.well-known/jwks.json", issuer: "\(baseURL)/")

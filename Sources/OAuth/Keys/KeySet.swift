@@ -2,7 +2,7 @@ import Basics
 import FoundationEssentials
 import JWTKit
 
-/// The tenant's public signing keys (RFC 7517): what is in the document that can be used to verify, and nothing else.
+/// A server's public signing keys (RFC 7517): those in its document that can be used to verify, and no others.
 struct KeySet: Sendable {
   private struct Key: Sendable {
     let id: String?
@@ -11,10 +11,10 @@ struct KeySet: Sendable {
 
   private let keys: [Key]
 
-  /// Smaller RSA moduli are not believed (RFC 7518 §3.3): 2048 bits in base64url.
+  /// The length in base64url of an RSA modulus of 2,048 bits. Smaller ones are not accepted (RFC 7518 §3.3).
   private static let minModulusLength = 342
 
-  /// Reads a JWKS document. Keys that are not for verifying, or not understood, are passed over.
+  /// Reads a JWKS document. Keys that are not for verifying, or not understood, are left out.
   /// Throws if it is no JWKS at all.
   init(json: [UInt8]) throws {
     keys = try JSONDecoder().decode(Document.self, from: Data(json)).keys.compactMap { entry in
@@ -26,7 +26,8 @@ struct KeySet: Sendable {
 
   var isEmpty: Bool { keys.isEmpty }
 
-  /// The names of the keys; nil where they do not tell which tokens can still be checked: no keys, or one without a name.
+  /// The names of the keys; nil where they do not tell which tokens can still be checked, because there are no keys or
+  /// one has no name.
   var ids: Set<String>? {
     let ids = keys.compactMap(\.id)
     return ids.isEmpty || ids.count < keys.count ? nil : Set(ids)
@@ -38,8 +39,8 @@ struct KeySet: Sendable {
       .sorted()
   }
 
-  /// The keys that may have signed a token with this header: by `kid` where it names one, of the family that `algorithm`
-  /// belongs to, and for no other algorithm.
+  /// The keys that may have signed a token with this header: by `kid` where it names one, of the family that
+  /// `algorithm` belongs to, and for no other algorithm.
   func candidates(kid: String?, algorithm: JWK.Algorithm) -> [JWK] {
     keys.filter { key in
       (kid == nil || key.id == kid) && (key.jwk.algorithm ?? algorithm) == algorithm

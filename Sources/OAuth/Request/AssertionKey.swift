@@ -19,8 +19,8 @@ package struct AssertionKey: Sendable {
   package let keyID: String?
   private let material: Material
 
-  /// Reads an RSA key of at least 2,048 bits (PKCS#8 or PKCS#1) or a P-256 one (PKCS#8 or SEC 1) from PEM; what else is in
-  /// the file is passed over. `algorithm` is RS256 or ES256 where it is not given. Throws without a word of the key.
+  /// Reads an RSA key of at least 2,048 bits (PKCS#8 or PKCS#1) or a P-256 one (PKCS#8 or SEC 1) from PEM; whatever
+  /// else the text holds is skipped. `algorithm` is RS256 or ES256 where it is not given. An error never quotes the key.
   package init(pem: Secret, algorithm: Algorithm? = nil, keyID: String? = nil) throws(InvalidSetting) {
     material = try Self.material(pem)
     let usual: Algorithm =
@@ -37,7 +37,7 @@ package struct AssertionKey: Sendable {
   }
 
   private static func material(_ pem: Secret) throws(InvalidSetting) -> Material {
-    // The libraries read PEM from strings only. Theirs and this one are let go of here, though not wiped.
+    // The libraries read PEM from strings only. Theirs and this one are freed here, though not wiped.
     let text = pem.withBytes { bytes in String(decoding: bytes.indices.map { bytes[$0] }, as: UTF8.self) }
     guard
       let match = text.firstMatch(of: /-----BEGIN ((?:RSA |EC |ENCRYPTED )?PRIVATE KEY)-----[\s\S]*?-----END \1-----/)

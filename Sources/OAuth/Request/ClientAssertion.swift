@@ -14,10 +14,10 @@ struct ClientAssertion: JWTPayload {
 
   /// In seconds. Auth0 advises a minute.
   private static let lifetime = 60
-  /// What Auth0 accepts at the most.
+  /// The longest assertion that Auth0 accepts.
   static let maxBytes = 2048
 
-  /// Its `client_assertion_type`.
+  /// The `client_assertion_type` of such an assertion.
   static let type = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
   init(clientID: String, audience: String, now: Int = Int(WallClock.now)) {
@@ -26,7 +26,7 @@ struct ClientAssertion: JWTPayload {
     jti = [UInt64.random(in: .min ... .max), .random(in: .min ... .max)].map(Hex.text).joined(separator: "-")
   }
 
-  /// Signed. Throws `brokerMisconfigured`.
+  /// The assertion as a signed JWT. Throws `brokerMisconfigured`.
   func signed(with key: AssertionKey) async throws(TokenError) -> Secret {
     guard let token = try? await key.sign(self) else {
       throw TokenError(cause: .brokerMisconfigured, message: "the client's private key does not sign")
@@ -39,6 +39,6 @@ struct ClientAssertion: JWTPayload {
     return Secret(token.utf8)
   }
 
-  /// These are made here, and checked elsewhere.
+  /// Assertions are only made here; the server checks them.
   func verify(using algorithm: some JWTAlgorithm) async throws {}
 }

@@ -21,11 +21,11 @@ package enum ClientAuthentication: Sendable {
     }
   }
 
-  /// The certificate that connections to the token endpoint are made with, where it is that.
+  /// The certificate that connections to the token endpoint are made with; nil for the other ways.
   var identity: HTTPClient.Identity? { if case .tlsClient(let identity) = self { identity } else { nil } }
 }
 
-/// Credentials that somebody brought along for a request of their own, instead of the client's.
+/// Credentials to use for one request instead of the client's own.
 package struct PassThroughCredentials: Sendable {
   package enum Method: Sendable {
     case post, basic

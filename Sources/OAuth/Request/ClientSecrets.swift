@@ -6,16 +6,16 @@ package final class ClientSecrets: Sendable {
   private struct State {
     /// The newest first; while a secret is rotated either may be the one accepted.
     var current: [Secret]
-    /// The one before these, kept until one of these has been accepted: the tenant may learn of a new secret later.
+    /// The secret in use before these, kept until one of these has been accepted: the tenant may learn of them later.
     var previous: Secret?
-    /// When the present ones were taken over.
+    /// When the current ones were taken over.
     var since = Instant.now
     var accepted: (secret: Secret, at: Instant)?
 
     var candidates: [Secret] { current + (previous.map { [$0] } ?? []) }
 
-    /// A secret that is gone is not kept just because it was accepted.
-    mutating func letGo() {
+    /// Forgets that a secret was accepted which is no longer a candidate, and with it the secret.
+    mutating func forgetRemoved() {
       if let secret = accepted?.secret, !candidates.contains(secret) { accepted = nil }
     }
   }
@@ -26,7 +26,7 @@ package final class ClientSecrets: Sendable {
     state = Mutex(State(current: secrets))
   }
 
-  /// Those worth trying, in this order.
+  /// The secrets worth trying, in this order.
   package var candidates: [Secret] {
     state.withLock(\.candidates)
   }
@@ -38,19 +38,19 @@ package final class ClientSecrets: Sendable {
       state.previous = state.current.first { !secrets.contains($0) }
       state.current = secrets
       state.since = .now
-      state.letGo()
+      state.forgetRemoved()
       return true
     }
   }
 
-  /// Takes the place of `others`: of those, the one in use stays the previous one.
+  /// Takes the place of `others`, whose secret in use becomes the previous one.
   package func succeed(_ others: ClientSecrets) {
     let before = others.state.withLock(\.self)
     state.withLock { state in
       state.previous = before.candidates.first { !state.current.contains($0) }
       state.accepted = before.accepted
       if state.current == before.current { state.since = before.since }
-      state.letGo()
+      state.forgetRemoved()
     }
   }
 
@@ -59,7 +59,7 @@ package final class ClientSecrets: Sendable {
     state.withLock { state in
       if state.current.contains(secret) { state.previous = nil }
       state.accepted = (secret, .now)
-      state.letGo()
+      state.forgetRemoved()
     }
   }
 

@@ -14,15 +14,15 @@ package struct Dialect: Sendable {
   let scopeTemplate: String?
   let extraParameters: [(name: String, value: String)]
 
-  /// Auth0's.
+  /// Auth0's dialect.
   package static let standard = Dialect()
 
   private init() {
     (audienceParameter, scopeTemplate, extraParameters) = (.audience, nil, [])
   }
 
-  /// `scopeTemplate` is the scope of a grant that has none of its own, with `{audience}` in it replaced; extra parameters
-  /// are sent as they are, in this order. Throws for one that the client sets itself.
+  /// `scopeTemplate` is the scope of a grant that has none of its own, with `{audience}` in it replaced. Extra
+  /// parameters are sent as they are, in this order. Throws for one that the client sets itself.
   package init(
     audienceParameter: AudienceParameter = .audience, scopeTemplate: String? = nil,
     extraParameters: [(name: String, value: String)] = []
@@ -53,7 +53,7 @@ package struct Dialect: Sendable {
   }
 }
 
-/// A setting of a client that cannot be: its name as in the configuration, and why.
+/// A setting of a client that cannot be used: its name as in the configuration, and why.
 package struct InvalidSetting: Error, Equatable, CustomStringConvertible {
   package let setting: String
   package let reason: String

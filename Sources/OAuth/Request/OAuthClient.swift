@@ -1,6 +1,6 @@
 package import Basics
 
-/// A client of an authorization server: where to ask, as whom, in what words, and whose tokens to believe.
+/// A client of an authorization server: where it asks, as whom, in which dialect, and whose tokens it accepts.
 package struct OAuthClient: Sendable {
   package enum Location: Sendable {
     case fixed(Endpoints)
@@ -17,7 +17,7 @@ package struct OAuthClient: Sendable {
   /// Whether a token must name the audience that was asked for; false for servers that put no `aud` into theirs.
   package let checksAudience: Bool
 
-  /// Throws for an issuer that cannot be one: any other URL than https, or http to this machine itself.
+  /// Throws for an issuer whose URL is not https, or http to this machine itself, or has a query.
   package init(
     name: String, clientID: String, authentication: ClientAuthentication, location: Location,
     dialect: Dialect = .standard, checksAudience: Bool = true
@@ -85,6 +85,6 @@ package struct OAuthClient: Sendable {
     return (place + words).map { $0.map { "=\($0)" } ?? "" } + dialect.extraParameters.flatMap { [$0.name, $0.value] }
   }
 
-  /// Its secrets, where it authenticates with any.
+  /// The client's secrets, where it authenticates with any.
   package var secrets: ClientSecrets? { authentication.secrets }
 }

@@ -17,7 +17,7 @@ enum Credential {
 }
 
 extension ClientAuthentication {
-  /// Those worth trying, in this order.
+  /// The credentials worth trying, in this order.
   var candidates: [Credential] {
     switch self {
     case .secretPost(let secrets): secrets.candidates.map { .post($0) }
@@ -37,7 +37,7 @@ extension PassThroughCredentials {
   }
 }
 
-/// A request for a token, but for the proof of who asks.
+/// A request for a token, still without the proof of who asks.
 struct TokenEndpointRequest {
   let tokenURL: String
   let clientID: String

@@ -6,11 +6,11 @@ import Basics
 package struct TraceContext: Sendable, Equatable {
   /// 32 hexadecimal digits, in lower case.
   package let traceID: String
-  /// 16 of them: the span of whoever sends the request.
+  /// 16 hexadecimal digits: the span of whoever sends the request.
   package let spanID: String
   private let flags: UInt8
 
-  /// Those that are defined: sampled, and that the trace's id is random. Others are not passed on.
+  /// The flags that are defined: sampled, and that the trace's id is random. Others are not passed on.
   private static let knownFlags: UInt8 = 0b11
 
   /// Reads a `traceparent` field; nil for one that is malformed, which counts as none. Where its version is not known

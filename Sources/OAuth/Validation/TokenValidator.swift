@@ -20,7 +20,7 @@ struct TokenValidator {
   private static let algorithms: Set<String> = [
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512",
   ]
-  /// How far the clock of the tenant may be ahead, in seconds; `exp` gets none of it.
+  /// How far the tenant's clock may be ahead, in seconds. It counts for `iat` and `nbf`, not for `exp`.
   static let leeway = 60.0
 
   struct Header: Equatable {
@@ -53,8 +53,8 @@ struct TokenValidator {
     try await claims(of: token, header, audience: audience, candidates: candidates, now: now).exp
   }
 
-  /// Checks signature and claims and returns these. `now` is Unix time in seconds; without an `audience`, `aud` is not
-  /// looked at.
+  /// Checks signature and claims and returns the claims. `now` is Unix time in seconds; without an `audience`, `aud` is
+  /// not checked.
   func claims(
     of token: AccessToken, _ header: Header, audience: String?, candidates: [JWK], now: Double
   ) async throws(ValidationError) -> AccessTokenClaims {
