@@ -13,7 +13,7 @@ import Testing
     #expect(backoff.delay(after: failures) == .milliseconds(milliseconds))
   }
 
-  @Test("A first wait that is over the longest is cut, too")
+  @Test("A first wait that is over the longest is cut to it")
   func longFirst() {
     #expect(Backoff(first: .seconds(2), longest: .seconds(1)).delay(after: 1) == .seconds(1))
   }
@@ -27,7 +27,7 @@ import Testing
     #expect(backoff.jitteredDelay(after: 9, least: 1, using: &random) == .seconds(4))
   }
 
-  @Test("Each wait draws one number: who replays a seed meets the same waits")
+  @Test("Each wait draws one random number, so that the same seed gives the same waits")
   func draws() {
     var random = Halves()
     for failures in 1...100 {

@@ -19,13 +19,13 @@ import Testing
   }
 
   @Test(
-    "What is no pair of digits is no byte",
+    "A text that is not pairs of digits is refused",
     arguments: ["0", "0g", "g0", "+1", "-1", " 1", "0x", "\u{FF11}1", "1\u{661}"])
   func malformed(_ text: String) {
     #expect(Hex.bytes(text) == nil)
   }
 
-  @Test("A digit stands for its value, and no other byte for any")
+  @Test("A digit has its value, and any other byte has none")
   func digits() {
     for value: UInt8 in 0..<16 {
       #expect(Hex.value(Hex.digit(value)) == value && Hex.value(Hex.upperDigit(value)) == value)

@@ -55,14 +55,14 @@ import Testing
     #expect(Self.admitted(&limiter, of: 10) == 4)
   }
 
-  @Test("So many a minute are admitted at once, and then one at a time", arguments: [1, 7, 60, 1000])
+  @Test("A minute's worth is admitted at once, and then one at a time", arguments: [1, 7, 60, 1000])
   func perMinute(_ count: Int) {
     var limiter = RateLimiter(perMinute: count)
     #expect(Self.admitted(&limiter, of: 2 * count) == count)
     #expect(Self.admitted(&limiter, of: 2 * count, after: .seconds(60)) == count)
   }
 
-  @Test("It is idle as long as nothing was counted, and again when the last is due")
+  @Test("A limiter is idle as long as nothing was counted, and again when the last is due")
   func idle() {
     var limiter = RateLimiter(perMinute: 60)
     #expect(limiter.isIdle(now: Self.start))
@@ -71,7 +71,7 @@ import Testing
     #expect(limiter.isIdle(now: Self.start.advanced(by: .seconds(1))))
   }
 
-  @Test("One that threads share says the same as one that they do not")
+  @Test("A shared limiter decides as an unshared one")
   func shared() {
     let shared = SharedRateLimiter(perMinute: 60)
     var own = RateLimiter(perMinute: 60)
@@ -81,7 +81,7 @@ import Testing
     }
   }
 
-  @Test("Threads at once get as many as one would")
+  @Test("Many threads at once are admitted as often as one would be")
   func threads() async {
     let limiter = SharedRateLimiter(perMinute: 1000)
     let admitted = await withTaskGroup { group in

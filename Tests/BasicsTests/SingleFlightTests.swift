@@ -27,7 +27,7 @@ import Testing
     nonisolated func answer() { answers.continuation.yield() }
   }
 
-  @Test("All who ask while it is under way share one run")
+  @Test("All who ask while a run is under way share it")
   func shared() async {
     let source = Source()
     let runs = await [source.begin(), source.begin(), source.begin()]
@@ -37,7 +37,7 @@ import Testing
     #expect(await source.value == 1)
   }
 
-  @Test("Who asks after its end begins another run")
+  @Test("Whoever asks after the end of a run begins another")
   func another() async {
     let source = Source()
     source.answer()
@@ -48,7 +48,7 @@ import Testing
     #expect(await source.value == 2)
   }
 
-  @Test("Who waits does so until its deadline, and the run goes on")
+  @Test("A wait ends at its deadline, and the run goes on")
   func deadline() async {
     let source = Source()
     #expect(await source.wait(until: .now) == nil)
@@ -58,7 +58,7 @@ import Testing
     #expect(await source.fetches == 1)
   }
 
-  @Test("Who waits for what has ended goes on at once")
+  @Test("A wait for a run that has ended returns at once")
   func ended() async {
     await Task<Void, Never> {}.wait(until: .distantFuture)
   }

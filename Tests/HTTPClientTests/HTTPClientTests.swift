@@ -6,8 +6,6 @@ import IO
 import Testing
 import TestSupport
 
-@testable import OAuth
-
 /// Against real peers on loopback ports, most of them bad ones.
 @Suite(.timeLimit(.minutes(1))) struct HTTPClientTests {
   private let client: HTTPClient
@@ -261,6 +259,26 @@ import TestSupport
       }
       let status = try await send()
       #expect(status == 200)
+    }
+    #expect(released == nil)
+  }
+
+  @Test("A header's secret is let go of with its request")
+  func released() async throws {
+    weak var released: Secret?
+    try await withPeer { connection in
+      if connection.request() != nil { connection.answer("200 OK") }
+    } _: { peer in
+      func send() async throws -> Int {
+        var request = HTTPClient.Request(url: peer.url, headers: [("A", "1"), ("B", "2")], timeout: .seconds(10))
+        let secret = Secret("Basic x".utf8)
+        released = secret
+        request.authorization = secret
+        return try await HTTPClient().send(request).status
+      }
+      let status = try await send()
+      #expect(status == 200)
+      #expect(peer.requests.first?.contains("Authorization: Basic x\r\nA: 1\r\nB: 2\r\n") == true)
     }
     #expect(released == nil)
   }

@@ -1,4 +1,5 @@
 import Testing
+import TestSupport
 
 @testable import OAuth
 
@@ -10,7 +11,7 @@ import Testing
     FormEncoding.body(dialect.parameters(grant)).text
   }
 
-  @Test("The usual body is a grant's parameters, those that it has, percent-encoded")
+  @Test("By default the body is the parameters that the grant has, percent-encoded")
   func standard() {
     #expect(body(.standard, bare) == "grant_type=client_credentials&audience=https%3A%2F%2Fa%2F")
     #expect(
@@ -51,7 +52,7 @@ import Testing
   }
 
   @Test(
-    "What the broker sets itself cannot be set",
+    "An extra parameter that the client sets itself is refused",
     arguments: [
       "grant_type", "client_id", "client_secret", "client_assertion", "client_assertion_type", "scope", "organization",
       "audience", "",

@@ -4,7 +4,7 @@ import Testing
 
 @Suite struct GrantTests {
   @Test(
-    "Grants are the same if their bytes are, which is less than Swift's strings ask",
+    "Grants are equal if their bytes are, and not if only their texts are",
     arguments: [
       (Grant(audience: "https://a/"), Grant(audience: "https://a/"), true),
       (Grant(audience: "https://a/"), Grant(audience: "https://a"), false),

@@ -1,5 +1,6 @@
 import Basics
 import Crypto
+import Dispatch
 import Foundation
 import HTTPClient
 import IO
@@ -18,15 +19,10 @@ import TestSupport
 
   init() { ThisProcess.ignoreFailingWrites() }
 
-  private static func encode(_ bytes: some DataProtocol) -> String {
-    Data(bytes).base64EncodedString().replacingOccurrences(of: "+", with: "-")
-      .replacingOccurrences(of: "/", with: "_").replacingOccurrences(of: "=", with: "")
-  }
-
   private func keySet(_ kid: String = "k1") -> String {
     let raw = key.publicKey.rawRepresentation
     return #"{"keys":[{"kty":"EC","crv":"P-256","use":"sig","alg":"ES256","kid":"\#(kid)","#
-      + #""x":"\#(Self.encode(raw.prefix(32)))","y":"\#(Self.encode(raw.suffix(32)))"}]}"#
+      + #""x":"\#(Base64URL.encode(raw.prefix(32)))","y":"\#(Base64URL.encode(raw.suffix(32)))"}]}"#
   }
 
   /// `changes` replaces claims by other JSON, or removes those that are nil.
@@ -40,12 +36,10 @@ import TestSupport
     ].merging(changes) { $1 }
     let members = claims.compactMap { name, value in value.map { #""\#(name)":\#($0)"# } }
     let payload = Data("{\(members.joined(separator: ","))}".utf8)
-    let input = "\(Self.encode(Data(header.utf8))).\(Self.encode(payload))"
+    let input = "\(Base64URL.encode(Data(header.utf8))).\(Base64URL.encode(payload))"
     let signature = try key.signature(for: Data(input.utf8)).rawRepresentation
-    return Array("\(input).\(Self.encode(signature))".utf8)
+    return Array("\(input).\(Base64URL.encode(signature))".utf8)
   }
-
-  private var deadline: Instant { .now.advanced(by: .seconds(10)) }
 
   private func local() throws -> JWTVerifier {
     try JWTVerifier(issuer: Self.issuer, audience: Self.audience, keys: .document(Array(keySet().utf8)))
@@ -53,7 +47,7 @@ import TestSupport
 
   private func reason(_ verifier: JWTVerifier, _ token: [UInt8], deadline: Instant? = nil) async -> String {
     do throws(JWTVerifier.Failure) {
-      return "accepted: \(try await verifier.verify(token, deadline: deadline ?? self.deadline).subject)"
+      return "accepted: \(try await verifier.verify(token, deadline: deadline ?? inSeconds(10)).subject)"
     } catch {
       switch error {
       case .refused(let reason): return "refused: \(reason)"
@@ -65,9 +59,9 @@ import TestSupport
   @Test("A good token says who its bearer is, and until when")
   func good() async throws {
     let before = Instant.now
-    let caller = try await local().verify(try token(), deadline: deadline)
-    #expect(caller.subject == Self.subject)
-    let life = before.duration(to: caller.expiresAt)
+    let verified = try await local().verify(try token(), deadline: inSeconds(10))
+    #expect(verified.subject == Self.subject)
+    let life = before.duration(to: verified.expiresAt)
     #expect(life > .seconds(590) && life < .seconds(610))
   }
 
@@ -137,7 +131,7 @@ import TestSupport
     #expect(error?.setting == "jwksFile")
   }
 
-  @Test("Keys come over TLS, or from this machine")
+  @Test("A key set in clear from another machine is refused")
   func url() throws {
     let http = try HTTPClient()
     let error = #expect(throws: InvalidSetting.self) {
@@ -209,9 +203,9 @@ import TestSupport
       for wave in 0..<2 {
         try await withThrowingTaskGroup(of: Void.self) { group in
           for index in 0..<100 {
-            let stranger = try token(header: #"{"alg":"ES256","kid":"unknown \#(wave) \#(index)"}"#)
+            let unknown = try token(header: #"{"alg":"ES256","kid":"unknown \#(wave) \#(index)"}"#)
             group.addTask {
-              let reason = await reason(verifier, stranger)
+              let reason = await reason(verifier, unknown)
               #expect(reason.hasPrefix("refused") && reason.contains("publish"), "\(reason)")
             }
           }
@@ -231,7 +225,7 @@ import TestSupport
       server.answer.withLock { $0.status = "403 Forbidden" }
       for _ in 0..<50 {
         let error = await #expect(throws: JWTVerifier.Failure.self) {
-          try await verifier.verify(try token(), deadline: deadline)
+          try await verifier.verify(try token(), deadline: inSeconds(10))
         }
         guard case .unavailable(let reason, let wait) = error else {
           Issue.record("\(String(describing: error))")
@@ -243,16 +237,24 @@ import TestSupport
     }
   }
 
-  @Test("A caller whose deadline passes is not kept")
-  func slow() async throws {
-    try await withPeer {
-      $0.waitForEnd()
+  @Test("At the deadline verification gives up, while the request for the keys goes on")
+  func deadlinePasses() async throws {
+    let mayAnswer = DispatchSemaphore(value: 0)
+    defer { mayAnswer.signal() }
+    try await withPeer { [keySet = keySet()] connection in
+      guard connection.request() != nil else { return }
+      mayAnswer.wait()
+      connection.answer("200 OK", body: keySet)
+      connection.waitForEnd()
     } _: { peer in
       let verifier = try JWTVerifier(
         issuer: Self.issuer, audience: Self.audience, keys: .remote(url: peer.url, http: try HTTPClient()))
       // Whoever waited longer would be told what came of the request.
-      let reason = await reason(verifier, try token(), deadline: .now.advanced(by: .milliseconds(100)))
+      let reason = await reason(verifier, try token(), deadline: .now)
       #expect(reason == "unavailable: the keys of its issuer cannot be read: no answer yet")
+      mayAnswer.signal()
+      #expect(await self.reason(verifier, try token()) == "accepted: \(Self.subject)")
+      #expect(peer.requests.count == 1)
     }
   }
 
@@ -284,7 +286,7 @@ import TestSupport
 
   private func failure(of verifier: JWTVerifier, _ token: [UInt8]) async -> JWTVerifier.Failure? {
     do throws(JWTVerifier.Failure) {
-      _ = try await verifier.verify(token, deadline: deadline)
+      _ = try await verifier.verify(token, deadline: inSeconds(10))
       return nil
     } catch {
       return error

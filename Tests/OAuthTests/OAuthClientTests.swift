@@ -14,7 +14,7 @@ import Testing
       checksAudience: checksAudience)
   }
 
-  @Test("Clients are the same if they get the same tokens, whatever their name and secret")
+  @Test("Clients that get the same tokens have the same identity, whatever their name and secret")
   func identity() throws {
     let usual = try Self.client()
     #expect(try usual.identity == Self.client(secret: "other").identity)

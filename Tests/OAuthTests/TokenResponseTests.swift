@@ -45,7 +45,7 @@ import Testing
     #expect(error?.cause == .invalidUpstreamResponse)
   }
 
-  @Test("Only UTF-8 is read, though a decoder would take more")
+  @Test("An answer in another encoding than UTF-8 is refused")
   func otherEncodings() throws {
     let body = "{\(Self.rest)}"
     for encoding in [String.Encoding.utf16LittleEndian, .utf16BigEndian, .utf32LittleEndian, .utf16] {
@@ -57,12 +57,16 @@ import Testing
     }
   }
 
-  @Test("A token bound to a sender is refused, and so is a coding nobody asked for")
-  func boundOrCoded() {
+  @Test("A token that is bound to a sender is refused")
+  func bound() {
     let dpop = #expect(throws: TokenError.self) {
       try TokenResponse(HTTPClient.Response(200, #"{"access_token":"a","token_type":"DPoP"}"#))
     }
     #expect(dpop?.cause == .tokenValidationFailed)
+  }
+
+  @Test("A content coding that nobody asked for is refused")
+  func coded() {
     let gzip = #expect(throws: TokenError.self) {
       try TokenResponse(HTTPClient.Response(200, #"{\#(Self.rest)}"#, [("content-encoding", "gzip")]))
     }

@@ -1,3 +1,4 @@
+import Basics
 import Crypto
 import Foundation
 import JWTKit
@@ -93,7 +94,7 @@ import Testing
     #expect(exp == Self.now + (changes["exp"] == nil ? 600 : 1))
   }
 
-  @Test("A key without alg or use serves")
+  @Test("A token is accepted by a key without alg or use")
   func bareKey() async throws {
     #expect(try await check(sign(Self.good), published(alg: nil, use: nil)) == Self.now + 600)
   }
@@ -137,12 +138,12 @@ import Testing
       let input = "\(Self.encode(#"{"alg":"ES256","kid":"a"}"#)).\(Self.encode(claims))"
       let signing = try P256.Signing.PrivateKey(pemRepresentation: key.pemRepresentation)
       let signature = try signing.signature(for: Data(input.utf8)).rawRepresentation
-      let token = AccessToken("\(input).\(Self.url(signature.base64EncodedString()))")
+      let token = AccessToken("\(input).\(Base64URL.encode(signature))")
       #expect((try? await check(token, published())) == (isAccepted ? Self.now + 600 : nil))
     }
   }
 
-  @Test("A claim that must be there is missed", arguments: ["iss", "aud", "exp"])
+  @Test("A token that lacks a required claim is refused", arguments: ["iss", "aud", "exp"])
   func missing(_ name: String) async throws {
     let token = try await sign(Self.good.filter { $0.key != name })
     await #expect(throws: ValidationError.self) { try await check(token, published()) }
@@ -189,16 +190,16 @@ import Testing
     #expect(error?.reason.contains(reason) == true, "\(error?.reason ?? "")")
   }
 
-  private static func encode(_ json: String) -> String { url(Data(json.utf8).base64EncodedString()) }
+  private static func encode(_ json: String) -> String { Base64URL.encode(json.utf8) }
 
   @Test("The public key's PEM as an HMAC secret buys nothing")
   func confusion() async throws {
     let header = Self.encode(#"{"alg":"HS256","kid":"a"}"#)
-    let input = "\(header).\(Self.url(try JSONEncoder().encode(Self.good).base64EncodedString()))"
+    let input = "\(header).\(Base64URL.encode(try JSONEncoder().encode(Self.good)))"
     let pem = try #require(
       P256.Signing.PublicKey(pemRepresentation: key.publicKey.pemRepresentation).pemRepresentation.data(using: .utf8))
     let code = HMAC<SHA256>.authenticationCode(for: Data(input.utf8), using: SymmetricKey(data: pem))
-    let token = AccessToken("\(input).\(Self.url(Data(code).base64EncodedString()))")
+    let token = AccessToken("\(input).\(Base64URL.encode(code))")
     await #expect(throws: ValidationError.self) { try await check(token, published()) }
   }
 }

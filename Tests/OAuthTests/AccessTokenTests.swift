@@ -1,0 +1,21 @@
+import OAuth
+import Testing
+
+@Suite struct AccessTokenTests {
+  @Test("A token does not show itself, however it is printed")
+  func redacted() {
+    let token = AccessToken("eyJ.secret.token")
+    for value in [token as Any, [token] as [Any], ["k": token], Optional(token) as Any, (token, 1)] {
+      var dumped = ""
+      dump(value, to: &dumped)
+      for text in ["\(value)", String(describing: value), String(reflecting: value), dumped] {
+        #expect(!text.contains("secret.token"), "\(text)")
+      }
+    }
+  }
+
+  @Test("The hash of a token is its SHA-256 in lower-case hexadecimal")
+  func hash() {
+    #expect(AccessToken("abc").sha256 == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
+  }
+}
