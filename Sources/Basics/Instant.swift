@@ -3,8 +3,8 @@ internal import Glibc
 /// A point in monotonic time, in nanoseconds since the machine started: what every deadline and lifetime is counted in.
 ///
 /// It is the time of `CLOCK_BOOTTIME`, which no step of the wall clock touches, and which goes on while the machine is
-/// suspended, as the life of a token does (clock_gettime(2)). `ContinuousClock.Instant` is the same time in 128 bits and
-/// behind a resilient interface, which costs a request as much as parsing it.
+/// suspended, as the life of a token does (clock_gettime(2)). `ContinuousClock.Instant` is the same time in 128 bits
+/// and behind a resilient interface, which costs a request as much as parsing it.
 @frozen package struct Instant: InstantProtocol {
   package var nanoseconds: Int64
 

@@ -74,9 +74,9 @@ package struct ClientProbe: Sendable {
       answered: wall(response.receivedAt))
   }
 
-  /// The seconds by which a server's `Date` is ahead of this machine's clock, given the Unix times when it was asked and
-  /// when it had answered; 0 for a date that fits in between, for `Date` has whole seconds. What a cache has kept is
-  /// `age` seconds older (RFC 9110 §6.6.1, RFC 9111 §5.1).
+  /// The seconds by which a server's `Date` is ahead of this machine's clock, given the Unix times when it was asked
+  /// and when it had answered; 0 for a date that fits in between, for `Date` has whole seconds. What a cache has kept
+  /// is `age` seconds older (RFC 9110 §6.6.1, RFC 9111 §5.1).
   static func clockOffset(date: String?, age: String?, asked: Double, answered: Double) -> Double? {
     guard let seconds = date.flatMap(HTTPDate.seconds) else { return nil }
     let age = age.flatMap { UInt32($0) }

@@ -20,7 +20,7 @@ package struct AssertionKey: Sendable {
   private let material: Material
 
   /// Reads an RSA key of at least 2,048 bits (PKCS#8 or PKCS#1) or a P-256 one (PKCS#8 or SEC 1) from PEM; whatever
-  /// else the text holds is skipped. `algorithm` is RS256 or ES256 where it is not given. An error never quotes the key.
+  /// else the text holds is skipped. `algorithm` is RS256 or ES256 where it is not given. No error quotes the key.
   package init(pem: Secret, algorithm: Algorithm? = nil, keyID: String? = nil) throws(InvalidSetting) {
     material = try Self.material(pem)
     let usual: Algorithm =
