@@ -2,7 +2,8 @@ import HTTPServer
 package import IO
 import Synchronization
 
-/// A small, honest Auth0 look-alike: real signatures over real TLS, Auth0's refusals in Auth0's words, and faults to order.
+/// A small, honest Auth0 look-alike: real signatures over real TLS, Auth0's refusals in Auth0's words, and faults to
+/// order.
 package final class DevTenant: Sendable {
   package struct Options: Sendable {
     package var address: SocketAddress
@@ -12,12 +13,12 @@ package final class DevTenant: Sendable {
     /// Then a connection is ended: by GOAWAY, or behind the answer.
     package var requestsPerConnection: Int?
     package var certificate = CertificateKind.valid
-    /// Of a tenant that is to live on; nil: made anew.
+    /// The identity of a tenant that is to live on; nil: made anew.
     package var identity: Identity?
     package var clientID = "dev-client"
     /// Those accepted; none: one is made up.
     package var secrets: [String] = []
-    /// Of a token, in seconds.
+    /// How long a token lives, in seconds.
     package var lifetime = 86400
     /// The APIs known, with the scopes granted for each.
     package var audiences: [String: [String]] = [
@@ -126,7 +127,7 @@ package final class DevTenant: Sendable {
       signingKeys: state.withLock { $0.keys.map(\.pem) })
   }
   package var secrets: [String] { state.withLock(\.secrets) }
-  /// Of its tokens, in seconds.
+  /// How long its tokens live, in seconds.
   package var lifetime: Int { state.withLock(\.lifetime) }
   package var statistics: Statistics { state.withLock { statistics($0) } }
 
@@ -142,7 +143,7 @@ package final class DevTenant: Sendable {
 
   private func statistics(_ state: State) -> Statistics {
     var statistics = state.statistics
-    statistics.connections = server.totalConnections(0)
+    statistics.connections = server.listenerStates[0].total
     return statistics
   }
 

@@ -11,7 +11,7 @@ package struct Statistics: Sendable, Equatable {
   package internal(set) var keySetRequests = 0
   /// Connections that there have been.
   package internal(set) var connections = 0
-  /// Of the last request to the token endpoint (W3C Trace Context).
+  /// What the last request to the token endpoint said (W3C Trace Context).
   package internal(set) var lastTraceparent: String?
   package internal(set) var lastTracestate: String?
   /// Requests to where only a followed redirect leads.

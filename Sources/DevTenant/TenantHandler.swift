@@ -12,18 +12,18 @@ final class TenantHandler: RequestHandler {
     self.tenant = tenant
   }
 
-  func handle(_ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ response: ResponseWriter) {
-    switch bytes.text(at: head.path) {
+  func handle(_ request: Request, _ response: ResponseWriter) {
+    switch request.text(at: request.path) {
     case "/oauth/token":
-      guard head.method == .post else {
-        return response.send(Problem(405, "method_not_allowed", "the method here is POST"))
+      guard request.method == .post else {
+        return send(.refusal(405, "method_not_allowed", "the method here is POST"), after: .zero, response)
       }
-      let (parent, state) = (head.text(of: "traceparent", in: bytes), head.text(of: "tracestate", in: bytes))
+      let (parent, state) = (request.text(of: "traceparent"), request.text(of: "tracestate"))
       tenant.state.withLock { ($0.statistics.lastTraceparent, $0.statistics.lastTracestate) = (parent, state) }
-      let request = TokenRequest(
-        contentType: head.text(of: "content-type", in: bytes), authorization: head.text(of: "authorization", in: bytes),
-        body: bytes.array(at: head.body))
-      send(tokenReply(to: request, isHTTP2: response.isHTTP2), after: tenant.state.withLock(\.latency), response)
+      let asked = TokenRequest(
+        contentType: request.text(of: "content-type"), authorization: request.text(of: "authorization"),
+        body: request.array(at: request.body))
+      send(tokenReply(to: asked, isHTTP2: request.isHTTP2), after: tenant.state.withLock(\.latency), response)
     case "/.well-known/jwks.json":
       send(keySet(), after: .zero, response)
     case "/.well-known/openid-configuration":
@@ -34,7 +34,7 @@ final class TenantHandler: RequestHandler {
       tenant.count { $0.redirectsFollowed += 1 }
       response.send(Response(200))
     default:
-      response.send(Problem(404, "not_found", "there is nothing at this path"))
+      send(.refusal(404, "not_found", "there is nothing at this path"), after: .zero, response)
     }
   }
 
@@ -42,19 +42,19 @@ final class TenantHandler: RequestHandler {
     let clockOffset = tenant.state.withLock(\.clockOffset)
     let reply = clockOffset == 0 ? reply : reply.dated(time(nil) + clockOffset)
     if case .response(let answer) = reply, latency == .zero { return response.send(answer) }
-    guard let exchange = response.later() else { return }
+    let deferred = response.deferred()
     Task {
       // A slow tenant is what was ordered, and what a test then waits for is the answer.
       if latency > .zero { try await Task.sleep(for: latency) }
       switch reply {
-      case .response(let answer): exchange.send(answer)
+      case .response(let answer): deferred.send(answer)
       case .verbatim(let pieces, let pause, let ending):
         for piece in pieces.dropLast() {
-          exchange.send(verbatim: piece, then: .more)
+          deferred.send(verbatim: piece, then: .more)
           // The fault itself: an answer that comes in pieces.
           try await Task.sleep(for: pause)
         }
-        exchange.send(verbatim: pieces.last ?? [], then: ending)
+        deferred.send(verbatim: pieces.last ?? [], then: ending)
       case .never: break
       }
     }

@@ -44,7 +44,7 @@ func play(_ text: String, limits: Limits = Limits()) -> Verdict {
 }
 
 /// `method path[?query] [body]`
-private func describe(_ head: RequestHead, _ bytes: Span<UInt8>) -> String {
+private func describe(_ head: borrowing RequestHead, _ bytes: Span<UInt8>) -> String {
   let query = head.query.map { "?" + bytes.text(at: $0) } ?? ""
   let body = head.body.isEmpty ? "" : " [\(bytes.text(at: head.body))]"
   return "\(head.method) \(bytes.text(at: head.path))\(query)\(body)\(head.keepAlive ? "" : " close")"

@@ -63,7 +63,8 @@ import Testing
     try await withTenant { tenant, ask in
       let url = tenant.baseURL + "/oauth/token"
       let json =
-        #"{"grant_type":"client_credentials","client_id":"dev-client","client_secret":"old","audience":"https://api.example.com/"}"#
+        #"{"grant_type":"client_credentials","client_id":"dev-client","client_secret":"old","#
+        + #""audience":"https://api.example.com/"}"#
       let ways = [
         Self.form, ["--json", json],
         [

@@ -3,8 +3,8 @@ import Testing
 
 @testable import HTTPServer
 
-/// HTTP/2 over real sockets, on the port that serves HTTP/1.1 too. One test at a time, like the others of HTTP/2 and TLS:
-/// each blocks several threads, and Dispatch has 255 of them for the whole test process.
+/// HTTP/2 over real sockets, on the port that serves HTTP/1.1 too. One test at a time, like the others of HTTP/2 and
+/// TLS: each blocks several threads, and Dispatch has 255 of them for the whole test process.
 @Suite(.serialized, .timeLimit(.minutes(1))) struct HTTP2ServerTests {
   @Test("The preface makes it HTTP/2, however it is split; what only looks like it at first is HTTP/1.1")
   func preface() async throws {
@@ -26,7 +26,7 @@ import Testing
       // Not in the middle of a connection.
       try first.send(HTTP2Frame.greeting)
       #expect(try await first.readToEnd().hasPrefix("HTTP/1.1 400 "))
-      #expect(serving.server.connections(0).http2 == 2)
+      #expect(serving.server.listenerStates[0].http2 == 2)
     }
   }
 

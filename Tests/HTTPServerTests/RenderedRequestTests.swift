@@ -3,7 +3,8 @@ import Testing
 
 @testable import HTTPServer
 
-/// What keeps an HTTP/2 field from becoming another line of HTTP/1.1, whether or not libnghttp2 would have let it through.
+/// What keeps an HTTP/2 field from becoming another line of HTTP/1.1, whether or not libnghttp2 would have let it
+/// through.
 @Suite struct RenderedRequestTests {
   private static let line = [(":method", "GET"), (":scheme", "http"), (":authority", "a"), (":path", "/")]
 

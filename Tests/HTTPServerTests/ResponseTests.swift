@@ -14,30 +14,16 @@ import Testing
     #expect(String(decoding: JSONText.string(text), as: UTF8.self) == expected)
   }
 
-  @Test("A problem carries the RFC 9457 and the OAuth members, and Retry-After")
-  func problem() {
-    let problem = Problem(503, "upstream_unavailable", "down", audience: "https://a/", retryAfter: 7)
-    let response = problem.response(requestID: "id-1")
-    #expect(response.status == 503)
-    #expect(response.fields.contains { $0 == ("Content-Type", "application/problem+json") })
-    #expect(response.fields.contains { $0 == ("Cache-Control", "no-store") })
-    #expect(response.fields.contains { $0 == ("Retry-After", "7") })
-    #expect(
-      String(decoding: response.body, as: UTF8.self)
-        == #"{"type":"about:blank","title":"Service Unavailable","status":503,"error":"upstream_unavailable","#
-        + #""error_description":"down","audience":"https://a/","request_id":"id-1"}"#)
-  }
-
   @Test("Request ids count up in hexadecimal and are never the same")
   func requestIDs() {
-    var ids = RequestIDSequence()
+    var ids = RequestID()
     var seen: Set<[UInt8]> = []
     for _ in 0..<5000 {
       ids.advance()
       #expect(seen.insert(ids.bytes).inserted)
     }
     #expect(String(decoding: ids.bytes, as: UTF8.self).hasSuffix("-00001388"))
-    #expect(RequestIDSequence().bytes.prefix(16) != ids.bytes.prefix(16))
+    #expect(RequestID().bytes.prefix(16) != ids.bytes.prefix(16))
   }
 
   @Test(
@@ -48,7 +34,7 @@ import Testing
     ])
   func saneIDs(_ id: String, _ isSane: Bool) {
     let bytes = Array(id.utf8)
-    #expect(RequestIDSequence.isSane(0..<bytes.count, in: bytes.span) == isSane)
+    #expect(RequestID.isSane(0..<bytes.count, in: bytes.span) == isSane)
   }
 
   @Test("The Date line is rendered again after a second, not before")

@@ -6,17 +6,18 @@ import Testing
 
 /// The whole server over real sockets.
 @Suite(.timeLimit(.minutes(1))) struct ServerTests {
-  /// `/probe` is answered beyond the limits. Answers with what was asked; `/later` from another thread, `/never` not at all, `/large` with 4 MB.
+  /// `/probe` is answered beyond the limits. Answers with what was asked; `/later` from another thread, `/never` not at
+  /// all, `/large` with 4 MB.
   private final class Echo: RequestHandler {
-    func handle(_ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ response: ResponseWriter) {
-      let path = bytes.text(at: head.path)
-      let answer = Response(200, body: Array("\(path) \(bytes.text(at: head.body))".utf8))
+    func handle(_ request: Request, _ response: ResponseWriter) {
+      let path = request.text(at: request.path)
+      let answer = Response(200, body: Array("\(path) \(request.text(at: request.body))".utf8))
       switch path {
       case "/later":
-        guard let exchange = response.later() else { return }
+        let exchange = response.deferred()
         Task { exchange.send(answer) }
       case "/never":
-        _ = response.later()
+        _ = response.deferred()
       case "/large":
         response.send(Response(200, body: [UInt8](repeating: 0x61, count: 4_000_000)))
       default:
@@ -24,7 +25,9 @@ import Testing
       }
     }
 
-    func isProbe(_ head: borrowing RequestHead, _ bytes: Span<UInt8>) -> Bool { bytes.equals("/probe", at: head.path) }
+    func response(to rejection: Rejection, requestID: String) -> Response { problem(rejection) }
+
+    func isProbe(_ request: Request) -> Bool { request.equals("/probe", at: request.path) }
   }
 
   /// Runs a server around `body`, then drains it and waits for its end. It is stopped if `body` throws.
@@ -130,8 +133,8 @@ import Testing
   }
 
   private final class Methods: RequestHandler {
-    func handle(_ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ response: ResponseWriter) {
-      response.send(Response(200, body: Array("\(head.method) \(bytes.text(at: head.body))".utf8)))
+    func handle(_ request: Request, _ response: ResponseWriter) {
+      response.send(Response(200, body: Array("\(request.method) \(request.text(at: request.body))".utf8)))
     }
   }
 
@@ -283,9 +286,9 @@ import Testing
       let continuation: AsyncStream<DeferredResponse>.Continuation
       init(_ continuation: AsyncStream<DeferredResponse>.Continuation) { self.continuation = continuation }
 
-      func handle(_ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ response: ResponseWriter) {
-        if bytes.text(at: head.path) == "/held", let exchange = response.later() {
-          continuation.yield(exchange)
+      func handle(_ request: Request, _ response: ResponseWriter) {
+        if request.text(at: request.path) == "/held" {
+          continuation.yield(response.deferred())
         } else {
           response.send(Response(200))
         }

@@ -9,24 +9,36 @@ final class EchoHandler: RequestHandler {
 
   init(_ held: @escaping @Sendable (DeferredResponse) -> Void) { self.held = held }
 
-  func handle(_ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ response: ResponseWriter) {
-    let path = bytes.text(at: head.path)
-    let answer = Response(200, body: Array("\(path) \(bytes.text(at: head.body))".utf8))
+  func handle(_ request: Request, _ response: ResponseWriter) {
+    let path = request.text(at: request.path)
+    let answer = Response(200, body: Array("\(path) \(request.text(at: request.body))".utf8))
     switch path {
     case "/later":
-      guard let exchange = response.later() else { return }
+      let exchange = response.deferred()
       Task { exchange.send(answer) }
     case "/held":
-      guard let exchange = response.later() else { return }
+      let exchange = response.deferred()
       held(exchange)
     case "/large":
       response.send(Response(200, body: [UInt8](repeating: 0x61, count: 4_000_000)))
     case "/who":
-      let names = response.certificate.map { $0.uris + $0.dnsNames + [$0.subject] } ?? ["nobody"]
+      let names = request.certificate.map { $0.uris + $0.dnsNames + [$0.subject] } ?? ["nobody"]
       response.send(Response(200, body: Array(names.joined(separator: " ").utf8)))
     default:
       response.send(answer)
     }
+  }
+}
+
+/// What a handler answers for the server, as problem details.
+extension RequestHandler {
+  func problem(_ rejection: Rejection) -> Response {
+    let error = rejection.kind == .overLimit ? "overloaded" : "invalid_request"
+    return Response(
+      rejection.status,
+      fields: [("Content-Type", "application/problem+json")]
+        + (rejection.kind == .overLimit ? [("Retry-After", "1")] : []),
+      body: Array(#"{"error":"\#(error)"}"#.utf8))
   }
 }
 

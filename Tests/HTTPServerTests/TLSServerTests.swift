@@ -22,7 +22,7 @@ import Testing
       #expect(try await curl(serving, "/x", made.options(), ["--http2"]) == "/x  2")
       #expect(try await curl(serving, "/x", made.options(), ["--http1.1"]) == "/x  1.1")
       #expect(try await curl(serving, "/x", made.options(), ["--no-alpn"]) == "/x  1.1")
-      #expect(serving.server.connections(0).http2 <= 1)
+      #expect(serving.server.listenerStates[0].http2 <= 1)
       let large = try await curl(serving, "/large", made.options(), ["--http2"])
       #expect(large.utf8.count == 4_000_002)
       let other = try await ChildProcess.run(
@@ -103,7 +103,7 @@ import Testing
       let again = try await ask("-sess_in", session, "-msg")
       #expect(again.output.contains("reports.internal"))
       #expect(!again.output.contains("CertificateVerify"), "resumed")
-      serving.server.replaceTLS(0, with: try made.context(clients: clients))
+      serving.server.replaceTLS(of: .main, with: try made.context(clients: clients))
       let anew = try await ask("-sess_in", session, "-msg")
       #expect(anew.output.contains("CertificateVerify"), "not resumed")
     }
@@ -152,7 +152,7 @@ import Testing
         return (child, await serving.held())
       }
       let (known, knownExchange) = try await hold("client")
-      serving.server.replaceTLS(0, with: try made.context(server: "server2", clients: clients))
+      serving.server.replaceTLS(of: .main, with: try made.context(server: "server2", clients: clients))
       let shown = try await ChildProcess.run(
         "curl", made.options() + ["-v", "https://127.0.0.1:\(serving.port)/x"])
       #expect(shown.status == 0 && shown.errors.contains("CN=server2"))
@@ -163,7 +163,7 @@ import Testing
       let (revoked, revokedExchange) = try await hold("client")
       let (nameless, namelessExchange) = try await hold(nil)
       let others = TLSContext.Clients.optional(.file(made.certificate("ca2")))
-      serving.server.replaceTLS(0, with: try made.context(clients: others))
+      serving.server.replaceTLS(of: .main, with: try made.context(clients: others))
       #expect(try await ![0, 28].contains(revoked.end()), "cut off, not given up by itself")
       revokedExchange.send(Response(200))
       let again = try await curl(serving, "/x", made.options(client: "client"))

@@ -18,12 +18,12 @@ import Testing
       self.holds = holds
     }
 
-    func handle(_ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ response: ResponseWriter) {
+    func handle(_ request: Request, _ response: ResponseWriter) {
       var body = "\(index)"
-      switch bytes.text(at: head.path) {
+      switch request.text(at: request.path) {
       case "/held": holds.wait(index)
       case "/large": body = String(repeating: "a", count: 4_000_000)
-      case "/peer": body = response.peer.map { "\($0.user) \($0.groups)" } ?? "unknown"
+      case "/peer": body = request.peer.map { "\($0.user) \($0.groups)" } ?? "unknown"
       default: break
       }
       response.send(Response(200, body: Array(body.utf8)))

@@ -1,3 +1,5 @@
+import Basics
+
 /// Decodes a chunked body in place (RFC 9112 §7.1): data moves down over the framing between it.
 ///
 /// Chunk extensions are refused. Trailer fields are checked for shape and dropped, never merged into the header.
@@ -62,7 +64,7 @@ struct ChunkedDecoder: Equatable {
   private mutating func step(_ byte: UInt8, limit: Int) throws(Rejection) {
     switch state {
     case .size(let digits):
-      if let value = Octet.hexValue(byte), digits < 8 {
+      if let value = Hex.value(byte), digits < 8 {
         size = size << 4 | Int(value)
         state = .size(digits: digits + 1)
       } else {

@@ -20,7 +20,8 @@ struct HTTP1StateMachine {
     case head(HeadScanner)
     case body(Body)
     case answering
-    case ending
+    /// The last response has been given.
+    case over
   }
 
   private struct Body {
@@ -34,20 +35,16 @@ struct HTTP1StateMachine {
   private var requests = 0
   /// Nothing has been asked yet: the time for the first header runs from the connection's start.
   private var isFresh = true
-  private var phaseDeadline: Instant
-  /// Set while the peer does not take what is written.
-  private var writeDeadline: Instant?
+  /// When the connection has used up the time for what it is doing.
+  private(set) var deadline: Instant
 
   init(limits: ConnectionLimits, now: Instant) {
     self.limits = limits
-    phaseDeadline = now.advanced(byNanoseconds: limits.headTime)
+    deadline = now.advanced(byNanoseconds: limits.headTime)
   }
 
   /// The request at hand is the last that this connection may ask.
   var isLastRequest: Bool { requests >= limits.sizes.requestsPerConnection }
-
-  /// When the connection has used up the time for what it is doing.
-  var deadline: Instant { writeDeadline ?? phaseDeadline }
 
   /// A request is being answered.
   var isAnswering: Bool { if case .answering = phase { true } else { false } }
@@ -55,34 +52,25 @@ struct HTTP1StateMachine {
   /// Nothing of a request has arrived since the last response.
   var isIdle: Bool { if case .idle = phase { true } else { false } }
 
-  /// The last response has been given; what still arrives is dropped.
-  var isEnding: Bool { if case .ending = phase { true } else { false } }
-
   mutating func step(
     _ bytes: inout MutableSpan<UInt8>, parser: inout RequestParser, now: Instant
   ) -> Step {
     do throws(Rejection) {
-      return try advance(&bytes, parser: &parser, now: now)
+      switch phase {
+      case .answering, .over:
+        return .wait
+      case .body(let body):
+        return try finish(body, &bytes, parser: &parser, now: now)
+      case .idle:
+        if bytes.isEmpty { return .wait }
+        if !isFresh { deadline = now.advanced(byNanoseconds: limits.headTime) }
+        isFresh = false
+        return try scan(HeadScanner(), &bytes, parser: &parser, now: now)
+      case .head(let scanner):
+        return try scan(scanner, &bytes, parser: &parser, now: now)
+      }
     } catch {
       return .reject(error)
-    }
-  }
-
-  private mutating func advance(
-    _ bytes: inout MutableSpan<UInt8>, parser: inout RequestParser, now: Instant
-  ) throws(Rejection) -> Step {
-    switch phase {
-    case .answering, .ending:
-      return .wait
-    case .body(let body):
-      return try finish(body, &bytes, parser: &parser, now: now)
-    case .idle:
-      if bytes.isEmpty { return .wait }
-      if !isFresh { phaseDeadline = now.advanced(byNanoseconds: limits.headTime) }
-      isFresh = false
-      return try scan(HeadScanner(), &bytes, parser: &parser, now: now)
-    case .head(let scanner):
-      return try scan(scanner, &bytes, parser: &parser, now: now)
     }
   }
 
@@ -112,7 +100,7 @@ struct HTTP1StateMachine {
   private mutating func expect(
     _ body: Body, _ bytes: inout MutableSpan<UInt8>, parser: inout RequestParser, now: Instant
   ) throws(Rejection) -> Step {
-    phaseDeadline = now.advanced(byNanoseconds: limits.bodyTime)
+    deadline = now.advanced(byNanoseconds: limits.bodyTime)
     let awaited = parser.head.expectsContinue && bytes.count == body.headLength
     let step = try finish(body, &bytes, parser: &parser, now: now)
     return step == .wait && awaited ? .sendContinue : step
@@ -149,36 +137,29 @@ struct HTTP1StateMachine {
     parser.place(body: body)
     phase = .answering
     requests += 1
-    phaseDeadline = now.advanced(byNanoseconds: limits.requestTime)
+    deadline = now.advanced(byNanoseconds: limits.requestTime)
     return .request(consumed: consumed)
   }
 
   /// The response has been given to the connection; the next request may be read, or none.
   mutating func answered(keepAlive: Bool, now: Instant) {
-    phase = keepAlive ? .idle : .ending
-    phaseDeadline = now.advanced(byNanoseconds: keepAlive ? limits.idleTime : limits.lingerTime)
+    phase = keepAlive ? .idle : .over
+    deadline = keepAlive ? now.advanced(byNanoseconds: limits.idleTime) : .distantFuture
   }
 
   /// The server is shutting down: a connection that has asked nothing may still do so, but soon.
   mutating func drain(now: Instant) {
-    if isFresh { phaseDeadline = min(phaseDeadline, now.advanced(by: .milliseconds(500))) }
+    if isFresh { deadline = min(deadline, now.advanced(by: .milliseconds(500))) }
   }
 
-  /// The peer does not take what is written; the time for that runs from the first that it does not take.
-  mutating func writeBlocked(now: Instant) {
-    if writeDeadline == nil { writeDeadline = now.advanced(byNanoseconds: limits.writeTime) }
-  }
-
-  /// The peer has taken all that was written.
-  mutating func writeResumed(now: Instant) {
-    writeDeadline = nil
+  /// The peer has taken what it was slow to take. Nothing was read meanwhile, so a request half read has lost that
+  /// time; it is given back, once.
+  mutating func resumed(now: Instant) {
     switch phase {
-    case .idle: phaseDeadline = now.advanced(byNanoseconds: limits.idleTime)
-    case .ending: phaseDeadline = now.advanced(byNanoseconds: limits.lingerTime)
-    // Nothing is read while writing blocks, so a request half read has lost that time; it is given back, once.
-    case .head: phaseDeadline = now.advanced(byNanoseconds: limits.headTime)
-    case .body: phaseDeadline = now.advanced(byNanoseconds: limits.bodyTime)
-    case .answering: break
+    case .idle: deadline = now.advanced(byNanoseconds: limits.idleTime)
+    case .head: deadline = now.advanced(byNanoseconds: limits.headTime)
+    case .body: deadline = now.advanced(byNanoseconds: limits.bodyTime)
+    case .answering, .over: break
     }
   }
 
@@ -186,8 +167,8 @@ struct HTTP1StateMachine {
   var timeoutRejection: Rejection? {
     switch phase {
     case .head, .body: .timeout
-    case .answering: Rejection(status: 504, reason: "no answer within the time for a request")
-    case .idle, .ending: nil
+    case .answering: .noAnswer
+    case .idle, .over: nil
     }
   }
 }

@@ -1,3 +1,5 @@
+import Basics
+
 /// Percent-decoding, once and without normalising anything (RFC 3986 §2.1). A plus stays a plus.
 package enum PercentDecoder {
   /// Puts the decoded bytes into `output`, in place of what it held. False if an escape is malformed.
@@ -11,8 +13,8 @@ package enum PercentDecoder {
         output.append(byte)
         continue
       }
-      guard index + 1 < range.upperBound, let high = Octet.hexValue(bytes[index]),
-        let low = Octet.hexValue(bytes[index + 1])
+      guard index + 1 < range.upperBound, let high = Hex.value(bytes[index]),
+        let low = Hex.value(bytes[index + 1])
       else { return false }
       output.append(high << 4 | low)
       index += 2

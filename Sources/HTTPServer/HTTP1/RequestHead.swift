@@ -1,5 +1,5 @@
 /// A request's line and header fields, as ranges into the bytes they were parsed from.
-package struct RequestHead {
+package struct RequestHead: ~Copyable {
   package enum Method: Sendable {
     case get, head, post, put, delete, options, other
   }

@@ -1,5 +1,7 @@
+import Basics
+
 /// Parses one whole header that `HeadScanner` has delimited: RFC 9112 §3 and §5, and RFC 9110 §5, read strictly.
-struct RequestParser {
+struct RequestParser: ~Copyable {
   /// The last header parsed.
   private(set) var head = RequestHead()
   private var hosts = 0
@@ -136,7 +138,7 @@ struct RequestParser {
     if !value.isEmpty, bytes[end] == UInt8(ascii: "[") {
       end += 1
       while end < value.upperBound,
-        Octet.hexValue(bytes[end]) != nil || bytes[end] == UInt8(ascii: ":") || bytes[end] == UInt8(ascii: ".")
+        Hex.value(bytes[end]) != nil || bytes[end] == UInt8(ascii: ":") || bytes[end] == UInt8(ascii: ".")
       {
         end += 1
       }

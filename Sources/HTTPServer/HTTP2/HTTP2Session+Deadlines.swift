@@ -35,7 +35,7 @@ extension HTTP2Session {
       case .headDone, .body, .whole:
         late.append((slot, .timeout))
       case .deferred:
-        late.append((slot, Rejection(status: 504, reason: "no answer within the time for a request")))
+        late.append((slot, .noAnswer))
       case .orphaned:
         free(slot)
       case .answered:

@@ -4,8 +4,8 @@ import IO
 
 /// Streams between their frames and the handler.
 extension HTTP2Session {
-  /// Parses a header or a whole request by the rules of HTTP/1.1. True when the request is whole; `parser.head` describes
-  /// it then. Throws `Rejection`.
+  /// Parses a header or a whole request by the rules of HTTP/1.1. True when the request is whole; `parser.head`
+  /// describes it then. Throws `Rejection`.
   func parse(_ stream: HTTP2Stream, parser: inout RequestParser) throws(Rejection) -> Bool {
     if let rejection = stream.request.rejection { throw rejection }
     guard let headLength = stream.request.headLength else { throw .malformed("no header") }

@@ -148,7 +148,7 @@ extension HTTP2Session {
     if continuations > HTTP2Limits.continuations { calmsDown = true }
   }
 
-  func countReset() { if !resets.take(now: now) { calmsDown = true } }
-  func countFault() { if !faults.take(now: now) { calmsDown = true } }
-  func countControl() { if !controls.take(now: now) { calmsDown = true } }
+  func countReset() { if resets.admit(now: now) != nil { calmsDown = true } }
+  func countFault() { if faults.admit(now: now) != nil { calmsDown = true } }
+  func countControl() { if controls.admit(now: now) != nil { calmsDown = true } }
 }

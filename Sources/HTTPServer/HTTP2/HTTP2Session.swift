@@ -18,14 +18,14 @@ import IO
   /// Streams in the table: those under way, and those orphaned.
   var occupied = 0
   var heldBytes = 0
-  /// Of the header block at hand.
+  /// CONTINUATION frames of the header block at hand.
   var continuations = 0
   /// For the digits of a length.
   var digits = ByteBuffer()
   /// The time of the event at hand.
   var now: Instant
   var requests = 0
-  var resets, faults, controls: TokenBucket
+  var resets, faults, controls: RateLimiter
   /// Nothing can be said any more: close.
   private(set) var isBroken = false
   private(set) var isGoingAway = false
@@ -45,9 +45,9 @@ import IO
     self.limits = limits
     self.pool = pool
     self.now = now
-    resets = TokenBucket(burst: HTTP2Limits.resets.burst, rate: HTTP2Limits.resets.rate, now: now)
-    faults = TokenBucket(burst: HTTP2Limits.faults.burst, rate: HTTP2Limits.faults.rate, now: now)
-    controls = TokenBucket(burst: HTTP2Limits.controls.burst, rate: HTTP2Limits.controls.rate, now: now)
+    resets = RateLimiter(burst: HTTP2Limits.resets.burst, perSecond: HTTP2Limits.resets.rate)
+    faults = RateLimiter(burst: HTTP2Limits.faults.burst, perSecond: HTTP2Limits.faults.rate)
+    controls = RateLimiter(burst: HTTP2Limits.controls.burst, perSecond: HTTP2Limits.controls.rate)
     idleSince = now
     settingsDeadline = now.advanced(byNanoseconds: limits.headTime)
     deadline = now.advanced(byNanoseconds: limits.headTime)
@@ -78,7 +78,7 @@ import IO
     // It counts reads that end inside a frame's nine-byte header too, so it is only there for what ours misses.
     unsafe nghttp2_option_set_max_continuations(option, 10 * HTTP2Limits.continuations)
     unsafe nghttp2_option_set_max_settings(option, 32)
-    // Behind our own bucket, should that ever miss one.
+    // Behind our own limit, should that ever miss one.
     unsafe nghttp2_option_set_stream_reset_rate_limit(
       option, UInt64(2 * HTTP2Limits.resets.burst), UInt64(2 * HTTP2Limits.resets.rate))
     var session: OpaquePointer?
@@ -152,7 +152,7 @@ import IO
     stream.unconsumed = 0
   }
 
-  /// Of data that belongs to no stream of ours.
+  /// The same for data that belongs to no stream of ours.
   func giveBackWindow(_ count: Int) {
     unsafe _ = nghttp2_session_consume_connection(session, count)
   }

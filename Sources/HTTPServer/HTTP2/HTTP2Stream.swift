@@ -28,7 +28,7 @@ final class HTTP2Stream {
   var answer = ByteBuffer()
   /// The whole request has arrived.
   var isRemoteClosed = false
-  /// Of the peer's body: received, and not yet given back to its flow-control windows.
+  /// Bytes of the peer's body that are received, and not yet given back to its flow-control windows.
   var unconsumed = 0
   /// Set while the answer is put off.
   var requestID: String?
@@ -58,7 +58,7 @@ final class HTTP2Stream {
 final class HTTP2StreamPool {
   private var spare: [HTTP2Stream] = []
 
-  /// Of each buffer.
+  /// What a buffer may keep.
   fileprivate static let keptBytes = 8 * 1024
   private static let kept = 256
 

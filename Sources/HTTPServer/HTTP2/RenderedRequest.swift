@@ -5,7 +5,7 @@ import IO
 /// No byte gets in that could end a line or begin another: what is checked here is what `HeadScanner` checks there.
 struct RenderedRequest: ~Copyable {
   private(set) var bytes = ByteBuffer()
-  /// Of the header, with its closing empty line; nil until `finishHead`.
+  /// The header's length with its closing empty line; nil until `finishHead`.
   private(set) var headLength: Int?
   /// Why the request cannot be taken; nothing more is kept of it then.
   private(set) var rejection: Rejection?

@@ -5,7 +5,7 @@ import Synchronization
 /// Takes connections from a listener and starts them on its loop.
 final class Acceptor: EventHandler {
   private let listener: Listener
-  private let binding: Int
+  private let id: ListenerID
   private let tls: CurrentTLSContext?
   private unowned let server: ServerLoop
   private var registration: EventLoop.Registration?
@@ -17,12 +17,13 @@ final class Acceptor: EventHandler {
   /// More than this do not wait in the kernel.
   private static let backlog = 4096
   private static let pause = Duration.milliseconds(100)
-  /// Held while a connection is taken: without it, another loop could get the descriptor that one gives up to refuse with.
+  /// Held while a connection is taken: without it, another loop could get the descriptor that one gives up to refuse
+  /// with.
   private static let turn = Mutex(())
 
-  init(_ listener: Listener, binding: Int, tls: CurrentTLSContext?, server: ServerLoop) throws {
+  init(_ listener: Listener, _ id: ListenerID, tls: CurrentTLSContext?, server: ServerLoop) throws {
     self.listener = listener
-    self.binding = binding
+    self.id = id
     self.tls = tls
     self.server = server
     registration = try server.loop.add(listener.number, for: listener.interest, self)
@@ -38,9 +39,9 @@ final class Acceptor: EventHandler {
       guard let socket = try Self.turn.withLock({ _ throws(SystemError) in try listener.accept() }) else {
         return false
       }
-      if let admission = server.admit(binding) {
+      if let admission = server.admit(id) {
         let peer = listener.peer(of: socket)
-        Connection.start(socket, from: peer, binding: binding, admission: admission, tls: tls?.current, server: server)
+        Connection.start(socket, from: peer, on: id, admission: admission, tls: tls?.current, server: server)
       } else {
         refuse(socket)
       }
@@ -69,13 +70,12 @@ final class Acceptor: EventHandler {
   private func refuse(_ socket: consuming Descriptor) {
     if tls != nil { return }
     guard let stream = try? Stream(socket, tls: nil) else { return }
-    let fields = [
-      ("Retry-After", "1"), ("Cache-Control", "no-store"), ("Content-Length", "0"), ("Connection", "close"),
-    ]
-    let bytes = PreparedHead(503, fields).bytes + Array("\r\n".utf8)
+    let answer = server.handler.response(to: .noRoom, requestID: "")
+    let head = PreparedHead(answer.status, answer.fields + [("Content-Length", "0"), ("Connection", "close")])
+    let bytes = head.http1 + Array("\r\n".utf8)
     _ = unsafe bytes.withUnsafeBytes { unsafe stream.send($0) }
     stream.endOutput()
-    server.handler.refused(503)
+    server.handler.refused(answer.status)
     // What has been read does not reset the answer away when the socket is closed.
     var request = ByteBuffer()
     _ = unsafe request.append(upTo: 16 * 1024) { room in

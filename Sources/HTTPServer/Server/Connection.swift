@@ -1,38 +1,37 @@
 import Basics
 import IO
 
-/// One client's connection: moves bytes between its socket, `HTTP1StateMachine` or `HTTP2Session`, and the handler.
+/// One client's connection: moves bytes between its socket, what is spoken on it, and the handler.
 final class Connection: EventHandler {
   let server: ServerLoop
   private let stream: Stream
-  let peer: PeerCredentials?
+  private let peer: PeerCredentials?
   /// Read once, before the first request.
-  private(set) var certificate: PeerCertificate?
+  private var certificate: PeerCertificate?
   /// Decides on the peer once the handshake is over.
   private var readmission: TLSContext?
-  let binding: Int
+  let listener: ListenerID
   let admission: ConnectionCount.Admission
-  /// Once HTTP/2 is spoken, this keeps only the time for writing and for the end.
-  var machine: HTTP1StateMachine
-  var session: HTTP2Session?
+  var spoken: SpokenProtocol
   private(set) var registration: EventLoop.Registration?
   /// Received and not yet consumed; empty, and without memory, between requests.
   var input = ByteBuffer()
   /// What the socket did not take at once.
   private(set) var unsent = ByteBuffer()
+  var outputDeadlines: OutputDeadlines
   private var interest: Readiness = .readable
   /// What reading and writing wait for: with TLS, either may have to wait for the other.
   private var readWaitsFor = Readiness.readable
   private var writeWaitsFor = Readiness.writable
   private(set) var peerHasEnded = false
-  /// Counts requests, so that a late answer to one cannot become the answer to the next.
-  private var serial: UInt32 = 0
-  private var pending: Pending?
+  /// Counts requests of HTTP/1, so that a late answer to one cannot become the answer to the next.
+  var serial: UInt32 = 0
+  /// The request of HTTP/1 that waits for its answer.
+  var pending: Pending?
   /// When the loop will look at the deadline: never after it.
   private var alarm = Instant.distantFuture
 
-  /// The request that waits for its answer.
-  private struct Pending {
+  struct Pending {
     let requestID: String
     let delivery: ResponseWriter.Delivery
   }
@@ -42,25 +41,27 @@ final class Connection: EventHandler {
   static let outputLimit = 64 * 1024
 
   private init(
-    _ stream: consuming Stream, from peer: PeerCredentials?, binding: Int, admission: ConnectionCount.Admission,
-    server: ServerLoop
+    _ stream: consuming Stream, from peer: PeerCredentials?, on listener: ListenerID,
+    admission: ConnectionCount.Admission, server: ServerLoop
   ) {
     self.stream = stream
     self.peer = peer
-    self.binding = binding
+    self.listener = listener
     self.admission = admission
     self.server = server
-    machine = HTTP1StateMachine(limits: server.limits(of: admission), now: server.loop.now)
+    let limits = server.limits(of: admission)
+    spoken = .http1(HTTP1StateMachine(limits: limits, now: server.loop.now))
+    outputDeadlines = OutputDeadlines(limits: limits)
   }
 
   static func start(
-    _ socket: consuming Descriptor, from peer: PeerCredentials?, binding: Int, admission: ConnectionCount.Admission,
-    tls: TLSContext?, server: ServerLoop
+    _ socket: consuming Descriptor, from peer: PeerCredentials?, on listener: ListenerID,
+    admission: ConnectionCount.Admission, tls: TLSContext?, server: ServerLoop
   ) {
-    guard let stream = try? Stream(socket, tls: tls) else { return server.closed(binding, admission) }
-    let connection = Connection(stream, from: peer, binding: binding, admission: admission, server: server)
+    guard let stream = try? Stream(socket, tls: tls) else { return server.closed(listener, admission) }
+    let connection = Connection(stream, from: peer, on: listener, admission: admission, server: server)
     guard let registration = try? server.loop.add(connection.stream.number, for: .readable, connection) else {
-      return server.closed(binding, admission)
+      return server.closed(listener, admission)
     }
     connection.registration = registration
     connection.setDeadline()
@@ -82,22 +83,20 @@ final class Connection: EventHandler {
   func deadlinePassed() {
     if registration == nil { return }
     alarm = .distantFuture
-    if let session, !machine.isEnding { return deadlinePassed(session) }
-    if server.loop.now < machine.deadline { return setDeadline() }
-    if unsent.isEmpty, let rejection = machine.timeoutRejection {
-      reject(rejection)
-      flush()
-      settle()
+    if outputDeadlines.isEnding {
+      if server.loop.now >= deadline { close() } else { setDeadline() }
+    } else if let session = spoken.session {
+      deadlinePassed(session)
     } else {
-      close()
+      deadlinePassedOfHTTP1()
     }
   }
 
   /// Ends now if no request is under way; otherwise its response will be the last.
   func drain() {
-    if let session { return drain(session) }
+    if let session = spoken.session { return drain(session) }
     if isDone && serial > 0 { return close() }
-    machine.drain(now: server.loop.now)
+    _ = spoken.withHTTP1 { $0.drain(now: server.loop.now) }
     setDeadline()
   }
 
@@ -109,15 +108,14 @@ final class Connection: EventHandler {
   }
 
   /// Between requests, with nothing received or left to send.
-  private var isDone: Bool { machine.isIdle && input.isEmpty && unsent.isEmpty }
+  private var isDone: Bool { spoken.isIdle && input.isEmpty && unsent.isEmpty }
 
   // MARK: Reading
 
   private func read() {
     if registration == nil { return }
-    if machine.isEnding { return discard() }
-    // One request at a time: what a peer sends ahead waits in its socket.
-    if machine.isAnswering || !unsent.isEmpty { return }
+    if outputDeadlines.isEnding { return discard() }
+    if spoken.isBusy || !unsent.isEmpty { return }
     let borrows = input.isEmpty
     if borrows { swap(&input, &server.scratch) }
     var isBlocked = false
@@ -139,7 +137,7 @@ final class Connection: EventHandler {
         reject(.malformed("this port speaks TLS: ask it by https"))
         flush()
       }
-    } while registration != nil && !isBlocked && stream.hasBuffered && !machine.isAnswering && !machine.isEnding
+    } while registration != nil && !isBlocked && stream.hasBuffered && !spoken.isBusy && !outputDeadlines.isEnding
       && unsent.isEmpty
     if borrows {
       var rest = ByteBuffer()
@@ -155,10 +153,8 @@ final class Connection: EventHandler {
   /// The peer will send no more. It may still wait for an answer.
   private func end() {
     peerHasEnded = true
-    if !isAnswering && unsent.isEmpty { close() }
+    if !spoken.isAnswering && unsent.isEmpty { close() }
   }
-
-  private var isAnswering: Bool { session.map { $0.occupied > 0 } ?? machine.isAnswering }
 
   /// After the last response: reads to nowhere, so that closing does not reset the response away.
   private func discard() {
@@ -177,21 +173,15 @@ final class Connection: EventHandler {
 
   // MARK: Requests
 
-  /// Works through what has been received, then writes all answers at once.
+  /// Works through what has been received.
   private func process() {
-    if serial == 0 && session == nil && !greets() { return }
-    if let session { return process(session) }
-    server.writer.refresh(now: server.loop.now)
-    while registration != nil && unsent.isEmpty && advance() {
-      if server.writer.output.count > Self.outputLimit { flush() }
-    }
-    // What is stuck waits for the socket's event, after which the next request is taken up. Were it written here, and
-    // all taken this time, nothing would take up that request.
-    if unsent.isEmpty { flush() }
+    if let session = spoken.session { return process(session) }
+    if serial == 0 && !recognizesProtocol() { return }
+    if let session = spoken.session { process(session) } else { processHTTP1() }
   }
 
   /// Finds out from a connection's first bytes what the peer speaks; false when it is too early to say.
-  private func greets() -> Bool {
+  private func recognizesProtocol() -> Bool {
     if stream.isTLS {
       if let readmission, !stream.isAdmitted(by: readmission) {
         close()
@@ -209,111 +199,43 @@ final class Connection: EventHandler {
     return true
   }
 
-  /// One step of the machine; false when it waits.
-  private func advance() -> Bool {
-    let now = server.loop.now
-    switch input.withMutableBytes({ machine.step(&$0, parser: &server.parser, now: now) }) {
-    case .wait:
-      return false
-    case .sendContinue:
-      server.writer.output.append("HTTP/1.1 100 Continue\r\n\r\n")
-      return false
-    case .reject(let rejection):
-      reject(rejection)
-      return false
-    case .request(let consumed):
-      input.withBytes { handle(server.parser.head, $0) }
-      input.consume(consumed)
-      return !machine.isAnswering
-    }
-  }
-
-  private func handle(_ head: borrowing RequestHead, _ bytes: Span<UInt8>) {
+  /// Has the request at hand answered or put off.
+  func handle(_ delivery: ResponseWriter.Delivery, serial: UInt32) {
     guard let registration else { return }
-    serial &+= 1
-    let isRegular = admission == .regular
-    let keepAlive =
-      head.keepAlive && isRegular && !machine.isLastRequest && !server.isDraining && !peerHasEnded
-    let delivery = ResponseWriter.Delivery(
-      bodyless: head.method == .head, keepAlive: keepAlive, announceKeepAlive: head.minorVersion == 0)
-    let writer = server.writer
-    let asker = ResponseWriter.Asker(connection: registration, serial: serial, binding: binding)
-    writer.begin(head, bytes, from: peer, certificate, delivery: delivery, asker: asker)
-    if isRegular || server.handler.isProbe(head, bytes) {
-      server.handler.handle(head, bytes, writer)
+    let (request, writer) = (server.request, server.writer)
+    request.begin(on: listener, from: peer, certificate, isHTTP2: delivery.isHTTP2)
+    writer.begin(delivery, to: DeferredResponse.Destination(connection: registration, serial: serial))
+    if admission == .regular || server.handler.isProbe(request) {
+      server.handler.handle(request, writer)
     } else {
-      writer.send(Problem(503, "overloaded", "the limit on connections is reached", retryAfter: 1))
-      server.handler.refused(503)
-    }
-    switch writer.state {
-    case .answered: machine.answered(keepAlive: keepAlive, now: server.loop.now)
-    case .deferred: pending = Pending(requestID: writer.requestID, delivery: delivery)
-    case .unanswered: preconditionFailure("the handler neither answered nor took the exchange")
+      answer(.overLimit, isNews: true)
     }
   }
 
-  private func reject(_ rejection: Rejection) {
-    let delivery = ResponseWriter.Delivery(bodyless: pending?.delivery.bodyless ?? false, keepAlive: false)
-    server.writer.refresh(now: server.loop.now)
-    server.writer.begin(requestID: pending?.requestID, delivery: delivery)
-    server.writer.send(Problem(rejection))
-    // Whoever answers too late knows of the request.
-    if pending == nil { server.handler.refused(rejection.status) }
-    pending = nil
-    serial &+= 1
-    input.removeAll()
-    machine.answered(keepAlive: false, now: server.loop.now)
-  }
-
-  // MARK: Late answers
-
-  func respond(_ response: Response, serial: UInt32) {
-    if let session { return respond(response, session, serial: serial) }
-    guard registration != nil, serial == self.serial, let pending else { return }
-    self.pending = nil
-    var delivery = pending.delivery
-    delivery.keepAlive = delivery.keepAlive && !server.isDraining
-    server.writer.refresh(now: server.loop.now)
-    server.writer.begin(requestID: pending.requestID, delivery: delivery)
-    server.writer.send(response)
-    machine.answered(keepAlive: delivery.keepAlive, now: server.loop.now)
-    resume()
-  }
-
-  func send(verbatim bytes: [UInt8], serial: UInt32, then ending: DeferredResponse.Ending) {
-    if let session { return send(verbatim: ending, session, serial: serial) }
-    guard registration != nil, serial == self.serial, pending != nil else { return }
-    server.writer.output.append(bytes)
-    switch ending {
-    case .more: break
-    case .reset:
-      stream.resetOnClose()
-      flush()
-      return close()
-    case .keep, .close:
-      pending = nil
-      machine.answered(keepAlive: ending == .keep, now: server.loop.now)
-    }
-    resume()
-  }
-
-  private func resume() {
-    flush()
-    proceed()
-    settle()
+  /// Answers in the handler's place. `isNews`: the handler does not know of the request, and cannot answer it too late.
+  func answer(_ rejection: Rejection, isNews: Bool) {
+    server.writer.send(server.handler.response(to: rejection, requestID: server.request.id))
+    if isNews { server.handler.refused(rejection.status) }
   }
 
   /// Goes on with requests that arrived while one was answered or written.
   private func proceed() {
-    if registration == nil || machine.isAnswering || machine.isEnding || !unsent.isEmpty { return }
-    if let session { pump(session) } else if !input.isEmpty { process() }
+    if registration == nil || spoken.isBusy || outputDeadlines.isEnding || !unsent.isEmpty { return }
+    if let session = spoken.session { pump(session) } else if !input.isEmpty { process() }
     if registration == nil { return }
-    if peerHasEnded && !isAnswering && unsent.isEmpty { return close() }
+    if peerHasEnded && !spoken.isAnswering && unsent.isEmpty { return close() }
     if stream.hasBuffered { read() }
     input.releaseIfEmpty()
   }
 
   // MARK: Writing
+
+  /// After an answer that came late.
+  func resume() {
+    flush()
+    proceed()
+    settle()
+  }
 
   func flush() {
     if registration == nil { return server.writer.output.removeAll() }
@@ -322,8 +244,8 @@ final class Connection: EventHandler {
       if !server.writer.output.isEmpty {
         server.writer.output.withBytes { unsent.append($0) }
         server.writer.output.removeAll()
-        machine.writeBlocked(now: server.loop.now)
-      } else if machine.isEnding {
+        outputDeadlines.blocked(now: server.loop.now)
+      } else if outputDeadlines.isEnding {
         finish()
       }
       return
@@ -333,9 +255,10 @@ final class Connection: EventHandler {
     write(&unsent)
     if unsent.isEmpty {
       unsent.releaseIfEmpty()
-      machine.writeResumed(now: server.loop.now)
-      if machine.isEnding { finish() }
-      if server.isDraining && session == nil && isDone { close() }
+      outputDeadlines.resumed(now: server.loop.now)
+      _ = spoken.withHTTP1 { $0.resumed(now: server.loop.now) }
+      if outputDeadlines.isEnding { finish() }
+      if server.isDraining && isDone { close() }
     }
   }
 
@@ -355,6 +278,7 @@ final class Connection: EventHandler {
     }
   }
 
+  /// The last has been written; the peer is to close, or has.
   func finish() {
     if registration == nil { return }
     stream.endOutput()
@@ -367,7 +291,7 @@ final class Connection: EventHandler {
   func settle() {
     guard let registration else { return }
     // While one request is answered the next waits in the socket, where it costs this process nothing.
-    let reads = !peerHasEnded && (machine.isEnding || !machine.isAnswering && unsent.isEmpty)
+    let reads = !peerHasEnded && (outputDeadlines.isEnding || !spoken.isBusy && unsent.isEmpty)
     var wanted = reads ? readWaitsFor : .nothing
     if !unsent.isEmpty { wanted.formUnion(writeWaitsFor) }
     if wanted != interest {
@@ -377,13 +301,25 @@ final class Connection: EventHandler {
     setDeadline()
   }
 
+  /// What is read, or answered, has no time of its own in HTTP/1 while the peer does not take what is written.
+  var deadline: Instant {
+    guard let output = outputDeadlines.deadline else { return spoken.deadline }
+    return spoken.session == nil || outputDeadlines.isEnding ? output : min(output, spoken.deadline)
+  }
+
   func setDeadline() {
-    var deadline = machine.deadline
-    if let session, !machine.isEnding { deadline = unsent.isEmpty ? session.deadline : min(deadline, session.deadline) }
+    let deadline = deadline
     // Each request moves the deadline on. That can wait until the alarm, and then is done once.
     guard let registration, deadline < alarm else { return }
     alarm = deadline
     server.loop.setDeadline(deadline, for: registration)
+  }
+
+  /// Closes with a reset.
+  func reset() {
+    stream.resetOnClose()
+    flush()
+    close()
   }
 
   func close() {
@@ -392,6 +328,6 @@ final class Connection: EventHandler {
     pending = nil
     // The loop and the server let go of this object here; it lives until the caller returns.
     server.loop.remove(registration)
-    server.closed(binding, admission, wasHTTP2: session != nil)
+    server.closed(listener, admission, wasHTTP2: spoken.session != nil)
   }
 }

@@ -27,8 +27,8 @@ package struct Limits: Sendable {
 
   package init() {}
 
-  /// Lowers the limits on connections to what `descriptors` allow on so many addresses; half of them, and at most 1,024,
-  /// stay for all else: requests to the tenant, files, the listeners themselves.
+  /// Lowers the limits on connections to what `descriptors` allow on so many addresses; half of them, and at most
+  /// 1,024, stay for all else: requests to the tenant, files, the listeners themselves.
   package mutating func fit(descriptors: Int, addresses: Int) {
     let room = max(8, (descriptors - min(descriptors / 2, 1024)) / max(1, addresses))
     reserve = min(reserve, room / 4)

@@ -1,25 +1,48 @@
-/// A request refused by the server itself, before any handler: its bytes break HTTP or a limit.
-/// The connection ends after the answer, because nothing behind such bytes can be trusted to be a request.
-struct Rejection: Error, Equatable {
-  let status: Int
-  let reason: StaticText
+/// What the server itself answers, before any handler or in its place. `RequestHandler.response(to:requestID:)` renders
+/// it.
+///
+/// Bytes that break HTTP or a limit end the connection: nothing behind them can be trusted to be a request.
+package struct Rejection: Error, Equatable {
+  package enum Kind: Sendable {
+    /// The bytes are no request, or one that breaks a limit or asks for what is not supported.
+    case invalidRequest
+    /// The handler did not answer in time.
+    case noAnswer
+    /// The connection is one of those kept in reserve, and the request is no probe.
+    case overLimit
+    /// There is no room to read the request at all: only status and fields are sent.
+    case noRoom
+  }
 
-  static func malformed(_ reason: StaticText) -> Rejection { Rejection(status: 400, reason: reason) }
+  package let kind: Kind
+  package let status: Int
+  package let reason: StaticText
 
-  static let timeout = Rejection(status: 408, reason: "the request did not arrive in time")
-  static let bodyTooLarge = Rejection(status: 413, reason: "the body is over the limit")
-  static let targetTooLong = Rejection(status: 414, reason: "the request line is over the limit")
-  static let unknownExpectation = Rejection(status: 417, reason: "the only expectation known is 100-continue")
-  static let headTooLarge = Rejection(status: 431, reason: "the header is over the limit")
-  static let unknownCoding = Rejection(status: 501, reason: "the only transfer coding known is chunked")
-  static let unknownVersion = Rejection(status: 505, reason: "the versions known are HTTP/1.0 and HTTP/1.1")
+  static func malformed(_ reason: StaticText) -> Rejection { Rejection(400, reason) }
+
+  static let timeout = Rejection(408, "the request did not arrive in time")
+  static let bodyTooLarge = Rejection(413, "the body is over the limit")
+  static let targetTooLong = Rejection(414, "the request line is over the limit")
+  static let unknownExpectation = Rejection(417, "the only expectation known is 100-continue")
+  static let headTooLarge = Rejection(431, "the header is over the limit")
+  static let unknownCoding = Rejection(501, "the only transfer coding known is chunked")
+  static let unknownVersion = Rejection(505, "the versions known are HTTP/1.0 and HTTP/1.1")
+  static let noAnswer = Rejection(504, "no answer within the time for a request", .noAnswer)
+  static let overLimit = Rejection(503, "the limit on connections is reached", .overLimit)
+  static let noRoom = Rejection(503, "the limit on connections is reached", .noRoom)
+
+  private init(_ status: Int, _ reason: StaticText, _ kind: Kind = .invalidRequest) {
+    self.kind = kind
+    self.status = status
+    self.reason = reason
+  }
 }
 
 /// Text fixed at compile time: nothing that a peer sent can get into it.
-struct StaticText: ExpressibleByStringLiteral, Equatable, Sendable, CustomStringConvertible {
-  let description: String
+package struct StaticText: ExpressibleByStringLiteral, Equatable, Sendable, CustomStringConvertible {
+  package let description: String
 
-  init(stringLiteral value: StaticString) {
+  package init(stringLiteral value: StaticString) {
     description = "\(value)"
   }
 }

@@ -1,19 +1,28 @@
 /// What a server does with requests. One handler a loop, made and called on that loop only.
 package protocol RequestHandler: AnyObject {
-  /// Answers through `response` now, or takes `response.later()` and answers that exchange from anywhere.
-  ///
-  /// `head`'s ranges lie in `bytes`, which are valid during the call.
-  func handle(_ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ response: ResponseWriter)
+  /// Answers through `response` now, or takes `response.deferred()` and answers that from anywhere. `request` is valid
+  /// during the call.
+  func handle(_ request: Request, _ response: ResponseWriter)
 
   /// Whether the request is answered even beyond the limit on connections, from what is kept in reserve.
-  func isProbe(_ head: borrowing RequestHead, _ bytes: Span<UInt8>) -> Bool
+  func isProbe(_ request: Request) -> Bool
+
+  /// What the server answers in the handler's place.
+  func response(to rejection: Rejection, requestID: String) -> Response
 
   /// The server has answered with this status itself: the request was none, or beyond a limit, or in want of room.
   func refused(_ status: Int)
 }
 
 extension RequestHandler {
-  package func isProbe(_ head: borrowing RequestHead, _ bytes: Span<UInt8>) -> Bool { false }
+  package func isProbe(_ request: Request) -> Bool { false }
+
+  /// The reason as plain text.
+  package func response(to rejection: Rejection, requestID: String) -> Response {
+    Response(
+      rejection.status, fields: [("Content-Type", "text/plain"), ("Cache-Control", "no-store")],
+      body: Array("\(rejection.reason)\n".utf8))
+  }
 
   package func refused(_ status: Int) {}
 }

@@ -44,25 +44,25 @@ package struct Response: Sendable {
 package struct PreparedHead: Sendable {
   let status: Int
   /// As HTTP/1.1 has them; empty where they were rendered for HTTP/2 only.
-  let bytes: [UInt8]
-  /// Nil where they were rendered for HTTP/1 only.
-  let second: HTTP2Head?
+  let http1: [UInt8]
+  /// nil where they were rendered for HTTP/1 only.
+  let http2: HTTP2Head?
 
   /// For every version of HTTP.
   package init(_ status: Int, _ fields: [(name: String, value: String)]) {
     self.status = status
-    bytes = Self.first(status, fields)
-    second = HTTP2Head(status, fields)
+    http1 = Self.http1Bytes(status, fields)
+    http2 = HTTP2Head(status, fields)
   }
 
   /// For one response, and so for one version.
   init(_ response: Response, isHTTP2: Bool) {
     status = response.status
-    bytes = isHTTP2 ? [] : Self.first(response.status, response.fields)
-    second = isHTTP2 ? HTTP2Head(response.status, response.fields) : nil
+    http1 = isHTTP2 ? [] : Self.http1Bytes(response.status, response.fields)
+    http2 = isHTTP2 ? HTTP2Head(response.status, response.fields) : nil
   }
 
-  private static func first(_ status: Int, _ fields: [(name: String, value: String)]) -> [UInt8] {
+  private static func http1Bytes(_ status: Int, _ fields: [(name: String, value: String)]) -> [UInt8] {
     let lines = fields.map { "\($0.name): \($0.value)\r\n" }.joined()
     return Array("HTTP/1.1 \(status) \(Response.reason(for: status))\r\n\(lines)".utf8)
   }

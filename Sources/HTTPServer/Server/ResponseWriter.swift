@@ -7,36 +7,20 @@ package final class ResponseWriter {
     case unanswered, answered, deferred
   }
 
-  /// Which of the server's bindings the request came in by: its index in `Server.init`.
-  package var binding: Int { asker?.binding ?? 0 }
-  /// Who asks, where the request came in by a Unix socket; nil for TCP.
-  package private(set) var peer: PeerCredentials?
-  /// Who asks, where that was proven with a certificate in the TLS handshake.
-  package private(set) var certificate: PeerCertificate?
-  /// The request came in by HTTP/2.
-  package var isHTTP2: Bool { delivery.isHTTP2 }
   private(set) var state = State.unanswered
   /// The status of the answer given now; nil while there is none.
   package private(set) var status: Int?
   /// Responses not yet given to the socket, of one connection at a time.
   var output = ByteBuffer()
-
   /// The answer given now to an HTTP/2 request; its body is in `output`.
-  private(set) var second: (head: HTTP2Head, length: Int?)?
+  private var http2Answer: (head: HTTP2Head, length: Int?)?
 
-  private(set) var date = DateLine()
-  private var ids = RequestIDSequence()
-  private var callersID: [UInt8] = []
+  var date = DateLine()
   private var delivery = Delivery()
+  private let request: Request
   private let mailbox: Mailbox<ServerLoop.Command>
-  /// Whose request it is; nil for an answer to something that is no request.
-  private var asker: Asker?
-
-  struct Asker {
-    let connection: EventLoop.Registration
-    let serial: UInt32
-    let binding: Int
-  }
+  /// Whose request it is; nil for an answer to something that is no request, or that was put off.
+  private var destination: DeferredResponse.Destination?
 
   /// How the response goes out, as the request decides it.
   struct Delivery {
@@ -47,51 +31,24 @@ package final class ResponseWriter {
     var isHTTP2 = false
   }
 
-  init(mailbox: Mailbox<ServerLoop.Command>) {
+  /// Every answer carries the id that `request` has then.
+  init(_ request: Request, mailbox: Mailbox<ServerLoop.Command>) {
+    self.request = request
     self.mailbox = mailbox
   }
 
-  func refresh(now: Instant) { date.refresh(now: now) }
-
-  func begin(
-    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, from peer: PeerCredentials?, _ certificate: PeerCertificate?,
-    delivery: Delivery, asker: Asker
-  ) {
-    self.peer = peer
-    self.certificate = certificate
+  /// Begins an answer; with a destination it may be put off.
+  func begin(_ delivery: Delivery, to destination: DeferredResponse.Destination? = nil) {
     state = .unanswered
     status = nil
     self.delivery = delivery
-    self.asker = asker
-    callersID.removeAll(keepingCapacity: true)
-    if let id = head.value(of: "x-request-id", in: bytes), RequestIDSequence.isSane(id, in: bytes) {
-      for index in id { callersID.append(bytes[index]) }
-    } else {
-      ids.advance()
-    }
+    self.destination = destination
   }
-
-  /// Begins an answer to something that is no request, or whose request is long gone.
-  func begin(requestID: String?, delivery: Delivery) {
-    state = .unanswered
-    status = nil
-    self.delivery = delivery
-    asker = nil
-    peer = nil
-    certificate = nil
-    callersID.removeAll(keepingCapacity: true)
-    if let requestID { callersID += Array(requestID.utf8) } else { ids.advance() }
-  }
-
-  /// The request's id: the caller's if it is sane, else a fresh one.
-  package var requestID: String { String(decoding: idBytes, as: UTF8.self) }
-
-  var idBytes: [UInt8] { callersID.isEmpty ? ids.bytes : callersID }
 
   /// Hands over the answer to an HTTP/2 request.
-  func takeSecond() -> (head: HTTP2Head, length: Int?)? {
-    defer { second = nil }
-    return second
+  func takeHTTP2Answer() -> (head: HTTP2Head, length: Int?)? {
+    defer { http2Answer = nil }
+    return http2Answer
   }
 
   /// Answers now.
@@ -100,15 +57,11 @@ package final class ResponseWriter {
     send(head, length: response.body.count) { $0.append(response.body) }
   }
 
-  package func send(_ problem: Problem) {
-    send(problem.response(requestID: requestID))
-  }
-
-  /// Puts the answer off: it is given through the exchange, before the server's `Limits.requestTimeout`.
-  package func later() -> DeferredResponse? {
-    guard state == .unanswered, let asker else { return nil }
+  /// Puts the answer off, which must not have been given: it is due before the server's `Limits.requestTimeout`.
+  package func deferred() -> DeferredResponse {
+    guard state == .unanswered, let destination else { preconditionFailure("the request has its answer") }
     state = .deferred
-    return DeferredResponse(requestID: requestID, mailbox: mailbox, connection: asker.connection, serial: asker.serial)
+    return DeferredResponse(requestID: request.id, mailbox: mailbox, destination: destination)
   }
 
   /// Answers now, with a body of `length` bytes, which `append` writes.
@@ -117,11 +70,11 @@ package final class ResponseWriter {
     state = .answered
     status = head.status
     if delivery.isHTTP2 {
-      second = head.second.map { ($0, head.status == 204 ? nil : length) }
+      http2Answer = head.http2.map { ($0, head.status == 204 ? nil : length) }
       if !delivery.bodyless { append(&output) }
       return
     }
-    output.append(head.bytes)
+    output.append(head.http1)
     // A 204 has no body, and so no length (RFC 9110 §8.6).
     if head.status != 204 {
       output.append("Content-Length: ")
@@ -130,7 +83,7 @@ package final class ResponseWriter {
     }
     output.append(date.bytes)
     output.append("X-Request-Id: ")
-    output.append(idBytes)
+    output.append(request.identifier.bytes)
     if !delivery.keepAlive {
       output.append("\r\nConnection: close")
     } else if delivery.announceKeepAlive {

@@ -3,21 +3,24 @@ import Synchronization
 
 /// A server of HTTP/1.1 and HTTP/2: a loop per core, each taking connections at every address.
 package final class Server: Sendable {
-  /// One address to serve, and with which certificate, if any.
+  /// One address to serve, what for, and with which certificate, if any.
   package struct Binding: Sendable {
     package let address: SocketAddress
+    package let role: ListenerRole
     package let tls: TLSContext?
     private let inherited: Listener?
 
-    package init(_ address: SocketAddress, tls: TLSContext? = nil) {
+    package init(_ address: SocketAddress, _ role: ListenerRole = .main, tls: TLSContext? = nil) {
       self.address = address
+      self.role = role
       self.tls = tls
       inherited = nil
     }
 
     /// Serves a listener that was handed over to this process.
-    package init(inherited listener: Listener, tls: TLSContext? = nil) {
+    package init(inherited listener: Listener, _ role: ListenerRole = .main, tls: TLSContext? = nil) {
       address = listener.address
+      self.role = role
       self.tls = tls
       inherited = listener
     }
@@ -41,11 +44,11 @@ package final class Server: Sendable {
 
   /// The addresses bound, in the order of the bindings; a port 0 has become the real one.
   package let addresses: [SocketAddress]
-  /// Of each binding. The bindings themselves would keep an inherited listener open.
+  // One for each binding, in their order. The bindings themselves would keep an inherited listener open.
+  private let ids: [ListenerID]
   private let certificates: [CurrentTLSContext?]
-  private let limits: Limits
-  /// Of each binding.
   private let counts: [ConnectionCount]
+  private let limits: Limits
   private let label: String
   private let mailboxes: [Mailbox<ServerLoop.Command>]
   /// The listeners of each loop, until the loop takes them: then they close with it.
@@ -58,6 +61,7 @@ package final class Server: Sendable {
     listeners = Mutex([first] + others)
     mailboxes = try (0..<count).map { _ throws(SystemError) in try Mailbox() }
     addresses = first.map(\.address)
+    ids = bindings.enumerated().map { ListenerID(index: $0, role: $1.role) }
     certificates = bindings.map { $0.tls.map(CurrentTLSContext.init) }
     self.limits = limits
     counts = bindings.map { _ in ConnectionCount(limits) }
@@ -90,8 +94,8 @@ package final class Server: Sendable {
       EventLoop.start(label: "\(label).\(index)") { [self] loop in
         let server = try ServerLoop(
           loop: loop, mailbox: mailboxes[index], limits: limits, counts: counts, handler: makeHandler(index, loop))
-        for (binding, listener) in takeListeners(of: index).enumerated() {
-          try server.listen(on: listener, binding: binding, tls: certificates[binding])
+        for (id, listener) in zip(ids, takeListeners(of: index)) {
+          try server.listen(on: listener, id, tls: certificates[id.index])
         }
         return server
       } ended: {
@@ -117,25 +121,42 @@ package final class Server: Sendable {
     }
   }
 
-  /// Gives new connections at a binding with TLS another context. Those that are open go on, but for clients whose
-  /// certificates it would not accept, or lacks: they are cut off, whatever is in flight.
-  package func replaceTLS(_ binding: Int, with context: TLSContext) {
-    guard let holder = certificates[binding] else { return }
-    holder.replace(context)
-    for mailbox in mailboxes { mailbox.post(.readmit(binding: binding, context)) }
+  /// Gives new connections at the listeners of a role that have TLS another context. Those that are open go on, but for
+  /// clients whose certificates it would not accept, or lacks: they are cut off, whatever is in flight.
+  package func replaceTLS(of role: ListenerRole, with context: TLSContext) {
+    for id in ids where id.role == role {
+      guard let holder = certificates[id.index] else { continue }
+      holder.replace(context)
+      for mailbox in mailboxes { mailbox.post(.readmit(listener: id.index, context)) }
+    }
   }
 
-  /// Open connections at a binding, by what is spoken on them; one that has said nothing counts as HTTP/1.
-  package func connections(_ binding: Int) -> (http1: Int, http2: Int) {
-    let open = counts[binding].open
-    return (max(0, open.all - open.http2), open.http2)
+  /// A listener as it is now.
+  package struct ListenerState: Sendable {
+    package let address: SocketAddress
+    package let role: ListenerRole
+    package let isTLS: Bool
+    /// Open connections, by what is spoken on them; one that has said nothing counts as HTTP/1.
+    package let http1: Int
+    package let http2: Int
+    /// The connections that there have been.
+    package let total: Int
   }
 
-  /// How many connections there have been at a binding.
-  package func totalConnections(_ binding: Int) -> Int { counts[binding].total }
+  /// In the order of the bindings.
+  package var listenerStates: [ListenerState] {
+    ids.map { id in
+      let open = counts[id.index].open
+      return ListenerState(
+        address: addresses[id.index], role: id.role, isTLS: certificates[id.index] != nil,
+        http1: max(0, open.all - open.http2), http2: open.http2, total: counts[id.index].total)
+    }
+  }
 
-  /// Whether a binding has TLS.
-  package func isTLS(_ binding: Int) -> Bool { certificates[binding] != nil }
+  /// The addresses bound for this role.
+  package func addresses(of role: ListenerRole) -> [SocketAddress] {
+    ids.filter { $0.role == role }.map { addresses[$0.index] }
+  }
 
   /// Lets `run` return now, whatever is in flight.
   package func stop() {

@@ -3,10 +3,10 @@ import IO
 /// What the connections of one event loop share: the handler, the buffers, the limits.
 package final class ServerLoop {
   enum Command: Sendable {
-    case respond(EventLoop.Registration, UInt32, Response)
-    case verbatim(EventLoop.Registration, UInt32, [UInt8], DeferredResponse.Ending)
+    case respond(DeferredResponse.Destination, Response)
+    case verbatim(DeferredResponse.Destination, [UInt8], DeferredResponse.Ending)
     /// An address has other certificates now; whom they would not let in is out.
-    case readmit(binding: Int, TLSContext)
+    case readmit(listener: Int, TLSContext)
     /// Take no more connections, finish the requests in flight, then end.
     case drain
     case stop
@@ -17,15 +17,15 @@ package final class ServerLoop {
   private let regularLimits: ConnectionLimits
   private let reserveLimits: ConnectionLimits
   let handler: any RequestHandler
+  let request = Request()
   let writer: ResponseWriter
-  var parser = RequestParser()
   /// Where a connection that holds no bytes reads.
   var scratch = ByteBuffer()
   let streamPool = HTTP2StreamPool()
   private var acceptors: [Acceptor] = []
-  /// Of each binding: what crowds one does not crowd the others.
+  /// One for each listener: what crowds one does not crowd the others.
   private let counts: [ConnectionCount]
-  /// On this loop.
+  /// Connections of this loop.
   private var open = 0
   private(set) var isDraining = false
 
@@ -35,7 +35,7 @@ package final class ServerLoop {
   ) throws {
     self.loop = loop
     self.mailbox = mailbox
-    writer = ResponseWriter(mailbox: mailbox)
+    writer = ResponseWriter(request, mailbox: mailbox)
     regularLimits = ConnectionLimits(limits)
     // Room in reserve is small, so nobody may sit in it.
     var hasty = limits
@@ -46,13 +46,13 @@ package final class ServerLoop {
     try mailbox.attach(to: loop) { [unowned self] in receive($0) }
   }
 
-  func listen(on listener: Listener, binding: Int, tls: CurrentTLSContext?) throws {
-    acceptors.append(try Acceptor(listener, binding: binding, tls: tls, server: self))
+  func listen(on listener: Listener, _ id: ListenerID, tls: CurrentTLSContext?) throws {
+    acceptors.append(try Acceptor(listener, id, tls: tls, server: self))
   }
 
   /// Counts a new connection; nil when there is no room at all.
-  func admit(_ binding: Int) -> ConnectionCount.Admission? {
-    guard let admission = counts[binding].admit() else { return nil }
+  func admit(_ listener: ListenerID) -> ConnectionCount.Admission? {
+    guard let admission = counts[listener.index].admit() else { return nil }
     open += 1
     return admission
   }
@@ -62,22 +62,23 @@ package final class ServerLoop {
   }
 
   /// A connection has gone over to HTTP/2.
-  func upgraded(_ binding: Int) { counts[binding].upgraded() }
+  func upgraded(_ listener: ListenerID) { counts[listener.index].upgraded() }
 
-  func closed(_ binding: Int, _ admission: ConnectionCount.Admission, wasHTTP2: Bool = false) {
-    counts[binding].closed(admission, wasHTTP2: wasHTTP2)
+  func closed(_ listener: ListenerID, _ admission: ConnectionCount.Admission, wasHTTP2: Bool = false) {
+    counts[listener.index].closed(admission, wasHTTP2: wasHTTP2)
     open -= 1
     endIfDrained()
   }
 
   private func receive(_ command: Command) {
     switch command {
-    case .respond(let registration, let serial, let response):
-      (loop.handler(of: registration) as? Connection)?.respond(response, serial: serial)
-    case .verbatim(let registration, let serial, let bytes, let ending):
-      (loop.handler(of: registration) as? Connection)?.send(verbatim: bytes, serial: serial, then: ending)
-    case .readmit(let binding, let context):
-      for case let connection as Connection in loop.handlers where connection.binding == binding {
+    case .respond(let destination, let response):
+      (loop.handler(of: destination.connection) as? Connection)?.respond(response, serial: destination.serial)
+    case .verbatim(let destination, let bytes, let ending):
+      (loop.handler(of: destination.connection) as? Connection)?
+        .send(verbatim: bytes, serial: destination.serial, then: ending)
+    case .readmit(let listener, let context):
+      for case let connection as Connection in loop.handlers where connection.listener.index == listener {
         connection.readmit(by: context)
       }
     case .drain:

@@ -1,3 +1,5 @@
+import Basics
+
 @testable import HTTPServer
 
 extension FuzzTarget {
@@ -53,7 +55,7 @@ extension FuzzTarget {
     var rest = bytes
     var body: [UInt8] = []
     while let line = takeLine(&rest) {
-      guard (1...8).contains(line.count), line.allSatisfy({ Octet.hexValue($0) != nil }),
+      guard (1...8).contains(line.count), line.allSatisfy({ Hex.value($0) != nil }),
         let size = Int(String(decoding: line, as: UTF8.self), radix: 16)
       else { return nil }
       if size == 0 { return areTrailers(rest) ? body : nil }

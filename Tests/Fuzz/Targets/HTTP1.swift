@@ -72,7 +72,7 @@ extension FuzzTarget {
   }
 
   /// What a handler sees of a request, which is nothing that could be read in two ways.
-  private static func request(_ head: RequestHead, _ bytes: [UInt8]) throws -> Request {
+  private static func request(_ head: borrowing RequestHead, _ bytes: [UInt8]) throws -> Request {
     let bytes = bytes.span
     let end = bytes.indices.first { bytes[$0] == Octet.carriageReturn } ?? 0
     let line = bytes.text(at: 0..<end)

@@ -28,7 +28,8 @@ private struct HTTP2Play {
   private(set) var isCut = false
   private let session: HTTP2Session
   private var now = Instant(nanoseconds: 1_000_000_000_000)
-  private var parser = RequestParser()
+  /// Its parser is used.
+  private let asked = Request()
   private var output: [UInt8] = []
   /// What was said on each stream: nothing, a header, all of it.
   private var said: [Int: Answer] = [:]
@@ -66,15 +67,14 @@ private struct HTTP2Play {
     guard let stream = session.streams[slot], [.headDone, .body, .whole].contains(stream.phase) else { return }
     if stream.phase == .body && stream.request.rejection == nil { return }
     do throws(Rejection) {
-      guard try session.parse(stream, parser: &parser) else { return }
+      guard try session.parse(stream, parser: &asked.parser) else { return }
     } catch {
       return respond(slot, error.status, bodyBytes: 2)
     }
-    let head = parser.head
     let (id, path, request) = stream.request.bytes.withBytes { bytes in
-      let fields = head.fields.map { "\(bytes.text(at: $0.name)): \(bytes.text(at: $0.value))" }
-      let body = bytes.array(at: head.body)
-      return (stream.id, bytes.text(at: head.path), "\(bytes.text(at: 0..<head.path.upperBound)) \(fields) \(body)")
+      let fields = asked.parser.head.fields.map { "\(bytes.text(at: $0.name)): \(bytes.text(at: $0.value))" }
+      let body = bytes.array(at: asked.body)
+      return (stream.id, bytes.text(at: asked.path), "\(bytes.text(at: 0..<asked.path.upperBound)) \(fields) \(body)")
     }
     try promise("a request is whole once", requests.updateValue(request, forKey: id) == nil)
     if id % 3 == 0 { return session.deferred(stream) }

@@ -1,0 +1,97 @@
+package import IO
+
+/// The request at hand. One a loop, used again for each request, and valid while `RequestHandler.handle` runs.
+///
+/// It keeps the bytes where they were received: what a request says is ranges of them.
+@safe package final class Request {
+  /// Reads headers; it holds the last one that it has read.
+  var parser = RequestParser()
+  @usableFromInline var bytes = unsafe UnsafeBufferPointer<UInt8>(start: nil, count: 0)
+  private(set) var identifier = RequestID()
+  /// The listener that it came in by.
+  package private(set) var listener = ListenerID(index: 0, role: .main)
+  /// Who asks, where the request came in by a Unix socket; nil for TCP.
+  package private(set) var peer: PeerCredentials?
+  /// Who asks, where that was proven with a certificate in the TLS handshake.
+  package private(set) var certificate: PeerCertificate?
+  /// It came in by HTTP/2.
+  package private(set) var isHTTP2 = false
+
+  /// Shows `bytes` while `body` runs.
+  func show<Result>(_ bytes: Span<UInt8>, _ body: () -> Result) -> Result {
+    unsafe bytes.withUnsafeBufferPointer { buffer in
+      unsafe self.bytes = buffer
+      defer { unsafe self.bytes = UnsafeBufferPointer(start: nil, count: 0) }
+      return body()
+    }
+  }
+
+  /// A request has become whole: the parser has read its header from the bytes that are shown.
+  func begin(on listener: ListenerID, from peer: PeerCredentials?, _ certificate: PeerCertificate?, isHTTP2: Bool) {
+    self.listener = listener
+    self.peer = peer
+    self.certificate = certificate
+    self.isHTTP2 = isHTTP2
+    let id = value(of: "x-request-id")
+    unsafe identifier.begin(id, in: bytes.span)
+  }
+
+  /// What is answered next was put off, and had this id; nil: it never was a request.
+  func restore(id: String?) {
+    peer = nil
+    certificate = nil
+    identifier.restore(id)
+  }
+
+  /// The caller's id if it is sane, else a fresh one.
+  package var id: String { identifier.text }
+}
+
+extension Request {
+  package var method: RequestHead.Method { parser.head.method }
+  /// The target up to `?`, without the authority of an absolute-form target (RFC 9112 §3.2.2).
+  package var path: Range<Int> { parser.head.path }
+  /// What stands behind the `?`; nil without one.
+  package var query: Range<Int>? { parser.head.query }
+  /// The decoded body.
+  package var body: Range<Int> { parser.head.body }
+
+  /// The value of the first field called `name` (lower case), without the space around it.
+  package func value(of name: StaticString) -> Range<Int>? { unsafe parser.head.value(of: name, in: bytes.span) }
+
+  /// Whether several fields are called `name` (lower case).
+  package func isRepeated(_ name: StaticString) -> Bool { unsafe parser.head.isRepeated(name, in: bytes.span) }
+
+  /// The text of the fields called `name` (lower case), several joined as one list (RFC 9110 §5.3); bytes that are no
+  /// UTF-8 are replaced.
+  package func text(of name: StaticString) -> String? { unsafe parser.head.text(of: name, in: bytes.span) }
+
+  /// The same, for a name that is known at run time only.
+  package func text(of name: String) -> String? { unsafe parser.head.text(of: name, in: bytes.span) }
+
+  /// ASCII case is ignored; `expected` is lower case.
+  package func matches(_ expected: StaticString, at range: Range<Int>) -> Bool {
+    unsafe bytes.span.matches(expected, at: range)
+  }
+
+  /// Exactly these bytes, case and all.
+  package func equals(_ expected: StaticString, at range: Range<Int>) -> Bool {
+    unsafe bytes.span.equals(expected, at: range)
+  }
+
+  /// What stands at `range`; bytes that are no UTF-8 are replaced.
+  package func text(at range: Range<Int>) -> String { unsafe bytes.span.text(at: range) }
+  package func array(at range: Range<Int>) -> [UInt8] { unsafe bytes.span.array(at: range) }
+
+  /// Percent-decodes what stands at `range` into `output`, in place of what that held. False if an escape is malformed.
+  package func decode(_ range: Range<Int>, into output: inout [UInt8]) -> Bool {
+    unsafe PercentDecoder.decode(bytes.span, range, into: &output)
+  }
+
+  /// All of its bytes, of which its ranges are parts.
+  @inlinable package func withBytes<Result, Failure: Error>(
+    _ body: (Span<UInt8>) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    try unsafe body(bytes.span)
+  }
+}
