@@ -1,29 +1,27 @@
 import Basics
+import BrokerCore
 import HTTPServer
 import Logging
-import BrokerCore
 
 /// What the log says of a request, once it is answered.
 struct AccessLine: Sendable {
   private let log: Logger
   private let method: String
   private let path: String
-  private let request: RequestIdentity
-  private let start = Instant.now
+  private let identity: RequestIdentity
 
-  init(_ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ response: ResponseWriter, _ log: Logger) {
+  init(_ request: Request, _ log: Logger) {
     self.log = log
-    method = "\(head.method)"
-    path = bytes.text(at: head.path)
-    request = RequestIdentity(head, bytes, id: response.requestID)
+    method = "\(request.method)"
+    path = request.text(at: request.path)
+    identity = RequestIdentity(request)
   }
 
-  func write(status: Int) {
+  func write(status: Int, took: Duration) {
     var facts: Logger.Metadata = [
-      "method": "\(method)", "path": "\(path)", "status": "\(status)",
-      "duration_ms": "\(start.duration(to: .now).milliseconds)",
+      "method": "\(method)", "path": "\(path)", "status": "\(status)", "duration_ms": "\(took.milliseconds)",
     ]
-    for fact in request.facts { facts[fact.name] = "\(fact.value)" }
+    for fact in identity.facts { facts[fact.name] = "\(fact.value)" }
     log.debug("request", metadata: facts)
   }
 }

@@ -1,7 +1,7 @@
 import Basics
+package import BrokerCore
 import HTTPServer
 import OAuth
-package import BrokerCore
 
 /// What requests are decided by: replaced as a whole when the configuration changes.
 package final class AccessPolicy: Sendable {
@@ -28,45 +28,42 @@ package final class AccessPolicy: Sendable {
   /// A service account's token is believed for so long at the most before it is checked again.
   private static let belief = Duration.seconds(300)
 
-  /// The caller whose service account's token this is. Throws the answer to anybody else.
-  func prove(_ token: [UInt8], _ digest: SHA256Digest, deadline: Instant) async throws(ProblemError)
-    -> Authenticator.Proven
-  {
-    guard let callers, let verifier = callers.serviceAccounts else { throw ProblemError(Authenticator.unknownToken) }
+  /// Finds the caller whose service account's token this is. Throws the answer to anybody else.
+  func verify(_ token: UnverifiedToken, deadline: Instant) async throws(Problem) -> VerifiedToken {
+    guard let callers, let verifier = callers.serviceAccounts else { throw .unknownToken() }
     let proof: JWTVerifier.VerifiedToken
     do throws(JWTVerifier.Failure) {
-      proof = try await verifier.verify(token, deadline: deadline)
+      proof = try await verifier.verify(token.bytes, deadline: deadline)
     } catch {
-      throw ProblemError(Problem(error))
+      throw Problem(error)
     }
     let name = proof.subject.split(separator: ":", omittingEmptySubsequences: false)
     guard name.count == 4, name[0] == "system", name[1] == "serviceaccount",
       let caller = callers.directory.caller(.serviceAccount("\(name[2])/\(name[3])"))
-    else { throw ProblemError(Authenticator.unknownToken) }
-    return Authenticator.Proven(
-      digest: digest, caller: caller, until: min(proof.expiresAt, Instant.now.advanced(by: Self.belief)),
-      routing: self)
+    else { throw .unknownToken() }
+    return VerifiedToken(
+      digest: token.digest, caller: caller, until: min(proof.expiresAt, Instant.now.advanced(by: Self.belief)),
+      policy: self)
   }
 
-  /// The token for credentials that were brought along. Whether an audience is served is not for strangers to know.
-  func key(for grant: Grant, heldBy holder: SHA256Digest) throws(ProblemError) -> TokenKey {
-    guard let passThrough, let key = audiences.key(for: grant) else { throw ProblemError(Authenticator.unknownClient) }
+  /// The token for credentials that were brought along. Whether an audience is served is not for those who have never
+  /// been given a token to know.
+  func key(for grant: Grant, heldBy holder: SHA256Digest) throws(Problem) -> TokenKey {
+    guard let passThrough, let key = audiences.key(for: grant) else { throw .unknownClient }
     return TokenKey(client: passThrough, grant: key.grant, holder: holder)
   }
 
-  /// The token that a request is about. Throws where the caller may not have it, or nobody may; what a caller may not have
-  /// is not told apart from what does not exist.
-  func key(for grant: Grant, _ caller: Caller?) throws(ProblemError) -> TokenKey {
+  /// The token that a request is about. Throws where the caller may not have it, or nobody may; what a caller may not
+  /// have is not told apart from what does not exist.
+  func key(for grant: Grant, _ caller: Caller?) throws(Problem) -> TokenKey {
     let audience = grant.audience
-    func refused(_ reason: String) -> ProblemError {
-      ProblemError(403, "caller_not_allowed", reason, audience: audience)
-    }
+    func refused(_ reason: String) -> Problem { Problem(.callerNotAllowed, reason, audience: audience) }
     if let caller, !caller.audiences.contains(Array(audience.utf8)) {
       throw refused("the caller may not have this audience")
     }
     guard let key = audiences.key(for: grant), let entry = audiences[Array(audience.utf8)] else {
-      throw ProblemError(
-        404, "unknown_audience", "the broker's configuration does not list this audience", audience: audience)
+      throw Problem(
+        .unknownAudience, "the broker's configuration does not list this audience", audience: audience)
     }
     guard let caller else { return key }
     if let organization = entry.organization, key.grant.organization != organization {
@@ -83,18 +80,6 @@ package final class AccessPolicy: Sendable {
       let grant = Grant(audience: audience, scope: scope, organization: key.grant.organization)
       return TokenKey(client: key.client, grant: grant)
     case .refused(let scope): throw refused("the caller may not have the scope '\(scope)'")
-    }
-  }
-}
-
-extension Problem {
-  fileprivate init(_ error: JWTVerifier.Failure) {
-    switch error {
-    case .refused(let reason):
-      self = Authenticator.unknownToken
-      description = "the bearer token is refused: \(reason)"
-    case .unavailable(let reason, let retryAfter):
-      self.init(503, "upstream_unavailable", reason, retryAfter: max(1, retryAfter.wholeSecondsUp))
     }
   }
 }

@@ -17,54 +17,52 @@ struct GrantRequest {
   let credentials: Credentials?
 
   /// Reads a form or a JSON object. Throws the problem to answer with.
-  init(contentType: String?, authorization: String?, body: [UInt8]) throws(ProblemError) {
+  init(contentType: String?, authorization: String?, body: [UInt8]) throws(Problem) {
     let parameters = try Self.parameters(contentType, body)
     credentials = try Self.credentials(authorization, parameters)
     switch parameters["grant_type"] {
     case "client_credentials": break
-    case nil: throw ProblemError(400, "invalid_request", "grant_type is missing; it must be client_credentials")
-    default: throw ProblemError(400, "unsupported_grant_type", "the only grant_type is client_credentials")
+    case nil: throw Problem(.invalidRequest, "grant_type is missing; it must be client_credentials")
+    default: throw Problem(.unsupportedGrantType, "the only grant_type is client_credentials")
     }
     for name in ["client_id", "scope", "organization"] {
       if let value = parameters[name], Audience.problem(with: value) != nil {
-        throw ProblemError(
-          400, name == "scope" ? "invalid_scope" : "invalid_request", "\(name) is too long or malformed")
+        throw Problem(name == "scope" ? .invalidScope : .invalidRequest, "\(name) is too long or malformed")
       }
     }
     let targets = [parameters["audience"], parameters["resource"]].compactMap(\.self)
     guard let audience = targets.first else {
-      throw ProblemError(400, "invalid_request", "audience (or resource) is missing")
+      throw Problem(.invalidRequest, "audience (or resource) is missing")
     }
     guard targets.count == 1 || targets[0].utf8.elementsEqual(targets[1].utf8) else {
-      throw ProblemError(400, "invalid_target", "audience and resource differ")
+      throw Problem(.invalidTarget, "audience and resource differ")
     }
-    if let problem = Audience.problem(with: audience) { throw ProblemError(400, "invalid_target", problem) }
+    if let problem = Audience.problem(with: audience) { throw Problem(.invalidTarget, problem) }
     let scope = parameters["scope"].map { ScopeList.canonical($0) }
     if case .some(nil) = scope {
-      throw ProblemError(400, "invalid_scope", "scope is no list of scopes separated by spaces")
+      throw Problem(.invalidScope, "scope is no list of scopes separated by spaces")
     }
     query = TokenQuery(
       grant: Grant(audience: audience, scope: scope ?? nil, organization: parameters["organization"]))
   }
 
   /// Without those that have no value, which count as left out (RFC 6749 §3.2).
-  private static func parameters(_ contentType: String?, _ body: [UInt8]) throws(ProblemError) -> [String: String] {
+  private static func parameters(_ contentType: String?, _ body: [UInt8]) throws(Problem) -> [String: String] {
     let type = contentType?.prefix { $0 != ";" }.trimmingSpaces.lowercased()
     switch type {
     case "application/x-www-form-urlencoded": return try form(body)
     case "application/json": return try json(body)
     default:
-      throw ProblemError(
-        400, "invalid_request", "the Content-Type must be application/x-www-form-urlencoded or application/json")
+      throw Problem(.invalidRequest, "the Content-Type must be application/x-www-form-urlencoded or application/json")
     }
   }
 
-  private static func form(_ body: [UInt8]) throws(ProblemError) -> [String: String] {
+  private static func form(_ body: [UInt8]) throws(Problem) -> [String: String] {
     var parameters: [String: String] = [:]
     for pair in body.split(separator: UInt8(ascii: "&")) {
       let equals = pair.firstIndex(of: UInt8(ascii: "=")) ?? pair.endIndex
       guard let name = decode(pair[..<equals]), let value = decode(pair[equals...].dropFirst()) else {
-        throw ProblemError(400, "invalid_request", "the form is malformed")
+        throw Problem(.invalidRequest, "the form is malformed")
       }
       if parameters.updateValue(value, forKey: name) != nil { throw repeated }
     }
@@ -76,9 +74,9 @@ struct GrantRequest {
     return PercentDecoder.formText(bytes.span, 0..<bytes.count)
   }
 
-  private static func json(_ body: [UInt8]) throws(ProblemError) -> [String: String] {
+  private static func json(_ body: [UInt8]) throws(Problem) -> [String: String] {
     guard let members = try? JSONDecoder().decode([String: Member].self, from: Data(body)) else {
-      throw ProblemError(400, "invalid_request", "the body is no JSON object")
+      throw Problem(.invalidRequest, "the body is no JSON object")
     }
     if JSONKeys.areAmbiguous(in: body) { throw repeated }
     var parameters: [String: String] = [:]
@@ -86,7 +84,7 @@ struct GrantRequest {
       switch members[name] {
       case .text(let text) where !text.isEmpty: parameters[name] = text
       case nil, .text, .null: break
-      case .other: throw ProblemError(400, "invalid_request", "\(name) is no text")
+      case .other: throw Problem(.invalidRequest, "\(name) is no text")
       }
     }
     return parameters
@@ -95,8 +93,8 @@ struct GrantRequest {
   private static let known = [
     "grant_type", "client_id", "client_secret", "audience", "resource", "scope", "organization",
   ]
-  private static var repeated: ProblemError {
-    ProblemError(400, "invalid_request", "a parameter stands there twice")
+  private static var repeated: Problem {
+    Problem(.invalidRequest, "a parameter stands there twice")
   }
 
   private enum Member: Decodable {
@@ -112,58 +110,32 @@ struct GrantRequest {
 
   private static func credentials(
     _ authorization: String?, _ parameters: [String: String]
-  ) throws(ProblemError) -> Credentials? {
-    let basic = try authorization.flatMap { text throws(ProblemError) in try self.basic(text) }
+  ) throws(Problem) -> Credentials? {
+    let basic = try authorization.flatMap { text throws(Problem) in try self.basic(text) }
     guard let basic else {
       let secret = parameters["client_secret"].map { Secret($0.utf8) }
       guard let id = parameters["client_id"] else {
         if secret == nil { return nil }
-        throw ProblemError(400, "invalid_request", "client_secret without client_id")
+        throw Problem(.invalidRequest, "client_secret without client_id")
       }
       return Credentials(clientID: id, secret: secret, isBasic: false)
     }
     if parameters["client_secret"] != nil || parameters["client_id"].map({ $0 != basic.clientID }) ?? false {
-      throw ProblemError(400, "invalid_request", "the client proves itself in two ways (RFC 6749, section 2.3)")
+      throw Problem(.invalidRequest, "the client proves itself in two ways (RFC 6749, section 2.3)")
     }
     return basic
   }
 
   /// nil for another scheme. Id and secret are form-encoded before they are joined (RFC 6749 §2.3.1).
-  private static func basic(_ authorization: String) throws(ProblemError) -> Credentials? {
+  private static func basic(_ authorization: String) throws(Problem) -> Credentials? {
     guard authorization.utf8.count > 6, authorization.prefix(6).lowercased() == "basic " else { return nil }
     let parts = Data(base64Encoded: String(authorization.dropFirst(6).trimmingSpaces))?
       .split(separator: UInt8(ascii: ":"), maxSplits: 1, omittingEmptySubsequences: false)
     guard let parts, parts.count == 2, let id = decode(Array(parts[0])[...]), Audience.problem(with: id) == nil,
       let secret = decode(Array(parts[1])[...])
     else {
-      throw ProblemError(400, "invalid_request", "the Basic credentials are malformed")
+      throw Problem(.invalidRequest, "the Basic credentials are malformed")
     }
     return Credentials(clientID: id, secret: Secret(secret.utf8), isBasic: true)
-  }
-}
-
-extension Problem {
-  /// In the shape of RFC 6749 §5.2, with its words.
-  func oauthResponse() -> Response {
-    let error = Self.oauthError(self.error)
-    var fields = [("Content-Type", "application/json"), ("Cache-Control", "no-store"), ("Pragma", "no-cache")]
-    if let retryAfter { fields.append(("Retry-After", String(retryAfter))) }
-    let body = JSONText.object([
-      ("error", JSONText.string(error)), ("error_description", JSONText.string(description)),
-    ])
-    return Response([403, 404].contains(status) ? 400 : status, fields: fields + self.fields, body: body)
-  }
-
-  private static func oauthError(_ error: String) -> String {
-    switch error {
-    case "invalid_caller": "invalid_client"
-    case "caller_not_allowed", "audience_not_granted": "unauthorized_client"
-    // RFC 8707 §2.
-    case "unknown_audience", "invalid_audience": "invalid_target"
-    case "upstream_rate_limited", "upstream_unavailable", "overloaded", "draining": "temporarily_unavailable"
-    case "broker_misconfigured", "invalid_upstream_response", "token_validation_failed", "upstream_timeout":
-      "server_error"
-    default: error
-    }
   }
 }

@@ -50,12 +50,9 @@ package final class RenderedToken: Sendable {
 
   func isServable(at now: Instant) -> Bool { now < servableUntil }
 
-  /// True for the first request that comes when the token is due to be replaced.
-  func isFirstUseWhenDue(_ now: Instant) -> Bool { now >= refreshAt && token.isFirstUseWhenDue() }
-
-  /// Answers with the token; false when it may not be served any more.
+  /// Answers with the token, which must be servable. True for the first request that comes when it is due to be
+  /// replaced.
   func send(_ representation: Representation, to response: ResponseWriter, now: Instant) -> Bool {
-    guard now < servableUntil else { return false }
     token.markUsed(at: now)
     switch representation {
     case .text:
@@ -75,7 +72,7 @@ package final class RenderedToken: Sendable {
         body.append(bytes[startEnd...])
       }
     }
-    return true
+    return now >= refreshAt && token.isFirstUseWhenDue()
   }
 
   /// The same answer, for a request that waited for the token.

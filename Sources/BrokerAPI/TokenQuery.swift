@@ -16,32 +16,33 @@ struct TokenQuery: Sendable {
   /// `isForwarded`: header fields are those of the request that a proxy asks about, and say nothing of the token. A
   /// parameter `uri` ends the query, so that a proxy can only add to what it was told to ask.
   init(
-    audience range: Range<Int>, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, isForwarded: Bool = false
-  ) throws(ProblemError) {
-    guard let audience = PercentDecoder.text(bytes, range) else {
-      throw ProblemError(400, "invalid_audience", "the audience is malformed percent-encoding or no UTF-8")
+    audience range: Range<Int>, _ request: Request, isForwarded: Bool = false
+  ) throws(Problem) {
+    guard let audience = request.withBytes({ PercentDecoder.text($0, range) }) else {
+      throw Problem(.invalidAudience, "the audience is malformed percent-encoding or no UTF-8")
     }
-    if let problem = Audience.problem(with: audience) { throw ProblemError(400, "invalid_audience", problem) }
-    let parameters = try Self.parameters(head.query, bytes, isForwarded: isForwarded)
+    if let problem = Audience.problem(with: audience) { throw Problem(.invalidAudience, problem) }
+    let parameters = try request.withBytes { bytes throws(Problem) in
+      try Self.parameters(request.query, bytes, isForwarded: isForwarded)
+    }
     var scope: String?
     if let text = parameters["scope"] {
       scope = ScopeList.canonical(text)
-      if scope == nil { throw ProblemError(400, "invalid_scope", "scope is no list of scopes separated by spaces") }
+      if scope == nil { throw Problem(.invalidScope, "scope is no list of scopes separated by spaces") }
     }
     grant = Grant(audience: audience, scope: scope, organization: parameters["organization"])
     if let text = parameters["min_ttl"] {
       guard text.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let seconds = UInt32(text) else {
-        throw ProblemError(400, "invalid_request", "min_ttl is no whole number of seconds")
+        throw Problem(.invalidRequest, "min_ttl is no whole number of seconds")
       }
       demand.minTTL = .seconds(seconds)
     }
-    if !isForwarded, head.asksForFresh(bytes) {
+    if !isForwarded, request.asksForFresh {
       demand.freshness = .new
-      if let hash = head.text(of: "x-rejected-token", in: bytes) {
+      if let hash = request.text(of: "x-rejected-token") {
         guard hash.utf8.count == 64, hash.utf8.allSatisfy({ (0x30...0x39).contains($0) || (0x61...0x66).contains($0) })
         else {
-          throw ProblemError(
-            400, "invalid_request", "X-Rejected-Token is no SHA-256 in 64 lower-case hexadecimal digits")
+          throw Problem(.invalidRequest, "X-Rejected-Token is no SHA-256 in 64 lower-case hexadecimal digits")
         }
         demand.freshness = .newUnlessReplaced(rejected: hash)
       }
@@ -52,7 +53,7 @@ struct TokenQuery: Sendable {
 
   private static func parameters(
     _ query: Range<Int>?, _ bytes: Span<UInt8>, isForwarded: Bool
-  ) throws(ProblemError) -> [String: String] {
+  ) throws(Problem) -> [String: String] {
     var parameters: [String: String] = [:]
     guard let query else { return [:] }
     var start = query.lowerBound
@@ -61,14 +62,13 @@ struct TokenQuery: Sendable {
       let equals = (start..<end).first { bytes[$0] == UInt8(ascii: "=") } ?? end
       if isForwarded, bytes.equals("uri", at: start..<equals) { break }
       guard let name = PercentDecoder.text(bytes, start..<equals), known.contains(name) else {
-        throw ProblemError(
-          400, "invalid_request", "unknown query parameter; those known are \(known.joined(separator: ", "))")
+        throw Problem(.invalidRequest, "unknown query parameter; those known are \(known.joined(separator: ", "))")
       }
       guard let value = PercentDecoder.formText(bytes, min(equals + 1, end)..<end), !value.isEmpty,
         Audience.problem(with: value) == nil
-      else { throw ProblemError(400, "invalid_request", "the query parameter \(name) is empty or malformed") }
+      else { throw Problem(.invalidRequest, "the query parameter \(name) is empty or malformed") }
       guard parameters.updateValue(value, forKey: name) == nil else {
-        throw ProblemError(400, "invalid_request", "the query parameter \(name) stands there twice")
+        throw Problem(.invalidRequest, "the query parameter \(name) stands there twice")
       }
       start = end + 1
     }
@@ -76,24 +76,11 @@ struct TokenQuery: Sendable {
   }
 }
 
-extension RequestHead {
+extension Request {
   /// `Cache-Control: no-cache`: the token the caller has was refused.
-  func asksForFresh(_ bytes: Span<UInt8>) -> Bool {
-    guard let value = text(of: "cache-control", in: bytes) else { return false }
+  var asksForFresh: Bool {
+    guard let value = text(of: "cache-control") else { return false }
     return value.split(separator: ",").contains { $0.trimmingSpaces.lowercased() == "no-cache" }
-  }
-}
-
-/// A problem thrown on the way to an answer.
-struct ProblemError: Error {
-  let problem: Problem
-
-  init(_ problem: Problem) {
-    self.problem = problem
-  }
-
-  init(_ status: Int, _ error: String, _ description: String, audience: String? = nil) {
-    problem = Problem(status, error, description, audience: audience)
   }
 }
 

@@ -1,6 +1,5 @@
 import OAuth
 package import BrokerCore
-package import Telemetry
 
 /// The tokens one event loop can hand out at once.
 ///
@@ -99,15 +98,5 @@ package struct TokenTable {
     var hasher = Hasher()
     unsafe audience.withUnsafeBytes { unsafe hasher.combine(bytes: $0) }
     return hasher.finalize()
-  }
-}
-
-extension TokenTable.Change {
-  package init(_ publication: Broker.Publication, _ clients: ClientNumbers) {
-    switch publication {
-    case .current(let token):
-      self = .insert(RenderedToken(token, clientNumber: clients.number(of: token.key.client.name)))
-    case .withdrawn(let key): self = .remove(key)
-    }
   }
 }

@@ -12,29 +12,16 @@ final class Counter: Sendable {
   var current: Int { value.load(ordering: .relaxed) }
 }
 
-/// The ways in, as metrics tell them apart.
-package enum Route: Int, CaseIterable, Sendable {
-  case token, forwardAuth, oauthToken, healthz, readyz, metrics, status, statusJSON, other
-  /// None: the server answered itself, before there was a request to route.
-  case refused
-
-  /// Those that give tokens.
-  static let tokens = [token, forwardAuth, oauthToken]
-
+/// A route as metrics tell it apart from others. Its index among all is what it is counted by.
+package struct RouteLabel: Sendable {
   /// A template, never a path: that would be without bound.
-  var template: String {
-    switch self {
-    case .token: "/token/{audience}"
-    case .forwardAuth: "/forward-auth/{audience}"
-    case .oauthToken: "/oauth/token"
-    case .healthz: "/healthz"
-    case .readyz: "/readyz"
-    case .metrics: "/metrics"
-    case .status: "/status"
-    case .statusJSON: "/status.json"
-    case .other: "other"
-    case .refused: "refused"
-    }
+  let template: String
+  /// Requests for it are requests for tokens.
+  let givesTokens: Bool
+
+  package init(template: String, givesTokens: Bool) {
+    self.template = template
+    self.givesTokens = givesTokens
   }
 }
 
@@ -43,32 +30,33 @@ package final class LoopMetrics: Sendable {
   /// The statuses that are told apart; any other counts as the last.
   static let statuses = [200, 400, 401, 403, 404, 405, 406, 408, 413, 414, 417, 431, 501, 502, 503, 504, 505, 500]
 
+  /// By route, and behind those what the server answered itself, before there was a request to route.
   private let requests: [[Counter]]
   private let durations: [[Counter]]
   /// Nanoseconds.
   private let sums: [Counter]
   private let hits: [Counter]
 
-  init() {
-    requests = Route.allCases.map { _ in Self.statuses.map { _ in Counter() } }
-    durations = Route.allCases.map { _ in (0...Histogram.bounds.count).map { _ in Counter() } }
-    sums = Route.allCases.map { _ in Counter() }
+  init(routes: Int) {
+    requests = (0...routes).map { _ in Self.statuses.map { _ in Counter() } }
+    durations = (0..<routes).map { _ in (0...Histogram.bounds.count).map { _ in Counter() } }
+    sums = (0..<routes).map { _ in Counter() }
     hits = (0..<ClientNumbers.capacity).map { _ in Counter() }
   }
 
-  package func answered(_ route: Route, status: Int, took: Duration) {
+  package func answered(_ route: Int, status: Int, took: Duration) {
     count(route, status)
     let nanoseconds = Int(took.nanoseconds)
     let bucket = Self.bounds.firstIndex { nanoseconds <= $0 } ?? Self.bounds.count
-    durations[route.rawValue][bucket].add()
-    sums[route.rawValue].add(nanoseconds)
+    durations[route][bucket].add()
+    sums[route].add(nanoseconds)
   }
 
   /// Took no time worth telling: it is in no histogram.
-  package func refused(_ status: Int) { count(.refused, status) }
+  package func refused(_ status: Int) { count(requests.count - 1, status) }
 
-  private func count(_ route: Route, _ status: Int) {
-    requests[route.rawValue][Self.statuses.firstIndex(of: status) ?? Self.statuses.count - 1].add()
+  private func count(_ route: Int, _ status: Int) {
+    requests[route][Self.statuses.firstIndex(of: status) ?? Self.statuses.count - 1].add()
   }
 
   private static let bounds = Histogram.bounds.map { Int($0 * 1e9) }
@@ -78,11 +66,11 @@ package final class LoopMetrics: Sendable {
 
   // MARK: Reading
 
-  func requests(_ route: Route, statusAt index: Int) -> Int { requests[route.rawValue][index].current }
+  func requests(_ route: Int, statusAt index: Int) -> Int { requests[route][index].current }
   func hits(client number: Int) -> Int { hits[number].current }
 
-  func counts(_ route: Route) -> [Int] { durations[route.rawValue].map(\.current) }
-  func seconds(_ route: Route) -> Double { Double(sums[route.rawValue].current) / 1e9 }
+  func counts(_ route: Int) -> [Int] { durations[route].map(\.current) }
+  func seconds(_ route: Int) -> Double { Double(sums[route].current) / 1e9 }
 }
 
 /// Numbers for clients' names, so that counting for one needs no look-up.

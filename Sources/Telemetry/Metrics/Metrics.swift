@@ -6,8 +6,9 @@ import IO
 /// All that is counted, gathered for whoever asks.
 package final class Metrics: Sendable {
   /// For what is answered off the loops.
-  package let later = LoopMetrics()
+  package let later: LoopMetrics
   package let loops: [LoopMetrics]
+  private let routes: [RouteLabel]
   private let clients: ClientNumbers
   private let broker: Broker
   private let connections: @Sendable () -> (http1: Int, http2: Int)
@@ -16,10 +17,12 @@ package final class Metrics: Sendable {
   private static let maxTokens = 1000
 
   package init(
-    loops count: Int, clients: ClientNumbers, broker: Broker,
+    loops count: Int, routes: [RouteLabel], clients: ClientNumbers, broker: Broker,
     connections: @escaping @Sendable () -> (http1: Int, http2: Int)
   ) {
-    loops = (0..<count).map { _ in LoopMetrics() }
+    later = LoopMetrics(routes: routes.count)
+    loops = (0..<count).map { _ in LoopMetrics(routes: routes.count) }
+    self.routes = routes
     self.clients = clients
     self.broker = broker
     self.connections = connections
@@ -39,7 +42,7 @@ package final class Metrics: Sendable {
   package var traffic: Traffic.Totals {
     var totals = Traffic.Totals()
     for loop in loops + [later] {
-      for route in Route.tokens {
+      for route in routes.indices where routes[route].givesTokens {
         for (index, status) in LoopMetrics.statuses.enumerated() {
           let count = loop.requests(route, statusAt: index)
           switch status {
@@ -65,20 +68,20 @@ package final class Metrics: Sendable {
   private func writeRequests(to text: inout MetricsText) {
     let all = loops + [later]
     var samples: [(labels: MetricsText.Labels, value: String)] = []
-    for route in Route.allCases {
+    for (route, template) in (routes.map(\.template) + ["refused"]).enumerated() {
       for (index, status) in LoopMetrics.statuses.enumerated() {
         let count = all.reduce(0) { $0 + $1.requests(route, statusAt: index) }
-        if count > 0 { samples.append(([("route", route.template), ("status", "\(status)")], "\(count)")) }
+        if count > 0 { samples.append(([("route", template), ("status", "\(status)")], "\(count)")) }
       }
     }
     text.counter("token_broker_http_requests", "Requests answered.", samples)
     text.histogram(
       "token_broker_http_request_duration_seconds", "From a request's being read to its answer's being given.",
-      Route.allCases.filter { $0 != .refused }.map { route in
+      routes.enumerated().map { route, label in
         let counts = all.map { $0.counts(route) }.reduce([Int](repeating: 0, count: Histogram.bounds.count + 1)) {
           zip($0, $1).map(+)
         }
-        return ([("route", route.template)], Histogram(counts: counts, sum: all.reduce(0) { $0 + $1.seconds(route) }))
+        return ([("route", label.template)], Histogram(counts: counts, sum: all.reduce(0) { $0 + $1.seconds(route) }))
       })
     let connections = connections()
     text.gauge(

@@ -40,10 +40,10 @@ extension FuzzTarget {
   }
 
   private static func read(_ type: String, _ authorization: String?, _ body: [UInt8]) throws -> GrantRequest? {
-    do throws(ProblemError) {
+    do throws(Problem) {
       return try GrantRequest(contentType: type, authorization: authorization, body: body)
     } catch {
-      try promise("it is the caller's mistake", error.problem.status == 400)
+      try promise("it is the caller's mistake", error.error.status == 400)
       return nil
     }
   }

@@ -27,23 +27,26 @@ extension FuzzTarget {
   private static func read(_ target: [UInt8]) throws -> TokenQuery? {
     let prefix = "GET /token/"
     let request = Array(prefix.utf8) + target + Array(" HTTP/1.1\r\nHost: a\r\n\r\n".utf8)
-    var parser = RequestParser()
+    let asked = Request()
     var scanner = HeadScanner()
     var limits = Limits()
     limits.requestLineBytes = 64 * 1024
     limits.headBytes = 64 * 1024
     do throws(Rejection) {
       guard try scanner.scan(request.span, limits: limits) == request.count else { return nil }
-      try parser.parse(request.span, end: request.count, limits: limits)
+      try asked.parser.parse(request.span, end: request.count, limits: limits)
     } catch {
       return nil
     }
-    let audience = prefix.utf8.count..<parser.head.path.upperBound
-    do throws(ProblemError) {
-      return try TokenQuery(audience: audience, parser.head, request.span)
-    } catch {
-      let known = ["invalid_audience", "invalid_request", "invalid_scope"]
-      try promise("it is the caller's mistake", error.problem.status == 400 && known.contains(error.problem.error))
+    let audience = prefix.utf8.count..<asked.path.upperBound
+    let query = asked.show(request.span) {
+      Result { () throws(Problem) in try TokenQuery(audience: audience, asked) }
+    }
+    switch query {
+    case .success(let query): return query
+    case .failure(let problem):
+      let known: Set<APIError> = [.invalidAudience, .invalidRequest, .invalidScope]
+      try promise("it is the caller's mistake", known.contains(problem.error))
       return nil
     }
   }

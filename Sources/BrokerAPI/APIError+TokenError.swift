@@ -1,0 +1,19 @@
+import OAuth
+
+extension APIError {
+  /// What a caller is told of why there is no token.
+  init(_ cause: TokenError.Cause) {
+    switch cause {
+    case .unknownAudience: self = .unknownAudience
+    case .audienceNotGranted: self = .audienceNotGranted
+    case .brokerMisconfigured: self = .brokerMisconfigured
+    case .invalidCaller: self = .invalidCaller
+    case .invalidUpstreamResponse: self = .invalidUpstreamResponse
+    case .tokenValidationFailed: self = .tokenValidationFailed
+    case .upstreamRateLimited: self = .upstreamRateLimited
+    case .upstreamUnavailable: self = .upstreamUnavailable
+    case .upstreamTimeout: self = .upstreamTimeout
+    case .overloaded: self = .overloaded
+    }
+  }
+}

@@ -1,0 +1,141 @@
+import Basics
+import HTTPServer
+import OAuth
+
+/// The shapes that an error is told in.
+enum ErrorShape: Sendable {
+  /// Problem details (RFC 9457) with the members of RFC 6749 inside.
+  case problemDetails
+  /// As OAuth clients know it (RFC 6749 §5.2).
+  case oauth
+}
+
+/// An error on its way to a caller.
+struct Problem: Error {
+  let error: APIError
+  /// A sentence for people.
+  let description: String
+  var audience: String?
+  /// Whole seconds after which asking again may help.
+  var retryAfter: Int?
+  /// For the `WWW-Authenticate` field.
+  var challenge: String?
+  /// For the `Allow` field.
+  var allowedMethods: String?
+  /// nil: the error's own.
+  private var status: Int?
+
+  init(
+    _ error: APIError, _ description: String, audience: String? = nil, retryAfter: Int? = nil, challenge: String? = nil,
+    allowedMethods: String? = nil
+  ) {
+    self.error = error
+    self.description = description
+    self.audience = audience
+    self.retryAfter = retryAfter
+    self.challenge = challenge
+    self.allowedMethods = allowedMethods
+  }
+
+  /// What the server has refused before there was a request for the router.
+  init(_ rejection: Rejection) {
+    switch rejection.kind {
+    case .invalidRequest: self.init(.invalidRequest, "\(rejection.reason)")
+    case .noAnswer: self.init(.upstreamTimeout, "\(rejection.reason)")
+    case .overLimit, .noRoom: self.init(.overloaded, "\(rejection.reason)", retryAfter: 1)
+    }
+    status = rejection.status
+  }
+
+  /// A caller beyond its own limit.
+  static func tooMany(_ wait: Duration) -> Problem {
+    Problem(.overloaded, "the caller asks too often", retryAfter: max(1, wait.wholeSecondsUp))
+  }
+
+  /// The answer to a caller whose token could not be had.
+  init(_ error: TokenError, audience: String) {
+    self.init(APIError(error.cause), error.message, audience: audience)
+    if self.error.isTransient { retryAfter = max(1, error.retryAfter?.wholeSecondsUp ?? 1) }
+  }
+
+  /// The answer to a caller whose signed token was not believed.
+  init(_ error: JWTVerifier.Failure) {
+    switch error {
+    case .refused(let reason): self = .unknownToken("the bearer token is refused: \(reason)")
+    case .unavailable(let reason, let retryAfter):
+      self.init(.upstreamUnavailable, reason, retryAfter: max(1, retryAfter.wholeSecondsUp))
+    }
+  }
+}
+
+extension Problem {
+  func response(_ shape: ErrorShape, requestID: String) -> Response {
+    switch shape {
+    case .problemDetails: problemDetails(requestID)
+    case .oauth: oauth
+    }
+  }
+
+  private func problemDetails(_ requestID: String) -> Response {
+    let status = status ?? error.status
+    var members: [(name: String, value: [UInt8])] = [
+      ("type", JSONText.string("about:blank")),
+      ("title", JSONText.string(Response.reason(for: status))),
+      ("status", JSONText.number(status)),
+      ("error", JSONText.string(error.word)),
+      ("error_description", JSONText.string(description)),
+    ]
+    if let audience { members.append(("audience", JSONText.string(audience))) }
+    members.append(("request_id", JSONText.string(requestID)))
+    return Response(
+      status, fields: [("Content-Type", "application/problem+json"), ("Cache-Control", "no-store")] + moreFields,
+      body: JSONText.object(members))
+  }
+
+  private var oauth: Response {
+    Response(
+      error.oauthStatus,
+      fields: [("Content-Type", "application/json"), ("Cache-Control", "no-store"), ("Pragma", "no-cache")]
+        + moreFields,
+      body: JSONText.object([
+        ("error", JSONText.string(error.oauthWord)), ("error_description", JSONText.string(description)),
+      ]))
+  }
+
+  private var moreFields: [(name: String, value: String)] {
+    let fields = [
+      ("Retry-After", retryAfter.map { "\($0)" }), ("WWW-Authenticate", challenge), ("Allow", allowedMethods),
+    ]
+    return fields.compactMap { name, value in value.map { (name, $0) } }
+  }
+}
+
+extension ResponseWriter {
+  func send(_ problem: Problem, _ shape: ErrorShape = .problemDetails, to request: Request) {
+    send(problem.response(shape, requestID: request.id))
+  }
+}
+
+// MARK: Callers that are not recognised
+
+extension Problem {
+  static var unknownClient: Problem {
+    unproven("nobody with this client id and secret may have this", "Basic realm=\"token-broker\"")
+  }
+
+  static var otherName: Problem {
+    unproven("the client id is not the caller's name", "Bearer realm=\"token-broker\"")
+  }
+
+  static func unknownToken(_ description: String = "the bearer token is no caller's") -> Problem {
+    unproven(description, "Bearer realm=\"token-broker\", error=\"invalid_token\"")
+  }
+
+  static func noToken(_ description: String) -> Problem {
+    unproven(description, "Bearer realm=\"token-broker\"")
+  }
+
+  private static func unproven(_ description: String, _ challenge: String) -> Problem {
+    Problem(.invalidCaller, description, challenge: challenge)
+  }
+}

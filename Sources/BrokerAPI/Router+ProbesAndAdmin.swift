@@ -1,0 +1,40 @@
+import Basics
+import BrokerCore
+import HTTPServer
+import IO
+import Telemetry
+
+/// What is no token: probes, metrics and the status.
+extension Router {
+  func health(_ response: ResponseWriter) { response.send(Self.state("ok", reasons: [])) }
+
+  func readiness(_ response: ResponseWriter) {
+    let reasons = services.health.reasonsNotReady(at: loop.now)
+    let state = reasons.isEmpty ? "ok" : services.health.isDraining ? "draining" : "not_ready"
+    response.send(Self.state(state, reasons: reasons))
+  }
+
+  private static func state(_ state: String, reasons: [String]) -> Response {
+    var members = [(name: "status", value: JSONText.string(state))]
+    if !reasons.isEmpty { members.append(("reasons", JSONText.array(reasons.map { JSONText.string($0) }))) }
+    return Response(
+      reasons.isEmpty ? 200 : 503,
+      fields: [("Content-Type", "application/json"), ("Cache-Control", "no-store")], body: JSONText.object(members))
+  }
+
+  func metrics(_ request: Request, _ response: ResponseWriter) {
+    let format = MetricsText.Format(accept: request.text(of: "accept"))
+    let answer = deferred(response, .metrics, .problemDetails)
+    Task { [metrics = services.metrics] in
+      answer.send(
+        Response(
+          200, fields: [("Content-Type", format.contentType), ("Cache-Control", "no-store")],
+          body: await metrics.text(format)))
+    }
+  }
+
+  func statusReport(_ response: ResponseWriter) {
+    let answer = deferred(response, .statusReport, .problemDetails)
+    Task { [status = services.status] in answer.send(await status.report()) }
+  }
+}

@@ -1,0 +1,103 @@
+import BrokerCore
+import HTTPServer
+import IO
+import OAuth
+import Telemetry
+
+/// What the ways to a token share: tokens that are held are answered with at once, all others off the loop.
+extension Router {
+  /// Answers from the bytes of the request, without making a key of them; false where that does not settle it.
+  func serveHeld(
+    _ audience: Range<Int>, _ representation: Representation, to identity: Identity, _ request: Request,
+    _ response: ResponseWriter
+  ) -> Bool {
+    guard request.decode(audience, into: &name), let hit = tokens.find(name), hit.token.isServable(at: loop.now) else {
+      return false
+    }
+    switch identity {
+    case .anyone: serve(hit, representation, to: nil, request, response)
+    case .caller(let caller):
+      // All else is for the slower way to refuse or to reckon.
+      guard caller.scopes == nil, caller.audiences.contains(name) else { return false }
+      if let wait = caller.admit(now: loop.now) {
+        response.send(.tooMany(wait), to: request)
+      } else {
+        serve(hit, representation, to: caller.name, request, response)
+      }
+    case .unverifiedToken, .passThrough, .refused: return false
+    }
+    return true
+  }
+
+  /// Answers with a token that is servable.
+  private func serve(
+    _ hit: TokenTable.Hit, _ representation: Representation, to name: String?, _ request: Request,
+    _ response: ResponseWriter
+  ) {
+    let token = hit.token
+    let isDue = token.send(representation, to: response, now: loop.now)
+    tokens.count(hit)
+    metrics.hit(client: token.clientNumber)
+    if let name, services.audit.saysGiven {
+      services.audit.given(token.token.key, to: name, RequestIdentity(request))
+    }
+    if isDue { Task { [broker = services.broker, key = token.token.key] in await broker.used(key) } }
+  }
+
+  func refuse(_ objection: String, _ errors: ErrorShape, _ request: Request, _ response: ResponseWriter) {
+    services.audit.denied(nil, audience: nil, reason: objection, RequestIdentity(request))
+    response.send(Problem(.callerNotAllowed, objection), errors, to: request)
+  }
+
+  // MARK: All others
+
+  func give(
+    _ query: TokenQuery, _ format: AnswerFormat, to identity: Identity, _ request: Request, _ response: ResponseWriter
+  ) {
+    let service = TokenService(services: services, policy: policy, query: query, format: format)
+    switch identity {
+    case .refused(let problem):
+      service.noteDenial(problem, nil, RequestIdentity(request))
+      response.send(problem, format.errors, to: request)
+    case .unverifiedToken(let token):
+      let (identity, answer) = (RequestIdentity(request), deferred(response, format.endpoint, format.errors))
+      Task { await service.serve(token, identity, answer) }
+    case .passThrough(let credentials): give(service, with: credentials, request, response)
+    case .anyone: give(service, to: nil, request, response)
+    case .caller(let caller): give(service, to: caller, request, response)
+    }
+  }
+
+  private func give(_ service: TokenService, to caller: Caller?, _ request: Request, _ response: ResponseWriter) {
+    let format = service.format
+    do throws(Problem) {
+      let key = try service.key(for: caller, now: loop.now)
+      if service.query.demand.isPlain, let hit = tokens.find(key), hit.token.isServable(at: loop.now) {
+        return serve(hit, format.representation, to: caller?.name, request, response)
+      }
+      let (identity, answer) = (RequestIdentity(request), deferred(response, format.endpoint, format.errors))
+      Task { await service.serve(key, to: caller, identity, answer) }
+    } catch {
+      if error.error.isDenial { service.noteDenial(error, caller, RequestIdentity(request)) }
+      response.send(error, format.errors, to: request)
+    }
+  }
+
+  private func give(
+    _ service: TokenService, with credentials: PassThroughCredentials, _ request: Request, _ response: ResponseWriter
+  ) {
+    let format = service.format
+    do throws(Problem) {
+      let holder = services.passThrough.holder(of: credentials)
+      let key = try policy.key(for: service.query.grant, heldBy: holder)
+      if let hit = tokens.find(key), hit.token.isServable(at: loop.now) {
+        return serve(hit, format.representation, to: credentials.clientID, request, response)
+      }
+      if let wait = services.passThrough.admit(credentials, holder, now: loop.now) { throw .tooMany(wait) }
+      let (identity, answer) = (RequestIdentity(request), deferred(response, format.endpoint, format.errors))
+      Task { await service.serve(key, with: credentials, identity, answer) }
+    } catch {
+      response.send(error, format.errors, to: request)
+    }
+  }
+}

@@ -1,0 +1,50 @@
+import Basics
+import OAuth
+import Testing
+
+@testable import BrokerAPI
+@testable import BrokerCore
+@testable import Telemetry
+
+@Suite struct RenderedTokensTests {
+  private static let now = Instant(nanoseconds: 1_000_000_000_000)
+
+  private func token(_ text: String) -> CachedToken {
+    let minted = MintedToken(
+      accessToken: AccessToken(text), scope: nil, keyID: nil, mintedAt: Self.now,
+      expiresAt: Self.now.advanced(by: .seconds(3600)), quota: [], upstreamRequestID: nil)
+    let key = TokenKey(client: "a", grant: Grant(audience: "https://a/"))
+    return CachedToken(key: key, minted: minted, rules: TokenCache.Rules(), inPlaceOf: nil, now: Self.now)
+  }
+
+  @Test("A token is rendered once, for the tables and for all who wait for it")
+  func once() {
+    let tokens = RenderedTokens(ClientNumbers())
+    let token = token("t")
+    guard case .insert(let rendered) = tokens.change(for: .current(token)) else {
+      Issue.record("it is not inserted")
+      return
+    }
+    for _ in 0..<3 { #expect(tokens.rendered(token) === rendered) }
+  }
+
+  @Test("A token that has been replaced meanwhile is what its waiters get all the same")
+  func replaced() {
+    let tokens = RenderedTokens(ClientNumbers())
+    let (old, new) = (token("old"), token("new"))
+    for token in [old, new] { _ = tokens.change(for: .current(token)) }
+    #expect(tokens.rendered(old).token === old)
+    #expect(tokens.rendered(new).token === new)
+  }
+
+  @Test("Of a token that is withdrawn nothing is kept")
+  func withdrawn() {
+    let tokens = RenderedTokens(ClientNumbers())
+    let token = token("t")
+    weak var kept: RenderedToken?
+    if case .insert(let rendered) = tokens.change(for: .current(token)) { kept = rendered }
+    #expect(kept != nil)
+    _ = tokens.change(for: .withdrawn(token.key))
+    #expect(kept == nil)
+  }
+}
