@@ -65,6 +65,7 @@ let package = Package(
     tests("StoresTests", ["Basics", "BrokerCore", "CLinux", "IO", "Stores", "store-writer", logging]),
     tests("SimulationTests", ["Simulation"]),
     tests("TelemetryTests", ["Telemetry"]),
+    tests("BrokerAPITests", ["BrokerAPI"]),
     tests("StatusTests", ["Status"]),
     tests("SettingsTests", ["Settings"]),
     tests("ApplicationTests", ["Application"]),

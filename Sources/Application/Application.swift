@@ -14,8 +14,6 @@ package struct Application {
   private let origin: Configuration.Origin
   private let configuration: Configuration
   private let server: Server
-  /// So many of the server's bindings are the main listener's; the rest is the admin listener.
-  private let mainCount: Int
   private let health = Health()
   private let logging: LogControl
   private let log: Logger
@@ -29,7 +27,6 @@ package struct Application {
     log = makeLogger(logging)
     let listeners = try Listeners(configuration, inherited: Listener.inherited(origin.environment))
     let bindings = listeners.main + listeners.admin
-    mainCount = listeners.main.count
     var limits = configuration.limits
     let wanted = limits.connections
     // The broker answers within the request's time; the server's own deadline only guards against its failing to.
@@ -50,7 +47,7 @@ package struct Application {
     ThisProcess.raiseDescriptorLimit()
   }
 
-  private var mainAddresses: [SocketAddress] { Array(server.addresses.prefix(mainCount)) }
+  private var mainAddresses: [SocketAddress] { server.addresses(of: .main) }
 
   /// The addresses of the main listener, as the configuration would name them.
   package var addresses: [String] { mainAddresses.map(\.description) }
@@ -61,6 +58,7 @@ package struct Application {
     let tellAll: @Sendable (Router.Message) -> Void = { message in for mailbox in mailboxes { mailbox.post(message) } }
     let upstreams = Upstreams(log: log)
     let clients = ClientNumbers()
+    let rendered = RenderedTokens(clients)
     let shared = try configuration.store.open(log).map { store in
       SharedTokens(store, vault: { upstreams.vault(of: $0) }, log: log) { key, kept, deadline throws(TokenError) in
         try await upstreams.revalidate(for: kept, key, deadline: deadline)
@@ -69,36 +67,37 @@ package struct Application {
     let broker = Broker(
       rules: configuration.cache, requestTimeout: configuration.limits.requestTimeout, health: health, log: log,
       shared: shared,
-      publish: { tellAll(.token(TokenTable.Change($0, clients))) },
+      publish: { tellAll(.token(rendered.change(for: $0))) },
       mint: { key, brought, trace, deadline throws(TokenError) in
         try await upstreams.mint(key, with: brought, in: trace, deadline: deadline)
       })
-    let reloader = Reloader(origin, log: log) { [server, mainCount, logging] configuration in
+    let reloader = Reloader(origin, log: log) { [server, logging] configuration in
       let clients = try upstreams.replace(with: configuration, for: broker)
       logging.take(configuration.logging)
-      let routing = AccessPolicy(
+      let policy = AccessPolicy(
         audiences: clients.audiences, callers: configuration.callers, guards: configuration.guards,
         passThrough: clients.passThrough,
         scopeClients: Set(configuration.clients.filter { $0.value.client.dialect.audienceParameter == .none }.keys))
       await broker.configure(
         rules: configuration.cache, requestTimeout: configuration.limits.requestTimeout,
         prefetched: Set(clients.audiences.prefetchedKeys), forgetting: clients.retired
-      ) { tellAll(.routing(routing)) }
-      if let tls = configuration.tls { for index in 0..<mainCount { server.replaceTLS(index, with: tls) } }
-      return routing
+      ) { tellAll(.policy(policy)) }
+      if let tls = configuration.tls { server.replaceTLS(of: .main, with: tls) }
+      return policy
     }
-    let metrics = Metrics(loops: configuration.workers, clients: clients, broker: broker) { [server] in
-      server.addresses.indices.map { server.connections($0) }.reduce((0, 0)) { ($0.0 + $1.http1, $0.1 + $1.http2) }
+    let metrics = Metrics(
+      loops: configuration.workers, routes: Route.labels, clients: clients, broker: broker
+    ) { [server] in
+      server.listenerStates.reduce((0, 0)) { ($0.0 + $1.http1, $0.1 + $1.http2) }
     }
     let status = StatusReporter(
-      server: server, mainCount: mainCount, broker: broker, upstreams: upstreams, health: health, metrics: metrics,
-      tellAll: tellAll
+      server: server, broker: broker, upstreams: upstreams, health: health, metrics: metrics, tellAll: tellAll
     ) { [configuration] in await reloader.current ?? configuration }
     let services = Router.Services(
-      broker: broker, health: health, firstAdminBinding: mainCount, log: log,
-      audit: AuditLog(logging), metrics: metrics, status: status, passThrough: PassThrough(), tellAll: tellAll)
+      broker: broker, health: health, log: log, audit: AuditLog(logging), metrics: metrics, rendered: rendered,
+      status: status, passThrough: PassThrough(), tellAll: tellAll)
 
-    let routing = try await reloader.start(configuration)
+    let policy = try await reloader.start(configuration)
     let signals = await Signals()
     let chores = [
       Task { [stream = signals.stream] in await heed(stream, reloader) },
@@ -111,7 +110,7 @@ package struct Application {
     }
     announce()
     try await server.run { index, loop in
-      let router = Router(index, loop: loop, routing: routing, services: services)
+      let router = Router(index, loop: loop, policy: policy, services: services)
       try mailboxes[index].attach(to: loop) { router.receive($0) }
       return router
     }
@@ -126,7 +125,7 @@ package struct Application {
       "serving",
       metadata: [
         "addresses": "\(addresses.joined(separator: " "))",
-        "admin": "\(server.addresses.dropFirst(mainCount).first.map(\.description) ?? "off")",
+        "admin": "\(server.addresses(of: .admin).first.map(\.description) ?? "off")",
         "clients":
           "\(configuration.clients.values.map { "\($0.client.name)=\($0.client.issuer ?? "none")" }.sorted().joined(separator: " "))",
         "callers": "\(configuration.callers.map { "\($0.byName.count)" } ?? "anyone")",
@@ -178,7 +177,7 @@ private struct Listeners {
       : main.map { Server.Binding(inherited: $0.listener, tls: $0.listener.address.isUnix ? nil : tls) }
     self.admin =
       admin.isEmpty
-      ? configuration.adminListen.map { [Server.Binding($0)] } ?? []
-      : admin.map { Server.Binding(inherited: $0.listener) }
+      ? configuration.adminListen.map { [Server.Binding($0, .admin)] } ?? []
+      : admin.map { Server.Binding(inherited: $0.listener, .admin) }
   }
 }

@@ -14,8 +14,6 @@ import Telemetry
 final class StatusReporter: StatusProvider {
   private let configuration: @Sendable () async -> Configuration
   private let server: Server
-  /// So many of the server's bindings are the main listener's.
-  private let mainCount: Int
   private let broker: Broker
   private let upstreams: Upstreams
   private let health: Health
@@ -24,13 +22,12 @@ final class StatusReporter: StatusProvider {
   private let traffic = Mutex(Traffic(start: .now))
 
   init(
-    server: Server, mainCount: Int, broker: Broker, upstreams: Upstreams, health: Health, metrics: Metrics,
+    server: Server, broker: Broker, upstreams: Upstreams, health: Health, metrics: Metrics,
     tellAll: @escaping @Sendable (Router.Message) -> Void,
     configuration: @escaping @Sendable () async -> Configuration
   ) {
     self.configuration = configuration
     self.server = server
-    self.mainCount = mainCount
     self.broker = broker
     self.upstreams = upstreams
     self.health = health
@@ -81,11 +78,10 @@ final class StatusReporter: StatusProvider {
   }
 
   private var listeners: [StatusReport.Listener] {
-    server.addresses.enumerated().map { index, address in
-      let open = server.connections(index)
-      return .init(
-        address: "\(address)", isAdmin: index >= mainCount, isTLS: server.isTLS(index), http1: open.http1,
-        http2: open.http2)
+    server.listenerStates.map { listener in
+      .init(
+        address: "\(listener.address)", isAdmin: listener.role == .admin, isTLS: listener.isTLS,
+        http1: listener.http1, http2: listener.http2)
     }
   }
 
