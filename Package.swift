@@ -32,7 +32,7 @@ let package = Package(
     module("BrokerCore", ["Basics", "OAuth", crypto, heap, logging], .simulated),
     module("Stores", ["Basics", "IO", "BrokerCore", "CHiredis", deque, logging]),
     module("Telemetry", ["Basics", "IO", "BrokerCore", "OAuth", logging]),
-    module("BrokerAPI", ["Basics", "IO", "HTTPServer", "OAuth", "BrokerCore", "Telemetry", logging], .hot),
+    module("BrokerAPI", ["Basics", "IO", "HTTPServer", "OAuth", "BrokerCore", "Telemetry"], .hot),
     module(
       "Status", ["Basics", "OAuth", "BrokerCore", "Telemetry", crypto],
       resources: ["Page/page.html", "Page/page.css", "Page/page.js"]),

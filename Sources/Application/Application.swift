@@ -94,8 +94,8 @@ package struct Application {
       server: server, broker: broker, upstreams: upstreams, health: health, metrics: metrics, tellAll: tellAll
     ) { [configuration] in await reloader.current ?? configuration }
     let services = Router.Services(
-      broker: broker, health: health, log: log, audit: AuditLog(logging), metrics: metrics, rendered: rendered,
-      status: status, passThrough: PassThrough(), tellAll: tellAll)
+      broker: broker, health: health, accessLog: AccessLog(log), audit: AuditLog(logging), metrics: metrics,
+      rendered: rendered, status: status, passThrough: PassThrough(), tellAll: tellAll)
 
     let policy = try await reloader.start(configuration)
     let signals = await Signals()

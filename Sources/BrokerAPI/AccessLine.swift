@@ -1,16 +1,15 @@
-import Basics
 import BrokerCore
 import HTTPServer
-import Logging
+import Telemetry
 
 /// What the log says of a request, once it is answered.
 struct AccessLine: Sendable {
-  private let log: Logger
+  private let log: AccessLog
   private let method: String
   private let path: String
   private let identity: RequestIdentity
 
-  init(_ request: Request, _ log: Logger) {
+  init(_ request: Request, _ log: AccessLog) {
     self.log = log
     method = "\(request.method)"
     path = request.text(at: request.path)
@@ -18,10 +17,6 @@ struct AccessLine: Sendable {
   }
 
   func write(status: Int, took: Duration) {
-    var facts: Logger.Metadata = [
-      "method": "\(method)", "path": "\(path)", "status": "\(status)", "duration_ms": "\(took.milliseconds)",
-    ]
-    for fact in identity.facts { facts[fact.name] = "\(fact.value)" }
-    log.debug("request", metadata: facts)
+    log.write(method: method, path: path, identity, status: status, took: took)
   }
 }

@@ -2,7 +2,6 @@ import Basics
 package import BrokerCore
 package import HTTPServer
 package import IO
-package import Logging
 import OAuth
 package import Telemetry
 
@@ -12,7 +11,7 @@ package final class Router: RequestHandler {
   package struct Services: Sendable {
     let broker: Broker
     let health: Health
-    let log: Logger
+    let accessLog: AccessLog
     let audit: AuditLog
     let metrics: Metrics
     let rendered: RenderedTokens
@@ -22,12 +21,13 @@ package final class Router: RequestHandler {
     let tellAll: @Sendable (Message) -> Void
 
     package init(
-      broker: Broker, health: Health, log: Logger, audit: AuditLog, metrics: Metrics, rendered: RenderedTokens,
-      status: any StatusProvider, passThrough: PassThrough, tellAll: @escaping @Sendable (Message) -> Void
+      broker: Broker, health: Health, accessLog: AccessLog, audit: AuditLog, metrics: Metrics,
+      rendered: RenderedTokens, status: any StatusProvider, passThrough: PassThrough,
+      tellAll: @escaping @Sendable (Message) -> Void
     ) {
       self.broker = broker
       self.health = health
-      self.log = log
+      self.accessLog = accessLog
       self.audit = audit
       self.metrics = metrics
       self.rendered = rendered
@@ -67,7 +67,7 @@ package final class Router: RequestHandler {
     self.services = services
     tokens = TokenTable(policy.audiences)
     authenticator = Authenticator(policy)
-    logsRequests = services.log.logLevel <= .debug
+    logsRequests = services.accessLog.isOn
     name.reserveCapacity(Audience.maxBytes)
   }
 
@@ -78,14 +78,14 @@ package final class Router: RequestHandler {
     case .count(let keys, let tell): tell(tokens.hits(of: keys))
     case .policy(let policy):
       self.policy = policy
-      logsRequests = services.log.logLevel <= .debug
+      logsRequests = services.accessLog.isOn
       tokens = TokenTable(policy.audiences)
       authenticator = Authenticator(policy)
     }
   }
 
   package func handle(_ request: Request, _ response: ResponseWriter) {
-    if logsRequests { line = AccessLine(request, services.log) }
+    if logsRequests { line = AccessLine(request, services.accessLog) }
     let (route, rest) = route(of: request)
     if !route.methods.contains(request.method) {
       refuseMethod(route.methods, request, response)

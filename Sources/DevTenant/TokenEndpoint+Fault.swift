@@ -4,7 +4,7 @@ import HTTPServer
 extension TokenEndpoint {
   /// What `fault` makes of a request that would have been granted.
   func play(_ fault: Fault, _ grant: Grant) throws -> Reply {
-    if let token = try badToken(fault, grant) { return answer(token: token, grant) }
+    if let token = try badToken(fault, grant) ?? oddToken(fault, grant) { return answer(token: token, grant) }
     if let reply = refusal(fault, grant) { return reply }
     return try oddAnswer(fault, grant) ?? success(grant)
   }
@@ -37,18 +37,28 @@ extension TokenEndpoint {
       claims.others.append(("cnf", JSONText.object([("x5t#S256", JSONText.string("a-thumbprint"))])))
     case .unpublishedKey:
       return try token(claims, with: SigningKey())
-    case .algNone:
-      header.algorithm = "none"
-      return "\(Base64URL.encode(header.json)).\(Base64URL.encode(claims.json))."
-    case .hs256WithRSAKey:
-      header.algorithm = "HS256"
-      let input = "\(Base64URL.encode(header.json)).\(Base64URL.encode(claims.json))"
-      return "\(input).\(Base64URL.encode(key.confuse(Array(input.utf8))))"
     case .flippedSignature:
       let sound = try token(claims)
       // Not the last character: its low bits are padding.
       let index = sound.index(sound.endIndex, offsetBy: -10)
       return sound.replacingCharacter(at: index, with: sound[index] == "A" ? "B" : "A")
+    default:
+      return nil
+    }
+    return try token(claims, header)
+  }
+
+  /// Tokens that are not signed as they should be, or are no signed tokens at all.
+  private func oddToken(_ fault: Fault, _ grant: Grant) throws -> String? {
+    let claims = claims(grant)
+    switch fault {
+    case .algNone:
+      let header = TokenHeader(algorithm: "none", keyID: key.id)
+      return "\(Base64URL.encode(header.json)).\(Base64URL.encode(claims.json))."
+    case .hs256WithRSAKey:
+      let header = TokenHeader(algorithm: "HS256", keyID: key.id)
+      let input = "\(Base64URL.encode(header.json)).\(Base64URL.encode(claims.json))"
+      return "\(input).\(Base64URL.encode(key.confuse(Array(input.utf8))))"
     case .twoSegments:
       return try token(claims).split(separator: ".").prefix(2).joined(separator: ".")
     case .fourSegments:
@@ -61,7 +71,6 @@ extension TokenEndpoint {
     default:
       return nil
     }
-    return try token(claims, header)
   }
 
   // MARK: Answers
@@ -70,7 +79,6 @@ extension TokenEndpoint {
     let sound = try token(claims(grant))
     let bearer = #""token_type":"Bearer","expires_in":\#(lifetime)"#
     let body = #"{"access_token":"\#(sound)",\#(bearer)}"#
-    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
     switch fault {
     case .lowerCaseBearer: return answer(token: sound, grant, type: "bearer")
     case .dpop: return answer(token: sound, grant, type: "DPoP")
@@ -84,9 +92,6 @@ extension TokenEndpoint {
     case .crlfInToken: return answer(token: sound + "\r\nSet-Cookie: a=b", grant)
     case .html: return .response(Self.page(200, "Maintenance"))
     case .empty: return .response(Response(200, fields: [("Content-Type", "application/json")]))
-    case .truncatedJSON: return .verbatim("\(head)Content-Length: 40\r\n\r\n\(body.prefix(40))", ending: .keep)
-    case .truncated:
-      return .verbatim("\(head)Content-Length: \(body.utf8.count)\r\n\r\n\(body.prefix(40))", ending: .close)
     case .tenMegabytes:
       return .response(
         Response(
@@ -98,6 +103,19 @@ extension TokenEndpoint {
         Response(
           200, fields: [("Content-Type", "application/json"), ("Content-Encoding", "gzip")],
           body: Gzip.store(Array(body.utf8))))
+    case .redirect:
+      return .response(Response(302, fields: [("Location", issuer + "dev/redirected")]))
+    default: return bytes(fault, body)
+    }
+  }
+
+  /// Answers that go out in odd pieces, or not to their end.
+  private func bytes(_ fault: Fault, _ body: String) -> Reply? {
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+    switch fault {
+    case .truncatedJSON: return .verbatim("\(head)Content-Length: 40\r\n\r\n\(body.prefix(40))", ending: .keep)
+    case .truncated:
+      return .verbatim("\(head)Content-Length: \(body.utf8.count)\r\n\r\n\(body.prefix(40))", ending: .close)
     case .chunked:
       let half = body.utf8.count / 2
       let parts = [body.prefix(half), body.dropFirst(half)].map { "\(String($0.utf8.count, radix: 16))\r\n\($0)\r\n" }
@@ -110,8 +128,6 @@ extension TokenEndpoint {
         [[], Array("\(head)Content-Length: \(body.utf8.count)\r\n\r\n\(body)".utf8)], pause: .seconds(2), ending: .keep)
     case .staleKeepAlive:
       return .verbatim("\(head)Content-Length: \(body.utf8.count)\r\n\r\n\(body)", ending: .close)
-    case .redirect:
-      return .response(Response(302, fields: [("Location", issuer + "dev/redirected")]))
     case .reset: return .verbatim("", ending: .reset)
     case .halfClose: return .verbatim("", ending: .close)
     case .stall: return .never
