@@ -145,7 +145,7 @@ import BrokerCore
 
   @Test("So many requests a minute are admitted at once, and then one at a time")
   func rateLimit() {
-    let caller = Caller(name: "a", audiences: AudienceSet(), limit: RateLimit(perMinute: 60))
+    let caller = Caller(name: "a", audiences: AudienceSet(), limit: SharedRateLimiter(perMinute: 60))
     let start = Instant(nanoseconds: 1_000_000_000_000)
     let admitted = (0..<100).filter { _ in caller.admit(now: start) == nil }.count
     #expect(admitted == 60)

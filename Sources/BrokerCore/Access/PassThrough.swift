@@ -13,8 +13,8 @@ import Synchronization
 package final class PassThrough: Sendable {
   private struct State {
     /// For ids beyond those that are told apart.
-    let others = RateLimit(perMinute: PassThrough.maxClientIDs)
-    var attempts: [String: RateLimit] = [:]
+    var others = RateLimiter(perMinute: PassThrough.maxClientIDs)
+    var attempts: [String: RateLimiter] = [:]
     var accepted: Set<SHA256Digest> = []
   }
 
@@ -39,7 +39,7 @@ package final class PassThrough: Sendable {
     return SHA256Digest(code.finalize())
   }
 
-  /// Counts a request that no token is held for; how long to wait if it is one too many, else nil.
+  /// Counts a request that no token is held for. Returns how long to wait if it is one too many, else nil.
   package func admit(_ credentials: PassThroughCredentials, _ holder: SHA256Digest, now: Instant) -> Duration? {
     state.withLock { state in
       if state.accepted.contains(holder) { return nil }
@@ -48,9 +48,8 @@ package final class PassThrough: Sendable {
         state.attempts = state.attempts.filter { !$0.value.isIdle(now: now) }
         if state.attempts.count >= Self.maxClientIDs { return nil }
       }
-      let limit = state.attempts[credentials.clientID] ?? RateLimit(perMinute: Self.attemptsPerMinute)
-      state.attempts[credentials.clientID] = limit
-      return limit.admit(now: now)
+      return state.attempts[credentials.clientID, default: RateLimiter(perMinute: Self.attemptsPerMinute)]
+        .admit(now: now)
     }
   }
 

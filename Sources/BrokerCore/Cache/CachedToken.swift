@@ -2,7 +2,7 @@ package import Basics
 package import OAuth
 import Synchronization
 
-/// A validated token in the cache, shared by everyone who hands it out. Only what is known of its use changes.
+/// A validated token in the cache, shared by everyone who hands it out. Nothing of it changes but when it was last used.
 package final class CachedToken: Sendable {
   package let key: TokenKey
   package let minted: MintedToken
@@ -10,7 +10,7 @@ package final class CachedToken: Sendable {
   package let servableUntil: Instant
   /// When it is to be replaced, if it is in use.
   package let refreshAt: Instant
-  /// In seconds. Relaxed: it only tells what is in use, and what to evict.
+  /// In seconds. Relaxed ordering will do: it only tells what is in use, and what to evict.
   private let lastUse: Atomic<Int>
   private let isRefreshReported = Atomic(false)
 

@@ -4,19 +4,28 @@ import OAuth
 /// What one client may ask of its tenant now: a value that takes the time.
 ///
 /// The tenant's limits and refusals, and its being out of reach, concern all of a client's keys, so they are remembered
-/// here and not key by key. Once their time is over one request goes out as a probe, and the rest follow if it fares well.
+/// here and not key by key. They close the gate; once their time is over one request goes out as a probe, and the rest
+/// follow if it fares well.
 package struct ClientGate {
   package struct Rules: Sendable {
     /// Requests in flight at once.
     package var maxConcurrent = 32
     /// On average; as many may go out at once after a quiet minute.
     package var mintsPerMinute = 3000
-    /// The tenant's allotment of tokens in a calendar month (UTC); nil: none is known.
+    /// The tenant's allotment of tokens in a calendar month (UTC), where one is known.
     package var monthlyMints: Int?
-    /// What of that is kept for callers who would otherwise have no token.
+    /// The part of it that is kept for callers who would otherwise have no token.
     package var monthlyReserve = 0
 
     package init() {}
+  }
+
+  /// How a request was let out; `finished` is told, so that it is counted in again as what it was counted out.
+  struct Admission {
+    /// Its key has never yielded a token.
+    let isUnproven: Bool
+    /// It is to show whether the block is over.
+    let isProbe: Bool
   }
 
   private struct Block {
@@ -39,11 +48,11 @@ package struct ClientGate {
   private var allowanceAt: Instant
   private var block: Block?
   /// What was admitted last is to show whether the block is over; nothing else is let through before it has.
-  private(set) var isProbing = false
+  private var isProbing = false
   private var faults = 0
   private var lastFault: TokenKey?
   private var organizations: [String: Failure] = [:]
-  /// Little is left of a quota until then, so refreshes that can wait do.
+  /// Until then little is left of a quota, so refreshes that can wait do.
   private(set) var scarceUntil: Instant
   private var month = 0
   private var mintsThisMonth = 0
@@ -60,27 +69,27 @@ package struct ClientGate {
   /// Why no request can go out for `key`; nil when one may, perhaps after others.
   func refusal(for key: TokenKey, now: Instant) -> TokenError? {
     if let failure = block?.failure, now < failure.until { return failure.told(at: now) }
-    if let organization = key.grant.organization, let failure = organizations[organization], now < failure.until {
+    if let organization = key.organization, let failure = organizations[organization], now < failure.until {
       return failure.told(at: now)
     }
     return nil
   }
 
-  /// Counts a request in, if it may go out now. Strangers, keys that have never yielded a token, get half of what there
+  /// Counts a request in, if it may go out now. Unproven keys, which have never yielded a token, get half of what there
   /// is at the most: whoever makes up audiences does not slow those that are real.
-  mutating func admit(isUnproven: Bool, now: Instant) -> Bool {
-    if let block, now < block.failure.until || isProbing { return false }
+  mutating func admit(isUnproven: Bool, now: Instant) -> Admission? {
+    if let block, now < block.failure.until || isProbing { return nil }
     refill(now)
     let most = isUnproven ? max(1, rules.maxConcurrent / 2) : rules.maxConcurrent
     let least = isUnproven ? 1 + Double(rules.mintsPerMinute) / 4 : 1
     guard inFlight < rules.maxConcurrent, (isUnproven ? unprovenInFlight : inFlight) < most, allowance >= least else {
-      return false
+      return nil
     }
     isProbing = block != nil
     inFlight += 1
     if isUnproven { unprovenInFlight += 1 }
     allowance -= 1
-    return true
+    return Admission(isUnproven: isUnproven, isProbe: isProbing)
   }
 
   private mutating func refill(_ now: Instant) {
@@ -102,13 +111,13 @@ package struct ClientGate {
 
   /// Counts a request out. True if its failure says nothing of the key, only of the client.
   mutating func finished(
-    _ key: TokenKey, isUnproven: Bool, isProbe: Bool, _ result: Result<MintedToken, TokenError>, now: Instant,
+    _ key: TokenKey, _ admission: Admission, _ result: Result<MintedToken, TokenError>, now: Instant,
     random: inout SeededGenerator
   ) -> Bool {
     inFlight -= 1
-    if isUnproven { unprovenInFlight -= 1 }
+    if admission.isUnproven { unprovenInFlight -= 1 }
     // Answers to requests from before the block say nothing of the probe.
-    if isProbe { isProbing = false }
+    if admission.isProbe { isProbing = false }
     switch result {
     case .success(let minted) where minted.isFromStore:
       // The tenant was not asked, so nothing is known of it and nothing was used up.
@@ -117,25 +126,21 @@ package struct ClientGate {
     case .success(let minted):
       mintsThisMonth += 1
       (faults, lastFault) = (0, nil)
-      reopen(isProbe: isProbe)
-      heed(minted.quota, key, now: now, random: &random)
+      reopen(isProbe: admission.isProbe)
+      apply(minted.quota, key, now: now, random: &random)
       return false
     case .failure(let error):
-      return heed(error, key, isProbe: isProbe, now: now, random: &random)
+      return apply(error, key, isProbe: admission.isProbe, now: now, random: &random)
     }
   }
 
-  /// Heeds what others were refused with. True if it says nothing of the key, only of the client.
-  mutating func told(_ error: TokenError, _ key: TokenKey, now: Instant, random: inout SeededGenerator) -> Bool {
-    heed(error, key, now: now, random: &random)
-  }
-
-  private mutating func heed(
+  /// Applies what this broker, or another one, was refused with. True if it says nothing of the key, only of the client.
+  mutating func apply(
     _ error: TokenError, _ key: TokenKey, isProbe: Bool = false, now: Instant, random: inout SeededGenerator
   ) -> Bool {
     switch error.cause {
     case .upstreamRateLimited:
-      if error.isOfOrganization, let organization = key.grant.organization {
+      if error.isOfOrganization, let organization = key.organization {
         limit(organization, error, now: now, random: &random)
         return false
       }
@@ -148,7 +153,7 @@ package struct ClientGate {
       lastFault = key
       // A probe that fails has answered for all.
       if faults >= Self.faultsToBlock || block != nil { close(.fault, error, now: now, random: &random) }
-      // The key's own patience goes on beside the client's: it may be the key, after all.
+      // The key's own back-off goes on beside the client's: it may be the key, after all.
       return false
     case .unknownAudience, .audienceNotGranted, .invalidCaller, .brokerMisconfigured, .invalidUpstreamResponse,
       .tokenValidationFailed, .overloaded:
@@ -175,7 +180,7 @@ package struct ClientGate {
     error.retryAfter = error.retryAfter.map { min($0, Self.longestBlock) }
     if cause == .limit { error.retryAfter = max(error.retryAfter ?? .zero, .seconds(1)) }
     let failure = Failure(error, after: previous, now: now, random: &random)
-    // Late answers of other kinds may come too: none opens the door before its time.
+    // Late answers of other kinds may come too: none opens the gate before its time.
     if let block, failure.until < block.failure.until { return }
     block = Block(cause: cause, failure: failure)
   }
@@ -188,8 +193,8 @@ package struct ClientGate {
     organizations[organization] = Failure(error, after: organizations[organization], now: now, random: &random)
   }
 
-  /// What a good answer says of the allotments: one that is used up is a limit, though nothing was refused yet.
-  private mutating func heed(
+  /// Applies what a good answer says of the allotments: one that is used up is a limit, though nothing was refused yet.
+  private mutating func apply(
     _ quota: [QuotaBucket], _ key: TokenKey, now: Instant, random: inout SeededGenerator
   ) {
     for bucket in quota {
@@ -198,7 +203,7 @@ package struct ClientGate {
           cause: .upstreamRateLimited, message: "the quota \(bucket.name) of the tenant is used up",
           retryAfter: bucket.resetsIn)
         error.isOfOrganization = bucket.isOfOrganization
-        _ = heed(error, key, now: now, random: &random)
+        _ = apply(error, key, now: now, random: &random)
       } else if !bucket.isOfOrganization, bucket.remaining <= max(1, bucket.quota / 10) {
         scarceUntil = max(scarceUntil, now.advanced(by: min(bucket.resetsIn, Self.longestBlock)))
       }
@@ -220,7 +225,7 @@ package struct ClientGate {
     if block?.cause == .refusal { block = nil }
   }
 
-  /// Begins to count anew in a new month, told as any number that grows; a clock set back does not.
+  /// Begins to count anew in a new month, told as any number that grows. A clock that was set back changes nothing.
   mutating func enter(month: Int) {
     guard month > self.month else { return }
     self.month = month

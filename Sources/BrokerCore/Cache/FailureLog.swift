@@ -1,47 +1,49 @@
 import Basics
 import OAuth
 
-/// What is worth a line of the failures that repeat themselves while something is broken: the first of each kind, then one
-/// a minute at the most, with how many were left out, and that it is over. A value that takes the time.
+/// Decides which failures get a log line while something is broken and they repeat themselves: the first of each kind,
+/// then one a minute at the most, with how many were left out, and that it is over. A value that takes the time.
 struct FailureLog {
-  /// Of one key's failures since its last token.
+  /// One key's failures since its last token.
   private struct Streak {
     let since: Instant
     var last: Instant
     var count = 0
-    /// By kind, when it was last said, and how many have come since.
-    var said: [TokenError.Cause: (at: Instant, leftOut: Int)] = [:]
+    /// For each kind, when it was last logged, and how many have come since.
+    var logged: [TokenError.Cause: (at: Instant, leftOut: Int)] = [:]
   }
 
   private var streaks: [TokenKey: Streak] = [:]
-  /// Of the keys that there is no room for.
+  /// The failures of keys that there is no room for, as if they were one key's.
   private var others: Streak?
 
+  /// The time between two lines of one kind.
   static let pause = Duration.seconds(60)
-  /// Keys that are told apart: whoever makes up audiences does not fill the memory, nor the log.
+  /// How many keys are told apart: whoever makes up audiences does not fill the memory, nor the log.
   static let capacity = 1000
   /// A streak that has seen no failure for so long gives its place away.
   static let memory = Duration.seconds(3600)
 
-  /// Takes note of a failure. How many of its kind have been left out since the last line of them; nil: this one is too.
+  /// Counts a failure. Returns how many of its kind have been left out since their last line, or nil if this one is left
+  /// out, too.
   mutating func failed(_ key: TokenKey, _ code: TokenError.Cause, now: Instant) -> Int? {
     makeRoom(for: key, now)
-    let isTold = streaks[key] != nil || streaks.count < Self.capacity
-    var streak = (isTold ? streaks[key] : others) ?? Streak(since: now, last: now)
+    let hasRoom = streaks[key] != nil || streaks.count < Self.capacity
+    var streak = (hasRoom ? streaks[key] : others) ?? Streak(since: now, last: now)
     streak.last = now
     streak.count += 1
     var leftOut: Int?
-    if let said = streak.said[code], said.at.duration(to: now) < Self.pause {
-      streak.said[code] = (said.at, said.leftOut + 1)
+    if let line = streak.logged[code], line.at.duration(to: now) < Self.pause {
+      streak.logged[code] = (line.at, line.leftOut + 1)
     } else {
-      leftOut = streak.said[code]?.leftOut ?? 0
-      streak.said[code] = (now, 0)
+      leftOut = streak.logged[code]?.leftOut ?? 0
+      streak.logged[code] = (now, 0)
     }
-    if isTold { streaks[key] = streak } else { others = streak }
+    if hasRoom { streaks[key] = streak } else { others = streak }
     return leftOut
   }
 
-  /// Takes note of a token. How many failures came before it, and since when; nil: none.
+  /// Ends the key's failures with a token. Returns how many there were, and for how long; nil if there was none.
   mutating func succeeded(_ key: TokenKey, now: Instant) -> (failures: Int, lasted: Duration)? {
     streaks.removeValue(forKey: key).map { ($0.count, $0.since.duration(to: now)) }
   }

@@ -48,27 +48,31 @@ struct FetchQueue {
   }
 
   /// Takes out the first key that `admit` lets through: those demanded that are known, then unproven, then the rest.
-  mutating func next(_ admit: (_ isUnproven: Bool) -> Bool) -> TokenKey? {
-    Self.drop(&known, valid)
-    Self.drop(&unproven, valid)
-    if let first = known.min, first.rank == .demanded {
-      return admit(false) ? take(known.removeMin()) : nil
+  mutating func next(
+    _ admit: (_ isUnproven: Bool) -> ClientGate.Admission?
+  ) -> (key: TokenKey, admission: ClientGate.Admission)? {
+    Self.dropOutdated(&known, valid)
+    Self.dropOutdated(&unproven, valid)
+    let isKnownDemanded = known.min?.rank == .demanded
+    if !isKnownDemanded, !unproven.isEmpty, let admission = admit(true) {
+      return (removeFirst(\.unproven), admission)
     }
-    if !unproven.isEmpty, admit(true) { return take(unproven.removeMin()) }
-    if !known.isEmpty, admit(false) { return take(known.removeMin()) }
+    if !known.isEmpty, let admission = admit(false) { return (removeFirst(\.known), admission) }
     return nil
   }
 
-  private mutating func take(_ ticket: Ticket) -> TokenKey {
-    valid[ticket.key] = nil
-    return ticket.key
+  private mutating func removeFirst(_ heap: WritableKeyPath<FetchQueue, Heap<Ticket>>) -> TokenKey {
+    let key = self[keyPath: heap].removeMin().key
+    valid[key] = nil
+    return key
   }
 
-  private static func drop(_ heap: inout Heap<Ticket>, _ valid: [TokenKey: UInt64]) {
+  private static func dropOutdated(_ heap: inout Heap<Ticket>, _ valid: [TokenKey: UInt64]) {
     while let first = heap.min, valid[first.key] != first.number { heap.removeMin() }
   }
 
-  /// What was put elsewhere or removed is passed over when it comes up; when there is too much of that, it goes at once.
+  /// A ticket whose key was put elsewhere or removed is passed over when it comes up; when there are too many of them,
+  /// they go at once.
   private mutating func sweep() {
     guard known.count + unproven.count > 2 * valid.count + 64 else { return }
     known = Heap(known.unordered.filter { valid[$0.key] == $0.number })

@@ -4,36 +4,48 @@ import OAuth
 /// What a request finds: a token, a failure that is remembered, or a place among those who wait.
 extension TokenCache {
   mutating func ask(_ key: TokenKey, _ waiter: Waiter, _ now: Instant) {
-    let token = entries[key]?.token.flatMap { $0.isServable(at: now) ? $0 : nil }
+    var entry = entries.removeValue(forKey: key) ?? Entry(key)
+    defer { if !entry.isBlank { entries[key] = entry } }
+    let token = entry.servableToken(now)
     if let token, accepts(token, waiter.demand, now) {
       token.markUsed(at: now)
       lookups.hit += 1
-      save(1, key)
+      countSaved(1, &entry)
       actions.append(.answer(waiter.id, .success(token)))
-      return
+    } else if let error = refusal(entry, now), !isStoreWorthAsking(entry, now) {
+      answer(waiter, error, current: token, now)
+    } else if waiterCount >= rules.maxWaiters || entry.isUnproven && unprovenWaiterCount >= rules.maxWaiters / 2 {
+      answer(waiter, .overloaded, current: token, now)
+    } else {
+      addWaiter(waiter, to: &entry)
+      getToken(for: &entry, .demanded, now)
+      if waiter.deadline < entry.dueAt { setDueTime(waiter.deadline, of: &entry) }
     }
-    if let error = remembered(key, now), !isStoreWorthAsking(key, now) {
-      actions.append(.answer(waiter.id, answer(to: waiter, error, current: token, now: now)))
-      return
-    }
-    let isUnproven = entries[key]?.isUnproven ?? true
-    guard waiterCount < rules.maxWaiters, !isUnproven || unprovenWaiterCount < rules.maxWaiters / 2 else {
-      actions.append(.answer(waiter.id, answer(to: waiter, .overloaded, current: token, now: now)))
-      return
-    }
+  }
+
+  private mutating func addWaiter(_ waiter: Waiter, to entry: inout Entry) {
     var waiter = waiter
-    waiter.lookup = entries[key].map { $0.fetch == .none } ?? true ? \.miss : \.coalesced
-    entries[key, default: Entry()].waiters.append(waiter)
+    waiter.lookup = entry.isIdle ? \.miss : \.coalesced
+    waiter.isUnproven = entry.isUnproven
+    entry.waiters.append(waiter)
     waiterCount += 1
-    if isUnproven { unprovenWaiterCount += 1 }
-    want(key, .demanded, now)
-    if waiter.deadline < entries[key]?.lookAt ?? .distantFuture { schedule(key, at: waiter.deadline) }
+    if waiter.isUnproven { unprovenWaiterCount += 1 }
+  }
+
+  /// Takes out the entry's waiters that `isLeaving` names.
+  mutating func removeWaiters(
+    of entry: inout Entry, where isLeaving: (Waiter) -> Bool = { _ in true }
+  ) -> [Waiter] {
+    let leaving = entry.removeWaiters(where: isLeaving)
+    waiterCount -= leaving.count
+    unprovenWaiterCount -= leaving.count(where: \.isUnproven)
+    return leaving
   }
 
   /// Counts answers that cost no mint.
-  mutating func save(_ count: Int, _ key: TokenKey) {
-    saved[key.client.name, default: 0] += count
-    entries[key]?.hits += count
+  mutating func countSaved(_ count: Int, _ entry: inout Entry) {
+    saved[entry.key.client.name, default: 0] += count
+    entry.hits += count
   }
 
   func accepts(_ token: CachedToken, _ demand: Demand, _ now: Instant) -> Bool {
@@ -43,35 +55,29 @@ extension TokenCache {
   }
 
   /// What is known to go wrong now; nil where asking is worth it, or under way.
-  func remembered(_ key: TokenKey, _ now: Instant) -> TokenError? {
-    if entries[key]?.fetch == .running { return nil }
-    if let failure = entries[key]?.failure, now < failure.until { return failure.told(at: now) }
-    return clients[key.client]?.gate.refusal(for: key, now: now)
+  func refusal(_ entry: Entry, _ now: Instant) -> TokenError? {
+    if entry.isRunning { return nil }
+    if let failure = entry.failure, now < failure.until { return failure.told(at: now) }
+    return clients[entry.key.client]?.gate.refusal(for: entry.key, now: now)
   }
 
-  /// Takes out the entry's waiters that `isLeaving` names.
-  mutating func release(_ key: TokenKey, where isLeaving: (Waiter) -> Bool = { _ in true }) -> [Waiter] {
-    guard let waiters = entries[key]?.waiters else { return [] }
-    let leaving = waiters.filter(isLeaving)
-    if leaving.isEmpty { return [] }
-    entries[key]?.waiters = waiters.filter { !isLeaving($0) }
-    waiterCount -= leaving.count
-    if entries[key]?.isUnproven == true { unprovenWaiterCount -= leaving.count }
-    return leaving
+  /// Answers with a new token, or one that will do.
+  mutating func answer(_ waiter: Waiter, _ token: CachedToken) {
+    lookups[keyPath: waiter.lookup] += 1
+    actions.append(.answer(waiter.id, .success(token)))
   }
 
-  /// A passing fault upstream is kept from a caller who wanted a newer token, as long as the current one will do.
-  mutating func answer(
-    to waiter: Waiter, _ error: TokenError, current: CachedToken?, now: Instant
-  ) -> Result<CachedToken, TokenError> {
-    let isPlain = waiter.demand.isPlain
-    guard isPlain || error.cause.isTransient, let current, current.isServable(at: now),
+  /// Answers that no token could be had. A transient fault upstream is kept from a caller who wanted a newer token, as
+  /// long as the current one will do.
+  mutating func answer(_ waiter: Waiter, _ error: TokenError, current: CachedToken?, _ now: Instant) {
+    if waiter.demand.isPlain || error.cause.isTransient, let current, current.isServable(at: now),
       now.duration(to: current.minted.expiresAt) >= waiter.demand.minTTL
-    else {
+    {
+      lookups.stale += 1
+      actions.append(.answer(waiter.id, .success(current)))
+    } else {
       lookups[keyPath: waiter.lookup] += 1
-      return .failure(error)
+      actions.append(.answer(waiter.id, .failure(error)))
     }
-    lookups.stale += 1
-    return .success(current)
   }
 }

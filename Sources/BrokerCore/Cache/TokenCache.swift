@@ -2,9 +2,11 @@ package import Basics
 import HeapModule
 package import OAuth
 
-/// Which token is held for which key, who waits for it, what is being fetched, and what is remembered of failures: a value
-/// that takes the time and returns what to do. It knows no clock, no network and no task, so that any history can be
-/// played through it. Its state is open to the files of its extensions, and nobody else changes it.
+/// Which token is held for which key, who waits for it, what is being fetched, and what is remembered of failures.
+///
+/// A value that takes the time and returns what to do. It knows no clock, no network and no task, so that any history
+/// can be played through it. Its state is open to its extensions, and nobody else changes it: `+Requests` answers
+/// callers, `+Store` and `+Tenant` get tokens, `+Schedule` does what is due.
 package struct TokenCache {
   package typealias WaiterID = UInt64
 
@@ -35,49 +37,20 @@ package struct TokenCache {
     case withdraw(TokenKey)
   }
 
-  struct Entry {
-    var token: CachedToken?
-    var fetch = KeyStatus.Fetch.none
-    var waiters: [Waiter] = []
-    var failure: Failure?
-    /// For people, who want to know of one that is over, too.
-    var lastFailure: PastFailure?
-    /// Answers that cost no mint, beyond those of the event loops.
-    var hits = 0
-    /// It has never yielded a token.
-    var isUnproven = true
-    var isRunningAsUnproven = false
-    var isRunningAsProbe = false
-    /// When the store was last seen to.
-    var loadedAt: Instant?
-    /// What is under way was asked for under a configuration that is gone: it is good for those who wait, and not kept.
-    var isOutdated = false
-    /// When `look` is due.
-    var lookAt = Instant.distantFuture
-
-    /// What is kept longer when room runs out.
-    var worth: (Int, Int64) { (token?.lastUsed ?? .min, failure?.until.nanoseconds ?? .min) }
-  }
-
-  struct Waiter {
-    let id: WaiterID
-    let demand: Demand
-    let deadline: Instant
-    /// As what its look-up counts once it is answered, unless an old token has to do.
-    var lookup: WritableKeyPath<BrokerFigures.Lookups, Int> = \.negative
-  }
-
+  /// A client's gate to its tenant, and its keys that want to go through.
   struct Client {
     var gate: ClientGate
     var queue = FetchQueue()
+    /// When the gate may let the next one through.
     var wakeAt = Instant.distantFuture
   }
 
-  struct Look: Comparable {
+  /// When something is due for a key.
+  struct DueTime: Comparable {
     let at: Instant
     let key: TokenKey
 
-    static func < (left: Look, right: Look) -> Bool { left.at < right.at }
+    static func < (left: DueTime, right: DueTime) -> Bool { left.at < right.at }
   }
 
   package private(set) var rules: Rules
@@ -88,8 +61,8 @@ package struct TokenCache {
   var random: SeededGenerator
   var entries: [TokenKey: Entry] = [:]
   var clients: [UpstreamID: Client] = [:]
-  /// When which entry is to be looked at; those that do not say what the entry says are out of date.
-  var looks = Heap<Look>()
+  /// When something is due; a time that is not its entry's `dueAt` is out of date.
+  var dueTimes = Heap<DueTime>()
   var waiterCount = 0
   var unprovenWaiterCount = 0
   var actions: [Action] = []
@@ -97,9 +70,6 @@ package struct TokenCache {
   package internal(set) var lookups = BrokerFigures.Lookups()
   /// Answers that cost no mint, by client.
   package internal(set) var saved: [String: Int] = [:]
-
-  /// What the store had for a key, or had not, is taken for true so long.
-  static let storeMemory = Duration.seconds(1)
 
   package init(rules: Rules = Rules(), hasStore: Bool = false, seed: UInt64 = .random(in: .min ... .max)) {
     self.rules = rules
@@ -122,52 +92,46 @@ package struct TokenCache {
   package mutating func fetched(
     _ key: TokenKey, _ result: Result<MintedToken, TokenError>, now: Instant
   ) -> [Action] {
-    guard entries[key]?.fetch == .running else { return [] }
-    return changing(key.client, now) { cache in cache.finish(key, result, now) }
+    guard case .running(let admission, _)? = entries[key]?.fetch else { return [] }
+    return changing(key.client, now) { cache in cache.finish(key, admission, result, now) }
   }
 
   /// What the store has for a key.
   package mutating func loaded(_ key: TokenKey, _ found: SharedFinding, now: Instant) -> [Action] {
-    guard entries[key]?.fetch == .loading else { return [] }
+    guard case .loading? = entries[key]?.fetch else { return [] }
     return changing(key.client, now) { cache in cache.take(found, for: key, now) }
   }
 
   /// A token is used though it is due to be replaced (`CachedToken.isFirstUseWhenDue`).
   package mutating func used(_ key: TokenKey, now: Instant) -> [Action] {
-    changing(key.client, now) { cache in cache.look(key, now) }
-  }
-
-  /// Whether a token of one of `clients` is held that names the key it is signed with.
-  package func holdsSignedTokens(of clients: Set<UpstreamID>) -> Bool {
-    entries.contains { clients.contains($0.key.client) && $0.value.token?.minted.keyID != nil }
+    changing(key.client, now) { cache in cache.reschedule(key, now) }
   }
 
   /// The tenant publishes exactly these keys, as of `asked`: tokens signed before with any other are worth nothing.
-  package mutating func keySetChanged(_ keyIDs: Set<String>, client: UpstreamID, asked: Instant, now: Instant)
-    -> [Action]
-  {
+  package mutating func keySetChanged(
+    _ keyIDs: Set<String>, client: UpstreamID, asked: Instant, now: Instant
+  ) -> [Action] {
     changing(client, now) { cache in
-      for (key, entry) in cache.entries where key.client == client {
-        guard let token = entry.token, token.minted.mintedAt < asked, let id = token.minted.keyID,
-          !keyIDs.contains(id)
-        else { continue }
-        cache.entries[key]?.token = nil
+      let revoked = cache.entries.values.filter { entry in
+        guard entry.key.client == client, let token = entry.token?.minted, let id = token.keyID else { return false }
+        return token.mintedAt < asked && !keyIDs.contains(id)
+      }
+      for key in revoked.map(\.key) {
         cache.actions.append(.withdraw(key))
-        cache.look(key, now)
+        cache.reschedule(key, now) { entry in entry.token = nil }
       }
     }
   }
 
   /// The client has other credentials now.
   package mutating func credentialsChanged(client: UpstreamID, now: Instant) -> [Action] {
-    changing(client, now) { cache in cache.credentialsChanged(client) }
+    changing(client, now) { cache in cache.forgetRefusals(of: client) }
   }
 
-  private mutating func credentialsChanged(_ client: UpstreamID) {
+  private mutating func forgetRefusals(of client: UpstreamID) {
     clients[client]?.gate.credentialsChanged()
-    for (key, entry) in entries where key.client == client && entry.failure?.error.cause == .brokerMisconfigured {
-      entries[key]?.failure = nil
-    }
+    let refused = entries.values.filter { $0.key.client == client && $0.failure?.error.cause == .brokerMisconfigured }
+    for entry in refused { entries[entry.key]?.failure = nil }
   }
 
   /// Takes over other rules, and other keys to prefetch. The tokens of `forgotten` clients, which nobody will ask for
@@ -179,33 +143,18 @@ package struct TokenCache {
     self.prefetched = prefetched
     for client in clients.keys {
       clients[client]?.gate.configure(rules.client)
-      credentialsChanged(client)
+      forgetRefusals(of: client)
     }
-    for (key, entry) in entries where forgotten.contains(key.client) {
-      entries[key]?.failure = nil
-      entries[key]?.isOutdated = entry.fetch == .running || entry.fetch == .loading
-      if entry.token != nil { actions.append(.withdraw(key)) }
-      entries[key]?.token = nil
-      look(key, now)
+    for key in entries.keys.filter({ forgotten.contains($0.client) }) {
+      if entries[key]?.token != nil { actions.append(.withdraw(key)) }
+      reschedule(key, now) { entry in entry.forget() }
     }
     for key in prefetched {
-      meet(key.client, now)
-      if entries[key] == nil { entries[key] = Entry() }
-      look(key, now)
+      addClient(key.client, now)
+      reschedule(entries.removeValue(forKey: key) ?? Entry(key), now)
     }
     return advance(now: now)
   }
-
-  /// Whether a token is held for the key, or being asked for.
-  package func isConcerned(with key: TokenKey) -> Bool {
-    entries[key].map { $0.token != nil || $0.fetch != .none } ?? false
-  }
-
-  /// The key's token, if one is held.
-  package func token(_ key: TokenKey) -> CachedToken? { entries[key]?.token }
-
-  /// The tokens that are held.
-  package var tokens: [CachedToken] { entries.values.compactMap(\.token) }
 
   /// Months of allotments, told as any number that grows.
   package mutating func enter(month: Int) {
@@ -215,37 +164,59 @@ package struct TokenCache {
 
   /// What is due by `now`.
   package mutating func advance(now: Instant) -> [Action] {
-    while let first = looks.min, first.at <= now {
-      looks.removeMin()
-      if entries[first.key]?.lookAt == first.at { look(first.key, now) }
+    while let first = dueTimes.min, first.at <= now {
+      dueTimes.removeMin()
+      if entries[first.key]?.dueAt == first.at { reschedule(first.key, now) }
     }
-    for client in Array(clients.keys) { pump(client, now) }
+    for client in Array(clients.keys) { startFetches(client, now) }
     return takeActions()
   }
 
   /// When `advance` is due; nil when nothing is.
   package var nextEvent: Instant? {
-    let next = min(looks.min?.at ?? .distantFuture, clients.values.map(\.wakeAt).min() ?? .distantFuture)
+    let next = min(dueTimes.min?.at ?? .distantFuture, clients.values.map(\.wakeAt).min() ?? .distantFuture)
     return next == .distantFuture ? nil : next
   }
 
-  private mutating func changing(_ client: UpstreamID, _ now: Instant, _ change: (inout TokenCache) -> Void) -> [Action]
-  {
-    meet(client, now)
+  private mutating func changing(
+    _ client: UpstreamID, _ now: Instant, _ change: (inout TokenCache) -> Void
+  ) -> [Action] {
+    addClient(client, now)
     change(&self)
-    pump(client, now)
+    startFetches(client, now)
     evict()
     return takeActions()
   }
 
-  private mutating func meet(_ client: UpstreamID, _ now: Instant) {
+  private mutating func addClient(_ client: UpstreamID, _ now: Instant) {
     guard clients[client] == nil else { return }
     clients[client] = Client(gate: ClientGate(rules: rules.client, now: now))
     clients[client]?.gate.enter(month: month)
   }
 
   private mutating func takeActions() -> [Action] {
+    dropOutdatedTimes()
     defer { actions = [] }
     return actions
+  }
+
+  // MARK: What is held
+
+  /// Whether a token is held for the key, or being asked for.
+  package func isConcerned(with key: TokenKey) -> Bool {
+    entries[key].map { $0.token != nil || !$0.isIdle } ?? false
+  }
+
+  /// The key's token, if one is held.
+  package func token(_ key: TokenKey) -> CachedToken? { entries[key]?.token }
+
+  /// The tokens that are held.
+  package var tokens: [CachedToken] { entries.values.compactMap(\.token) }
+
+  /// The clients whose tokens are held and were checked against a tenant's keys.
+  package var clientsWithSignedTokens: Set<UpstreamID> {
+    entries.values.reduce(into: []) { clients, entry in
+      if entry.token?.minted.keyID != nil { clients.insert(entry.key.client) }
+    }
   }
 }

@@ -2,7 +2,7 @@ package import Basics
 
 /// What the broker has done so far and holds now, for those who watch it.
 package struct BrokerFigures: Sendable {
-  /// How look-ups beyond the event loops' own tables went: each is one of these, once it is answered.
+  /// How look-ups beyond the event loops' own tables went: each counts as one of these, once it is answered.
   package struct Lookups: Sendable {
     /// A token was held that would do.
     package var hit = 0
@@ -21,7 +21,7 @@ package struct BrokerFigures: Sendable {
   package struct Client: Sendable {
     /// Requests to the tenant by how they ended: `ok`, or the error's code.
     package var outcomes: [String: Int] = [:]
-    /// Of those requests.
+    /// How long those requests took.
     package var durations = Histogram()
     package var minted = 0
     /// Answers that cost no mint, beyond those of the event loops.
@@ -49,34 +49,8 @@ package struct BrokerFigures: Sendable {
   package var lookups = Lookups()
   package var clients: [String: Client] = [:]
   package var tokens: [Token] = []
-  /// nil: nothing is kept beyond this process.
+  /// What was asked of the store, where there is one.
   package var store: StoreFigures?
 
   package init() {}
-}
-
-/// Durations, counted by how long they were.
-package struct Histogram: Sendable {
-  /// In seconds; what is longer counts too.
-  package static let bounds = [
-    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
-  ]
-
-  /// Those up to each bound that are over the one before, and those over the last.
-  package private(set) var counts = [Int](repeating: 0, count: Self.bounds.count + 1)
-  /// In seconds.
-  package private(set) var sum = 0.0
-
-  package init() {}
-
-  package mutating func add(_ duration: Duration) {
-    let seconds = duration / .seconds(1)
-    counts[Self.bounds.firstIndex { seconds <= $0 } ?? Self.bounds.count] += 1
-    sum += seconds
-  }
-
-  package init(counts: [Int], sum: Double) {
-    self.counts = counts
-    self.sum = sum
-  }
 }

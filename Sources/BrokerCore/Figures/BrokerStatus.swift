@@ -8,7 +8,7 @@ package struct BrokerStatus: Sendable {
   package var clients: [UpstreamID: ClientStatus]
 }
 
-/// One key.
+/// What is known of one key.
 package struct KeyStatus: Sendable {
   package enum Fetch: Sendable {
     case none, loading, queued, running
@@ -18,15 +18,15 @@ package struct KeyStatus: Sendable {
   /// The token that is held.
   package let token: CachedToken?
   package let isPrefetched: Bool
-  /// Of a new token.
+  /// How a new token is being got.
   package let fetch: Fetch
-  /// When the token is replaced; nil: not before somebody asks for it.
+  /// When the token is to be replaced; nil if that is not before somebody asks for it.
   package let nextRefresh: Instant?
   /// Answers that cost no mint, beyond those of the event loops.
   package let hits: Int
-  /// What a caller who needs a new token is told now, and when to come back; nil: the tenant would be asked.
+  /// What a caller who needs a new token is told now, and when to come back; nil if the tenant would be asked.
   package let refusal: TokenError?
-  /// The last one, though it be over.
+  /// The last failure, even if it is over.
   package let lastFailure: PastFailure?
   /// Failures in a row.
   package let failures: Int
@@ -46,7 +46,7 @@ package struct ClientStatus: Sendable {
     package let until: Instant
   }
 
-  /// Of a calendar month.
+  /// The allotment of a calendar month.
   package struct Budget: Sendable {
     package let mints: Int
     package let reserve: Int
@@ -59,7 +59,7 @@ package struct ClientStatus: Sendable {
   package let limitedOrganizations: Int
   package let inFlight: Int
   package let queued: Int
-  /// Little is left of a quota until then.
+  /// Until then little is left of a quota.
   package let scarceUntil: Instant?
   package let budget: Budget?
 }
@@ -68,11 +68,11 @@ extension TokenCache {
   package func keyStatuses(now: Instant) -> [KeyStatus] {
     entries.map { key, entry in
       let isPrefetched = prefetched.contains(key)
-      let token = entry.token.flatMap { $0.isServable(at: now) ? $0 : nil }
+      let token = entry.servableToken(now)
       return KeyStatus(
-        key: key, token: token, isPrefetched: isPrefetched, fetch: entry.fetch,
-        nextRefresh: token.flatMap { $0.isInUse || isPrefetched ? nextRefresh(entry, $0, now) : nil },
-        hits: entry.hits, refusal: remembered(key, now), lastFailure: entry.lastFailure,
+        key: key, token: token, isPrefetched: isPrefetched, fetch: .init(entry.fetch),
+        nextRefresh: token.flatMap { $0.isInUse || isPrefetched ? nextRefresh(entry, $0) : nil },
+        hits: entry.hits, refusal: refusal(entry, now), lastFailure: entry.lastFailure,
         failures: entry.failure?.streak ?? 0)
     }
   }

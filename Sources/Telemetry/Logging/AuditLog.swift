@@ -8,7 +8,7 @@ package struct AuditLog: Sendable {
   private let control: LogControl
   private let output: LogOutput
   /// Anybody can be denied, as often as they like.
-  private let denials = RateLimit(perMinute: 6000)
+  private let denials = SharedRateLimiter(perMinute: 6000)
   private let unsaid = Counter()
 
   package init(_ control: LogControl, _ output: LogOutput = .standardError) {

@@ -1,0 +1,127 @@
+import Basics
+import OAuth
+
+extension TokenCache {
+  /// What is known of one key: its token, who waits for one, how a new one is being got, and what went wrong.
+  ///
+  /// The cache takes an entry out of its dictionary while it changes, so that its array is not copied, and puts it back
+  /// when that is done (`reschedule`).
+  struct Entry {
+    let key: TokenKey
+    var token: CachedToken?
+    var fetch = Fetch.none
+    var waiters: [Waiter] = []
+    /// The failure that callers are told of, and that the next one is counted after.
+    var failure: Failure?
+    /// For people, who want to know of a failure that is over, too.
+    var lastFailure: PastFailure?
+    /// Answers that cost no mint, beyond those of the event loops.
+    var hits = 0
+    /// It has never yielded a token.
+    var isUnproven = true
+    /// When the store was last asked.
+    var loadedAt: Instant?
+    /// When `reschedule` is to be called next.
+    var dueAt = Instant.distantFuture
+
+    init(_ key: TokenKey) { self.key = key }
+  }
+
+  struct Waiter {
+    let id: WaiterID
+    let demand: Demand
+    let deadline: Instant
+    /// As what its look-up counts once it is answered, unless an old token has to do.
+    var lookup: WritableKeyPath<BrokerFigures.Lookups, Int> = \.negative
+    /// It is counted among those who wait for keys that have never yielded a token.
+    var isUnproven = false
+  }
+}
+
+extension TokenCache.Entry {
+  /// How a new token is being got.
+  ///
+  /// - `none` becomes `loading` where a store may have a token, and otherwise `queued`.
+  /// - `loading` becomes `none` when the store has answered, and `queued` if somebody still waits.
+  /// - `queued` becomes `running` when the client's gate admits it, and `none` when nobody needs it any more or the gate
+  ///   is shut.
+  /// - `running` becomes `none` with the tenant's answer.
+  enum Fetch {
+    case none
+    /// The store is asked.
+    case loading(isOutdated: Bool)
+    /// The tenant is to be asked.
+    case queued(FetchQueue.Rank)
+    /// The tenant is asked. A fetch that is outdated was begun under a configuration that is gone: what it comes to is
+    /// good for those who wait, and is not kept.
+    case running(ClientGate.Admission, isOutdated: Bool)
+  }
+
+  /// Nothing is being got.
+  var isIdle: Bool { if case .none = fetch { true } else { false } }
+
+  /// The tenant is asked now.
+  var isRunning: Bool { if case .running = fetch { true } else { false } }
+
+  /// What is under way is not to be kept.
+  var isOutdated: Bool {
+    switch fetch {
+    case .none, .queued: false
+    case .loading(let isOutdated), .running(_, let isOutdated): isOutdated
+    }
+  }
+
+  /// It says nothing that a new entry would not.
+  var isBlank: Bool {
+    token == nil && isIdle && waiters.isEmpty && failure == nil && lastFailure == nil && loadedAt == nil && isUnproven
+  }
+
+  /// What is kept longer when room runs out.
+  var worth: (Int, Int64) { (token?.lastUsed ?? .min, failure?.until.nanoseconds ?? .min) }
+
+  /// A token that can be given out.
+  func servableToken(_ now: Instant) -> CachedToken? { token.flatMap { $0.isServable(at: now) ? $0 : nil } }
+
+  /// Holds `token` from now on.
+  mutating func keep(_ token: CachedToken) {
+    self.token = token
+    failure = nil
+    isUnproven = false
+  }
+
+  /// Lets go of what is held and remembered, and of what is being got.
+  mutating func forget() {
+    token = nil
+    failure = nil
+    switch fetch {
+    case .none, .queued: break
+    case .loading: fetch = .loading(isOutdated: true)
+    case .running(let admission, _): fetch = .running(admission, isOutdated: true)
+    }
+  }
+
+  /// Remembers that no token could be had. Near the end of the held one the next try comes sooner.
+  mutating func remember(_ error: TokenError, now: Instant, random: inout SeededGenerator) {
+    let left = token.map { now.duration(to: $0.servableUntil) }
+    failure = Failure(error, after: failure, left: left, now: now, random: &random)
+  }
+
+  /// Takes out the waiters that `isLeaving` names.
+  mutating func removeWaiters(where isLeaving: (TokenCache.Waiter) -> Bool) -> [TokenCache.Waiter] {
+    let leaving = waiters.filter(isLeaving)
+    if !leaving.isEmpty { waiters.removeAll(where: isLeaving) }
+    return leaving
+  }
+}
+
+extension KeyStatus.Fetch {
+  init(_ fetch: TokenCache.Entry.Fetch) {
+    self =
+      switch fetch {
+      case .none: .none
+      case .loading: .loading
+      case .queued: .queued
+      case .running: .running
+      }
+  }
+}

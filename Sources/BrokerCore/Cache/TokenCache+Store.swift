@@ -1,0 +1,68 @@
+import Basics
+import OAuth
+
+/// Tokens that others have left in the store, where there is one.
+extension TokenCache {
+  /// What the store had for a key, or had not, is taken for true so long.
+  static let storeMemory = Duration.seconds(1)
+
+  /// Others may have left a token there, or word of a failure. Who brings credentials of their own shares nothing.
+  func isStoreWorthAsking(_ entry: Entry, _ now: Instant) -> Bool {
+    guard hasStore, entry.key.holder == nil, entry.isIdle else { return false }
+    return entry.loadedAt.map { $0.duration(to: now) >= Self.storeMemory } ?? true
+  }
+
+  /// Gets a token: from the store if there may be one, else from the tenant.
+  mutating func getToken(for entry: inout Entry, _ rank: FetchQueue.Rank, _ now: Instant) {
+    guard isStoreWorthAsking(entry, now) else { return enqueue(&entry, rank, now) }
+    entry.fetch = .loading(isOutdated: false)
+    actions.append(.load(entry.key))
+  }
+
+  /// What the store has, or what another broker has left there meanwhile. Whoever waits and is not served by it waits
+  /// on, for the tenant, unless that is known to be in vain.
+  mutating func take(_ found: SharedFinding, for key: TokenKey, _ now: Instant) {
+    guard var entry = entries.removeValue(forKey: key) else { return }
+    let isOutdated = entry.isOutdated
+    entry.fetch = .none
+    entry.loadedAt = now
+    var current = entry.servableToken(now)
+    if let minted = found.token, minted.isNewer(than: entry.token?.minted) {
+      let token = newToken(minted, for: entry, hasWaiters: !entry.waiters.isEmpty, now)
+      if token.isServable(at: now) {
+        current = token
+        if !isOutdated { keep(token, in: &entry) }
+      }
+    } else if let error = found.failure {
+      let isOfClient = clients[key.client]?.gate.apply(error, key, now: now, random: &random) ?? false
+      let isNews = entry.failure.map { $0.until < now.advanced(by: error.retryAfter ?? .zero) } ?? true
+      if !isOfClient, isNews { entry.remember(error, now: now, random: &random) }
+      entry.lastFailure = PastFailure(error, at: now)
+    }
+    if let current { serve(current, to: &entry, now) }
+    if let error = refusal(entry, now) {
+      for waiter in removeWaiters(of: &entry) { answer(waiter, error, current: current, now) }
+    }
+    if !entry.waiters.isEmpty { enqueue(&entry, .demanded, now) }
+    reschedule(entry, now)
+  }
+
+  /// Answers those for whom the token will do.
+  private mutating func serve(_ token: CachedToken, to entry: inout Entry, _ now: Instant) {
+    let interval = rules.minRefreshInterval
+    let served = removeWaiters(of: &entry) { $0.demand.accepts(token, minRefreshInterval: interval, now: now) }
+    countSaved(served.count, &entry)
+    for waiter in served { answer(waiter, token) }
+  }
+
+  /// A token as it is held. One that nobody waits for takes over how its predecessor was used.
+  func newToken(_ minted: MintedToken, for entry: Entry, hasWaiters: Bool, _ now: Instant) -> CachedToken {
+    CachedToken(
+      key: entry.key, minted: minted, rules: rules, inPlaceOf: hasWaiters ? nil : entry.token, now: now)
+  }
+
+  mutating func keep(_ token: CachedToken, in entry: inout Entry) {
+    entry.keep(token)
+    actions.append(.publish(token))
+  }
+}
