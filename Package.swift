@@ -61,7 +61,7 @@ let package = Package(
     tests(
       "OAuthTests", ["Basics", "BrokerCore", "DevTenant", "HTTPClient", "IO", "OAuth", crypto, jwtKit],
       exclude: ["Servers"]),
-    tests("BrokerCoreTests", ["Basics", "BrokerCore", "OAuth", logging]),
+    tests("BrokerCoreTests", ["Basics", "BrokerCore", "DevTenant", "IO", "OAuth", logging]),
     tests("StoresTests", ["Basics", "BrokerCore", "CLinux", "IO", "Stores", "store-writer", logging]),
     tests("SimulationTests", ["Simulation"]),
     tests("TelemetryTests", ["Telemetry"]),

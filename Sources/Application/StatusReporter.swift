@@ -18,12 +18,12 @@ final class StatusReporter: StatusProvider {
   private let upstreams: Upstreams
   private let health: Health
   private let metrics: Metrics
-  private let tellAll: @Sendable (Router.Message) -> Void
+  private let routers: RouterMailboxes
   private let traffic = Mutex(Traffic(start: .now))
 
   init(
     server: Server, broker: Broker, upstreams: Upstreams, health: Health, metrics: Metrics,
-    tellAll: @escaping @Sendable (Router.Message) -> Void,
+    routers: RouterMailboxes,
     configuration: @escaping @Sendable () async -> Configuration
   ) {
     self.configuration = configuration
@@ -32,7 +32,7 @@ final class StatusReporter: StatusProvider {
     self.upstreams = upstreams
     self.health = health
     self.metrics = metrics
-    self.tellAll = tellAll
+    self.routers = routers
   }
 
   let page = Response(200, fields: StatusPage.fields, body: StatusPage.body)
@@ -91,7 +91,7 @@ final class StatusReporter: StatusProvider {
   /// How often the event loops have handed out these tokens. Each counts in its own memory, and is asked.
   private func hits(of keys: [TokenKey]) async -> [TokenKey: Int] {
     let (answers, continuation) = AsyncStream<[Int]>.makeStream()
-    tellAll(.count(keys) { continuation.yield($0) })
+    routers.tellAll(.count(keys) { continuation.yield($0) })
     let alarm = Task {
       try? await Task.sleep(for: Self.patience)
       continuation.finish()

@@ -2,11 +2,12 @@ package import BrokerCore
 import Synchronization
 package import Telemetry
 
-/// The rendered form of every token that is current, made once: for the tables of all event loops, and for all who wait
-/// for the token off the loops.
+/// Renders each token once: for the tables of all event loops, and for all who wait for it off the loops.
 package final class RenderedTokens: Sendable {
   private let clients: ClientNumbers
-  private let current = Mutex<[TokenKey: RenderedToken]>([:])
+  /// The latest ones, which somebody may be waiting for; the tables have all.
+  private let latest = Mutex<[TokenKey: RenderedToken]>([:])
+  private static let capacity = 256
 
   package init(_ clients: ClientNumbers) {
     self.clients = clients
@@ -17,17 +18,20 @@ package final class RenderedTokens: Sendable {
     switch publication {
     case .current(let token):
       let rendered = render(token)
-      current.withLock { $0[token.key] = rendered }
+      latest.withLock { latest in
+        if latest.count >= Self.capacity { latest.removeAll() }
+        latest[token.key] = rendered
+      }
       return .insert(rendered)
     case .withdrawn(let key):
-      current.withLock { $0[key] = nil }
+      latest.withLock { $0[key] = nil }
       return .remove(key)
     }
   }
 
   /// The rendered form of a token, which may have been replaced meanwhile.
   func rendered(_ token: CachedToken) -> RenderedToken {
-    if let current = current.withLock({ $0[token.key] }), current.token === token { return current }
+    if let latest = latest.withLock({ $0[token.key] }), latest.token === token { return latest }
     return render(token)
   }
 

@@ -13,9 +13,7 @@ import Testing
   private func at(_ seconds: Double) -> Instant { start.advanced(by: .seconds(seconds)) }
 
   private func minted(at seconds: Double = 0, quota: [QuotaBucket] = []) -> MintedToken {
-    MintedToken(
-      accessToken: AccessToken("t"), scope: nil, keyID: nil, mintedAt: at(seconds), expiresAt: at(seconds + 1000),
-      quota: quota, upstreamRequestID: nil)
+    mintedToken(at: at(seconds), lifetime: 1000, quota: quota)
   }
 
   private func ask(_ cache: inout TokenCache, _ waiter: UInt64, at seconds: Double) {
@@ -74,12 +72,12 @@ import Testing
     rules.client.monthlyReserve = 20
     let bucket = QuotaBucket(name: "per_hour", quota: 10, remaining: 7, resetsIn: .seconds(600))
     let broker = Broker(
-      rules: rules, requestTimeout: .seconds(30), health: Health(),
-      log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
-      mint: { [token = minted(quota: [bucket])] key, _, _, _ throws(TokenError) in
-        if key.grant.audience == "bad" { throw TokenError(cause: .unknownAudience, message: "no such API") }
+      rules: rules, requestTimeout: .seconds(30),
+      minter: StubMinter { [token = minted(quota: [bucket])] key, _ throws(TokenError) in
+        if key.audience == "bad" { throw TokenError(cause: .unknownAudience, message: "no such API") }
         return token
-      })
+      },
+      health: Health(), log: .silent)
     _ = try await broker.token(key)
     _ = try? await broker.token(TokenKey(client: "default", grant: Grant(audience: "bad")))
     let status = await broker.status

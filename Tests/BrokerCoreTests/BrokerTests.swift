@@ -9,22 +9,14 @@ import Testing
 @Suite(.timeLimit(.minutes(1))) struct BrokerTests {
   private let key = TokenKey(client: "default", grant: Grant(audience: "https://api/"))
 
-  private static func minted(_ name: String) -> MintedToken {
-    let now = Instant.now
-    return MintedToken(
-      accessToken: AccessToken(name), scope: nil, keyID: nil, mintedAt: now,
-      expiresAt: now.advanced(by: .seconds(3600)),
-      quota: [], upstreamRequestID: nil)
-  }
-
   private func broker(
     rules: TokenCache.Rules = .init(), timeout: Duration = .seconds(30), health: Health = Health(),
-    publish: @escaping @Sendable (Broker.Publication) -> Void = { _ in }, mint: @escaping Broker.Mint
+    publish: @escaping @Sendable (Broker.Publication) -> Void = { _ in },
+    mint: @escaping @Sendable (TokenKey, TraceContext?) async throws(TokenError) -> MintedToken
   ) -> Broker {
     Broker(
-      rules: rules, requestTimeout: timeout, health: health,
-      log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
-      publish: publish, mint: mint)
+      rules: rules, requestTimeout: timeout, minter: StubMinter(answer: mint), health: health, log: .silent,
+      publish: publish)
   }
 
   @Test("A thousand callers of a cold key cost one mint, published once, though some give up")
@@ -32,10 +24,10 @@ import Testing
     let mints = Atomic(0)
     let published = Atomic(0)
     let (gate, open) = AsyncStream<Void>.makeStream()
-    let broker = broker(publish: { _ in published.add(1, ordering: .relaxed) }) { _, _, _, _ throws(TokenError) in
+    let broker = broker(publish: { _ in published.add(1, ordering: .relaxed) }) { _, _ throws(TokenError) in
       mints.add(1, ordering: .relaxed)
       for await _ in gate { break }
-      return Self.minted("t")
+      return mintedToken()
     }
     try await withThrowingTaskGroup(of: String.self) { group in
       var impatient: [Task<Void, any Error>] = []
@@ -57,7 +49,7 @@ import Testing
   @Test("A fetch that never ends costs its waiters only their own time")
   func timeout() async {
     let (never, end) = AsyncStream<Void>.makeStream()
-    let broker = broker(timeout: .milliseconds(50)) { _, _, _, _ throws(TokenError) in
+    let broker = broker(timeout: .milliseconds(50)) { _, _ throws(TokenError) in
       for await _ in never {}
       throw TokenError(cause: .upstreamUnavailable, message: "ended")
     }
@@ -70,15 +62,15 @@ import Testing
   func readiness() async throws {
     let health = Health()
     let accepted = Atomic(false)
-    let broker = broker(health: health) { _, _, _, _ throws(TokenError) in
-      if accepted.load(ordering: .relaxed) { return Self.minted("t") }
+    let broker = broker(health: health) { _, _ throws(TokenError) in
+      if accepted.load(ordering: .relaxed) { return mintedToken() }
       throw TokenError(cause: .brokerMisconfigured, message: "Auth0 refuses the client")
     }
     _ = try? await broker.token(key)
     #expect(health.reasonsNotReady(at: .now) == ["client 'default': Auth0 refuses the client"])
     #expect(health.reasonsNotReady(at: .now.advanced(by: .seconds(61))).isEmpty, "what is known grows old")
     accepted.store(true, ordering: .relaxed)
-    await broker.credentialsChanged(client: "default")
+    await broker.handle(.credentialsChanged("default"))
     _ = try await broker.token(key)
     #expect(health.reasonsNotReady(at: .now).isEmpty)
     health.drain()
@@ -97,7 +89,7 @@ import Testing
     let (fetches, begin) = AsyncStream<Void>.makeStream()
     var rules = TokenCache.Rules()
     rules.client.maxConcurrent = 1
-    let broker = broker(rules: rules) { _, _, trace, _ throws(TokenError) in
+    let broker = broker(rules: rules) { _, trace throws(TokenError) in
       #expect(trace?.spanID != "00f067aa0ba902b7", "it is a span of its own")
       let count = traces.withLock { traces in
         traces.append(trace.map { String($0.traceID.prefix(1)) })
@@ -106,11 +98,8 @@ import Testing
       begin.yield()
       if count == 1 { for await _ in gate { break } }
       // The first two are due to be replaced as soon as they are there.
-      let now = Instant.now
-      return MintedToken(
-        accessToken: AccessToken("t\(count)"), scope: nil, keyID: nil,
-        mintedAt: now.advanced(by: count < 3 ? .seconds(-3600) : .zero), expiresAt: now.advanced(by: .seconds(60)),
-        quota: [], upstreamRequestID: nil)
+      let age = count < 3 ? 3600.0 : 0
+      return mintedToken("t\(count)", at: Instant.now.advanced(by: .seconds(-age)), lifetime: age + 60)
     }
     func ask(_ audience: String, _ id: String, waiting count: Int) async -> Task<CachedToken, any Error> {
       let key = TokenKey(client: "default", grant: Grant(audience: audience))

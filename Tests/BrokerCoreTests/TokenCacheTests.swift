@@ -12,9 +12,7 @@ import Testing
   private func at(_ seconds: Double) -> Instant { start.advanced(by: .seconds(seconds)) }
 
   private func minted(_ name: String, lifetime: Double, at seconds: Double = 0) -> MintedToken {
-    MintedToken(
-      accessToken: AccessToken(name), scope: nil, keyID: nil, mintedAt: at(seconds),
-      expiresAt: at(seconds + lifetime), quota: [], upstreamRequestID: nil)
+    mintedToken(name, at: at(seconds), lifetime: lifetime)
   }
 
   /// What a test wants to know of actions: `fetch`, `publish <token>`, `withdraw`, `<waiter>=<token or error>`.
@@ -24,7 +22,7 @@ import Testing
       case .load: "load"
       case .fetch: "fetch"
       case .publish(let token): "publish \(token.minted.accessToken.value)"
-      case .withdraw(let key): "withdraw \(key.grant.audience)"
+      case .withdraw(let key): "withdraw \(key.audience)"
       case .answer(let waiter, .success(let token)): "\(waiter)=\(token.minted.accessToken.value)"
       case .answer(let waiter, .failure(let error)): "\(waiter)=\(error.cause.rawValue)"
       }
@@ -196,9 +194,7 @@ import Testing
       let first = try #require(nextFetch(&cache), "it was asked for when it was minted")
       let ahead = 86400 - Double((first.nanoseconds - start.nanoseconds) / 1_000_000_000)
       #expect((3600...4320).contains(ahead), "an hour, and up to a fifth of that")
-      let minted = MintedToken(
-        accessToken: AccessToken("second"), scope: nil, keyID: nil, mintedAt: first,
-        expiresAt: first.advanced(by: .seconds(86400)), quota: [], upstreamRequestID: nil)
+      let minted = mintedToken("second", at: first, lifetime: 86400)
       #expect(say(cache.fetched(key, .success(minted), now: first)) == ["publish second"])
       if isUsed { _ = cache.request(key, Demand(), waiter: 2, deadline: first, now: first.advanced(by: .seconds(60))) }
       #expect((nextFetch(&cache) != nil) == isUsed)
@@ -211,9 +207,7 @@ import Testing
     _ = ask(&cache, 1, at: 0)
     _ = answer(&cache, .success(minted("first", lifetime: 1000)), at: 0)
     let due = try #require(nextFetch(&cache))
-    let second = MintedToken(
-      accessToken: AccessToken("second"), scope: nil, keyID: nil, mintedAt: due,
-      expiresAt: due.advanced(by: .seconds(1000)), quota: [], upstreamRequestID: nil)
+    let second = mintedToken("second", at: due, lifetime: 1000)
     guard case .publish(let token)? = cache.fetched(key, .success(second), now: due).first else {
       return #expect(Bool(false), "not published")
     }
@@ -262,10 +256,7 @@ import Testing
   func revokedKeys() {
     var cache = TokenCache()
     _ = ask(&cache, 1, at: 0)
-    let signed = MintedToken(
-      accessToken: AccessToken("t"), scope: nil, keyID: "old", mintedAt: at(0), expiresAt: at(3600), quota: [],
-      upstreamRequestID: nil)
-    _ = answer(&cache, .success(signed), at: 0)
+    _ = answer(&cache, .success(mintedToken(at: at(0), keyID: "old")), at: 0)
     #expect(say(cache.keySetChanged(["old", "new"], client: "default", asked: at(10), now: at(10))).isEmpty)
     #expect(say(cache.keySetChanged(["new"], client: "other", asked: at(10), now: at(10))).isEmpty)
     #expect(say(cache.keySetChanged(["new"], client: "default", asked: at(-1), now: at(10))).isEmpty, "older than it")
@@ -275,7 +266,7 @@ import Testing
   }
 
   @Test("Audiences made up by the thousand take half of what may be in flight, and known ones go first")
-  func strangers() {
+  func unprovenKeys() {
     var rules = TokenCache.Rules()
     rules.client.maxConcurrent = 4
     var cache = TokenCache(rules: rules)
@@ -283,8 +274,8 @@ import Testing
     _ = answer(&cache, .success(minted("t", lifetime: 100)), at: 0)
     var started = 0
     for number in 0..<1000 {
-      let stranger = TokenKey(client: "default", grant: Grant(audience: "made up \(number)"))
-      started += ask(&cache, UInt64(10 + number), at: 99, key: stranger).filter { $0 == "fetch" }.count
+      let unproven = TokenKey(client: "default", grant: Grant(audience: "made up \(number)"))
+      started += ask(&cache, UInt64(10 + number), at: 99, key: unproven).filter { $0 == "fetch" }.count
     }
     #expect(started == 2)
     #expect(ask(&cache, 2, at: 99).contains("fetch"), "the known key does not wait behind them")

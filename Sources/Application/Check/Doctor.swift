@@ -31,15 +31,14 @@ package struct Doctor {
       tell(.warning(.use, warning.subject, warning.message, remedy: warning.remedy))
     }
     tell(await store)
-    let upstreams = Upstreams(log: makeLogger(LogControl(LogSettings(level: .critical))))
-    _ = try upstreams.replace(with: configuration)
+    let upstreams = Upstreams()
+    _ = try upstreams.replace(with: configuration.upstreamSpecs, audiences: configuration.audiences)
     let names = audiences.isEmpty ? configuration.audiences.names : audiences
     let wanted = names.map { ($0, key($0)) }
     for (name, settings) in configuration.clients.sorted(by: { $0.key < $1.key }) {
       let checkup = ClientCheckup(
         settings: settings, upstream: configuration.upstream, environment: environment,
-        probe: try ClientProbe(
-          settings.client, connection: ServerConnection(to: settings, configuration.upstream))
+        probe: try ClientProbe(settings.client, connection: configuration.connection(of: settings))
       ) { tell($0.of(client: name)) }
       let obstacle = await checkup.examine()
       let keys = wanted.compactMap { _, key in (try? key.get()).flatMap { $0.client.name == name ? $0 : nil } }

@@ -19,8 +19,8 @@ package final class Caller: Sendable {
   /// Counts a request. Returns how long to wait if it is one too many, else nil.
   package func admit(now: Instant) -> Duration? { limit?.admit(now: now) }
 
-  /// What to ask the tenant for where this caller asks for `scope`, a list separated by spaces. A caller that names none
-  /// gets all it may have, or what is usual for the audience if it may have anything.
+  /// What to ask the tenant for where this caller asks for `scope`, a list separated by spaces. A caller that names
+  /// none gets all it may have, or what is usual for the audience if it may have anything.
   package func scope(asked scope: String?, usual: String? = nil) -> Scope {
     guard let scopes else { return .granted(scope ?? usual) }
     guard let scope else { return .granted(scopes.sorted().joined(separator: " ")) }

@@ -8,8 +8,8 @@ import Synchronization
 /// Lets clients that have credentials of their own with the tenant ask through the broker, so that they too get a token
 /// once a lifetime: theirs are sent on as they are, and the answer is kept under a keyed hash of them.
 ///
-/// Requests with credentials that no token is held for are limited for each client id, so that whoever guesses secrets is
-/// slow; those that have been accepted once are not.
+/// Requests with credentials that no token is held for are limited for each client id, so that whoever guesses secrets
+/// is slow; those that have been accepted once are not.
 package final class PassThrough: Sendable {
   private struct State {
     /// For ids beyond those that are told apart.

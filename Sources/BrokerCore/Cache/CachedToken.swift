@@ -2,7 +2,8 @@ package import Basics
 package import OAuth
 import Synchronization
 
-/// A validated token in the cache, shared by everyone who hands it out. Nothing of it changes but when it was last used.
+/// A validated token in the cache, shared by everyone who hands it out. Nothing of it changes but when it was last
+/// used.
 package final class CachedToken: Sendable {
   package let key: TokenKey
   package let minted: MintedToken
@@ -27,7 +28,8 @@ package final class CachedToken: Sendable {
     lastUse = Atomic(predecessor?.lastUsed ?? Self.seconds(now))
   }
 
-  /// How long before its end a token is replaced: a twentieth of its life, twice the margin at the least, an hour at most.
+  /// How long before its end a token is replaced: a twentieth of its life, twice the margin at the least, an hour at
+  /// most.
   private static func ahead(_ lifetime: Duration, margin: Duration, _ configured: Duration?) -> Duration {
     guard let configured else { return min(max(lifetime / 20, margin * 2), max(.seconds(3600), margin * 2)) }
     return min(max(configured, margin), lifetime / 2)

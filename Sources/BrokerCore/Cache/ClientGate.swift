@@ -134,7 +134,8 @@ package struct ClientGate {
     }
   }
 
-  /// Applies what this broker, or another one, was refused with. True if it says nothing of the key, only of the client.
+  /// Applies what this broker, or another one, was refused with. True if it says nothing of the key, only of the
+  /// client.
   mutating func apply(
     _ error: TokenError, _ key: TokenKey, isProbe: Bool = false, now: Instant, random: inout SeededGenerator
   ) -> Bool {

@@ -24,8 +24,8 @@ struct FailureLog {
   /// A streak that has seen no failure for so long gives its place away.
   static let memory = Duration.seconds(3600)
 
-  /// Counts a failure. Returns how many of its kind have been left out since their last line, or nil if this one is left
-  /// out, too.
+  /// Counts a failure. Returns how many of its kind have been left out since their last line, or nil if this one is
+  /// left out, too.
   mutating func failed(_ key: TokenKey, _ code: TokenError.Cause, now: Instant) -> Int? {
     makeRoom(for: key, now)
     let hasRoom = streaks[key] != nil || streaks.count < Self.capacity

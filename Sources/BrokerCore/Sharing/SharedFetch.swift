@@ -1,12 +1,13 @@
 package import Basics
 package import OAuth
 
-/// How one broker of a fleet comes to a token that it wants from the tenant: it asks only if it has the key's claim, and
-/// otherwise waits for what the one that has it leaves in the store. A value that takes the time and says what to do next,
-/// so that any history can be played through it.
+/// How one broker of a fleet comes to a token that it wants from the tenant: it asks only if it has the key's claim,
+/// and otherwise waits for what the one that has it leaves in the store. A value that takes the time and says what to
+/// do next, so that any history can be played through it.
 package struct SharedFetch {
   package enum Step {
-    /// Ask the tenant, renew the claim meanwhile, and leave there what comes of it. nil: nobody can have it.
+    /// Ask the tenant, renew the claim meanwhile, and leave in the store what comes of it. Without a claim, because
+    /// nobody can have it, just ask.
     case mint(StoreClaim?)
     /// Claim again then, or when the store tells of a change.
     case wait(until: Instant)
@@ -16,11 +17,10 @@ package struct SharedFetch {
 
   /// A holder that has died is replaced after so long.
   package static let lease = Duration.seconds(3)
-  /// Between renewals.
+  /// The time between renewals.
   package static let renewal = Duration.seconds(1)
-  /// Doubling from the first to the last: word of a change may get lost.
-  private static let firstWait = Duration.milliseconds(50)
-  private static let longestWait = Duration.seconds(1)
+  /// Word of a change may get lost.
+  private static let waiting = Backoff(first: .milliseconds(50), longest: .seconds(1))
 
   /// The token to be replaced.
   private let holding: MintedToken?
@@ -34,8 +34,8 @@ package struct SharedFetch {
     self.deadline = deadline
   }
 
-  /// After claiming; `found` is what was there then. `outcome` is nil if the store cannot be used: then each broker is for
-  /// itself.
+  /// What to do after claiming; `found` is what was in the store then. `outcome` is nil if the store cannot be used:
+  /// then each broker is for itself.
   package mutating func step(_ outcome: StoreAnswer.Outcome?, _ found: SharedFinding, now: Instant) -> Step {
     guard let outcome else { return .mint(nil) }
     var claim: StoreClaim?
@@ -50,8 +50,8 @@ package struct SharedFetch {
       return .mint(claim)
     }
     if now >= deadline { return .finish(.failure(.timedOut), releasing: nil) }
-    let wait = min(Self.firstWait * (1 << min(waits, 10)), Self.longestWait)
     waits += 1
+    let wait = Self.waiting.delay(after: waits)
     return .wait(until: min(now.advanced(by: min(wait, max(left, .milliseconds(1)))), deadline))
   }
 }
@@ -59,47 +59,12 @@ package struct SharedFetch {
 /// What a store has about a key, opened and checked.
 package struct SharedFinding: Sendable {
   package var token: MintedToken?
-  /// Others have met with it; `retryAfter` is what is left of its time.
+  /// Why others got no token; `retryAfter` is what is left of its time.
   package var failure: TokenError?
 
   package init(token: MintedToken? = nil, failure: TokenError? = nil) {
     self.token = token
     self.failure = failure
-  }
-}
-
-/// A failure that the others of a fleet should know of.
-package struct SharedFailure: Sendable {
-  package enum Reach: Sendable {
-    case key
-    case organization
-    case client
-  }
-
-  package let error: TokenError
-  package let reach: Reach
-  /// For so long nobody need ask again.
-  package let lifetime: Duration
-
-  /// As long as a client's own patience with a limit.
-  static let longest = Duration.seconds(3600)
-
-  /// nil for what says nothing to others: of credentials, which may differ between brokers while they are rotated; of
-  /// checks, which one broker may fail alone, because its clock is wrong; and of what a broker does by itself.
-  package init?(_ error: TokenError) {
-    self.error = error
-    switch error.cause {
-    case .brokerMisconfigured, .tokenValidationFailed, .invalidCaller, .overloaded: return nil
-    case .upstreamRateLimited:
-      reach = error.isOfOrganization ? .organization : .client
-      lifetime = min(max(error.retryAfter ?? .seconds(1), .seconds(1)), Self.longest)
-    case .upstreamUnavailable, .upstreamTimeout:
-      reach = .key
-      lifetime = .seconds(1)
-    case .unknownAudience, .audienceNotGranted, .invalidUpstreamResponse:
-      reach = .key
-      lifetime = .seconds(60)
-    }
   }
 }
 

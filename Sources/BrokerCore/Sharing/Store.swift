@@ -1,15 +1,16 @@
 package import Basics
 
-/// Where the brokers of a fleet, or one broker's successive lives, leave tokens for each other. A store is given names and
-/// sealed values, and can make sense of neither; whatever it answers is opened and checked before it is believed.
+/// Where the brokers of a fleet, or one broker's successive lives, leave tokens for each other. A store is given names
+/// and sealed values, and can make sense of neither; whatever it answers is opened and checked before it is believed.
 ///
-/// Callers wait for these calls, so each returns or throws within a short time-out of the store's own, and at once while the
-/// store is known to be out of reach. A store mends its connection by itself.
+/// Callers wait for these calls, so each returns or throws within a short time-out of the store's own, and at once
+/// while the store is known to be out of reach. A store mends its connection by itself.
 package protocol Store: Sendable {
   /// What is there now, in the order of `names`; nil where there is nothing, or nothing any more.
   func load(_ names: [StoreName]) async throws(StoreError) -> [[UInt8]?]
 
-  /// Claims for `lease` the right to make what `name` names, unless somebody else has it, and loads `names` in the same step.
+  /// Claims for `lease` the right to make what `name` names, unless somebody else has it, and loads `names` in the same
+  /// step.
   func claim(
     _ name: StoreName, for lease: Duration, loading names: [StoreName]
   ) async throws(StoreError) -> StoreAnswer
@@ -17,17 +18,17 @@ package protocol Store: Sendable {
   /// Keeps a claim for `lease` from now. False if it is another's by now.
   func renew(_ claim: StoreClaim, for lease: Duration) async throws(StoreError) -> Bool
 
-  /// Leaves `entries`, gives `claim` up and tells those who wait for it. Changes nothing if the claim is another's by now:
-  /// who was too slow must not overwrite what is newer. nil: the claim could not be had; the entries are left all the same.
+  /// Leaves `entries`, gives `claim` up and tells those who wait for it. Changes nothing if the claim is another's by
+  /// now: who was too slow must not overwrite what is newer. Without a claim the entries are left all the same.
   func save(_ entries: [StoreEntry], settling claim: StoreClaim?) async throws(StoreError)
 
   /// Returns when a claim of `name` is given up, or at `deadline`; perhaps earlier, for no reason.
   func waitForChange(of name: StoreName, until deadline: Instant) async
 
-  /// Returns when what was saved is where it shall be, or cannot get there soon; nothing is asked of it afterwards.
+  /// Returns when what was saved is where it belongs, or cannot get there soon; nothing is asked of it afterwards.
   func close() async
 
-  /// For those who watch.
+  /// How it is now, for those who watch.
   var condition: StoreCondition { get }
 
   /// Yields each time the store is within reach again: what it had may be gone. For one listener.
@@ -35,7 +36,7 @@ package protocol Store: Sendable {
 }
 
 extension Store {
-  /// None: it loses nothing.
+  /// A store that loses nothing yields none.
   package var recoveries: AsyncStream<Void> { AsyncStream { $0.finish() } }
 }
 

@@ -12,7 +12,7 @@ enum StoreRecord {
     let expiresAt: Double
   }
 
-  /// Why there is none, and until when nobody should ask.
+  /// Why there is no token, and until when nobody should ask.
   struct Failure: Codable {
     let code: String
     let message: String
@@ -28,12 +28,12 @@ enum StoreRecord {
 }
 
 extension StoreRecord.Token {
-  init(_ kept: StoredToken) {
+  init(_ stored: StoredToken) {
     self.init(
-      token: kept.accessToken.value, scope: kept.scope, mintedAt: kept.mintedAt, expiresAt: kept.expiresAt)
+      token: stored.accessToken.value, scope: stored.scope, mintedAt: stored.mintedAt, expiresAt: stored.expiresAt)
   }
 
-  var kept: StoredToken {
+  var stored: StoredToken {
     StoredToken(accessToken: AccessToken(token), scope: scope, mintedAt: mintedAt, expiresAt: expiresAt)
   }
 }
@@ -45,7 +45,7 @@ extension StoreRecord.Failure {
       until: wallNow + failure.lifetime / .seconds(1), isOfOrganization: failure.error.isOfOrganization)
   }
 
-  /// nil if its time is over, or it makes no sense.
+  /// The failure as this broker sees it; nil if its time is over, or it makes no sense.
   func error(wallNow: Double) -> TokenError? {
     guard let cause = TokenError.Cause(rawValue: code), until > wallNow else { return nil }
     var error = TokenError(

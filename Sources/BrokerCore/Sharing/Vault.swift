@@ -3,11 +3,12 @@ internal import Crypto
 import FoundationEssentials
 package import OAuth
 
-/// What makes a store's operator learn nothing but timing, and whatever a store answers harmless: values are sealed with
-/// AES-256-GCM for the one thing they are about, and are found by keyed hashes. The keys come from a secret by HKDF.
+/// What makes a store's operator learn nothing but timing, and whatever a store answers harmless: values are sealed
+/// with AES-256-GCM for the one thing they are about, and are found by keyed hashes. The keys come from a secret by
+/// HKDF.
 ///
-/// A value that was changed, cut, or moved to another name does not open. One that was there before and is put back does:
-/// it is a token that is valid, or it is not.
+/// A value that was changed, cut, or moved to another name does not open. An earlier value that is put back does open,
+/// and is harmless: it is a token that is still valid, or it is not.
 package struct Vault: Sendable {
   /// What a value is about.
   package enum Subject: Sendable {
@@ -34,18 +35,19 @@ package struct Vault: Sendable {
     }
   }
 
-  /// Of those that are sealed with the newest secret.
+  /// The newest secret's: values are sealed with these.
   private let current: Keys
-  /// Of older secrets: what was sealed with them is still read.
+  /// Older secrets': what was sealed with them is still read.
   private let former: [Keys]
   /// Which client of which tenant; brokers that differ in it share nothing.
   private let identity: [UInt8]
 
   private static let version: UInt8 = 1
-  /// What a sealed value may be long; a token is at most 16 KiB.
+  /// How long a sealed value may be; a token is at most 16 KiB.
   package static let maxBytes = 64 << 10
 
-  /// `secrets` has the newest first, and one at least; `identity` is what clients have in common that get the same tokens.
+  /// `secrets` has the newest first; nil if there is none. `identity` is what clients have in common that get the same
+  /// tokens.
   package init?(secrets: [Secret], identity: [String]) {
     guard let newest = secrets.first else { return nil }
     current = Keys(newest)

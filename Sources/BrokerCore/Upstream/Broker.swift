@@ -1,18 +1,16 @@
-package import Basics
+import Basics
 package import Logging
 package import OAuth
 
 /// Carries out what `TokenCache` decides: fetches, answers waiting callers, and publishes each new token.
 package actor Broker {
+  /// The tenants' keys are looked at this often. A set is fresh for five minutes, so that none grows older than ten.
+  private static let pollInterval = Duration.seconds(300)
+
   package enum Publication: Sendable {
     case current(CachedToken)
     case withdrawn(TokenKey)
   }
-
-  /// Asks upstream and validates; returns or throws by the deadline.
-  package typealias Mint =
-    @Sendable (TokenKey, PassThroughCredentials?, TraceContext?, _ deadline: Instant) async throws(TokenError) ->
-    MintedToken
 
   struct Waiting {
     let key: TokenKey
@@ -27,22 +25,24 @@ package actor Broker {
 
   private var cache: TokenCache
   private var requestTimeout: Duration
-  private let mint: Mint
-  /// nil: nothing is kept beyond this process.
+  private let minter: any TokenMinter
+  /// nil if nothing is kept beyond this process.
   private let shared: SharedTokens?
   private let publish: @Sendable (Publication) -> Void
-  private let health: Health
-  private let log: Logger
+  let health: Health
+  let log: Logger
   private(set) var waiting: [TokenCache.WaiterID: Waiting] = [:]
   private var lastWaiter: TokenCache.WaiterID = 0
-  /// Those that were brought along, for as long as there is a token to be replaced in time, or one is being asked for.
+  /// Those that callers brought along, for as long as there is a token to be replaced in time, or one is being asked
+  /// for.
   private var credentials: [TokenKey: PassThroughCredentials] = [:]
   /// Until the fetch begins, or the request is answered without one.
   private var causes: [TokenKey: Cause] = [:]
-  private var failures = FailureLog()
-  private var clients: [String: BrokerFigures.Client] = [:]
-  /// Those that are no longer configured; how their last requests end says nothing of the broker.
-  private var retired: Set<UpstreamID> = []
+  var failures = FailureLog()
+  /// What was asked of the tenants, by client.
+  var counts: [String: BrokerFigures.Client] = [:]
+  /// The clients that are no longer configured; how their last requests end says nothing of the broker.
+  private(set) var retired: Set<UpstreamID> = []
   /// Sleeps until the cache has something to do.
   private var alarm: (at: Instant, task: Task<Void, Never>)?
 
@@ -50,9 +50,9 @@ package actor Broker {
   ///   - requestTimeout: how long a caller waits for a token at the most.
   ///   - publish: called with each new token before its waiters are answered.
   package init(
-    rules: TokenCache.Rules = .init(), requestTimeout: Duration, health: Health, log: Logger,
-    shared: SharedTokens? = nil,
-    publish: @escaping @Sendable (Publication) -> Void = { _ in }, mint: @escaping Mint
+    rules: TokenCache.Rules = .init(), requestTimeout: Duration, minter: any TokenMinter,
+    shared: SharedTokens? = nil, health: Health, log: Logger,
+    publish: @escaping @Sendable (Publication) -> Void = { _ in }
   ) {
     cache = TokenCache(rules: rules, hasStore: shared != nil)
     self.shared = shared
@@ -60,11 +60,11 @@ package actor Broker {
     self.health = health
     self.log = log
     self.publish = publish
-    self.mint = mint
+    self.minter = minter
   }
 
   /// The current token for `key`, or a new one if none is held that will do. A caller that gives up disturbs nobody.
-  /// `brought` are the credentials of a key that has a holder. A fetch that comes of it is said to be because of `request`.
+  /// `brought` are the credentials of a key that has a holder. A fetch that it causes is logged as caused by `request`.
   package func token(
     _ key: TokenKey, _ demand: Demand = Demand(), with brought: PassThroughCredentials? = nil,
     for request: RequestIdentity? = nil
@@ -85,7 +85,7 @@ package actor Broker {
   package var figures: BrokerFigures {
     var figures = BrokerFigures()
     figures.lookups = cache.lookups
-    figures.clients = clients
+    figures.clients = counts
     for (name, saved) in cache.saved { figures.clients[name, default: .init()].saved = saved }
     figures.store = shared?.figures
     figures.tokens = cache.tokens.map { .init(key: $0.key, expiresAt: $0.minted.expiresAt) }
@@ -102,34 +102,49 @@ package actor Broker {
   /// A token is used though it is due to be replaced.
   package func used(_ key: TokenKey) { perform(cache.used(key, now: .now)) }
 
-  /// The tenant publishes exactly these keys, as of `asked`.
-  package func keySetChanged(_ keyIDs: Set<String>, client: UpstreamID, asked: Instant) {
-    perform(cache.keySetChanged(keyIDs, client: client, asked: asked, now: .now))
-  }
-
-  /// Whether tokens of `clients` are held that are signed with keys which the tenant publishes.
-  package func holdsSignedTokens(of clients: [UpstreamID]) -> Bool { cache.holdsSignedTokens(of: Set(clients)) }
-
-  /// The client has other credentials now, so what was said of the old ones counts no more.
-  package func credentialsChanged(client: UpstreamID) {
-    if !retired.contains(client) { health.accepted(client: client.name) }
-    perform(cache.credentialsChanged(client: client, now: .now))
-  }
-
-  /// Takes over another configuration. `announce` tells those who hand tokens out, who are then told of all that are held.
+  /// Takes over another configuration. `announce` tells those who hand tokens out, who are then told of all that are
+  /// held.
   package func configure(
     rules: TokenCache.Rules, requestTimeout: Duration, prefetched: Set<TokenKey>, forgetting forgotten: Set<UpstreamID>,
     announce: @Sendable () -> Void
   ) {
     self.requestTimeout = requestTimeout
     retired.formUnion(forgotten)
-    for client in forgotten { clients[client.name]?.quota = [:] }
+    for client in forgotten { counts[client.name]?.quota = [:] }
     health.acceptedAll()
     let actions = cache.configure(rules, prefetched: prefetched, forgetting: forgotten, now: .now)
     announce()
     for token in cache.tokens { publish(.current(token)) }
     perform(actions)
   }
+
+  // MARK: What nobody asks for
+
+  /// Has the tenants' keys looked at from time to time, and takes note of what changes there, until the task is
+  /// cancelled. Tenants do not tell that a key was revoked, so they are asked.
+  package func tendUpstreams() async {
+    await withTaskGroup { group in
+      group.addTask { [minter] in for await event in minter.events { await self.handle(event) } }
+      group.addTask {
+        while (try? await Task.sleep(for: Self.pollInterval)) != nil { await self.pollKeySets() }
+      }
+    }
+  }
+
+  func handle(_ event: UpstreamEvent) {
+    switch event {
+    case .keySetRead(let set, let clients):
+      for client in clients {
+        perform(cache.keySetChanged(set.keyIDs, client: client, asked: set.asked, now: .now))
+      }
+    case .credentialsChanged(let client):
+      // What was said of the old ones counts no more.
+      if !retired.contains(client) { health.accepted(client: client.name) }
+      perform(cache.credentialsChanged(client: client, now: .now))
+    }
+  }
+
+  func pollKeySets() async { await minter.pollKeySets(holders: cache.clientsWithSignedTokens) }
 
   /// Gives the store back what it may have lost, each time it is within reach again, until the task is cancelled.
   package func tendStore() async {
@@ -161,7 +176,7 @@ package actor Broker {
   private func load(_ key: TokenKey) {
     Task {
       let found = await shared?.load(key) ?? SharedFinding()
-      if let token = found.token, token.isNewer(than: cache.token(key)?.minted) { takenOver(token, key) }
+      if let token = found.token, token.isNewer(than: cache.token(key)?.minted) { logTakenOver(token, key) }
       perform(cache.loaded(key, found, now: .now))
     }
   }
@@ -169,7 +184,8 @@ package actor Broker {
   private func fetch(_ key: TokenKey) {
     let deadline = Instant.now.advanced(by: requestTimeout)
     let (holding, minRemaining) = (cache.token(key)?.minted, cache.rules.minRemaining)
-    // The request to the tenant is a span of its own. One that nobody has asked for, to replace a token in time, has no trace.
+    // The request to the tenant is a span of its own. One that nobody has asked for, to replace a token in time, has no
+    // trace.
     let cause = causes.removeValue(forKey: key).map {
       RequestIdentity(id: $0.request.id, trace: $0.request.trace?.child())
     }
@@ -180,11 +196,11 @@ package actor Broker {
           if let shared {
             try await shared.fetch(
               key, holding: holding, minRemaining: minRemaining, deadline: deadline
-            ) { () async throws(TokenError) in try await self.ask(for: key, because: cause, by: deadline) }
+            ) { () async throws(TokenError) in try await self.mint(key, because: cause, by: deadline) }
           } else {
-            try await ask(for: key, because: cause, by: deadline)
+            try await mint(key, because: cause, by: deadline)
           }
-        if minted.isFromStore { takenOver(minted, key) }
+        if minted.isFromStore { logTakenOver(minted, key) }
         result = .success(minted)
       } catch {
         result = .failure(error)
@@ -196,12 +212,12 @@ package actor Broker {
   }
 
   /// Asks the tenant, and takes note of how that went.
-  private func ask(
-    for key: TokenKey, because cause: RequestIdentity?, by deadline: Instant
+  private func mint(
+    _ key: TokenKey, because cause: RequestIdentity?, by deadline: Instant
   ) async throws(TokenError) -> MintedToken {
     let started = Instant.now
     do throws(TokenError) {
-      let minted = try await mint(key, credentials[key], cause?.trace, deadline)
+      let minted = try await minter.mint(key, as: credentials[key], in: cause?.trace, deadline: deadline)
       report(.success(minted), for: key, because: cause, took: started.duration(to: .now))
       return minted
     } catch {
@@ -210,76 +226,8 @@ package actor Broker {
     }
   }
 
-  private func takenOver(_ token: MintedToken, _ key: TokenKey) {
-    log.info("token taken over from the store", metadata: facts(of: key).merging(facts(of: token)) { $1 })
-  }
-
   private func drop(credentialsOf key: TokenKey) {
     if key.holder != nil, !cache.isConcerned(with: key) { credentials[key] = nil }
-  }
-
-  private func report(
-    _ result: Result<MintedToken, TokenError>, for key: TokenKey, because cause: RequestIdentity?, took: Duration
-  ) {
-    var facts = facts(of: key)
-    facts["duration_ms"] = "\(took.milliseconds)"
-    for fact in cause?.facts ?? [] { facts[fact.name] = "\(fact.value)" }
-    count(result, for: key.client, took: took)
-    let isOwn = key.holder == nil && !retired.contains(key.client)
-    switch result {
-    case .success(let minted):
-      if isOwn { health.accepted(client: key.client.name) }
-      if let over = failures.succeeded(key, now: .now) {
-        let past: Logger.Metadata = ["failures": "\(over.failures)", "seconds": "\(over.lasted.components.seconds)"]
-        log.info("tokens again", metadata: self.facts(of: key).merging(past) { $1 })
-      }
-      facts.merge(self.facts(of: minted)) { $1 }
-      facts["upstream_request_id"] = minted.upstreamRequestID.map { "\($0)" }
-      log.info("token minted", metadata: facts)
-    case .failure(let error):
-      if error.cause == .brokerMisconfigured, isOwn {
-        health.refused(client: key.client.name, reason: error.message, now: .now)
-      }
-      guard let leftOut = failures.failed(key, error.cause, now: .now) else { return }
-      if leftOut > 0 { facts["repeats"] = "\(leftOut)" }
-      facts["error"] = "\(error.cause.rawValue)"
-      facts["reason"] = "\(error.message)"
-      facts["upstream_status"] = error.upstreamStatus.map { "\($0)" }
-      facts["upstream_request_id"] = error.upstreamRequestID.map { "\($0)" }
-      log.warning("no token", metadata: facts)
-    }
-  }
-
-  private func facts(of key: TokenKey) -> Logger.Metadata {
-    var facts: Logger.Metadata = ["client": "\(key.client.name)", "audience": "\(key.grant.audience)"]
-    if let scope = key.grant.scope { facts["scope"] = "\(scope)" }
-    if let organization = key.grant.organization { facts["organization"] = "\(organization)" }
-    return facts
-  }
-
-  private func facts(of token: MintedToken) -> Logger.Metadata {
-    var facts: Logger.Metadata = ["expires_in": "\(Instant.now.duration(to: token.expiresAt).components.seconds)"]
-    facts["key_id"] = token.keyID.map { "\($0)" }
-    return facts
-  }
-
-  private func count(_ result: Result<MintedToken, TokenError>, for client: UpstreamID, took: Duration) {
-    var figures = clients[client.name] ?? BrokerFigures.Client()
-    figures.durations.add(took)
-    switch result {
-    case .success(let minted):
-      figures.outcomes["ok", default: 0] += 1
-      figures.minted += 1
-      figures.lastMint = .now
-      for bucket in minted.quota where !bucket.isOfOrganization && !retired.contains(client) {
-        figures.quota[bucket.name] = .init(
-          limit: bucket.quota, remaining: bucket.remaining, resetsAt: minted.mintedAt.advanced(by: bucket.resetsIn))
-      }
-    case .failure(let error):
-      figures.outcomes[error.cause.rawValue, default: 0] += 1
-      figures.lastFailure = PastFailure(error, at: .now)
-    }
-    clients[client.name] = figures
   }
 
   /// One task sleeps, until the next event. Where that comes to be later, the task finds nothing to do, once.

@@ -13,7 +13,8 @@ package final class Health: Sendable {
     let until: Instant
   }
 
-  /// What is known of a refusal grows old: a broker that is never asked again, because it is unready, must become ready.
+  /// What is known of a refusal grows old: a broker that is never asked again, because it is unready, must become
+  /// ready.
   private static let memory = Duration.seconds(60)
 
   private let state = Mutex(State())

@@ -44,7 +44,7 @@ struct ClientReader {
     let credentials = credentials()
     let dialect = provider == .oauth2 ? dialect() : .standard
     let checksAudience = provider == .oauth2 ? section.value("checkAudience", .flag, default: true) : true
-    let trust = section.value("caFile", environment: variable("CA_FILE"), .certificates).map(HTTPClient.Trust.file)
+    let authorities = section.value("caFile", environment: variable("CA_FILE"), .certificates)
     guard let id, let credentials, let dialect else { return nil }
     if isPassThrough, case .tlsClient = credentials.authentication {
       section.fail("passthrough", "does not go with certificateFile: whoever brings a secret has no such certificate")
@@ -61,7 +61,9 @@ struct ClientReader {
     }
     return client.flatMap(\.self).map {
       ClientSettings(
-        client: $0, trust: trust ?? .system, secretFile: credentials.file, isPassThrough: isPassThrough)
+        client: $0, trust: authorities.map { .file($0) } ?? .system, secretFile: credentials.file,
+        isPassThrough: isPassThrough,
+        files: credentials.files.merging(Self.digests(authorities.map { [$0] } ?? [])) { $1 })
     }
   }
 
@@ -120,6 +122,8 @@ struct ClientReader {
   private struct Credentials {
     let authentication: ClientAuthentication
     var file: String?
+    /// What the files that are read only once held.
+    var files: [String: SHA256Digest] = [:]
   }
 
   private static let ways = ["clientSecret", "clientSecretFile", "privateKeyFile", "certificateFile"]
@@ -174,7 +178,7 @@ struct ClientReader {
       if keyFile == nil { section.fail("certificateKeyFile", "required: the file of the certificate's private key") }
       guard agrees(.tlsClient), let certificate, let keyFile else { return nil }
       let identity = HTTPClient.Identity(certificateFile: certificate, keyFile: keyFile)
-      return Credentials(authentication: .tlsClient(identity))
+      return Credentials(authentication: .tlsClient(identity), files: Self.digests([certificate, keyFile]))
     }
   }
 
@@ -186,7 +190,15 @@ struct ClientReader {
     let key = pem.flatMap { pem in
       attempt { () throws(InvalidSetting) in try AssertionKey(pem: pem, algorithm: algorithm, keyID: keyID) }
     }
-    return key.map { Credentials(authentication: .privateKeyJWT($0, audience: audience)) }
+    return key.map { key in
+      let digest = pem.map { pem in pem.withBytes { SHA256Digest(of: $0) } }
+      return Credentials(
+        authentication: .privateKeyJWT(key, audience: audience), files: digest.map { ["privateKeyFile": $0] } ?? [:])
+    }
+  }
+
+  private static func digests(_ paths: [String]) -> [String: SHA256Digest] {
+    paths.reduce(into: [:]) { $0[$1] = File.digest($1) }
   }
 }
 

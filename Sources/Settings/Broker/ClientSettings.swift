@@ -12,9 +12,8 @@ package struct ClientSettings: Sendable {
   package var secretFile: String?
   /// Whether clients of their own may ask through it, with the credentials that they bring.
   package var isPassThrough = false
-
-  /// Clients with the same identity get the same tokens, whatever else is told of them.
-  package var identity: [String] { client.identity }
+  /// What the other files that it names held when they were read, by their paths or settings.
+  package var files: [String: SHA256Digest] = [:]
 }
 
 extension Configuration {

@@ -12,7 +12,7 @@ package final class LogControl: Sendable {
     state = Atomic(Self.number(of: settings))
   }
 
-  package func take(_ settings: LogSettings) { state.store(Self.number(of: settings), ordering: .relaxed) }
+  package func apply(_ settings: LogSettings) { state.store(Self.number(of: settings), ordering: .relaxed) }
 
   var settings: LogSettings {
     let number = state.load(ordering: .relaxed)

@@ -64,16 +64,15 @@ import Testing
 
   private func shared(_ store: FailingStore) -> SharedTokens {
     let vault = Vault(secrets: [Secret("secret".utf8)], identity: [])
-    return SharedTokens(
-      store, vault: { $0 == "shared" ? vault : nil }, log: Logger(label: "") { _ in SwiftLogNoOpLogHandler() }
-    ) { _, _, _ throws(TokenError) in throw .timedOut }
+    return SharedTokens(store, minter: minter(vault), log: .silent)
+  }
+
+  private func minter(_ vault: Vault? = nil) -> StubMinter {
+    StubMinter(vaults: vault.map { ["shared": $0] } ?? [:]) { [token = minted()] _, _ throws(TokenError) in token }
   }
 
   private func minted(_ name: String = "a.b.c", age: Double = 0) -> MintedToken {
-    let mintedAt = Instant.now.advanced(by: .seconds(-age))
-    return MintedToken(
-      accessToken: AccessToken(name), scope: nil, keyID: nil, mintedAt: mintedAt,
-      expiresAt: mintedAt.advanced(by: .seconds(3600)), quota: [], upstreamRequestID: nil)
+    mintedToken(name, at: .now.advanced(by: .seconds(-age)))
   }
 
   private func token(
@@ -95,7 +94,7 @@ import Testing
     #expect(store.saves == 70)
   }
 
-  @Test("What is nobody else's is not")
+  @Test("Tokens of a client that shares nothing, and of a holder's credentials, are not given to a store")
   func unshared() async {
     let store = FailingStore()
     let own = [
@@ -139,9 +138,7 @@ import Testing
   func tending() async throws {
     let store = FailingStore()
     let broker = Broker(
-      requestTimeout: .seconds(10), health: Health(), log: Logger(label: "") { _ in SwiftLogNoOpLogHandler() },
-      shared: shared(store)
-    ) { [minted = minted()] _, _, _, _ throws(TokenError) in minted }
+      requestTimeout: .seconds(10), minter: minter(), shared: shared(store), health: Health(), log: .silent)
     _ = try await broker.token(TokenKey(client: "shared", grant: Grant(audience: "https://api/")))
     let tending = Task { await broker.tendStore() }
     // One look was for the request.

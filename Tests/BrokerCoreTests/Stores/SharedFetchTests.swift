@@ -9,14 +9,11 @@ import Testing
   private let claim = StoreClaim(name: StoreName(Array(repeating: 7, count: 32)), fence: 1)
 
   private func token(_ name: String, age: Double = 0, lifetime: Double = 3600) -> MintedToken {
-    let mintedAt = now.advanced(by: .seconds(-age))
-    return MintedToken(
-      accessToken: AccessToken(name), scope: nil, keyID: nil, mintedAt: mintedAt,
-      expiresAt: mintedAt.advanced(by: .seconds(lifetime)), quota: [], upstreamRequestID: nil)
+    mintedToken(name, at: now.advanced(by: .seconds(-age)), lifetime: lifetime)
   }
 
-  private func fetch(holding: MintedToken? = nil, patience: Duration = .seconds(30)) -> SharedFetch {
-    SharedFetch(holding: holding, minRemaining: .seconds(30), deadline: now.advanced(by: patience))
+  private func fetch(holding: MintedToken? = nil, timeout: Duration = .seconds(30)) -> SharedFetch {
+    SharedFetch(holding: holding, minRemaining: .seconds(30), deadline: now.advanced(by: timeout))
   }
 
   private func say(_ step: SharedFetch.Step) -> String {
@@ -56,7 +53,7 @@ import Testing
     let waits = (0..<7).map { _ in say(fetch.step(.taken(.seconds(3)), SharedFinding(), now: now)) }
     #expect(waits == [50, 100, 200, 400, 800, 1000, 1000].map { "wait \($0)" })
     #expect(say(fetch.step(.taken(.milliseconds(20)), SharedFinding(), now: now)) == "wait 20")
-    var hurried = self.fetch(patience: .milliseconds(10))
+    var hurried = self.fetch(timeout: .milliseconds(10))
     #expect(say(hurried.step(.taken(.seconds(3)), SharedFinding(), now: now)) == "wait 10")
     let late = now.advanced(by: .milliseconds(10))
     #expect(say(hurried.step(.taken(.seconds(3)), SharedFinding(), now: late)) == "upstream_timeout")

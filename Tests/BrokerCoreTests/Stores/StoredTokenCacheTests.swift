@@ -15,9 +15,7 @@ import Testing
   private func token(_ name: String, lifetime: Double = 3600, at seconds: Double = 0, isStored: Bool = true)
     -> MintedToken
   {
-    MintedToken(
-      accessToken: AccessToken(name), scope: nil, keyID: nil, mintedAt: at(seconds),
-      expiresAt: at(seconds + lifetime), quota: [], upstreamRequestID: nil, isFromStore: isStored)
+    mintedToken(name, at: at(seconds), lifetime: lifetime, isFromStore: isStored)
   }
 
   private func say(_ actions: [TokenCache.Action]) -> [String] {
@@ -128,6 +126,19 @@ import Testing
     #expect(ask(2, Demand(freshness: .new), at: 60) == ["load"])
     #expect(find(token("old", at: -900), at: 60.1) == ["fetch"])
     #expect(ask(3, at: 60.2) == ["3=new"])
+  }
+
+  @Test("Those whose keys prove good by a token of the store no longer count among the waiters of unproven keys")
+  mutating func unprovenWaiters() {
+    var rules = TokenCache.Rules()
+    rules.maxWaiters = 4
+    cache = TokenCache(rules: rules, hasStore: true)
+    for number in 0..<5 {
+      let key = TokenKey(client: "default", grant: Grant(audience: "https://\(number)/"))
+      #expect(ask(1, at: 0, key: key) == ["load"])
+      let found = SharedFinding(token: token("stored", at: -600))
+      #expect(say(cache.loaded(key, found, now: at(0.1))) == ["publish stored", "1=stored"])
+    }
   }
 
   @Test("Whoever brings credentials of their own shares nothing")

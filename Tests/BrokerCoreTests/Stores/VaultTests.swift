@@ -62,7 +62,7 @@ import Testing
   }
 
   @Test("Another secret, client or tenant reads nothing and finds nothing")
-  func strangers() throws {
+  func otherVaults() throws {
     let sealed = try #require(vault("secret").seal(value, about: .token(grant)))
     for other in [try vault("other"), try vault("secret", identity: ["https://acme.eu.auth0.com/", "client2"])] {
       #expect(other.open(sealed, about: .token(grant)) == nil)

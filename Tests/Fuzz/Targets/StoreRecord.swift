@@ -4,23 +4,23 @@ import Basics
 @testable import BrokerCore
 
 extension FuzzTarget {
-  /// What another broker has left: sealed, and what comes out of it.
+  /// What another broker has left in the store: sealed, and what comes out of it.
   static let storerecord = FuzzTarget(name: "storerecord") { bytes in
-    guard let vault, let strangers else { throw BrokenPromise(description: "there are keys") }
+    guard let vault, let otherVault else { throw BrokenPromise(description: "there are keys") }
     try promise("what was not sealed does not open", vault.open(bytes, about: .token(grant)) == nil)
     if let sealed = vault.seal(bytes, about: .token(grant)), sealed.count <= Vault.maxBytes {
       try promise("what was sealed opens", vault.open(sealed, about: .token(grant)) == bytes)
       for other in others { try promise("about nothing else", vault.open(sealed, about: other) == nil) }
-      try promise("to nobody else", strangers.open(sealed, about: .token(grant)) == nil)
+      try promise("to nobody else", otherVault.open(sealed, about: .token(grant)) == nil)
       try promise("nor cut", vault.open(sealed.dropLast(), about: .token(grant)) == nil)
       var changed = sealed
       changed[bytes.reduce(0) { ($0 + Int($1)) % sealed.count }] ^= 1 << UInt8(bytes.count % 8)
       try promise("nor changed", vault.open(changed, about: .token(grant)) == nil)
     }
-    // Of a broker with the same key, which may be another version, or have another idea of the time.
+    // It may come from a broker with the same key that is another version, or has another idea of the time.
     let (now, wallNow) = (Instant(nanoseconds: 1_000_000_000_000_000), 1_700_000_000.0)
-    if let kept = StoreRecord.decode(StoreRecord.Token.self, bytes)?.kept {
-      let token = MintedToken(kept, keyID: nil, expiry: nil, now: now, wallNow: wallNow)
+    if let stored = StoreRecord.decode(StoreRecord.Token.self, bytes)?.stored {
+      let token = MintedToken(stored, keyID: nil, expiry: nil, now: now, wallNow: wallNow)
       let longest = Duration.seconds(TokenResponse.maxLifetime)
       try promise("a token has a life that ends", now.duration(to: token.expiresAt) <= longest)
       try promise("it was not minted in the future", token.mintedAt <= now)
@@ -33,8 +33,8 @@ extension FuzzTarget {
 
   private static let secrets = [Secret("s3cr3t".utf8), Secret("older".utf8)]
   private static let vault = Vault(secrets: secrets, identity: ["tenant"])
-  /// Of another client with the same secrets.
-  private static let strangers = Vault(secrets: secrets, identity: ["tenant", "b"])
+  /// Another client's, with the same secrets.
+  private static let otherVault = Vault(secrets: secrets, identity: ["tenant", "b"])
 
   private static let grant = Grant(audience: "a", scope: "bsomec")
   /// What differs from it in one thing, or in nothing but where its parts end.

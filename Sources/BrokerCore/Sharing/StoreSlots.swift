@@ -1,0 +1,58 @@
+import Basics
+import OAuth
+
+/// Where a store may have something about one key, and with what it is sealed.
+struct StoreSlots {
+  let key: TokenKey
+  let vault: Vault
+  let tokenName: StoreName
+  /// What to ask the store for, each with what it is about.
+  let slots: [(name: StoreName, subject: Vault.Subject)]
+
+  var grant: Grant { key.grant }
+  var names: [StoreName] { slots.map(\.name) }
+
+  /// `vault` is the one of the key's client.
+  init(_ key: TokenKey, _ vault: Vault) {
+    var subjects: [Vault.Subject] = [.token(key.grant), .failure(key.grant), .limit(organization: nil)]
+    if let organization = key.organization { subjects.append(.limit(organization: organization)) }
+    self.key = key
+    self.vault = vault
+    tokenName = vault.name(of: .token(key.grant))
+    slots = subjects.flatMap { subject in vault.names(of: subject).map { ($0, subject) } }
+  }
+
+  /// Whether what was found in the token's slot is this token, or one that is no older.
+  func isToken(_ sealed: [UInt8]?, asNewAs minted: MintedToken) -> Bool {
+    guard let sealed, let bytes = vault.open(sealed, about: .token(grant)),
+      let found = StoreRecord.decode(StoreRecord.Token.self, bytes)
+    else { return false }
+    let stored = minted.kept(now: .now, wallNow: WallClock.now)
+    return found.token == stored.accessToken.value || found.mintedAt >= stored.mintedAt
+  }
+
+  /// What others are to find of a fetch that came to `result`; nil for what says nothing to them.
+  func entry(for result: Result<MintedToken, TokenError>, now: Instant, wallNow: Double) -> StoreEntry? {
+    switch result {
+    case .success(let minted):
+      let record = StoreRecord.Token(minted.kept(now: now, wallNow: wallNow))
+      return entry(.token(grant), record, lifetime: now.duration(to: minted.expiresAt))
+    case .failure(let error):
+      guard let failure = SharedFailure(error) else { return nil }
+      let subject: Vault.Subject =
+        switch failure.reach {
+        case .key: .failure(grant)
+        case .organization: .limit(organization: grant.organization)
+        case .client: .limit(organization: nil)
+        }
+      return entry(subject, StoreRecord.Failure(failure, wallNow: wallNow), lifetime: failure.lifetime)
+    }
+  }
+
+  private func entry(_ subject: Vault.Subject, _ record: some Encodable, lifetime: Duration) -> StoreEntry? {
+    guard lifetime >= .milliseconds(1), let bytes = StoreRecord.encode(record),
+      let sealed = vault.seal(bytes, about: subject)
+    else { return nil }
+    return StoreEntry(name: vault.name(of: subject), value: sealed, lifetime: lifetime)
+  }
+}

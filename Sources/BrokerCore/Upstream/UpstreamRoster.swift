@@ -1,0 +1,85 @@
+import OAuth
+
+/// Which clients there are, each with the source of its tokens; and which sources go on when the configuration changes.
+/// A value, so that any history of configurations can be played through it.
+package struct UpstreamRoster<Source> {
+  struct Member {
+    let spec: UpstreamSpec
+    let identity: [String]
+    let id: UpstreamID
+    let source: Source
+
+    /// What the cache knows it as: with its pass-through, if it has that.
+    var ids: [UpstreamID] { spec.isPassThrough ? [id, id.passThrough] : [id] }
+  }
+
+  private(set) var audiences = AudienceCatalog(listed: [:], other: nil)
+  /// The present ones, by their names.
+  private(set) var members: [String: Member] = [:]
+  /// The sources of the present ones, and of those that the last configuration has retired, for what is under way.
+  private var sources: [UpstreamID: Source] = [:]
+  private var generations: [String: Int] = [:]
+
+  package init() {}
+
+  package subscript(_ client: UpstreamID) -> Source? { sources[client] }
+
+  /// Takes over the clients of a configuration. A client that is the same as before keeps its source and is only given
+  /// its secrets, which are replaced where they are others; `make` makes the source of any other.
+  package mutating func replace<Failure>(
+    with specs: [UpstreamSpec], audiences: AudienceCatalog, make: (UpstreamSpec) throws(Failure) -> Source
+  ) throws(Failure) -> UpstreamChange {
+    var next = UpstreamRoster()
+    next.audiences = audiences
+    next.generations = generations
+    for spec in specs {
+      let identity = spec.identity(audiences)
+      var old = members[spec.name]
+      if let former = old, former.identity != identity {
+        next.generations[spec.name, default: 0] += 1
+        old = nil
+      }
+      let id = UpstreamID(spec.name, generation: next.generations[spec.name] ?? 0)
+      next.members[spec.name] = try Self.member(spec, identity, id, after: old, make)
+    }
+    // Nothing can be refused any more.
+    for spec in specs {
+      guard let secrets = spec.client.secrets, let used = next.members[spec.name]?.spec.client.secrets else { continue }
+      if used !== secrets { _ = used.replace(with: secrets.candidates) }
+    }
+    for name in members.keys where next.members[name] == nil { next.generations[name, default: 0] += 1 }
+    for member in next.members.values {
+      for id in member.ids { next.sources[id] = member.source }
+    }
+    let present = Set(next.sources.keys)
+    let retired = Set(members.values.flatMap(\.ids)).subtracting(present)
+    for id in retired { next.sources[id] = sources[id] }
+    self = next
+    return UpstreamChange(
+      audiences: audiences.with(generations: generations),
+      passThrough: members.values.first(where: \.spec.isPassThrough)?.id.passThrough, retired: retired)
+  }
+
+  /// `old` is the client of the same identity that there was.
+  private static func member<Failure>(
+    _ spec: UpstreamSpec, _ identity: [String], _ id: UpstreamID, after old: Member?,
+    _ make: (UpstreamSpec) throws(Failure) -> Source
+  ) throws(Failure) -> Member {
+    guard let old, spec.canTakeOver(old.spec) else {
+      if let secrets = old?.spec.client.secrets { spec.client.secrets?.succeed(secrets) }
+      return Member(spec: spec, identity: identity, id: id, source: try make(spec))
+    }
+    var kept = old.spec
+    (kept.secretFile, kept.sealing) = (spec.secretFile, spec.sealing)
+    return Member(spec: kept, identity: identity, id: id, source: old.source)
+  }
+}
+
+/// What a configuration has made of the clients.
+package struct UpstreamChange: Sendable {
+  /// With the present clients in it.
+  package let audiences: AudienceCatalog
+  package let passThrough: UpstreamID?
+  /// Those that are no longer there.
+  package let retired: Set<UpstreamID>
+}

@@ -1,0 +1,118 @@
+package import Basics
+package import OAuth
+import Synchronization
+
+/// The clients in use, each with what mints its tokens. It outlives every configuration: what has not changed goes on.
+package final class Upstreams: Sendable {
+  package let events: AsyncStream<UpstreamEvent>
+  private let report: AsyncStream<UpstreamEvent>.Continuation
+  private let roster = Mutex(UpstreamRoster<Upstream>())
+
+  package init() {
+    (events, report) = AsyncStream.makeStream()
+  }
+
+  /// Takes over the clients of a configuration. Throws, with nothing changed, if one cannot be used.
+  package func replace(with specs: [UpstreamSpec], audiences: AudienceCatalog) throws -> UpstreamChange {
+    try roster.withLock { roster in
+      let change = try roster.replace(with: specs, audiences: audiences) { spec in try Upstream(spec) }
+      for member in roster.members.values {
+        member.source.report(to: report, as: member.ids)
+        member.source.seal(with: member.spec.vault(member.identity))
+      }
+      return change
+    }
+  }
+
+  /// Gives a client other secrets, the newest first. False if they are those already in use, or there is no such
+  /// client.
+  package func replaceSecrets(of name: String, with secrets: [Secret]) -> Bool {
+    let client: UpstreamID? = roster.withLock { roster in
+      guard let member = roster.members[name], member.spec.client.secrets?.replace(with: secrets) == true else {
+        return nil
+      }
+      member.source.seal(with: member.spec.vault(member.identity))
+      return member.id
+    }
+    if let client { report.yield(.credentialsChanged(client)) }
+    return client != nil
+  }
+
+  /// The present clients, by their names.
+  package var status: [UpstreamStatus] {
+    get async {
+      let members = roster.withLock { $0.members.values.map { ($0.ids, $0.spec.client, $0.source) } }
+      var all: [UpstreamStatus] = []
+      for (ids, client, upstream) in members.sorted(by: { $0.1.name < $1.1.name }) {
+        all.append(UpstreamStatus(clients: ids, oauth: client, source: await upstream.source.status))
+      }
+      return all
+    }
+  }
+}
+
+extension Upstreams: TokenMinter {
+  package func mint(
+    _ key: TokenKey, as credentials: PassThroughCredentials? = nil, in trace: TraceContext? = nil, deadline: Instant
+  ) async throws(TokenError) -> MintedToken {
+    let (source, verification) = roster.withLock { ($0[key.client]?.source, $0.audiences.verification(of: key)) }
+    // Without its own credentials a holder's request must not go out with the client's.
+    guard let source, (key.holder == nil) == (credentials == nil) else { throw .reconfigured }
+    return try await source.mint(key.grant, verify: verification, as: credentials, in: trace, deadline: deadline)
+  }
+
+  package func revalidate(
+    _ stored: StoredToken, for key: TokenKey, deadline: Instant
+  ) async throws(TokenError) -> MintedToken {
+    let (source, verification) = roster.withLock { ($0[key.client]?.source, $0.audiences.verification(of: key)) }
+    guard let source else { throw .reconfigured }
+    return try await source.revalidate(for: stored, key.grant, verify: verification, deadline: deadline)
+  }
+
+  package func vault(of client: UpstreamID) -> Vault? { roster.withLock { $0[client] }?.vault }
+
+  package func pollKeySets(holders: Set<UpstreamID>) async {
+    let upstreams = roster.withLock { roster in
+      roster.members.values.map { ($0.source, isHolder: $0.ids.contains(where: holders.contains)) }
+    }
+    await withTaskGroup { group in
+      for (upstream, isHolder) in upstreams {
+        group.addTask { await upstream.source.pollKeySet(isNeeded: isHolder) }
+      }
+    }
+  }
+}
+
+extension TokenError {
+  fileprivate static let reconfigured = TokenError(
+    cause: .upstreamUnavailable, message: "the configuration has changed meanwhile")
+}
+
+/// One client's source of tokens, and what its tokens are sealed with in a store.
+final class Upstream: Sendable {
+  let source: TokenSource
+  private let currentVault = Mutex<Vault?>(nil)
+  private let reports = Mutex<Task<Void, Never>?>(nil)
+
+  init(_ spec: UpstreamSpec) throws {
+    source = try TokenSource(client: spec.client, connection: spec.connection)
+  }
+
+  deinit {
+    reports.withLock { $0?.cancel() }
+  }
+
+  var vault: Vault? { currentVault.withLock(\.self) }
+
+  func seal(with vault: Vault?) { currentVault.withLock { $0 = vault } }
+
+  /// Reports each key set that is read, from the first call on.
+  func report(to events: AsyncStream<UpstreamEvent>.Continuation, as clients: [UpstreamID]) {
+    reports.withLock { [source] reports in
+      if reports != nil { return }
+      reports = Task {
+        for await change in source.keySetChanges { events.yield(.keySetRead(change, of: clients)) }
+      }
+    }
+  }
+}

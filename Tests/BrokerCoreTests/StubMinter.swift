@@ -1,0 +1,26 @@
+import Basics
+import Logging
+import OAuth
+
+@testable import BrokerCore
+
+/// Mints as a test says, and takes no token of a store for good.
+struct StubMinter: TokenMinter {
+  var vaults: [UpstreamID: Vault] = [:]
+  let answer: @Sendable (TokenKey, TraceContext?) async throws(TokenError) -> MintedToken
+
+  func mint(
+    _ key: TokenKey, as credentials: PassThroughCredentials?, in trace: TraceContext?, deadline: Instant
+  ) async throws(TokenError) -> MintedToken { try await answer(key, trace) }
+
+  func revalidate(
+    _ stored: StoredToken, for key: TokenKey, deadline: Instant
+  ) async throws(TokenError) -> MintedToken { throw .timedOut }
+
+  func vault(of client: UpstreamID) -> Vault? { vaults[client] }
+}
+
+extension Logger {
+  /// Writes nothing.
+  static var silent: Logger { Logger(label: "test") { _ in SwiftLogNoOpLogHandler() } }
+}

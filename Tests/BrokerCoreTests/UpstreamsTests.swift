@@ -1,0 +1,146 @@
+import Basics
+import DevTenant
+import IO
+import Logging
+import OAuth
+import Testing
+
+@testable import BrokerCore
+
+/// What of the clients goes on when the configuration is read again, against the development tenant.
+/// One at a time: each tenant makes an RSA key, which in a debug build keeps a core busy for long.
+@Suite(.serialized, .timeLimit(.minutes(1))) struct UpstreamsTests {
+  private let key = TokenKey(client: "default", grant: Grant(audience: "https://api.example.com/"))
+  private let audiences = AudienceCatalog(listed: [:], other: .init(client: "default"))
+
+  private func withTenant(_ body: (DevTenant) async throws -> Void) async throws {
+    var options = DevTenant.Options(address: try SocketAddress(parsing: "127.0.0.1:0"))
+    options.tls = false
+    let tenant = try DevTenant(options)
+    async let _ = tenant.run()
+    defer { tenant.stop() }
+    try await body(tenant)
+  }
+
+  private func spec(
+    _ tenant: DevTenant, secrets: [String]? = nil, connection: ServerConnection = ServerConnection(),
+    files: [String: SHA256Digest] = [:]
+  ) -> UpstreamSpec {
+    UpstreamSpec(
+      client: .auth0(
+        baseURL: tenant.baseURL, clientID: tenant.clientID,
+        secrets: (secrets ?? tenant.secrets).map { Secret($0.utf8) }),
+      connection: connection, sealing: .ownSecrets, files: files)
+  }
+
+  private var soon: Instant { .now.advanced(by: .seconds(10)) }
+
+  @Test("A client that is the same after a reload goes on with the keys that it has read")
+  func unchanged() async throws {
+    try await withTenant { tenant in
+      let upstreams = Upstreams()
+      for _ in 1...3 {
+        let change = try upstreams.replace(with: [spec(tenant)], audiences: audiences)
+        #expect(change.retired.isEmpty)
+        _ = try await upstreams.mint(key, deadline: soon)
+      }
+      #expect(tenant.statistics.keySetRequests == 1 && tenant.statistics.mints == 3)
+      #expect(await upstreams.status.first?.source.keySet?.fetchedAt != nil)
+    }
+  }
+
+  @Test("A client whose secrets are others goes on with its keys, and asks with the new secrets")
+  func otherSecrets() async throws {
+    try await withTenant { tenant in
+      let upstreams = Upstreams()
+      _ = try upstreams.replace(with: [spec(tenant)], audiences: audiences)
+      _ = try await upstreams.mint(key, deadline: soon)
+      let name = try #require(upstreams.vault(of: "default")).name(of: .token(key.grant))
+      tenant.accept(secrets: ["new"])
+      _ = try upstreams.replace(with: [spec(tenant, secrets: ["new"])], audiences: audiences)
+      _ = try await upstreams.mint(key, deadline: soon)
+      #expect(tenant.statistics.keySetRequests == 1 && tenant.statistics.mints == 2)
+      #expect(upstreams.vault(of: "default")?.name(of: .token(key.grant)) != name)
+    }
+  }
+
+  @Test("A client that is reached in another way, or whose files hold something else, begins anew")
+  func changed() async throws {
+    try await withTenant { tenant in
+      let upstreams = Upstreams()
+      let specs = [
+        spec(tenant), spec(tenant, connection: ServerConnection(timeout: .seconds(9))),
+        spec(
+          tenant, connection: ServerConnection(timeout: .seconds(9)),
+          files: ["ca.pem": SHA256Digest(of: [1].span)]),
+      ]
+      for spec in specs {
+        _ = try upstreams.replace(with: [spec], audiences: audiences)
+        _ = try await upstreams.mint(key, deadline: soon)
+      }
+      #expect(tenant.statistics.keySetRequests == 3)
+    }
+  }
+
+  @Test("A client that asks as somebody else is another one, and the old one is retired")
+  func otherIdentity() async throws {
+    try await withTenant { tenant in
+      let upstreams = Upstreams()
+      _ = try upstreams.replace(with: [spec(tenant)], audiences: audiences)
+      let other = UpstreamSpec(
+        client: .auth0(baseURL: tenant.baseURL, clientID: "other", secrets: [Secret("s".utf8)]),
+        connection: ServerConnection())
+      let change = try upstreams.replace(with: [other], audiences: audiences)
+      #expect(change.retired == ["default"])
+      #expect(change.audiences.key(for: key.grant)?.client == UpstreamID("default", generation: 1))
+      // Whoever was waiting still gets a token of the old one.
+      _ = try await upstreams.mint(key, deadline: soon)
+    }
+  }
+
+  @Test("Tokens that are held have the keys read that vouch for them, though the client began anew, and go if revoked")
+  func revokedAfterReload() async throws {
+    try await withTenant { tenant in
+      let upstreams = Upstreams()
+      let broker = Broker(requestTimeout: .seconds(10), minter: upstreams, health: Health(), log: .silent)
+      _ = try upstreams.replace(with: [spec(tenant)], audiences: audiences)
+      _ = try await broker.token(key)
+      try tenant.rotateKey(revokingPrevious: true)
+      _ = try upstreams.replace(
+        with: [spec(tenant, connection: ServerConnection(timeout: .seconds(9)))], audiences: audiences)
+      await broker.pollKeySets()
+      #expect(tenant.statistics.keySetRequests == 2)
+      for await event in upstreams.events {
+        await broker.handle(event)
+        if await broker.figures.tokens.isEmpty { break }
+      }
+      #expect(await broker.figures.tokens.isEmpty)
+    }
+  }
+
+  @Test("Nobody's keys are read where no token is held")
+  func idle() async throws {
+    try await withTenant { tenant in
+      let upstreams = Upstreams()
+      _ = try upstreams.replace(with: [spec(tenant)], audiences: audiences)
+      await upstreams.pollKeySets(holders: [])
+      #expect(tenant.statistics.keySetRequests == 0)
+    }
+  }
+
+  @Test("Secrets are replaced only by others, and then it is told whose they are")
+  func replacedSecrets() async throws {
+    try await withTenant { tenant in
+      let upstreams = Upstreams()
+      _ = try upstreams.replace(with: [spec(tenant, secrets: ["a"])], audiences: audiences)
+      #expect(!upstreams.replaceSecrets(of: "default", with: [Secret("a".utf8)]))
+      #expect(!upstreams.replaceSecrets(of: "other", with: [Secret("b".utf8)]))
+      #expect(upstreams.replaceSecrets(of: "default", with: [Secret("b".utf8)]))
+      var events = upstreams.events.makeAsyncIterator()
+      guard case .credentialsChanged("default")? = await events.next() else {
+        Issue.record("it was not told")
+        return
+      }
+    }
+  }
+}
