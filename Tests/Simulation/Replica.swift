@@ -30,9 +30,24 @@ final class Replica {
     var isWaiting = false
   }
 
+  /// What a `TokenSource` knows of its tenant.
+  final class Source {
+    var keySet = FetchSchedule<Set<String>>()
+    let madeAt: Instant
+
+    init(madeAt: Instant) { self.madeAt = madeAt }
+  }
+
   let number: Int
   var cache: TokenCache
-  var keySet = FetchSchedule<Set<String>>()
+  private var roster = UpstreamRoster<Source>()
+  private(set) var source: Source
+  /// Counts the configurations that differed from the one before.
+  private var configuration = 0
+  var keySet: FetchSchedule<Set<String>> {
+    get { source.keySet }
+    set { source.keySet = newValue }
+  }
   /// Counts its lives.
   var incarnation = 0
   /// What the event loops hand out.
@@ -60,23 +75,47 @@ final class Replica {
   var forced: Set<TokenKey> = []
   var fetches: [Instant] = []
   var credentialsRefusedAt: Instant?
-  /// The tenant was heard to say that nothing should come before.
+  /// The tenant was heard to say that nothing should come before, and when.
   var limitedUntil: Instant?
+  var limitHeardAt = Instant(nanoseconds: 0)
   var outageFetches = 0
   var outageSince: Instant?
   var retryRatios: [Double] = []
 
-  init(_ number: Int, _ cache: TokenCache) {
+  init(_ number: Int, _ cache: TokenCache, now: Instant) {
     self.number = number
     self.cache = cache
+    source = Source(madeAt: now)
+    _ = configure(now)
+  }
+
+  /// The configuration is read again, and is another one if `isOther`. Returns the clients that are gone.
+  func reload(isOther: Bool, now: Instant) -> Set<UpstreamID> {
+    if isOther {
+      configuration += 1
+      // A new source knows nothing of when the old one asked.
+      keySetAskedAt = nil
+    }
+    return configure(now)
+  }
+
+  private func configure(_ now: Instant) -> Set<UpstreamID> {
+    let client = OAuthClient.auth0(baseURL: "https://tenant.test", clientID: "broker", secrets: [Secret("s".utf8)])
+    let spec = UpstreamSpec(
+      client: client, connection: ServerConnection(timeout: .seconds(10 + configuration % 2)))
+    let audiences = AudienceCatalog(listed: [:], other: .init(client: "default"))
+    let change = roster.replace(with: [spec], audiences: audiences) { _ in Source(madeAt: now) }
+    source = roster["default"] ?? source
+    return change.retired
   }
 
   /// The process ends, and begins anew with nothing in memory.
-  func restart(_ cache: TokenCache) {
+  func restart(_ cache: TokenCache, now: Instant) {
     incarnation += 1
     answered = 0
     self.cache = cache
-    keySet = FetchSchedule()
+    roster = UpstreamRoster()
+    _ = configure(now)
     (keySetBusy, keySetAskedAt) = (false, nil)
     (table, lastMint, lastFailure, callers) = ([:], [:], [:], [:])
     (inFlight, asking, forced, fetches, held, errands) = ([], [], [], [], [], [:])

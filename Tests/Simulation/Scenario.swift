@@ -1,3 +1,4 @@
+package import Basics
 package import BrokerCore
 
 /// One history to be played: what the keys are like, and what happens when. All of it follows from the seed.
@@ -14,6 +15,10 @@ package struct Scenario: Sendable {
     case rotateKey(revoking: Bool)
     /// The broker looks at the key set, as it does from time to time.
     case pollKeySet
+    /// Looked at when the key that was revoked at that time must have been noticed: the tokens that it has signed.
+    case revocationIsDue(revoked: Instant)
+    /// The configuration is read again, and is another one or the same.
+    case reload(isOther: Bool)
     /// The broker's wall clock is set, forward or back.
     case stepWallClock(Seconds)
     /// The broker's process starts anew, with nothing in memory.
@@ -118,6 +123,11 @@ package struct Scenario: Sendable {
     for _ in 0..<Int.random(in: 0...8, using: &random) {
       let at = Double.random(in: 0..<calmFrom, using: &random)
       events.append(Event(at: at, step: Self.trouble(keys: count, before: calmFrom - at, &random)))
+    }
+    for _ in 0..<Int.random(in: 0...3, using: &random) {
+      // The tenant's keys matter where tokens were just minted, or are held and revoked.
+      let after = random.pick(events).at + Self.pow10(.random(in: 0...2, using: &random))
+      events.append(Event(at: after, step: .reload(isOther: .random(using: &random))))
     }
     for key in 0..<count {
       // After the time in which all must be whole again.

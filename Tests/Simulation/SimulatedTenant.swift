@@ -22,7 +22,7 @@ struct SimulatedTenant {
   private var signingKey = "key-0"
   private var keyCount = 0
   private var tokenCount = 0
-  private var faults: [(fault: Scenario.Fault, until: Instant)] = []
+  private var faults: [(fault: Scenario.Fault, from: Instant, until: Instant)] = []
   private var recent: [Instant] = []
   private var hour: [Instant] = []
   private let quotaPerHour: Int?
@@ -31,7 +31,18 @@ struct SimulatedTenant {
     self.quotaPerHour = quotaPerHour
   }
 
-  mutating func begin(_ fault: Scenario.Fault, until: Instant) { faults.append((fault, until)) }
+  mutating func begin(_ fault: Scenario.Fault, from: Instant, until: Instant) { faults.append((fault, from, until)) }
+
+  /// Whether the key set could not be read at any time in between.
+  func hidKeySet(between start: Instant, and end: Instant) -> Bool {
+    faults.contains { fault, from, until in
+      guard from <= end, until >= start else { return false }
+      switch fault {
+      case .outage, .noKeySet: return true
+      default: return false
+      }
+    }
+  }
 
   mutating func rotateKey(revoking: Bool) {
     keyCount += 1
@@ -77,7 +88,7 @@ struct SimulatedTenant {
 
   /// nil: within the limit; else the wait that is told, `.some(nil)`: none is.
   private mutating func overLimit(_ now: Instant) -> Duration?? {
-    for (fault, until) in faults where now < until {
+    for (fault, _, until) in faults where now < until {
       guard case .limit(let perMinute, let isAnnounced) = fault else { continue }
       recent = recent.filter { $0.duration(to: now) < .seconds(60) }
       if recent.count >= perMinute {

@@ -6,7 +6,7 @@ extension Simulation {
   // MARK: The way of a request
 
   mutating func fetch(_ key: TokenKey) throws(Violation) {
-    note("fetch \(key.grant.audience)")
+    note("fetch \(key.audience)")
     try checkFetch(key)
     replica.inFlight.insert(key)
     let job = Job(key: key, asked: now, deadline: now.advanced(by: .seconds(30)), incarnation: replica.incarnation)
@@ -28,7 +28,7 @@ extension Simulation {
   mutating func arrive(_ job: Job) {
     let slow = tenant.isSlow(now)
     let latency = slow ? Double.random(in: 1...40, using: &random) : Double.random(in: 0.02...0.3, using: &random)
-    let number = Int(job.key.grant.audience)
+    let number = Int(job.key.audience)
     let lifetime = number.map { scenario.lifetimes[$0] } ?? 0
     if latency > 10 {
       let late = SimulatedTenant.Answer.refused(.timedOut)
@@ -59,8 +59,8 @@ extension Simulation {
     if case .wait(let retry) = replica.keySet.step(isKnown: false, asked: job.asked, now: now), retry < job.deadline {
       return plan(.verify(job, token, quota), at: retry)
     }
-    let code: TokenError.Cause = replica.keySet.isFailing ? .upstreamUnavailable : .tokenValidationFailed
-    try fetched(job, .failure(TokenError(cause: code, message: "no key")))
+    let cause: TokenError.Cause = replica.keySet.isFailing ? .upstreamUnavailable : .tokenValidationFailed
+    try fetched(job, .failure(TokenError(cause: cause, message: "no key")))
   }
 
   mutating func fetchKeySet() throws(Violation) {
@@ -85,7 +85,7 @@ extension Simulation {
       try perform(replica.cache.keySetChanged(tenant.publishedKeys, client: "default", asked: asked, now: now))
       for (key, token) in replica.table where token.minted.mintedAt < asked {
         guard let kid = token.minted.keyID, !tenant.publishedKeys.contains(kid) else { continue }
-        throw violation("a token whose key is revoked is evicted", "key \(key.grant.audience)")
+        throw violation("a token whose key is revoked is evicted", "key \(key.audience)")
       }
     }
     let waiting = replica.held
@@ -131,7 +131,7 @@ extension Simulation {
   mutating func finish(_ job: Job, _ result: Result<MintedToken, TokenError>) throws(Violation) {
     replica.inFlight.remove(job.key)
     if case .failure(let error) = result {
-      note("failed \(job.key.grant.audience) \(error.cause.rawValue)")
+      note("failed \(job.key.audience) \(error.cause.rawValue)")
       let previous = replica.lastFailure[job.key]
       // What is long past is forgotten.
       let repeats = previous.map { $0.error.cause == error.cause && $0.at.duration(to: now) < .seconds(600) } ?? false
@@ -142,6 +142,7 @@ extension Simulation {
         replica.credentialsRefusedAt = now
       }
       if error.cause == .upstreamRateLimited, let wait = error.retryAfter {
+        replica.limitHeardAt = now
         replica.limitedUntil = max(replica.limitedUntil ?? now, now.advanced(by: min(wait, .seconds(3600))))
       }
     } else {

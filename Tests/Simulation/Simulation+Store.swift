@@ -10,7 +10,7 @@ extension Simulation {
   }
 
   mutating func load(_ key: TokenKey) {
-    note("load \(key.grant.audience)")
+    note("load \(key.audience)")
     plan(.storeLoaded(key, incarnation: replica.incarnation), in: storeLatency())
   }
 

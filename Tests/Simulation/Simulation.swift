@@ -66,10 +66,11 @@ package struct Simulation {
     self.tracing = tracing
     now = start
     random = SeededGenerator(seed: scenario.seed ^ 0x5eed)
-    replicas = (0..<scenario.replicas).map { number in
+    replicas = (0..<scenario.replicas).map { [start] number in
       Replica(
         number,
-        TokenCache(rules: scenario.rules, hasStore: scenario.hasStore, seed: scenario.seed &+ UInt64(number)))
+        TokenCache(rules: scenario.rules, hasStore: scenario.hasStore, seed: scenario.seed &+ UInt64(number)),
+        now: start)
     }
     replica = replicas[0]
     store = scenario.hasStore ? SimulatedStore() : nil
@@ -150,12 +151,24 @@ package struct Simulation {
     case .call(let key, let count, let ask, let patience):
       for _ in 0..<count { try call(self.key(key), ask, patience) }
     case .fault(let fault, let lasting):
-      tenant.begin(fault, until: now.advanced(by: .seconds(lasting)))
+      tenant.begin(fault, from: now, until: now.advanced(by: .seconds(lasting)))
     case .rotateKey(let revoking):
       tenant.rotateKey(revoking: revoking)
-      for number in replicas.indices { at(number) { $0.plan(.script(.pollKeySet), in: 400) } }
+      let phase = Double.random(in: 0..<300, using: &random)
+      for number in replicas.indices {
+        at(number) { [now] simulation in
+          for round in 0..<3 { simulation.plan(.script(.pollKeySet), in: phase + 300 * Double(round)) }
+          simulation.plan(.script(.revocationIsDue(revoked: now)), in: 601.5)
+        }
+      }
     case .pollKeySet:
-      if replica.keySet.wantsFetch(isKnown: true, now: now) { try fetchKeySet() }
+      let isNeeded = !replica.cache.clientsWithSignedTokens.isEmpty
+      if replica.keySet.wantsPoll(isNeeded: isNeeded, now: now) { try fetchKeySet() }
+    case .revocationIsDue(let revoked): try checkRevocation(revoked)
+    case .reload(let isOther):
+      forgetRefusals()
+      let retired = replica.reload(isOther: isOther, now: now)
+      try perform(replica.cache.configure(scenario.rules, prefetched: [], forgetting: retired, now: now))
     case .troubleStore(let trouble, let lasting):
       fleet.storeWasTroubledAt = max(fleet.storeWasTroubledAt, now.advanced(by: .seconds(lasting)))
       store?.begin(trouble, until: now.advanced(by: .seconds(lasting)))
@@ -165,11 +178,7 @@ package struct Simulation {
     case .restart:
       restart()
     case .changeCredentials:
-      // A refusal that came after a limit took its place, and goes with the credentials.
-      (replica.credentialsRefusedAt, replica.limitedUntil) = (nil, nil)
-      for key in replica.lastFailure.keys where replica.lastFailure[key]?.error.cause == .brokerMisconfigured {
-        replica.lastFailure[key] = nil
-      }
+      forgetRefusals()
       try perform(replica.cache.credentialsChanged(client: "default", now: now))
     case .flood(let unproven):
       // So many that what is remembered of the others may have to go.
@@ -181,6 +190,15 @@ package struct Simulation {
     }
   }
 
+  /// What was refused of credentials may be tried again at once.
+  private func forgetRefusals() {
+    // A refusal that came after a limit took its place, and goes with the credentials.
+    (replica.credentialsRefusedAt, replica.limitedUntil) = (nil, nil)
+    for key in replica.lastFailure.keys where replica.lastFailure[key]?.error.cause == .brokerMisconfigured {
+      replica.lastFailure[key] = nil
+    }
+  }
+
   private func key(_ number: Int) -> TokenKey {
     TokenKey(client: "default", grant: Grant(audience: "\(number)"))
   }
@@ -188,7 +206,7 @@ package struct Simulation {
   private mutating func restart() {
     fleet.brokerDiedAt = now
     for key in replica.asking { fleet.answered(key) }
-    replica.restart(TokenCache(rules: scenario.rules, hasStore: scenario.hasStore, seed: random.next()))
+    replica.restart(TokenCache(rules: scenario.rules, hasStore: scenario.hasStore, seed: random.next()), now: now)
   }
 
   /// As an event loop does: from its table if it can, else the broker is asked.
