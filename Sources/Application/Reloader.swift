@@ -58,7 +58,7 @@ actor Reloader {
     if ifChanged, found == files { return }
     files = found
     do throws(ConfigurationErrors) {
-      try await take(Configuration(from: origin, after: current))
+      try await bringIntoForce(Configuration(from: origin, after: current))
     } catch {
       for error in error.errors {
         log.error("the configuration stays as it was", metadata: ["reason": "\(error)"])
@@ -66,7 +66,7 @@ actor Reloader {
     }
   }
 
-  private func take(_ configuration: Configuration) async {
+  private func bringIntoForce(_ configuration: Configuration) async {
     // What nobody meant to open stays shut: a file may have lost its end.
     let openings = current.map { configuration.openings(since: $0) } ?? []
     for key in openings {

@@ -41,7 +41,7 @@ package struct AuditLog: Sendable {
     guard settings.level <= .warning else { return }
     if denials.admit(now: .now) != nil { return unsaid.add() }
     var facts = [("reason", reason)] + request.facts
-    let missing = unsaid.take()
+    let missing = unsaid.reset()
     if missing > 0 { facts.append(("denials_not_logged", "\(missing)")) }
     if let caller { facts.append(("caller", caller.name)) }
     if let audience { facts.append(("audience", audience)) }

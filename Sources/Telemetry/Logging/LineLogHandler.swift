@@ -17,7 +17,7 @@ struct LineLogHandler: LogHandler {
     set {
       var settings = control.settings
       settings.level = newValue
-      control.take(settings)
+      control.apply(settings)
     }
   }
 

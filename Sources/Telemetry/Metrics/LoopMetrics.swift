@@ -8,7 +8,7 @@ final class Counter: Sendable {
 
   func add(_ amount: Int = 1) { value.add(amount, ordering: .relaxed) }
   /// What was counted, and begins anew.
-  func take() -> Int { value.exchange(0, ordering: .relaxed) }
+  func reset() -> Int { value.exchange(0, ordering: .relaxed) }
   var current: Int { value.load(ordering: .relaxed) }
 }
 
