@@ -3,6 +3,7 @@ import BrokerCore
 import HTTPServer
 import IO
 import Logging
+import OAuth
 package import Settings
 import Telemetry
 
