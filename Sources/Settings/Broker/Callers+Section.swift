@@ -48,7 +48,8 @@ extension Callers {
     let scopes = section.values("scopes", .scope)
     let perMinute = section.value("requestsPerMinute", .number(1...100_000_000))
     // What was counted goes on counting.
-    let limit = previous?.limit?.perMinute == perMinute ? previous?.limit : perMinute.map { SharedRateLimiter(perMinute: $0) }
+    let former = previous?.limit
+    let limit = former?.perMinute == perMinute ? former : perMinute.map { SharedRateLimiter(perMinute: $0) }
     return Caller(
       name: name, audiences: audiences,
       scopes: scopes.map { Set($0.flatMap { $0.split(separator: " ").map(String.init) }) }, limit: limit)
