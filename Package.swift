@@ -31,10 +31,10 @@ let package = Package(
     module("OAuth", ["Basics", "HTTPClient", jwtKit]),
     module("BrokerCore", ["Basics", "OAuth", crypto, heap, logging], .simulated),
     module("Stores", ["Basics", "IO", "BrokerCore", "CHiredis", deque, logging]),
-    module("Telemetry", ["Basics", "IO", "BrokerCore", "OAuth", logging]),
+    module("Telemetry", ["Basics", "IO", "BrokerCore", logging]),
     module("BrokerAPI", ["Basics", "IO", "HTTPServer", "OAuth", "BrokerCore", "Telemetry"], .hot),
     module(
-      "Status", ["Basics", "OAuth", "BrokerCore", "Telemetry", crypto],
+      "Status", ["Basics", "OAuth", "BrokerCore", "Telemetry"],
       resources: ["Page/page.html", "Page/page.css", "Page/page.js"]),
     module("Settings", ["BrokerAPI", "CYaml", "HTTPClient", "Status", "Stores", logging]),
     module("Application", ["Settings", logging]),

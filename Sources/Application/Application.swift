@@ -27,8 +27,8 @@ package final class Application: Sendable {
   private let rendered: RenderedTokens
   private let metrics: Metrics
 
-  /// Makes all parts and listens, or takes the sockets that systemd hands over. Throws `Server.BindError` for an address
-  /// that cannot be had.
+  /// Makes all parts and listens, or takes the sockets that systemd hands over. Throws `Server.BindError` for an
+  /// address that cannot be had.
   package init(_ configuration: Configuration, from origin: Configuration.Origin) throws {
     self.origin = origin
     self.configuration = configuration
@@ -62,8 +62,8 @@ package final class Application: Sendable {
   package var addresses: [String] { server.addresses(of: .main).map(\.description) }
 
   /// Brings a configuration into force, in this order: what is asked of tenants, what is written to the log, what is
-  /// held, who may have it, and which certificates are shown. Throws, with the one before still in force, if a client or
-  /// a file of its cannot be used.
+  /// held, who may have it, and which certificates are shown. Throws, with the one before still in force, if a client
+  /// or a file of its cannot be used.
   private func apply(_ configuration: Configuration) async throws -> AccessPolicy {
     let specs = configuration.upstreamSpecs
     try secretFiles.watch(specs)

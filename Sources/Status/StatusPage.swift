@@ -1,4 +1,4 @@
-import Crypto
+import Basics
 import FoundationEssentials
 
 /// `/status`: a page that asks for `/status.json` again and again and shows it. It is made of the files in Page, and is
@@ -33,6 +33,6 @@ package enum StatusPage {
 
   /// A source that allows the inline style or script with exactly this text (Content Security Policy Level 3, § 2.3.1).
   private static func hash(_ file: [UInt8]) -> String {
-    "'sha256-\(Data(SHA256.hash(data: file)).base64EncodedString())'"
+    "'sha256-\(Data(Hex.bytes(SHA256Digest(of: file.span).hex) ?? []).base64EncodedString())'"
   }
 }

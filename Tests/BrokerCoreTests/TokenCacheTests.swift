@@ -407,7 +407,8 @@ import Testing
     #expect(counts(cache) == [0, 1, 1, 0, 0])
     _ = ask(&cache, 3, at: 2)
     #expect(counts(cache) == [1, 1, 1, 0, 0])
-    // Whoever wants a newer one is given the old one when there is none, whether at once or after the tenant has failed.
+    // Whoever wants a newer one is given the old one when there is none, whether at once or after the tenant has
+    // failed.
     _ = ask(&cache, 4, Demand(freshness: .new), at: 40)
     _ = ask(&cache, 5, Demand(freshness: .new), at: 40)
     _ = answer(&cache, .failure(unavailable), at: 41)

@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# Lines of Swift have at most 120 columns, comments too, and files in Sources at most 400 lines. No comment begins with
-# "Of".
+# Lines of Swift have at most 120 columns, comments too, and files in Sources at most 400. No comment begins with "Of".
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 # So that grep counts characters and not bytes.
@@ -23,5 +22,5 @@ while read -r lines file; do
     echo "$file: $lines lines, where at most 400 are expected"
     failed=yes
   fi
-done < <(find Sources -type f -exec wc -l {} \; | sort -k2)
+done < <(find Sources -name '*.swift' -exec wc -l {} \; | sort -k2)
 [ -z "$failed" ]

@@ -18,6 +18,22 @@ extension IntegrationTests {
     ]
 
     @Test(
+      "A caller's key goes nowhere in clear but to this machine, however the URL is written, and one line says so",
+      arguments: ["http://localhost:x@127.0.0.1", "http://127.0.0.1@localhost", "http://example.invalid"])
+    func callerKey(_ url: String) async throws {
+      try await withPeer { connection in
+        _ = connection.request()
+      } _: { peer in
+        let result = try await run(
+          ["token", "https://a/", "--url", "\(url):\(peer.port)"], ["BROKER_CALLER_KEY": "tb_test"])
+        #expect(result.status == 1)
+        #expect(result.errors.hasSuffix("a caller's key is sent over https:// or to this machine only\n"))
+        #expect(result.errors.split(separator: "\n").count == 1)
+        #expect(peer.connections == 0)
+      }
+    }
+
+    @Test(
       "A wrong configuration exits with 78 and a line for each key, all at once, without the secret",
       arguments: [
         ([:], ["AUTH0_DOMAIN", "AUTH0_CLIENT_ID", "AUTH0_CLIENT_SECRET"]),

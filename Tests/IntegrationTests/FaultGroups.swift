@@ -2,8 +2,8 @@ import DevTenant
 import Testing
 
 extension Fault {
-  /// All faults but those that take their time, each group for a broker of its own: after some faults, a broker asks for
-  /// nothing for a while.
+  /// All faults but those that take their time, each group for a broker of its own: after some faults, a broker asks
+  /// for nothing for a while.
   static let groups: [[Fault]] = {
     let closing: [Fault] = [
       .badCredentials, .invalidClient, .rateLimited, .rateLimitedSeconds, .rateLimitedDate, .quotaExceeded,

@@ -2,8 +2,8 @@ import Basics
 import OAuth
 import BrokerCore
 
-/// What the brokers of a fleet share, with all that may be wrong with it. Seals are taken for granted: what it has is what
-/// some broker has left there.
+/// What the brokers of a fleet share, with all that may be wrong with it. Seals are taken for granted: what it has is
+/// what some broker has left there.
 struct SimulatedStore {
   struct Kept {
     let token: StoredToken

@@ -3,14 +3,14 @@ import Dispatch
 import Foundation
 import IO
 
-/// The development tenant as a process of its own, for benchmarks and soaks, with tokens for `https://<n>.example.com/`, n
-/// below COUNT:
+/// The development tenant as a process of its own, for benchmarks and soaks, with tokens for
+/// `https://<n>.example.com/`, n below COUNT:
 ///
 ///     tenant COUNT             on a port of its own
 ///     tenant COUNT PORT FILE   there, and what the file says that it was in an earlier life; it may be killed
 ///
-/// It prints how to use it as one line of JSON. Then it does what standard input says, a line each, which it answers with
-/// `ok`, and ends when that does.
+/// It prints how to use it as one line of JSON. Then it does what standard input says, a line each, which it answers
+/// with `ok`, and ends when that does.
 @main enum Tenant {
   static func main() async throws {
     ThisProcess.ignoreFailingWrites()

@@ -5,7 +5,8 @@ import Glibc
 import Synchronization
 
 /// A real program run by a test: its output is collected, its end is waited for within bounds, and it never outlives
-/// the object. It is started by posix_spawn, because Foundation's Process may not be used from several threads on Linux.
+/// the object. It is started by posix_spawn, because Foundation's Process may not be used from several threads on
+/// Linux.
 package final class ChildProcess: Sendable {
   package struct Failure: Error, CustomStringConvertible {
     package let description: String

@@ -59,8 +59,8 @@ package final class RawClient {
     return String(decoding: held, as: UTF8.self)
   }
 
-  /// Whether any of these, who have asked nothing, is told 503; the last ones are asked first. Not each of them is told:
-  /// where there has been room for a moment, one may have been let in.
+  /// Whether any of these, who have asked nothing, is told 503; the last ones are asked first. Not each of them is
+  /// told: where there has been room for a moment, one may have been let in.
   package static func isAnyRefused(of clients: [RawClient]) async throws -> Bool {
     for client in clients.reversed() where try await client.readToEnd().hasPrefix("HTTP/1.1 503 ") { return true }
     return false

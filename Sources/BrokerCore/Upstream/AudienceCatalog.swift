@@ -26,7 +26,7 @@ package struct AudienceCatalog: Sendable {
   private let listed: [[UInt8]: Entry]
   /// For audiences that are not listed; nil: they are not served.
   private let other: Entry?
-  /// Of the clients, where it is not the first.
+  /// The generations of the clients that are not their first.
   private var generations: [String: Int] = [:]
 
   /// `listed` by the bytes of their names: equal strings need not be the same audience.
@@ -70,7 +70,7 @@ package struct AudienceCatalog: Sendable {
     self[Array(key.grant.audience.utf8)]?.verification ?? .jwt
   }
 
-  /// Of the audiences that are prefetched.
+  /// The keys of the audiences that are prefetched.
   package var prefetchedKeys: [TokenKey] {
     listed.filter(\.value.isPrefetched).keys.compactMap {
       key(for: Grant(audience: String(decoding: $0, as: UTF8.self)))

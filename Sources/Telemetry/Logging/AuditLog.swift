@@ -1,6 +1,5 @@
 import Basics
 import Logging
-import OAuth
 package import BrokerCore
 
 /// A line for each token that an authenticated caller is given, and for each that it is denied.
@@ -25,10 +24,10 @@ package struct AuditLog: Sendable {
   /// `name` is a caller's, or a client id of the tenant's own.
   package func given(_ key: TokenKey, to name: String, _ request: RequestIdentity) {
     guard saysGiven else { return }
-    var facts = [("audience", key.grant.audience), ("caller", name), ("client", key.client.name)]
-    if let organization = key.grant.organization { facts.append(("organization", organization)) }
+    var facts = [("audience", key.audience), ("caller", name), ("client", key.client.name)]
+    if let organization = key.organization { facts.append(("organization", organization)) }
     facts += request.facts
-    if let scope = key.grant.scope { facts.append(("scope", scope)) }
+    if let scope = key.scope { facts.append(("scope", scope)) }
     let settings = control.settings
     output.add { line, timestamp in
       LogLine.append(to: &line, &timestamp, settings.format, level: .info, "token given", facts)

@@ -1,5 +1,4 @@
 import Basics
-import OAuth
 package import BrokerCore
 import IO
 
@@ -149,7 +148,7 @@ package final class Metrics: Sendable {
     }
     let (now, wallNow) = (Instant.now, WallClock.now)
     let newest = Dictionary(
-      tokens.map { (Place(client: $0.key.client.name, audience: $0.key.grant.audience), $0.expiresAt) },
+      tokens.map { (Place(client: $0.key.client.name, audience: $0.key.audience), $0.expiresAt) },
       uniquingKeysWith: max)
     return newest.sorted { ($0.key.client, $0.key.audience) < ($1.key.client, $1.key.audience) }.prefix(Self.maxTokens)
       .map { place, expiresAt in

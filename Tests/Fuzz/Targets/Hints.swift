@@ -3,7 +3,8 @@ import HTTPClient
 @testable import OAuth
 
 extension FuzzTarget {
-  /// When to ask again: a line each of Retry-After, X-RateLimit-Reset, and the quotas of the client and the organization.
+  /// When to ask again: a line each of Retry-After, X-RateLimit-Reset, and the quotas of the client and the
+  /// organization.
   static let hints = FuzzTarget(name: "hints") { bytes in
     let names = [
       "retry-after", "x-ratelimit-reset", "auth0-client-quota-limit", "auth0-organization-quota-limit",

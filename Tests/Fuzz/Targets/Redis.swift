@@ -43,7 +43,8 @@ extension FuzzTarget {
     return (replies, false)
   }
 
-  /// With a low limit, and a byte at a time: what has no end yet is held up to the limit, and no reply is refused below it.
+  /// With a low limit, and a byte at a time: what has no end yet is held up to the limit, and no reply is refused below
+  /// it.
   private static func readLittle(_ bytes: ArraySlice<UInt8>, isSound: Bool) throws {
     let limit = 16
     guard var reader = RedisReader(longestReply: limit) else { throw BrokenPromise(description: "there is memory") }
