@@ -34,6 +34,7 @@ package enum Shrinker {
     do throws(Violation) { try simulation.run() } catch {}
     let lines = simulation.trace.suffix(60).joined(separator: "\n  ")
     return
-      "seed \(scenario.seed) \(violation)\n  keys with lifetimes \(short.lifetimes) s, brokers: \(short.replicas)\n  \(lines)"
+      "seed \(scenario.seed) \(violation)\n  keys with lifetimes \(short.lifetimes) s, brokers: \(short.replicas)\n  "
+      + lines
   }
 }

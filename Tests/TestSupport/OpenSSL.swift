@@ -1,6 +1,6 @@
 /// What `openssl` makes for tests: keys, authorities and certificates, as files of a directory.
 package enum OpenSSL {
-  /// `authority NAME [SUBJECT]` makes NAME.crt and NAME.key; `sign NAME AUTHORITY [ALTERNATIVE]` likewise, signed by one,
+  /// `authority NAME [SUBJECT]` makes NAME.crt and NAME.key; `sign NAME AUTHORITY [ALTERNATIVE]` too, signed by one,
   /// for this machine's loopback address where nothing else is said.
   private static let functions = """
     request() { name=$1; shift; openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout $name.key "$@"; }

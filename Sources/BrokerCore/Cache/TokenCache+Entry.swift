@@ -43,7 +43,7 @@ extension TokenCache.Entry {
   ///
   /// - `none` becomes `loading` where a store may have a token, and otherwise `queued`.
   /// - `loading` becomes `none` when the store has answered, and `queued` if somebody still waits.
-  /// - `queued` becomes `running` when the client's gate admits it, and `none` when nobody needs it any more or the gate
+  /// - `queued` becomes `running` when the gate admits it, and `none` when nobody needs it any more or the gate
   ///   is shut.
   /// - `running` becomes `none` with the tenant's answer.
   enum Fetch {
