@@ -30,15 +30,20 @@ def main():
         for peer in (broker, base):
             peer.get(path)
             load.wrk(peer, 64, path)
-        for connections in (1, 64):
-            bench.heading(f"Cached answers, {connections} connections, broker / base ({options.rounds} rounds of 2 s each)")
+        loads = {
+            "1 connection": lambda peer: load.wrk(peer, 1, path),
+            "64 connections": lambda peer: load.wrk(peer, 64, path),
+            "HTTP/2": lambda peer: load.h2load(peer, path),
+        }
+        for name, run in loads.items():
+            bench.heading(f"Cached answers, {name}, broker / base ({options.rounds} rounds of 2 s each)")
             runs = []
             for number in range(options.rounds):
                 # Neither is always the one that the machine has just rested for.
                 order = (broker, base) if number % 2 == 0 else (base, broker)
-                runs.append({peer.name: load.wrk(peer, connections, path) for peer in order})
-            for figure in ("requests/s", "CPU/request", "p99"):
-                ratios = [run["broker"][figure] / run["base"][figure] for run in runs]
+                runs.append({peer.name: run(peer) for peer in order})
+            for figure in (name for name in ("requests/s", "CPU/request", "p99") if name in runs[0]["base"]):
+                ratios = [both["broker"][figure] / both["base"][figure] for both in runs]
                 low, median, high = statistics.quantiles(ratios)
                 verdict = f" ({bench.reached(median, 1.03, True)}: at most 1.03)" if figure == "CPU/request" else ""
                 print(f"  {figure:<12} {median:.3f}, half of them {low:.3f} to {high:.3f}{verdict}", flush=True)

@@ -63,11 +63,12 @@ package final class Application: Sendable {
 
   /// Brings a configuration into force, in this order: what is asked of tenants, what is written to the log, what is
   /// held, who may have it, and which certificates are shown. Throws, with the one before still in force, if a client
-  /// or a file of its cannot be used.
+  /// cannot be used.
   private func apply(_ configuration: Configuration) async throws -> AccessPolicy {
     let specs = configuration.upstreamSpecs
-    try secretFiles.watch(specs)
     let clients = try upstreams.replace(with: specs, audiences: configuration.audiences)
+    // Not before: what a file says is for the client that has it now.
+    secretFiles.watch(specs)
     logging.apply(configuration.logging)
     let policy = AccessPolicy(
       audiences: clients.audiences, callers: configuration.callers, guards: configuration.guards,
@@ -163,8 +164,8 @@ struct RouterMailboxes: Sendable {
     mailboxes = try (0..<count).map { _ throws(SystemError) in try Mailbox() }
   }
 
-  var tellAll: @Sendable (Router.Message) -> Void {
-    { [mailboxes] message in for mailbox in mailboxes { mailbox.post(message) } }
+  func tellAll(_ message: Router.Message) {
+    for mailbox in mailboxes { mailbox.post(message) }
   }
 
   /// Call on the loop of this index.

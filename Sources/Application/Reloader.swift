@@ -27,11 +27,11 @@ actor Reloader {
 
   /// Applies the configuration that the broker starts with.
   func start(_ configuration: Configuration) async throws -> AccessPolicy {
-    let routing = try await apply(configuration)
+    let policy = try await apply(configuration)
     current = configuration
     files = configuration.files
     try watch(files.keys)
-    return routing
+    return policy
   }
 
   /// `ifChanged`: only if a file is another than it was.

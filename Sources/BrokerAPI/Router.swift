@@ -139,11 +139,10 @@ package final class Router: RequestHandler {
   }
 
   package func response(to rejection: Rejection, requestID: String) -> Response {
-    let problem = Problem(rejection)
     if rejection.kind == .noRoom {
       return Response(rejection.status, fields: [("Retry-After", "1"), ("Cache-Control", "no-store")])
     }
-    return problem.response(.problemDetails, requestID: requestID)
+    return Problem(rejection).response(.problemDetails, requestID: requestID)
   }
 
   package func refused(_ status: Int) { metrics.refused(status) }

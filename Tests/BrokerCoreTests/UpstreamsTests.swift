@@ -30,7 +30,7 @@ import Testing
       client: .auth0(
         baseURL: tenant.baseURL, clientID: tenant.clientID,
         secrets: (secrets ?? tenant.secrets).map { Secret($0.utf8) }),
-      connection: connection, sealing: .ownSecrets, files: files)
+      connection: connection, secretFile: "/secret", sealing: .ownSecrets, files: files)
   }
 
   private var soon: Instant { .now.advanced(by: .seconds(10)) }
@@ -133,9 +133,10 @@ import Testing
     try await withTenant { tenant in
       let upstreams = Upstreams()
       _ = try upstreams.replace(with: [spec(tenant, secrets: ["a"])], audiences: audiences)
-      #expect(!upstreams.replaceSecrets(of: "default", with: [Secret("a".utf8)]))
-      #expect(!upstreams.replaceSecrets(of: "other", with: [Secret("b".utf8)]))
-      #expect(upstreams.replaceSecrets(of: "default", with: [Secret("b".utf8)]))
+      #expect(!upstreams.replaceSecrets(of: "default", in: "/secret", with: [Secret("a".utf8)]))
+      #expect(!upstreams.replaceSecrets(of: "other", in: "/secret", with: [Secret("b".utf8)]))
+      #expect(!upstreams.replaceSecrets(of: "default", in: "/former", with: [Secret("b".utf8)]))
+      #expect(upstreams.replaceSecrets(of: "default", in: "/secret", with: [Secret("b".utf8)]))
       var events = upstreams.events.makeAsyncIterator()
       guard case .credentialsChanged("default")? = await events.next() else {
         Issue.record("it was not told")

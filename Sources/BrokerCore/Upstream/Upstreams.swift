@@ -24,13 +24,13 @@ package final class Upstreams: Sendable {
     }
   }
 
-  /// Gives a client other secrets, the newest first. False if they are those already in use, or there is no such
-  /// client.
-  package func replaceSecrets(of name: String, with secrets: [Secret]) -> Bool {
+  /// Gives a client the secrets that its file has now, the newest first. False if they are those already in use, or
+  /// there is no client of this name with this file: the configuration may have another by now.
+  package func replaceSecrets(of name: String, in file: String, with secrets: [Secret]) -> Bool {
     let client: UpstreamID? = roster.withLock { roster in
-      guard let member = roster.members[name], member.spec.client.secrets?.replace(with: secrets) == true else {
-        return nil
-      }
+      guard let member = roster.members[name], member.spec.secretFile == file,
+        member.spec.client.secrets?.replace(with: secrets) == true
+      else { return nil }
       member.source.seal(with: member.spec.vault(member.identity))
       return member.id
     }

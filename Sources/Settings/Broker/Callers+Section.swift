@@ -126,7 +126,10 @@ extension JWTVerifier {
           http: try HTTPClient(trust: authorities.map { .file($0) } ?? .system))
       }
       guard let issuer, let keys = keys ?? document.map(Keys.document) else { return (nil, []) }
-      let settings = [issuer, audience, url, tokenFile, authorities, document.map { SHA256Digest(of: $0.span).hex }]
+      let settings = [
+        issuer, audience, url, tokenFile, authorities, authorities.flatMap(File.digest)?.hex,
+        document.map { SHA256Digest(of: $0.span).hex },
+      ]
       return (try JWTVerifier(issuer: issuer, audience: audience, keys: keys), settings)
     } catch {
       section.fail(url == nil ? "jwksFile" : "jwksURL", (error as? InvalidSetting)?.reason ?? "\(error)")
