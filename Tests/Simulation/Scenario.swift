@@ -15,8 +15,8 @@ package struct Scenario: Sendable {
     case rotateKey(revoking: Bool)
     /// The broker looks at the key set, as it does from time to time.
     case pollKeySet
-    /// Looked at when the key that was revoked at that time must have been noticed: the tokens that it has signed.
-    case revocationIsDue(revoked: Instant)
+    /// The time when it must have been noticed that the tenant published just these keys at that instant.
+    case revocationIsDue(revoked: Instant, published: Set<String>)
     /// The configuration is read again, and is another one or the same.
     case reload(isOther: Bool)
     /// The broker's wall clock is set, forward or back.

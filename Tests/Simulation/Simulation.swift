@@ -156,15 +156,15 @@ package struct Simulation {
       tenant.rotateKey(revoking: revoking)
       let phase = Double.random(in: 0..<300, using: &random)
       for number in replicas.indices {
-        at(number) { [now] simulation in
+        at(number) { [now, tenant] simulation in
           for round in 0..<3 { simulation.plan(.script(.pollKeySet), in: phase + 300 * Double(round)) }
-          simulation.plan(.script(.revocationIsDue(revoked: now)), in: 601.5)
+          simulation.plan(.script(.revocationIsDue(revoked: now, published: tenant.publishedKeys)), in: 601.5)
         }
       }
     case .pollKeySet:
       let isNeeded = !replica.cache.clientsWithSignedTokens.isEmpty
       if replica.keySet.wantsPoll(isNeeded: isNeeded, now: now) { try fetchKeySet() }
-    case .revocationIsDue(let revoked): try checkRevocation(revoked)
+    case .revocationIsDue(let revoked, let published): try checkRevocation(revoked, published)
     case .reload(let isOther):
       forgetRefusals()
       let retired = replica.reload(isOther: isOther, now: now)
@@ -172,6 +172,8 @@ package struct Simulation {
     case .troubleStore(let trouble, let lasting):
       fleet.storeWasTroubledAt = max(fleet.storeWasTroubledAt, now.advanced(by: .seconds(lasting)))
       store?.begin(trouble, until: now.advanced(by: .seconds(lasting)))
+      // A limit that is gone from the store is known to whoever met it, and to nobody else.
+      if trouble == .loses { fleet.limitedUntil = nil }
     case .stepWallClock(let seconds):
       fleet.hasTrueClocks = false
       replica.wallOffset += seconds
