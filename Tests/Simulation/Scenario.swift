@@ -16,7 +16,7 @@ package struct Scenario: Sendable {
     /// The broker looks at the key set, as it does from time to time.
     case pollKeySet
     /// The time when it must have been noticed that the tenant published just these keys at that instant.
-    case revocationIsDue(revoked: Instant, published: Set<String>)
+    case revocationIsDue(revoked: Instant, published: [String])
     /// The configuration is read again, and is another one or the same.
     case reload(isOther: Bool)
     /// The broker's wall clock is set, forward or back.

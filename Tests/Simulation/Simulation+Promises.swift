@@ -74,7 +74,7 @@ extension Simulation {
 
   /// A revoked key is noticed within ten minutes, unless the key set cannot be read or a clock is wrong. A token of the
   /// store that came after the source was made anew would have been checked against the keys when it was loaded.
-  func checkRevocation(_ revoked: Instant, _ published: Set<String>) throws(Violation) {
+  func checkRevocation(_ revoked: Instant, _ published: [String]) throws(Violation) {
     guard fleet.hasTrueClocks, !tenant.hidKeySet(between: revoked, and: now) else { return }
     for (key, token) in replica.table where token.isServable(at: now) && token.minted.mintedAt < revoked {
       guard let id = token.minted.keyID, !published.contains(id) else { continue }

@@ -158,7 +158,7 @@ package struct Simulation {
       for number in replicas.indices {
         at(number) { [now, tenant] simulation in
           for round in 0..<3 { simulation.plan(.script(.pollKeySet), in: phase + 300 * Double(round)) }
-          simulation.plan(.script(.revocationIsDue(revoked: now, published: tenant.publishedKeys)), in: 601.5)
+          simulation.plan(.script(.revocationIsDue(revoked: now, published: tenant.publishedKeys.sorted())), in: 601.5)
         }
       }
     case .pollKeySet:
