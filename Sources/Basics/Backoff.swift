@@ -20,4 +20,7 @@ package struct Backoff: Sendable {
   ) -> Duration {
     delay(after: failures) * Double.random(in: least...1, using: &random)
   }
+
+  /// The same, with the system's random numbers.
+  package func jitteredDelay(after failures: Int) -> Duration { delay(after: failures) * Double.random(in: 0...1) }
 }

@@ -117,8 +117,7 @@ final class RedisConnector: RedisConnection.Owner {
     state = .waiting
     report(.lost(reason))
     failures += 1
-    var random = SystemRandomNumberGenerator()
-    let delay = Self.backoff.jitteredDelay(after: failures, using: &random)
+    let delay = Self.backoff.jitteredDelay(after: failures)
     DispatchQueue.global().asyncAfter(deadline: .now() + .nanoseconds(Int(delay.nanoseconds))) { [post] in
       post(.retry)
     }
