@@ -43,6 +43,8 @@ struct SimulatedStore {
   func isSlow(_ now: Instant) -> Bool { has(.isSlow, now) }
   /// Nobody is told of changes.
   func isDeaf(_ now: Instant) -> Bool { has(.isDeaf, now) }
+  /// What is saved is gone at once.
+  func forgets(_ now: Instant) -> Bool { has(.forgets, now) }
 
   mutating func name(of key: TokenKey) -> StoreName {
     if let name = names[key] { return name }
@@ -88,7 +90,7 @@ struct SimulatedStore {
       guard claims[key]?.fence == claim.fence else { return false }
       claims[key] = nil
     }
-    if has(.forgets, now) { return true }
+    if forgets(now) { return true }
     if let kept { (former[key], tokens[key]) = (tokens[key], kept) }
     if let failure {
       let found = Limit(error: failure.error, until: now.advanced(by: failure.lifetime))

@@ -86,7 +86,7 @@ extension Simulation {
     case nil: break
     }
     guard store?.save(job.key, kept, failure, job.claim, now) == true else { return }
-    if let failure, failure.reach == .client {
+    if let failure, failure.reach == .client, store?.forgets(now) == false {
       fleet.limitedUntil = max(fleet.limitedUntil ?? now, now.advanced(by: failure.lifetime))
     }
     if store?.isDeaf(now) == false { wake(job.key) }
