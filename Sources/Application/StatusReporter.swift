@@ -85,15 +85,16 @@ final class StatusReporter: StatusProvider {
     }
   }
 
-  /// A loop that ends takes no more messages.
-  private static let patience = Duration.milliseconds(500)
+  /// For all loops to answer: one that ends takes no more messages.
+  private static let answerTimeout = Duration.milliseconds(500)
 
   /// How often the event loops have handed out these tokens. Each counts in its own memory, and is asked.
   private func hits(of keys: [TokenKey]) async -> [TokenKey: Int] {
     let (answers, continuation) = AsyncStream<[Int]>.makeStream()
     routers.tellAll(.count(keys) { continuation.yield($0) })
     let alarm = Task {
-      try? await Task.sleep(for: Self.patience)
+      // The deadline of the question; whoever has answered by then counts.
+      try? await Task.sleep(for: Self.answerTimeout)
       continuation.finish()
     }
     defer { alarm.cancel() }

@@ -83,6 +83,7 @@ package final class SharedTokens: Sendable {
   ) async -> Result<MintedToken, TokenError> {
     guard let claim else { return await body() }
     let renewals = Task { [store] in
+      // A lease runs by time, and so does its renewal, until the mint is over and cancels it.
       while (try? await Task.sleep(for: SharedFetch.renewal)) != nil {
         _ = try? await store.renew(claim, for: SharedFetch.lease)
       }

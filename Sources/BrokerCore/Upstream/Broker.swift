@@ -126,6 +126,7 @@ package actor Broker {
     await withTaskGroup { group in
       group.addTask { [minter] in for await event in minter.events { await self.handle(event) } }
       group.addTask {
+        // Nothing tells of a revoked key, so there is only the time to wait for.
         while (try? await Task.sleep(for: Self.pollInterval)) != nil { await self.pollKeySets() }
       }
     }
