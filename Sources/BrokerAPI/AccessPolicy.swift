@@ -62,8 +62,7 @@ package final class AccessPolicy: Sendable {
       throw refused("the caller may not have this audience")
     }
     guard let key = audiences.key(for: grant), let entry = audiences[Array(audience.utf8)] else {
-      throw Problem(
-        .unknownAudience, "the broker's configuration does not list this audience", audience: audience)
+      throw Problem(.unknownAudience, "the broker's configuration does not list this audience", audience: audience)
     }
     guard let caller else { return key }
     if let organization = entry.organization, key.grant.organization != organization {

@@ -12,9 +12,7 @@ struct Authenticator {
   private var verified: [SHA256Digest: VerifiedToken] = [:]
   private static let capacity = 4096
 
-  init(_ policy: AccessPolicy) {
-    self.policy = policy
-  }
+  init(_ policy: AccessPolicy) { self.policy = policy }
 
   mutating func learn(_ token: VerifiedToken) {
     // It may have been begun under another configuration.

@@ -31,19 +31,14 @@ struct GrantRequest {
       }
     }
     let targets = [parameters["audience"], parameters["resource"]].compactMap(\.self)
-    guard let audience = targets.first else {
-      throw Problem(.invalidRequest, "audience (or resource) is missing")
-    }
+    guard let audience = targets.first else { throw Problem(.invalidRequest, "audience (or resource) is missing") }
     guard targets.count == 1 || targets[0].utf8.elementsEqual(targets[1].utf8) else {
       throw Problem(.invalidTarget, "audience and resource differ")
     }
     if let problem = Audience.problem(with: audience) { throw Problem(.invalidTarget, problem) }
     let scope = parameters["scope"].map { ScopeList.canonical($0) }
-    if case .some(nil) = scope {
-      throw Problem(.invalidScope, "scope is no list of scopes separated by spaces")
-    }
-    query = TokenQuery(
-      grant: Grant(audience: audience, scope: scope ?? nil, organization: parameters["organization"]))
+    if case .some(nil) = scope { throw Problem(.invalidScope, "scope is no list of scopes separated by spaces") }
+    query = TokenQuery(grant: Grant(audience: audience, scope: scope ?? nil, organization: parameters["organization"]))
   }
 
   /// Without those that have no value, which count as left out (RFC 6749 §3.2).
@@ -93,9 +88,7 @@ struct GrantRequest {
   private static let known = [
     "grant_type", "client_id", "client_secret", "audience", "resource", "scope", "organization",
   ]
-  private static var repeated: Problem {
-    Problem(.invalidRequest, "a parameter stands there twice")
-  }
+  private static var repeated: Problem { Problem(.invalidRequest, "a parameter stands there twice") }
 
   private enum Member: Decodable {
     case text(String), null, other
@@ -133,9 +126,7 @@ struct GrantRequest {
       .split(separator: UInt8(ascii: ":"), maxSplits: 1, omittingEmptySubsequences: false)
     guard let parts, parts.count == 2, let id = decode(Array(parts[0])[...]), Audience.problem(with: id) == nil,
       let secret = decode(Array(parts[1])[...])
-    else {
-      throw Problem(.invalidRequest, "the Basic credentials are malformed")
-    }
+    else { throw Problem(.invalidRequest, "the Basic credentials are malformed") }
     return Credentials(clientID: id, secret: Secret(secret.utf8), isBasic: true)
   }
 }

@@ -123,17 +123,13 @@ extension Problem {
     unproven("nobody with this client id and secret may have this", "Basic realm=\"token-broker\"")
   }
 
-  static var otherName: Problem {
-    unproven("the client id is not the caller's name", "Bearer realm=\"token-broker\"")
-  }
+  static var otherName: Problem { unproven("the client id is not the caller's name", "Bearer realm=\"token-broker\"") }
 
   static func unknownToken(_ description: String = "the bearer token is no caller's") -> Problem {
     unproven(description, "Bearer realm=\"token-broker\", error=\"invalid_token\"")
   }
 
-  static func noToken(_ description: String) -> Problem {
-    unproven(description, "Bearer realm=\"token-broker\"")
-  }
+  static func noToken(_ description: String) -> Problem { unproven(description, "Bearer realm=\"token-broker\"") }
 
   private static func unproven(_ description: String, _ challenge: String) -> Problem {
     Problem(.invalidCaller, description, challenge: challenge)

@@ -58,8 +58,7 @@ package final class RenderedToken: Sendable {
     case .text:
       let text = text
       response.send(Self.textHead, length: text.count) { $0.append(text) }
-    case .field:
-      response.send(fieldResponse)
+    case .field: response.send(fieldResponse)
     case .json:
       let (left, untilRefresh) = seconds(now)
       let digits = ByteBuffer.digits(of: left) + ByteBuffer.digits(of: untilRefresh)
@@ -78,10 +77,8 @@ package final class RenderedToken: Sendable {
   /// The same answer, for a request that waited for the token.
   func response(_ representation: Representation, now: Instant) -> Response {
     switch representation {
-    case .text:
-      return Response(200, fields: Self.fields(type: "text/plain; charset=utf-8"), body: text)
-    case .field:
-      return fieldResponse
+    case .text: return Response(200, fields: Self.fields(type: "text/plain; charset=utf-8"), body: text)
+    case .field: return fieldResponse
     case .json:
       let (left, untilRefresh) = seconds(now)
       let middle = Array("\(left)\(Self.middle)\(untilRefresh)".utf8)

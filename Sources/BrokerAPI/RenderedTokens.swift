@@ -9,9 +9,7 @@ package final class RenderedTokens: Sendable {
   private let latest = Mutex<[TokenKey: RenderedToken]>([:])
   private static let capacity = 256
 
-  package init(_ clients: ClientNumbers) {
-    self.clients = clients
-  }
+  package init(_ clients: ClientNumbers) { self.clients = clients }
 
   /// Takes over what the broker publishes, and returns what the tables are to be told of it.
   package func change(for publication: Broker.Publication) -> TokenTable.Change {

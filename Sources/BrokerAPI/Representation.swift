@@ -19,10 +19,7 @@ enum Representation {
 
   private static func quality(of type: String, _ subtype: String, in ranges: [MediaRange]) -> Double {
     let names = ["\(type)/\(subtype)", "\(type)/*", "*/*"]
-    for name in names {
-      if let range = ranges.first(where: { $0.name == name }) { return range.quality }
-    }
-    return 0
+    return names.lazy.compactMap { name in ranges.first { $0.name == name } }.first?.quality ?? 0
   }
 
   private struct MediaRange {

@@ -38,9 +38,7 @@ extension Router {
     let isDue = token.send(representation, to: response, now: loop.now)
     tokens.count(hit)
     metrics.hit(client: token.clientNumber)
-    if let name, services.audit.saysGiven {
-      services.audit.given(token.token.key, to: name, RequestIdentity(request))
-    }
+    if let name, services.audit.saysGiven { services.audit.given(token.token.key, to: name, RequestIdentity(request)) }
     if isDue { Task { [broker = services.broker, key = token.token.key] in await broker.used(key) } }
   }
 

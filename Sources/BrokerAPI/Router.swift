@@ -121,8 +121,7 @@ package final class Router: RequestHandler {
 
   private func refuseMethod(_ methods: Route.Methods, _ request: Request, _ response: ResponseWriter) {
     let allowed = methods.allowed ?? ""
-    response.send(
-      Problem(.methodNotAllowed, "allowed here: \(allowed)", allowedMethods: allowed), to: request)
+    response.send(Problem(.methodNotAllowed, "allowed here: \(allowed)", allowedMethods: allowed), to: request)
   }
 
   /// Puts the answer to the request at hand off.
@@ -134,9 +133,7 @@ package final class Router: RequestHandler {
 
   // MARK: For the server
 
-  package func isProbe(_ request: Request) -> Bool {
-    routes.contains { $0.isProbe && $0.match(request) != nil }
-  }
+  package func isProbe(_ request: Request) -> Bool { routes.contains { $0.isProbe && $0.match(request) != nil } }
 
   package func response(to rejection: Rejection, requestID: String) -> Response {
     if rejection.kind == .noRoom {

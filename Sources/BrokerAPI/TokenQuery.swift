@@ -7,17 +7,13 @@ struct TokenQuery: Sendable {
   var grant: Grant
   var demand = Demand()
 
-  init(grant: Grant) {
-    self.grant = grant
-  }
+  init(grant: Grant) { self.grant = grant }
 
   /// Reads the audience and the query. Throws the problem to answer with.
   ///
   /// `isForwarded`: header fields are those of the request that a proxy asks about, and say nothing of the token. A
   /// parameter `uri` ends the query, so that a proxy can only add to what it was told to ask.
-  init(
-    audience range: Range<Int>, _ request: Request, isForwarded: Bool = false
-  ) throws(Problem) {
+  init(audience range: Range<Int>, _ request: Request, isForwarded: Bool = false) throws(Problem) {
     guard let audience = request.withBytes({ PercentDecoder.text($0, range) }) else {
       throw Problem(.invalidAudience, "the audience is malformed percent-encoding or no UTF-8")
     }
@@ -41,9 +37,7 @@ struct TokenQuery: Sendable {
       demand.freshness = .new
       if let hash = request.text(of: "x-rejected-token") {
         guard hash.utf8.count == 64, hash.utf8.allSatisfy({ (0x30...0x39).contains($0) || (0x61...0x66).contains($0) })
-        else {
-          throw Problem(.invalidRequest, "X-Rejected-Token is no SHA-256 in 64 lower-case hexadecimal digits")
-        }
+        else { throw Problem(.invalidRequest, "X-Rejected-Token is no SHA-256 in 64 lower-case hexadecimal digits") }
         demand.freshness = .newUnlessReplaced(rejected: hash)
       }
     }

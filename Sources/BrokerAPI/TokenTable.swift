@@ -32,9 +32,7 @@ package struct TokenTable {
   private var plain: [Int: Slot] = [:]
   private var others: [TokenKey: Slot] = [:]
 
-  init(_ audiences: AudienceCatalog) {
-    self.audiences = audiences
-  }
+  init(_ audiences: AudienceCatalog) { self.audiences = audiences }
 
   /// The token for a request that names `audience` and nothing else. The bytes need not be a valid audience.
   func find(_ audience: [UInt8]) -> Hit? {

@@ -91,8 +91,7 @@ struct ChunkedDecoder: Equatable {
     case .trailerLF(let part):
       guard byte == Octet.lineFeed, part != .name else { throw .malformed("a trailer line is no field") }
       state = part == .start ? .done : .trailer(.start)
-    case .data, .done:
-      preconditionFailure("handled by decode")
+    case .data, .done: preconditionFailure("handled by decode")
     }
   }
 }

@@ -52,22 +52,17 @@ struct HTTP1StateMachine {
   /// Nothing of a request has arrived since the last response.
   var isIdle: Bool { if case .idle = phase { true } else { false } }
 
-  mutating func step(
-    _ bytes: inout MutableSpan<UInt8>, parser: inout RequestParser, now: Instant
-  ) -> Step {
+  mutating func step(_ bytes: inout MutableSpan<UInt8>, parser: inout RequestParser, now: Instant) -> Step {
     do throws(Rejection) {
       switch phase {
-      case .answering, .over:
-        return .wait
-      case .body(let body):
-        return try finish(body, &bytes, parser: &parser, now: now)
+      case .answering, .over: return .wait
+      case .body(let body): return try finish(body, &bytes, parser: &parser, now: now)
       case .idle:
         if bytes.isEmpty { return .wait }
         if !isFresh { deadline = now.advanced(byNanoseconds: limits.headTime) }
         isFresh = false
         return try scan(HeadScanner(), &bytes, parser: &parser, now: now)
-      case .head(let scanner):
-        return try scan(scanner, &bytes, parser: &parser, now: now)
+      case .head(let scanner): return try scan(scanner, &bytes, parser: &parser, now: now)
       }
     } catch {
       return .reject(error)
@@ -85,8 +80,7 @@ struct HTTP1StateMachine {
     }
     try parser.parse(bytes.span, end: end, limits: limits.sizes)
     switch parser.head.framing {
-    case .length(0):
-      return begin(end..<end, consumed: end, parser: &parser, now: now)
+    case .length(0): return begin(end..<end, consumed: end, parser: &parser, now: now)
     case .length(let length):
       if length > limits.sizes.bodyBytes { throw .bodyTooLarge }
       let body = Body(headLength: end, chunked: nil, length: length)
@@ -131,9 +125,7 @@ struct HTTP1StateMachine {
     return begin(range, consumed: consumed, parser: &parser, now: now)
   }
 
-  private mutating func begin(
-    _ body: Range<Int>, consumed: Int, parser: inout RequestParser, now: Instant
-  ) -> Step {
+  private mutating func begin(_ body: Range<Int>, consumed: Int, parser: inout RequestParser, now: Instant) -> Step {
     parser.place(body: body)
     phase = .answering
     requests += 1
@@ -148,9 +140,7 @@ struct HTTP1StateMachine {
   }
 
   /// The server is shutting down: a connection that has asked nothing may still do so, but soon.
-  mutating func drain(now: Instant) {
-    if isFresh { deadline = min(deadline, now.advanced(by: .milliseconds(500))) }
-  }
+  mutating func drain(now: Instant) { if isFresh { deadline = min(deadline, now.advanced(by: .milliseconds(500))) } }
 
   /// The peer has taken what it was slow to take. Nothing was read meanwhile, so a request half read has lost that
   /// time; it is given back, once.

@@ -22,9 +22,7 @@ struct HeadScanner {
         inRequestLine = false
         lineStart = position + 1
       } else {
-        if position > lineStart, bytes[position - 1] == Octet.carriageReturn {
-          throw .malformed("a CR without LF")
-        }
+        if position > lineStart, bytes[position - 1] == Octet.carriageReturn { throw .malformed("a CR without LF") }
         if byte != Octet.carriageReturn {
           if inRequestLine && position >= limits.requestLineBytes { throw .targetTooLong }
           guard Octet.isFieldValue(byte) else { throw .malformed("a control byte in the header") }

@@ -14,9 +14,7 @@ enum Octet {
 
   /// What a field value may hold: visible ASCII, space, tab, and opaque bytes above ASCII.
   @inline(__always)
-  static func isFieldValue(_ byte: UInt8) -> Bool {
-    byte >= 0x20 && byte != 0x7F || byte == tab
-  }
+  static func isFieldValue(_ byte: UInt8) -> Bool { byte >= 0x20 && byte != 0x7F || byte == tab }
 
   @inline(__always)
   static func isVisible(_ byte: UInt8) -> Bool { byte > 0x20 && byte < 0x7F }

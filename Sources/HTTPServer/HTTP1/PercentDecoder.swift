@@ -13,8 +13,7 @@ package enum PercentDecoder {
         output.append(byte)
         continue
       }
-      guard index + 1 < range.upperBound, let high = Hex.value(bytes[index]),
-        let low = Hex.value(bytes[index + 1])
+      guard index + 1 < range.upperBound, let high = Hex.value(bytes[index]), let low = Hex.value(bytes[index + 1])
       else { return false }
       output.append(high << 4 | low)
       index += 2

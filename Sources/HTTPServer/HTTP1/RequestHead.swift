@@ -96,11 +96,7 @@ extension Span<UInt8> {
     }
   }
 
-  package func array(at range: Range<Int>) -> [UInt8] {
-    range.map { self[$0] }
-  }
+  package func array(at range: Range<Int>) -> [UInt8] { range.map { self[$0] } }
 
-  package func text(at range: Range<Int>) -> String {
-    String(decoding: array(at: range), as: UTF8.self)
-  }
+  package func text(at range: Range<Int>) -> String { String(decoding: array(at: range), as: UTF8.self) }
 }

@@ -114,14 +114,11 @@ struct RequestParser: ~Copyable {
     switch field.name.count {
     case 4 where bytes.matches("host", at: field.name):
       hosts += 1
-      guard isHost(bytes, field.value) else {
-        throw .malformed("the Host field is empty or no host")
-      }
+      guard isHost(bytes, field.value) else { throw .malformed("the Host field is empty or no host") }
     case 6 where bytes.matches("expect", at: field.name):
       guard bytes.matches("100-continue", at: field.value) else { throw .unknownExpectation }
       head.expectsContinue = head.minorVersion == 1
-    case 10 where bytes.matches("connection", at: field.name):
-      interpretConnection(field.value, bytes)
+    case 10 where bytes.matches("connection", at: field.name): interpretConnection(field.value, bytes)
     case 14 where bytes.matches("content-length", at: field.name):
       lengths += 1
       head.framing = .length(try length(bytes, field.value))
@@ -177,9 +174,7 @@ struct RequestParser: ~Copyable {
   private mutating func settle() throws(Rejection) {
     // `close` beside `keep-alive` is close, whichever comes first.
     if closes { head.keepAlive = false }
-    if hosts > 1 || hosts == 0 && head.minorVersion == 1 {
-      throw .malformed("there is not exactly one Host field")
-    }
+    if hosts > 1 || hosts == 0 && head.minorVersion == 1 { throw .malformed("there is not exactly one Host field") }
     if lengths > 1 { throw .malformed("more than one Content-Length") }
     if codings == 0 { return }
     if lengths > 0 { throw .malformed("both Content-Length and Transfer-Encoding") }

@@ -68,8 +68,7 @@ extension Connection {
         request.show(bytes) { handle(delivery, serial: UInt32(bitPattern: stream.id)) }
       }
       switch server.writer.state {
-      case .answered:
-        respond(session, slot)
+      case .answered: respond(session, slot)
       case .deferred:
         stream.requestID = request.id
         session.deferred(stream)

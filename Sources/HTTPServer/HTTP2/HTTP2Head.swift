@@ -25,8 +25,7 @@ struct HTTP2Head: Sendable {
       text += Array(name.utf8)
       let middle = text.count
       text += Array(value.utf8)
-      ranges.append(
-        Field(name: start..<middle, value: middle..<text.count, isSecret: Self.secrets.contains(name)))
+      ranges.append(Field(name: start..<middle, value: middle..<text.count, isSecret: Self.secrets.contains(name)))
     }
     self.text = text
     self.fields = ranges

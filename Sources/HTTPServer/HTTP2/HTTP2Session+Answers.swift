@@ -23,9 +23,7 @@ extension HTTP2Session {
       unsafe Self.withFields(head, digits, date, requestID) { fields in
         var source = unsafe nghttp2_data_provider(
           source: nghttp2_data_source(fd: Int32(slot)), read_callback: Self.readAnswer)
-        if isEmpty {
-          return unsafe nghttp2_submit_response(session, stream.id, fields.baseAddress, fields.count, nil)
-        }
+        if isEmpty { return unsafe nghttp2_submit_response(session, stream.id, fields.baseAddress, fields.count, nil) }
         return unsafe nghttp2_submit_response(session, stream.id, fields.baseAddress, fields.count, &source)
       }
     }

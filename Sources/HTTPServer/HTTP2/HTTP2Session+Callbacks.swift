@@ -104,26 +104,21 @@ extension HTTP2Session {
     case NGHTTP2_DATA.rawValue:
       let isEmpty = unsafe header.length <= frame.data.padlen
       if ends { finishedRequest(of: header.stream_id) } else if isEmpty { countControl() }
-    case NGHTTP2_RST_STREAM.rawValue:
-      countReset()
-    case NGHTTP2_SETTINGS.rawValue where header.flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) != 0:
-      settingsDeadline = nil
+    case NGHTTP2_RST_STREAM.rawValue: countReset()
+    case NGHTTP2_SETTINGS.rawValue where header.flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) != 0: settingsDeadline = nil
     case NGHTTP2_PING.rawValue where header.flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) != 0:
       countControl()
       finishGoingAway()
     case NGHTTP2_PRIORITY.rawValue: break
-    default:
-      countControl()
+    default: countControl()
     }
   }
 
   private func sent(_ frame: nghttp2_frame) {
     let header = unsafe frame.hd
     switch UInt32(header.type) {
-    case NGHTTP2_RST_STREAM.rawValue:
-      countFault()
-    case NGHTTP2_GOAWAY.rawValue:
-      sentGoAway()
+    case NGHTTP2_RST_STREAM.rawValue: countFault()
+    case NGHTTP2_GOAWAY.rawValue: sentGoAway()
     case NGHTTP2_HEADERS.rawValue, NGHTTP2_DATA.rawValue:
       if header.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0 { sentAnswer(of: header.stream_id) }
     default: break

@@ -32,12 +32,9 @@ extension HTTP2Session {
         // Nothing else can be said until the block of fields is whole, and that may be never.
         terminate(NGHTTP2_ENHANCE_YOUR_CALM.rawValue)
         return .end
-      case .headDone, .body, .whole:
-        late.append((slot, .timeout))
-      case .deferred:
-        late.append((slot, .noAnswer))
-      case .orphaned:
-        free(slot)
+      case .headDone, .body, .whole: late.append((slot, .timeout))
+      case .deferred: late.append((slot, .noAnswer))
+      case .orphaned: free(slot)
       case .answered:
         // A peer that takes nothing keeps what was made for it in memory.
         terminate(NGHTTP2_ENHANCE_YOUR_CALM.rawValue)
@@ -48,9 +45,7 @@ extension HTTP2Session {
     return late.isEmpty ? .nothing : .reject(late)
   }
 
-  var idleDeadline: Instant {
-    idleSince.advanced(byNanoseconds: isFresh ? limits.headTime : limits.idleTime)
-  }
+  var idleDeadline: Instant { idleSince.advanced(byNanoseconds: isFresh ? limits.headTime : limits.idleTime) }
 
   private func setDeadline() {
     deadline = settingsDeadline ?? .distantFuture

@@ -58,15 +58,12 @@ import IO
         settings_id: Int32(NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS.rawValue), value: UInt32(HTTP2Limits.streams)),
       nghttp2_settings_entry(
         settings_id: Int32(NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE.rawValue), value: UInt32(limits.sizes.headBytes)),
-      nghttp2_settings_entry(
-        settings_id: Int32(NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES.rawValue), value: 1),
+      nghttp2_settings_entry(settings_id: Int32(NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES.rawValue), value: 1),
     ]
     unsafe nghttp2_submit_settings(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), settings, settings.count)
   }
 
-  deinit {
-    unsafe nghttp2_session_del(session)
-  }
+  deinit { unsafe nghttp2_session_del(session) }
 
   private static func makeSession() throws(HTTP2Error) -> OpaquePointer {
     var option: OpaquePointer?
@@ -153,9 +150,7 @@ import IO
   }
 
   /// The same for data that belongs to no stream of ours.
-  func giveBackWindow(_ count: Int) {
-    unsafe _ = nghttp2_session_consume_connection(session, count)
-  }
+  func giveBackWindow(_ count: Int) { unsafe _ = nghttp2_session_consume_connection(session, count) }
 
   func name(_ id: Int32, slot: Int?) {
     unsafe _ = nghttp2_session_set_stream_user_data(

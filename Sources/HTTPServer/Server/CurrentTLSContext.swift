@@ -5,9 +5,7 @@ import Synchronization
 final class CurrentTLSContext: Sendable {
   private let context: Mutex<TLSContext>
 
-  init(_ context: TLSContext) {
-    self.context = Mutex(context)
-  }
+  init(_ context: TLSContext) { self.context = Mutex(context) }
 
   var current: TLSContext { context.withLock { $0 } }
 

@@ -12,7 +12,5 @@ package struct DeferredResponse: Sendable {
     let serial: UInt32
   }
 
-  package func send(_ response: Response) {
-    mailbox.post(.respond(destination, response))
-  }
+  package func send(_ response: Response) { mailbox.post(.respond(destination, response)) }
 }

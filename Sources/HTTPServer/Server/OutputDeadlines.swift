@@ -9,9 +9,7 @@ struct OutputDeadlines {
   /// Set once the last answer has been given.
   private var linger: Instant?
 
-  init(limits: ConnectionLimits) {
-    self.limits = limits
-  }
+  init(limits: ConnectionLimits) { self.limits = limits }
 
   /// The last answer has been given; what still arrives is dropped.
   var isEnding: Bool { linger != nil }

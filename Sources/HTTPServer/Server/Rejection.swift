@@ -42,7 +42,5 @@ package struct Rejection: Error, Equatable {
 package struct StaticText: ExpressibleByStringLiteral, Equatable, Sendable, CustomStringConvertible {
   package let description: String
 
-  package init(stringLiteral value: StaticString) {
-    description = "\(value)"
-  }
+  package init(stringLiteral value: StaticString) { description = "\(value)" }
 }

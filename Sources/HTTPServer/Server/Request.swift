@@ -91,7 +91,5 @@ extension Request {
   /// All of its bytes, of which its ranges are parts.
   @inlinable package func withBytes<Result, Failure: Error>(
     _ body: (Span<UInt8>) throws(Failure) -> Result
-  ) throws(Failure) -> Result {
-    try unsafe body(bytes.span)
-  }
+  ) throws(Failure) -> Result { try unsafe body(bytes.span) }
 }

@@ -159,7 +159,5 @@ package final class Server: Sendable {
   }
 
   /// Lets `run` return now, whatever is in flight.
-  package func stop() {
-    for mailbox in mailboxes { mailbox.post(.stop) }
-  }
+  package func stop() { for mailbox in mailboxes { mailbox.post(.stop) } }
 }

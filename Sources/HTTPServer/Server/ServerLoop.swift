@@ -87,8 +87,7 @@ package final class ServerLoop {
       acceptors.removeAll()
       for handler in loop.handlers { (handler as? Connection)?.drain() }
       endIfDrained()
-    case .stop:
-      loop.stop()
+    case .stop: loop.stop()
     }
   }
 
