@@ -26,8 +26,8 @@ struct HTTP1StateMachine {
 
   private struct Body {
     let headLength: Int
+    var length = 0
     var chunked: ChunkedDecoder?
-    var length: Int
   }
 
   private var phase = Phase.idle
@@ -52,85 +52,56 @@ struct HTTP1StateMachine {
   /// Nothing of a request has arrived since the last response.
   var isIdle: Bool { if case .idle = phase { true } else { false } }
 
+  /// True once the last response has been given.
+  var isOver: Bool { if case .over = phase { true } else { false } }
+
   mutating func step(_ bytes: inout MutableSpan<UInt8>, parser: inout RequestParser, now: Instant) -> Step {
     do throws(Rejection) {
+      var body: Body
+      var (isBegun, awaitsContinue) = (false, false)
       switch phase {
       case .answering, .over: return .wait
-      case .body(let body): return try finish(body, &bytes, parser: &parser, now: now)
-      case .idle:
-        if bytes.isEmpty { return .wait }
-        if !isFresh { deadline = now.advanced(byNanoseconds: limits.headTime) }
+      case .idle where bytes.isEmpty: return .wait
+      case .body(let begun): (body, isBegun) = (begun, true)
+      case .idle, .head:
+        var scanner = HeadScanner()
+        if case .head(let begun) = phase { scanner = begun }
+        if isIdle && !isFresh { deadline = now.advanced(byNanoseconds: limits.headTime) }
         isFresh = false
-        return try scan(HeadScanner(), &bytes, parser: &parser, now: now)
-      case .head(let scanner): return try scan(scanner, &bytes, parser: &parser, now: now)
+        guard let end = try scanner.scan(bytes.span, limits: limits.sizes) else {
+          phase = .head(scanner)
+          return .wait
+        }
+        try parser.parse(bytes.span, end: end, limits: limits.sizes)
+        switch parser.head.framing {
+        case .length(let length) where length > limits.sizes.bodyBytes: throw .bodyTooLarge
+        case .length(let length): body = Body(headLength: end, length: length)
+        case .chunked: body = Body(headLength: end, chunked: ChunkedDecoder(start: end))
+        }
+        awaitsContinue = parser.head.expectsContinue && bytes.count == end
+        deadline = now.advanced(byNanoseconds: limits.bodyTime)
       }
+      var range = body.headLength..<body.headLength + body.length
+      var consumed = range.upperBound
+      var isWhole = bytes.count >= consumed
+      if var decoder = body.chunked {
+        isWhole = try decoder.decode(&bytes, limit: limits.sizes.bodyBytes)
+        (body.chunked, range, consumed) = (decoder, decoder.body, decoder.position)
+      }
+      if !isWhole {
+        phase = .body(body)
+        return awaitsContinue ? .sendContinue : .wait
+      }
+      // Other connections of the loop may have used the parser since the header was read.
+      if isBegun { try parser.parse(bytes.span, end: body.headLength, limits: limits.sizes) }
+      parser.place(body: range)
+      phase = .answering
+      requests += 1
+      deadline = now.advanced(byNanoseconds: limits.requestTime)
+      return .request(consumed: consumed)
     } catch {
       return .reject(error)
     }
-  }
-
-  private mutating func scan(
-    _ scanner: HeadScanner, _ bytes: inout MutableSpan<UInt8>, parser: inout RequestParser,
-    now: Instant
-  ) throws(Rejection) -> Step {
-    var scanner = scanner
-    guard let end = try scanner.scan(bytes.span, limits: limits.sizes) else {
-      phase = .head(scanner)
-      return .wait
-    }
-    try parser.parse(bytes.span, end: end, limits: limits.sizes)
-    switch parser.head.framing {
-    case .length(0): return begin(end..<end, consumed: end, parser: &parser, now: now)
-    case .length(let length):
-      if length > limits.sizes.bodyBytes { throw .bodyTooLarge }
-      let body = Body(headLength: end, chunked: nil, length: length)
-      return try expect(body, &bytes, parser: &parser, now: now)
-    case .chunked:
-      let body = Body(headLength: end, chunked: ChunkedDecoder(start: end), length: 0)
-      return try expect(body, &bytes, parser: &parser, now: now)
-    }
-  }
-
-  private mutating func expect(
-    _ body: Body, _ bytes: inout MutableSpan<UInt8>, parser: inout RequestParser, now: Instant
-  ) throws(Rejection) -> Step {
-    deadline = now.advanced(byNanoseconds: limits.bodyTime)
-    let awaited = parser.head.expectsContinue && bytes.count == body.headLength
-    let step = try finish(body, &bytes, parser: &parser, now: now)
-    return step == .wait && awaited ? .sendContinue : step
-  }
-
-  private mutating func finish(
-    _ body: Body, _ bytes: inout MutableSpan<UInt8>, parser: inout RequestParser, now: Instant
-  ) throws(Rejection) -> Step {
-    var body = body
-    let whole: Bool
-    let range: Range<Int>
-    let consumed: Int
-    if body.chunked != nil {
-      whole = try body.chunked?.decode(&bytes, limit: limits.sizes.bodyBytes) ?? false
-      range = body.chunked?.body ?? 0..<0
-      consumed = body.chunked?.position ?? 0
-    } else {
-      consumed = body.headLength + body.length
-      whole = bytes.count >= consumed
-      range = body.headLength..<consumed
-    }
-    guard whole else {
-      phase = .body(body)
-      return .wait
-    }
-    // Other connections of the loop may have used the parser since the header was read.
-    try parser.parse(bytes.span, end: body.headLength, limits: limits.sizes)
-    return begin(range, consumed: consumed, parser: &parser, now: now)
-  }
-
-  private mutating func begin(_ body: Range<Int>, consumed: Int, parser: inout RequestParser, now: Instant) -> Step {
-    parser.place(body: body)
-    phase = .answering
-    requests += 1
-    deadline = now.advanced(byNanoseconds: limits.requestTime)
-    return .request(consumed: consumed)
   }
 
   /// The response has been given to the connection; the next request may be read, or none.
