@@ -113,7 +113,7 @@ package final class Router: RequestHandler {
 
   /// Where a path leads, and what of it stands behind the route's own part.
   private func route(of request: Request) -> (Route, rest: Range<Int>) {
-    for route in routes where route.role == nil || route.role == request.listener.role {
+    for route in routes where route.role == nil || route.role == request.role {
       if let rest = route.match(request) { return (route, rest) }
     }
     return (.nothing, request.path)

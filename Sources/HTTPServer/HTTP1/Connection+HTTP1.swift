@@ -3,27 +3,32 @@ import IO
 
 /// The HTTP/1 side of a connection: between its bytes, its `HTTP1StateMachine` and the handler.
 extension Connection {
-  /// Takes up request after request until one has to wait, then writes all answers at once.
-  func processHTTP1() {
-    let now = server.loop.now
-    server.writer.date.refresh(now: now)
+  /// Works through what has been received: by HTTP/1, takes up request after request until one has to wait, then writes
+  /// all answers at once.
+  func process() {
+    if session == nil && serial == 0 && !recognizesProtocol() { return }
+    if let session { return process(session) }
+    let (now, request, writer) = (server.loop.now, server.request, server.writer)
     requests: while registration != nil && unsent.isEmpty {
-      let step = input.withMutableBytes { bytes in
-        spoken.withHTTP1 { $0.step(&bytes, parser: &server.request.parser, now: now) }
-      }
-      switch step {
-      case nil, .wait: break requests
-      case .sendContinue:
-        server.writer.output.append("HTTP/1.1 100 Continue\r\n\r\n")
-        break requests
-      case .reject(let rejection):
-        reject(rejection)
-        break requests
+      switch input.withMutableBytes({ http1.step(&$0, parser: &request.parser, now: now) }) {
+      case .wait: break requests
+      case .sendContinue: writer.output.append("HTTP/1.1 100 Continue\r\n\r\n")
+      case .reject(let rejection): reject(rejection)
       case .request(let consumed):
-        input.withBytes { bytes in server.request.show(bytes) { handle() } }
+        serial &+= 1
+        let keepAlive =
+          request.parser.head.keepAlive && admission == .regular && !http1.isLastRequest && !server.isDraining
+          && !peerHasEnded
+        let delivery = ResponseWriter.Delivery(
+          bodyless: request.method == .head, keepAlive: keepAlive,
+          announceKeepAlive: request.parser.head.minorVersion == 0)
+        if input.withBytes({ bytes in request.show(bytes) { handle(delivery, serial: serial) } }) {
+          http1.answered(keepAlive: keepAlive, now: now)
+        } else {
+          pending = Pending(requestID: request.id, delivery: delivery)
+        }
         input.consume(consumed)
-        if spoken.isBusy { break requests }
-        if server.writer.output.count > Self.outputLimit { flush() }
+        if writer.output.count > Self.outputLimit { flush() }
       }
     }
     // What is stuck waits for the socket's event, after which the next request is taken up. Were it written here, and
@@ -31,65 +36,24 @@ extension Connection {
     if unsent.isEmpty { flush() }
   }
 
-  private func handle() {
-    serial &+= 1
-    let request = server.request
-    let keepAlive =
-      request.parser.head.keepAlive && admission == .regular && !spoken.isLastRequest && !server.isDraining
-      && !peerHasEnded
-    let delivery = ResponseWriter.Delivery(
-      bodyless: request.method == .head, keepAlive: keepAlive,
-      announceKeepAlive: request.parser.head.minorVersion == 0)
-    handle(delivery, serial: serial)
-    switch server.writer.state {
-    case .answered: answered(keepAlive: keepAlive)
-    case .deferred: pending = Pending(requestID: request.id, delivery: delivery)
-    case .unanswered: preconditionFailure("the handler neither answered nor put the answer off")
-    }
-  }
-
-  /// An answer is with the writer.
-  func answered(keepAlive: Bool) {
-    pending = nil
-    let now = server.loop.now
-    _ = spoken.withHTTP1 { $0.answered(keepAlive: keepAlive, now: now) }
-    if !keepAlive { outputDeadlines.end(now: now) }
-  }
-
   func reject(_ rejection: Rejection) {
-    server.writer.date.refresh(now: server.loop.now)
-    server.request.restore(id: pending?.requestID)
-    server.writer.begin(ResponseWriter.Delivery(bodyless: pending?.delivery.bodyless ?? false, keepAlive: false))
+    let delivery = ResponseWriter.Delivery(bodyless: pending?.delivery.bodyless ?? false, keepAlive: false)
+    begin(delivery, id: pending?.requestID)
     answer(rejection, isNews: pending == nil)
+    pending = nil
     serial &+= 1
     input.removeAll()
-    answered(keepAlive: false)
+    http1.answered(keepAlive: false, now: server.loop.now)
   }
-
-  /// The request of this number waits for its answer.
-  func isWaiting(_ serial: UInt32) -> Bool { serial == self.serial && pending != nil }
 
   func respond(_ response: Response, serial: UInt32) {
-    if let session = spoken.session { return respond(response, session, serial: serial) }
-    guard registration != nil, isWaiting(serial), let pending else { return }
-    var delivery = pending.delivery
+    if let session { return respond(response, session, serial: serial) }
+    guard registration != nil, serial == self.serial, var delivery = pending?.delivery else { return }
     delivery.keepAlive = delivery.keepAlive && !server.isDraining
-    server.writer.date.refresh(now: server.loop.now)
-    server.request.restore(id: pending.requestID)
-    server.writer.begin(delivery)
+    begin(delivery, id: pending?.requestID)
     server.writer.send(response)
-    answered(keepAlive: delivery.keepAlive)
+    pending = nil
+    http1.answered(keepAlive: delivery.keepAlive, now: server.loop.now)
     resume()
-  }
-
-  func deadlinePassedOfHTTP1() {
-    if server.loop.now < deadline { return setDeadline() }
-    if unsent.isEmpty, let rejection = spoken.withHTTP1({ $0.timeoutRejection }) ?? nil {
-      reject(rejection)
-      flush()
-      settle()
-    } else {
-      close()
-    }
   }
 }

@@ -15,13 +15,10 @@ package struct RequestHead: ~Copyable {
     var value: Range<Int>
   }
 
-  package internal(set) var method = Method.other
-  /// The target up to `?`, without the authority of an absolute-form target (RFC 9112 §3.2.2).
-  package internal(set) var path = 0..<0
-  /// What stands behind the `?`; nil without one.
-  package internal(set) var query: Range<Int>?
-  /// The decoded body.
-  package internal(set) var body = 0..<0
+  var method = Method.other
+  var path = 0..<0
+  var query: Range<Int>?
+  var body = 0..<0
   /// 0 or 1, of HTTP/1.
   var minorVersion = 1
   var fields: [Field] = []
@@ -43,33 +40,6 @@ package struct RequestHead: ~Copyable {
     framing = .length(0)
     keepAlive = true
     expectsContinue = false
-  }
-
-  /// The value of the first field called `name` (lower case), without the space around it.
-  package func value(of name: StaticString, in bytes: Span<UInt8>) -> Range<Int>? {
-    fields.first { bytes.matches(name, at: $0.name) }?.value
-  }
-
-  /// Whether several fields are called `name` (lower case).
-  package func isRepeated(_ name: StaticString, in bytes: Span<UInt8>) -> Bool {
-    var count = 0
-    for field in fields where bytes.matches(name, at: field.name) { count += 1 }
-    return count > 1
-  }
-
-  /// The text of the fields called `name` (lower case), several joined as one list (RFC 9110 §5.3); bytes that are no
-  /// UTF-8 are replaced.
-  package func text(of name: StaticString, in bytes: Span<UInt8>) -> String? {
-    let values = fields.filter { bytes.matches(name, at: $0.name) }.map { bytes.text(at: $0.value) }
-    return values.isEmpty ? nil : values.joined(separator: ", ")
-  }
-}
-
-extension RequestHead {
-  /// The same, for a name that is known at run time only.
-  package func text(of name: String, in bytes: Span<UInt8>) -> String? {
-    let values = fields.filter { bytes.text(at: $0.name).lowercased() == name }.map { bytes.text(at: $0.value) }
-    return values.isEmpty ? nil : values.joined(separator: ", ")
   }
 }
 

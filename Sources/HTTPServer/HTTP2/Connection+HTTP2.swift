@@ -8,8 +8,8 @@ extension Connection {
     do throws(HTTP2Error) {
       let session = try HTTP2Session(
         limits: server.limits(of: admission), pool: server.streamPool, now: server.loop.now)
-      spoken = .http2(session)
-      server.upgraded(listener)
+      self.session = session
+      listener.upgraded()
       if server.isDraining { session.goAway(now: server.loop.now) }
     } catch {
       close()
@@ -20,7 +20,6 @@ extension Connection {
   func process(_ session: HTTP2Session) {
     input.withBytes { session.receive($0, now: server.loop.now) }
     input.removeAll()
-    server.writer.date.refresh(now: server.loop.now)
     var position = 0
     while position < session.ready.count {
       advance(session, session.ready[position])
@@ -64,15 +63,14 @@ extension Connection {
       session.requests += 1
       stream.isBodyless = request.method == .head
       let delivery = ResponseWriter.Delivery(bodyless: stream.isBodyless, isHTTP2: true)
-      stream.request.bytes.withBytes { bytes in
+      let isAnswered = stream.request.bytes.withBytes { bytes in
         request.show(bytes) { handle(delivery, serial: UInt32(bitPattern: stream.id)) }
       }
-      switch server.writer.state {
-      case .answered: respond(session, slot)
-      case .deferred:
+      if isAnswered {
+        respond(session, slot)
+      } else {
         stream.requestID = request.id
         session.deferred(stream)
-      case .unanswered: preconditionFailure("the handler neither answered nor put the answer off")
       }
     } catch {
       reject(session, slot, error)
@@ -93,15 +91,9 @@ extension Connection {
 
   private func reject(_ session: HTTP2Session, _ slot: Int, _ rejection: Rejection) {
     guard let stream = session.streams[slot] else { return }
-    beginAnswer(to: stream)
+    begin(ResponseWriter.Delivery(bodyless: stream.isBodyless, isHTTP2: true), id: stream.requestID)
     answer(rejection, isNews: stream.phase != .deferred)
     respond(session, slot)
-  }
-
-  private func beginAnswer(to stream: HTTP2Stream) {
-    server.writer.date.refresh(now: server.loop.now)
-    server.request.restore(id: stream.requestID)
-    server.writer.begin(ResponseWriter.Delivery(bodyless: stream.isBodyless, isHTTP2: true))
   }
 
   // MARK: Events
@@ -113,7 +105,7 @@ extension Connection {
       session.free(slot)
       return resume(session)
     }
-    beginAnswer(to: stream)
+    begin(ResponseWriter.Delivery(bodyless: stream.isBodyless, isHTTP2: true), id: stream.requestID)
     server.writer.send(response)
     respond(session, slot)
     resume(session)
@@ -138,7 +130,6 @@ extension Connection {
     }
     pump(session)
     settle()
-    setDeadline()
   }
 
   func drain(_ session: HTTP2Session) {

@@ -5,8 +5,7 @@ import Synchronization
 /// Takes connections from a listener and starts them on its loop.
 final class Acceptor: EventHandler {
   private let listener: Listener
-  private let id: ListenerID
-  private let tls: CurrentTLSContext?
+  private let state: ListenerState
   private unowned let server: ServerLoop
   private var registration: EventLoop.Registration?
   /// Given up for a moment when there are no descriptors left, to tell a client so instead of leaving it waiting.
@@ -21,10 +20,9 @@ final class Acceptor: EventHandler {
   /// with.
   private static let turn = Mutex(())
 
-  init(_ listener: Listener, _ id: ListenerID, tls: CurrentTLSContext?, server: ServerLoop) throws {
+  init(_ listener: Listener, _ state: ListenerState, server: ServerLoop) throws {
     self.listener = listener
-    self.id = id
-    self.tls = tls
+    self.state = state
     self.server = server
     registration = try server.loop.add(listener.number, for: listener.interest, self)
   }
@@ -39,9 +37,9 @@ final class Acceptor: EventHandler {
       guard let socket = try Self.turn.withLock({ _ throws(SystemError) in try listener.accept() }) else {
         return false
       }
-      if let admission = server.admit(id) {
+      if let admission = server.admit(state) {
         let peer = listener.peer(of: socket)
-        Connection.start(socket, from: peer, on: id, admission: admission, tls: tls?.current, server: server)
+        Connection.start(socket, from: peer, on: state, admission: admission, server: server)
       } else {
         refuse(socket)
       }
@@ -68,7 +66,7 @@ final class Acceptor: EventHandler {
 
   /// Says 503 without waiting for a request. With TLS that would take a handshake, so there the end says it.
   private func refuse(_ socket: consuming Descriptor) {
-    if tls != nil { return }
+    if state.isTLS { return }
     guard let stream = try? Stream(socket, tls: nil) else { return }
     let answer = server.handler.response(to: .noRoom, requestID: "")
     let head = PreparedHead(answer.status, answer.fields + [("Content-Length", "0"), ("Connection", "close")])

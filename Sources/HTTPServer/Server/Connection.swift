@@ -10,9 +10,11 @@ final class Connection: EventHandler {
   private var certificate: PeerCertificate?
   /// Decides on the peer once the handshake is over.
   private var readmission: TLSContext?
-  let listener: ListenerID
-  let admission: ConnectionCount.Admission
-  var spoken: SpokenProtocol
+  let listener: ListenerState
+  let admission: ListenerState.Admission
+  var http1: HTTP1StateMachine
+  /// Where the connection has gone over to HTTP/2, for good.
+  var session: HTTP2Session?
   private(set) var registration: EventLoop.Registration?
   /// Received and not yet consumed; empty, and without memory, between requests.
   var input = ByteBuffer()
@@ -41,8 +43,8 @@ final class Connection: EventHandler {
   static let outputLimit = 64 * 1024
 
   private init(
-    _ stream: consuming Stream, from peer: PeerCredentials?, on listener: ListenerID,
-    admission: ConnectionCount.Admission, server: ServerLoop
+    _ stream: consuming Stream, from peer: PeerCredentials?, on listener: ListenerState,
+    admission: ListenerState.Admission, server: ServerLoop
   ) {
     self.stream = stream
     self.peer = peer
@@ -50,15 +52,15 @@ final class Connection: EventHandler {
     self.admission = admission
     self.server = server
     let limits = server.limits(of: admission)
-    spoken = .http1(HTTP1StateMachine(limits: limits, now: server.loop.now))
+    http1 = HTTP1StateMachine(limits: limits, now: server.loop.now)
     outputDeadlines = OutputDeadlines(limits: limits)
   }
 
   static func start(
-    _ socket: consuming Descriptor, from peer: PeerCredentials?, on listener: ListenerID,
-    admission: ConnectionCount.Admission, tls: TLSContext?, server: ServerLoop
+    _ socket: consuming Descriptor, from peer: PeerCredentials?, on listener: ListenerState,
+    admission: ListenerState.Admission, server: ServerLoop
   ) {
-    guard let stream = try? Stream(socket, tls: tls) else { return server.closed(listener, admission) }
+    guard let stream = try? Stream(socket, tls: listener.context) else { return server.closed(listener, admission) }
     let connection = Connection(stream, from: peer, on: listener, admission: admission, server: server)
     guard let registration = try? server.loop.add(connection.stream.number, for: .readable, connection) else {
       return server.closed(listener, admission)
@@ -83,20 +85,19 @@ final class Connection: EventHandler {
   func deadlinePassed() {
     if registration == nil { return }
     alarm = .distantFuture
-    if outputDeadlines.isEnding {
-      if server.loop.now >= deadline { close() } else { setDeadline() }
-    } else if let session = spoken.session {
-      deadlinePassed(session)
-    } else {
-      deadlinePassedOfHTTP1()
-    }
+    if server.loop.now < deadline { return setDeadline() }
+    if let session, !outputDeadlines.isEnding { return deadlinePassed(session) }
+    guard session == nil, unsent.isEmpty, let rejection = http1.timeoutRejection else { return close() }
+    reject(rejection)
+    flush()
+    settle()
   }
 
   /// Ends now if no request is under way; otherwise its response will be the last.
   func drain() {
-    if let session = spoken.session { return drain(session) }
+    if let session { return drain(session) }
     if isDone && serial > 0 { return close() }
-    _ = spoken.withHTTP1 { $0.drain(now: server.loop.now) }
+    http1.drain(now: server.loop.now)
     setDeadline()
   }
 
@@ -107,15 +108,18 @@ final class Connection: EventHandler {
     if !stream.isShakingHands && !stream.isAdmitted(by: context) { close() }
   }
 
-  /// Between requests, with nothing received or left to send.
-  private var isDone: Bool { spoken.isIdle && input.isEmpty && unsent.isEmpty }
+  /// Between requests, with nothing received or left to send. HTTP/2 has an end of its own.
+  private var isDone: Bool { session == nil && http1.isIdle && input.isEmpty && unsent.isEmpty }
+
+  /// A request waits for its answer. By HTTP/1 it is the only one: what a peer sends ahead waits in its socket.
+  private var isAnswering: Bool { session.map { $0.occupied > 0 } ?? http1.isAnswering }
 
   // MARK: Reading
 
   private func read() {
     if registration == nil { return }
     if outputDeadlines.isEnding { return discard() }
-    if spoken.isBusy || !unsent.isEmpty { return }
+    if http1.isAnswering || !unsent.isEmpty { return }
     let borrows = input.isEmpty
     if borrows { swap(&input, &server.scratch) }
     var isBlocked = false
@@ -137,7 +141,7 @@ final class Connection: EventHandler {
         reject(.malformed("this port speaks TLS: ask it by https"))
         flush()
       }
-    } while registration != nil && !isBlocked && stream.hasBuffered && !spoken.isBusy && !outputDeadlines.isEnding
+    } while registration != nil && !isBlocked && stream.hasBuffered && !http1.isAnswering && !outputDeadlines.isEnding
       && unsent.isEmpty
     if borrows {
       var rest = ByteBuffer()
@@ -153,7 +157,7 @@ final class Connection: EventHandler {
   /// The peer will send no more. It may still wait for an answer.
   private func end() {
     peerHasEnded = true
-    if !spoken.isAnswering && unsent.isEmpty { close() }
+    if !isAnswering && unsent.isEmpty { close() }
   }
 
   /// After the last response: reads to nowhere, so that closing does not reset the response away.
@@ -173,15 +177,8 @@ final class Connection: EventHandler {
 
   // MARK: Requests
 
-  /// Works through what has been received.
-  private func process() {
-    if let session = spoken.session { return process(session) }
-    if serial == 0 && !recognizesProtocol() { return }
-    if let session = spoken.session { process(session) } else { processHTTP1() }
-  }
-
   /// Finds out from a connection's first bytes what the peer speaks; false when it is too early to say.
-  private func recognizesProtocol() -> Bool {
+  func recognizesProtocol() -> Bool {
     if stream.isTLS {
       if let readmission, !stream.isAdmitted(by: readmission) {
         close()
@@ -199,17 +196,26 @@ final class Connection: EventHandler {
     return true
   }
 
-  /// Has the request at hand answered or put off.
-  func handle(_ delivery: ResponseWriter.Delivery, serial: UInt32) {
-    guard let registration else { return }
+  /// Has the request at hand answered or put off; true when it has its answer.
+  func handle(_ delivery: ResponseWriter.Delivery, serial: UInt32) -> Bool {
+    guard let registration else { return false }
     let (request, writer) = (server.request, server.writer)
-    request.begin(on: listener, from: peer, certificate, isHTTP2: delivery.isHTTP2)
-    writer.begin(delivery, to: DeferredResponse.Destination(connection: registration, serial: serial))
+    request.begin(on: listener.role, from: peer, certificate, isHTTP2: delivery.isHTTP2)
+    writer.begin(
+      delivery, now: server.loop.now, to: DeferredResponse.Destination(connection: registration, serial: serial))
     if admission == .regular || server.handler.isProbe(request) {
       server.handler.handle(request, writer)
     } else {
       answer(.overLimit, isNews: true)
     }
+    precondition(writer.status != nil || writer.isDeferred, "the handler neither answered nor put the answer off")
+    return !writer.isDeferred
+  }
+
+  /// Begins an answer to what was put off, and had this id, or never was a request.
+  func begin(_ delivery: ResponseWriter.Delivery, id: String?) {
+    server.request.restore(id: id)
+    server.writer.begin(delivery, now: server.loop.now)
   }
 
   /// Answers in the handler's place. `isNews`: the handler does not know of the request, and cannot answer it too late.
@@ -220,10 +226,10 @@ final class Connection: EventHandler {
 
   /// Goes on with requests that arrived while one was answered or written.
   private func proceed() {
-    if registration == nil || spoken.isBusy || outputDeadlines.isEnding || !unsent.isEmpty { return }
-    if let session = spoken.session { pump(session) } else if !input.isEmpty { process() }
+    if registration == nil || http1.isAnswering || outputDeadlines.isEnding || !unsent.isEmpty { return }
+    if let session { pump(session) } else if !input.isEmpty { process() }
     if registration == nil { return }
-    if peerHasEnded && !spoken.isAnswering && unsent.isEmpty { return close() }
+    if peerHasEnded && !isAnswering && unsent.isEmpty { return close() }
     if stream.hasBuffered { read() }
     input.releaseIfEmpty()
   }
@@ -239,6 +245,7 @@ final class Connection: EventHandler {
 
   func flush() {
     if registration == nil { return server.writer.output.removeAll() }
+    if http1.isOver && !outputDeadlines.isEnding { outputDeadlines.end(now: server.loop.now) }
     if unsent.isEmpty {
       write(&server.writer.output)
       if !server.writer.output.isEmpty {
@@ -256,7 +263,7 @@ final class Connection: EventHandler {
     if unsent.isEmpty {
       unsent.releaseIfEmpty()
       outputDeadlines.resumed(now: server.loop.now)
-      _ = spoken.withHTTP1 { $0.resumed(now: server.loop.now) }
+      http1.resumed(now: server.loop.now)
       if outputDeadlines.isEnding { finish() }
       if server.isDraining && isDone { close() }
     }
@@ -291,7 +298,7 @@ final class Connection: EventHandler {
   func settle() {
     guard let registration else { return }
     // While one request is answered the next waits in the socket, where it costs this process nothing.
-    let reads = !peerHasEnded && (outputDeadlines.isEnding || !spoken.isBusy && unsent.isEmpty)
+    let reads = !peerHasEnded && (outputDeadlines.isEnding || !http1.isAnswering && unsent.isEmpty)
     var wanted = reads ? readWaitsFor : .nothing
     if !unsent.isEmpty { wanted.formUnion(writeWaitsFor) }
     if wanted != interest {
@@ -303,8 +310,9 @@ final class Connection: EventHandler {
 
   /// What is read, or answered, has no time of its own in HTTP/1 while the peer does not take what is written.
   var deadline: Instant {
-    guard let output = outputDeadlines.deadline else { return spoken.deadline }
-    return spoken.session == nil || outputDeadlines.isEnding ? output : min(output, spoken.deadline)
+    guard let output = outputDeadlines.deadline else { return session?.deadline ?? http1.deadline }
+    guard let session, !outputDeadlines.isEnding else { return output }
+    return min(output, session.deadline)
   }
 
   func setDeadline() {
@@ -328,6 +336,6 @@ final class Connection: EventHandler {
     pending = nil
     // The loop and the server let go of this object here; it lives until the caller returns.
     server.loop.remove(registration)
-    server.closed(listener, admission, wasHTTP2: spoken.session != nil)
+    server.closed(listener, admission, wasHTTP2: session != nil)
   }
 }

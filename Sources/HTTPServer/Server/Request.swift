@@ -8,8 +8,8 @@ package import IO
   var parser = RequestParser()
   @usableFromInline var bytes = unsafe UnsafeBufferPointer<UInt8>(start: nil, count: 0)
   private(set) var identifier = RequestID()
-  /// The listener that it came in by.
-  package private(set) var listener = ListenerID(index: 0, role: .main)
+  /// What the listener is for that it came in by.
+  package private(set) var role = ListenerRole.main
   /// Who asks, where the request came in by a Unix socket; nil for TCP.
   package private(set) var peer: PeerCredentials?
   /// Who asks, where that was proven with a certificate in the TLS handshake.
@@ -27,8 +27,8 @@ package import IO
   }
 
   /// A request has become whole: the parser has read its header from the bytes that are shown.
-  func begin(on listener: ListenerID, from peer: PeerCredentials?, _ certificate: PeerCertificate?, isHTTP2: Bool) {
-    self.listener = listener
+  func begin(on role: ListenerRole, from peer: PeerCredentials?, _ certificate: PeerCertificate?, isHTTP2: Bool) {
+    self.role = role
     self.peer = peer
     self.certificate = certificate
     self.isHTTP2 = isHTTP2
@@ -57,17 +57,26 @@ extension Request {
   package var body: Range<Int> { parser.head.body }
 
   /// The value of the first field called `name` (lower case), without the space around it.
-  package func value(of name: StaticString) -> Range<Int>? { unsafe parser.head.value(of: name, in: bytes.span) }
+  package func value(of name: StaticString) -> Range<Int>? {
+    parser.head.fields.first { matches(name, at: $0.name) }?.value
+  }
 
   /// Whether several fields are called `name` (lower case).
-  package func isRepeated(_ name: StaticString) -> Bool { unsafe parser.head.isRepeated(name, in: bytes.span) }
+  package func isRepeated(_ name: StaticString) -> Bool {
+    parser.head.fields.count { matches(name, at: $0.name) } > 1
+  }
 
   /// The text of the fields called `name` (lower case), several joined as one list (RFC 9110 §5.3); bytes that are no
   /// UTF-8 are replaced.
-  package func text(of name: StaticString) -> String? { unsafe parser.head.text(of: name, in: bytes.span) }
+  package func text(of name: StaticString) -> String? { text { matches(name, at: $0) } }
 
   /// The same, for a name that is known at run time only.
-  package func text(of name: String) -> String? { unsafe parser.head.text(of: name, in: bytes.span) }
+  package func text(of name: String) -> String? { text { text(at: $0).lowercased() == name } }
+
+  private func text(where isNamed: (Range<Int>) -> Bool) -> String? {
+    let values = parser.head.fields.filter { isNamed($0.name) }.map { text(at: $0.value) }
+    return values.isEmpty ? nil : values.joined(separator: ", ")
+  }
 
   /// ASCII case is ignored; `expected` is lower case.
   package func matches(_ expected: StaticString, at range: Range<Int>) -> Bool {

@@ -3,19 +3,15 @@ package import IO
 
 /// Where a handler puts the answer to the request at hand. One a loop, used again for each request.
 package final class ResponseWriter {
-  enum State {
-    case unanswered, answered, deferred
-  }
-
-  private(set) var state = State.unanswered
   /// The status of the answer given now; nil while there is none.
   package private(set) var status: Int?
+  private(set) var isDeferred = false
   /// Responses not yet given to the socket, of one connection at a time.
   var output = ByteBuffer()
   /// The answer given now to an HTTP/2 request; its body is in `output`.
   private var http2Answer: (head: HTTP2Head, length: Int?)?
 
-  var date = DateLine()
+  private(set) var date = DateLine()
   private var delivery = Delivery()
   private let request: Request
   private let mailbox: Mailbox<ServerLoop.Command>
@@ -38,9 +34,10 @@ package final class ResponseWriter {
   }
 
   /// Begins an answer; with a destination it may be put off.
-  func begin(_ delivery: Delivery, to destination: DeferredResponse.Destination? = nil) {
-    state = .unanswered
+  func begin(_ delivery: Delivery, now: Instant, to destination: DeferredResponse.Destination? = nil) {
+    date.refresh(now: now)
     status = nil
+    isDeferred = false
     self.delivery = delivery
     self.destination = destination
   }
@@ -59,15 +56,14 @@ package final class ResponseWriter {
 
   /// Puts the answer off, which must not have been given: it is due before the server's `Limits.requestTimeout`.
   package func deferred() -> DeferredResponse {
-    guard state == .unanswered, let destination else { preconditionFailure("the request has its answer") }
-    state = .deferred
+    guard status == nil, !isDeferred, let destination else { preconditionFailure("the request has its answer") }
+    isDeferred = true
     return DeferredResponse(requestID: request.id, mailbox: mailbox, destination: destination)
   }
 
   /// Answers now, with a body of `length` bytes, which `append` writes.
   package func send(_ head: PreparedHead, length: Int, _ append: (inout ByteBuffer) -> Void) {
-    guard state == .unanswered else { return }
-    state = .answered
+    if status != nil || isDeferred { return }
     status = head.status
     if delivery.isHTTP2 {
       http2Answer = head.http2.map { ($0, head.status == 204 ? nil : length) }

@@ -42,12 +42,8 @@ package final class Server: Sendable {
     package var description: String { "cannot listen on \(address): \(reason)" }
   }
 
-  /// The addresses bound, in the order of the bindings; a port 0 has become the real one.
-  package let addresses: [SocketAddress]
-  // One for each binding, in their order. The bindings themselves would keep an inherited listener open.
-  private let ids: [ListenerID]
-  private let certificates: [CurrentTLSContext?]
-  private let counts: [ConnectionCount]
+  /// One for each binding, in their order. The bindings themselves would keep an inherited listener open.
+  package let listenerStates: [ListenerState]
   private let limits: Limits
   private let label: String
   private let mailboxes: [Mailbox<ServerLoop.Command>]
@@ -60,11 +56,8 @@ package final class Server: Sendable {
     let others = try (1..<count).map { _ in try first.map { listener throws(SystemError) in try listener.sibling() } }
     listeners = Mutex([first] + others)
     mailboxes = try (0..<count).map { _ throws(SystemError) in try Mailbox() }
-    addresses = first.map(\.address)
-    ids = bindings.enumerated().map { ListenerID(index: $0, role: $1.role) }
-    certificates = bindings.map { $0.tls.map(CurrentTLSContext.init) }
+    listenerStates = zip(first, bindings).map { ListenerState($0.address, $1.role, tls: $1.tls, limits) }
     self.limits = limits
-    counts = bindings.map { _ in ConnectionCount(limits) }
     self.label = label
   }
 
@@ -93,9 +86,9 @@ package final class Server: Sendable {
     try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
       EventLoop.start(label: "\(label).\(index)") { [self] loop in
         let server = try ServerLoop(
-          loop: loop, mailbox: mailboxes[index], limits: limits, counts: counts, handler: makeHandler(index, loop))
-        for (id, listener) in zip(ids, takeListeners(of: index)) {
-          try server.listen(on: listener, id, tls: certificates[id.index])
+          loop: loop, mailbox: mailboxes[index], limits: limits, handler: makeHandler(index, loop))
+        for (state, listener) in zip(listenerStates, takeListeners(of: index)) {
+          try server.listen(on: listener, state)
         }
         return server
       } ended: {
@@ -124,38 +117,18 @@ package final class Server: Sendable {
   /// Gives new connections at the listeners of a role that have TLS another context. Those that are open go on, but for
   /// clients whose certificates it would not accept, or lacks: they are cut off, whatever is in flight.
   package func replaceTLS(of role: ListenerRole, with context: TLSContext) {
-    for id in ids where id.role == role {
-      guard let holder = certificates[id.index] else { continue }
-      holder.replace(context)
-      for mailbox in mailboxes { mailbox.post(.readmit(listener: id.index, context)) }
+    for state in listenerStates where state.role == role && state.isTLS {
+      state.replaceContext(context)
+      for mailbox in mailboxes { mailbox.post(.readmit(state, context)) }
     }
   }
 
-  /// A listener as it is now.
-  package struct ListenerState: Sendable {
-    package let address: SocketAddress
-    package let role: ListenerRole
-    package let isTLS: Bool
-    /// Open connections, by what is spoken on them; one that has said nothing counts as HTTP/1.
-    package let http1: Int
-    package let http2: Int
-    /// The connections that there have been.
-    package let total: Int
-  }
-
-  /// In the order of the bindings.
-  package var listenerStates: [ListenerState] {
-    ids.map { id in
-      let open = counts[id.index].open
-      return ListenerState(
-        address: addresses[id.index], role: id.role, isTLS: certificates[id.index] != nil,
-        http1: max(0, open.all - open.http2), http2: open.http2, total: counts[id.index].total)
-    }
-  }
+  /// The addresses bound, in the order of the bindings.
+  package var addresses: [SocketAddress] { listenerStates.map(\.address) }
 
   /// The addresses bound for this role.
   package func addresses(of role: ListenerRole) -> [SocketAddress] {
-    ids.filter { $0.role == role }.map { addresses[$0.index] }
+    listenerStates.filter { $0.role == role }.map(\.address)
   }
 
   /// Lets `run` return now, whatever is in flight.

@@ -6,7 +6,7 @@ package final class ServerLoop {
     case respond(DeferredResponse.Destination, Response)
     case verbatim(DeferredResponse.Destination, [UInt8], DeferredResponse.Ending)
     /// An address has other certificates now; whom they would not let in is out.
-    case readmit(listener: Int, TLSContext)
+    case readmit(ListenerState, TLSContext)
     /// Take no more connections, finish the requests in flight, then end.
     case drain
     case stop
@@ -23,16 +23,11 @@ package final class ServerLoop {
   var scratch = ByteBuffer()
   let streamPool = HTTP2StreamPool()
   private var acceptors: [Acceptor] = []
-  /// One for each listener: what crowds one does not crowd the others.
-  private let counts: [ConnectionCount]
   /// Connections of this loop.
   private var open = 0
   private(set) var isDraining = false
 
-  init(
-    loop: EventLoop, mailbox: Mailbox<Command>, limits: Limits, counts: [ConnectionCount],
-    handler: any RequestHandler
-  ) throws {
+  init(loop: EventLoop, mailbox: Mailbox<Command>, limits: Limits, handler: any RequestHandler) throws {
     self.loop = loop
     self.mailbox = mailbox
     writer = ResponseWriter(request, mailbox: mailbox)
@@ -41,31 +36,27 @@ package final class ServerLoop {
     var hasty = limits
     hasty.headTimeout = min(limits.headTimeout, .seconds(1))
     reserveLimits = ConnectionLimits(hasty)
-    self.counts = counts
     self.handler = handler
     try mailbox.attach(to: loop) { [unowned self] in receive($0) }
   }
 
-  func listen(on listener: Listener, _ id: ListenerID, tls: CurrentTLSContext?) throws {
-    acceptors.append(try Acceptor(listener, id, tls: tls, server: self))
+  func listen(on listener: Listener, _ state: ListenerState) throws {
+    acceptors.append(try Acceptor(listener, state, server: self))
   }
 
   /// Counts a new connection; nil when there is no room at all.
-  func admit(_ listener: ListenerID) -> ConnectionCount.Admission? {
-    guard let admission = counts[listener.index].admit() else { return nil }
+  func admit(_ listener: ListenerState) -> ListenerState.Admission? {
+    guard let admission = listener.admit() else { return nil }
     open += 1
     return admission
   }
 
-  func limits(of admission: ConnectionCount.Admission) -> ConnectionLimits {
+  func limits(of admission: ListenerState.Admission) -> ConnectionLimits {
     admission == .regular ? regularLimits : reserveLimits
   }
 
-  /// A connection has gone over to HTTP/2.
-  func upgraded(_ listener: ListenerID) { counts[listener.index].upgraded() }
-
-  func closed(_ listener: ListenerID, _ admission: ConnectionCount.Admission, wasHTTP2: Bool = false) {
-    counts[listener.index].closed(admission, wasHTTP2: wasHTTP2)
+  func closed(_ listener: ListenerState, _ admission: ListenerState.Admission, wasHTTP2: Bool = false) {
+    listener.closed(admission, wasHTTP2: wasHTTP2)
     open -= 1
     endIfDrained()
   }
@@ -78,7 +69,7 @@ package final class ServerLoop {
       (loop.handler(of: destination.connection) as? Connection)?
         .send(verbatim: bytes, serial: destination.serial, then: ending)
     case .readmit(let listener, let context):
-      for case let connection as Connection in loop.handlers where connection.listener.index == listener {
+      for case let connection as Connection in loop.handlers where connection.listener === listener {
         connection.readmit(by: context)
       }
     case .drain:

@@ -20,21 +20,21 @@ extension DeferredResponse {
 
 extension Connection {
   func send(verbatim bytes: [UInt8], serial: UInt32, then ending: DeferredResponse.Ending) {
-    if let session = spoken.session { return refuse(verbatim: ending, session, serial: serial) }
-    guard registration != nil, isWaiting(serial) else { return }
+    if registration == nil { return }
+    if let session {
+      guard ending != .more, let slot = session.deferredSlot(Int32(bitPattern: serial)) else { return }
+      session.requireHTTP1(slot)
+      return resume(session)
+    }
+    if serial != self.serial || pending == nil { return }
     server.writer.output.append(bytes)
     switch ending {
     case .more: break
     case .reset: return reset()
-    case .keep, .close: answered(keepAlive: ending == .keep)
+    case .keep, .close:
+      pending = nil
+      http1.answered(keepAlive: ending == .keep, now: server.loop.now)
     }
     resume()
-  }
-
-  private func refuse(verbatim ending: DeferredResponse.Ending, _ session: HTTP2Session, serial: UInt32) {
-    guard registration != nil, let slot = session.deferredSlot(Int32(bitPattern: serial)) else { return }
-    if case .more = ending { return }
-    session.requireHTTP1(slot)
-    resume(session)
   }
 }
