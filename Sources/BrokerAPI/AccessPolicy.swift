@@ -1,6 +1,5 @@
 import Basics
 package import BrokerCore
-import HTTPServer
 import OAuth
 
 /// What requests are decided by: replaced as a whole when the configuration changes.
@@ -53,9 +52,10 @@ package final class AccessPolicy: Sendable {
     return TokenKey(client: passThrough, grant: key.grant, holder: holder)
   }
 
-  /// The token that a request is about. Throws where the caller may not have it, or nobody may; what a caller may not
-  /// have is not told apart from what does not exist.
-  func key(for grant: Grant, _ caller: Caller?) throws(Problem) -> TokenKey {
+  /// The token that a request is about, counted against the caller's limit. Throws where the caller may not have it, or
+  /// nobody may; what a caller may not have is not told apart from what does not exist.
+  func key(for grant: Grant, _ caller: Caller?, now: Instant) throws(Problem) -> TokenKey {
+    if let wait = caller?.admit(now: now) { throw .tooMany(wait) }
     let audience = grant.audience
     func refused(_ reason: String) -> Problem { Problem(.callerNotAllowed, reason, audience: audience) }
     if let caller, !caller.audiences.contains(Array(audience.utf8)) {

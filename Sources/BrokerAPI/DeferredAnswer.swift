@@ -2,12 +2,10 @@ import Basics
 import HTTPServer
 import Telemetry
 
-/// An answer that is given later, from any thread: in which shape its errors are told, and what is counted and logged
-/// of the request once it is given.
+/// An answer that is given later, from any thread, and what is counted and logged of the request then.
 struct DeferredAnswer: Sendable {
   let response: DeferredResponse
   let endpoint: Endpoint
-  let errors: ErrorShape
   let started: Instant
   let metrics: LoopMetrics
   let line: AccessLine?
@@ -19,5 +17,5 @@ struct DeferredAnswer: Sendable {
     line?.write(status: answer.status, took: took)
   }
 
-  func send(_ problem: Problem) { send(problem.response(errors, requestID: response.requestID)) }
+  func send(_ problem: Problem) { send(problem.response(endpoint.errors, requestID: response.requestID)) }
 }

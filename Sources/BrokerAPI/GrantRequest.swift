@@ -36,9 +36,7 @@ struct GrantRequest {
       throw Problem(.invalidTarget, "audience and resource differ")
     }
     if let problem = Audience.problem(with: audience) { throw Problem(.invalidTarget, problem) }
-    let scope = parameters["scope"].map { ScopeList.canonical($0) }
-    if case .some(nil) = scope { throw Problem(.invalidScope, "scope is no list of scopes separated by spaces") }
-    query = TokenQuery(grant: Grant(audience: audience, scope: scope ?? nil, organization: parameters["organization"]))
+    query = TokenQuery(grant: try Grant(audience: audience, parameters))
   }
 
   /// Without those that have no value, which count as left out (RFC 6749 §3.2).

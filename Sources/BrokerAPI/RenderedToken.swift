@@ -42,11 +42,7 @@ package final class RenderedToken: Sendable {
     bytes = audience + start + scope + Array("}".utf8)
   }
 
-  var audience: [UInt8] { Array(bytes.prefix(audienceEnd)) }
-
-  func isFor(_ audience: [UInt8]) -> Bool {
-    audience.count == audienceEnd && bytes.prefix(audienceEnd).elementsEqual(audience)
-  }
+  var audience: ArraySlice<UInt8> { bytes.prefix(audienceEnd) }
 
   func isServable(at now: Instant) -> Bool { now < servableUntil }
 
@@ -58,7 +54,7 @@ package final class RenderedToken: Sendable {
     case .text:
       let text = text
       response.send(Self.textHead, length: text.count) { $0.append(text) }
-    case .field: response.send(fieldResponse)
+    case .field: response.send(self.response(.field, now: now))
     case .json:
       let (left, untilRefresh) = seconds(now)
       let digits = ByteBuffer.digits(of: left) + ByteBuffer.digits(of: untilRefresh)
@@ -78,7 +74,9 @@ package final class RenderedToken: Sendable {
   func response(_ representation: Representation, now: Instant) -> Response {
     switch representation {
     case .text: return Response(200, fields: Self.fields(type: "text/plain; charset=utf-8"), body: text)
-    case .field: return fieldResponse
+    case .field:
+      let value = "Bearer \(token.minted.accessToken.value)"
+      return Response(200, fields: [("Authorization", value), ("Cache-Control", "no-store")])
     case .json:
       let (left, untilRefresh) = seconds(now)
       let middle = Array("\(left)\(Self.middle)\(untilRefresh)".utf8)
@@ -86,11 +84,6 @@ package final class RenderedToken: Sendable {
         200, fields: Self.fields(type: "application/json"),
         body: Array(bytes[audienceEnd..<startEnd] + middle + bytes[startEnd...]))
     }
-  }
-
-  private var fieldResponse: Response {
-    Response(
-      200, fields: [("Authorization", "Bearer \(token.minted.accessToken.value)"), ("Cache-Control", "no-store")])
   }
 
   private var text: [UInt8] { Array((token.minted.accessToken.value + "\n").utf8) }

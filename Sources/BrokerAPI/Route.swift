@@ -4,23 +4,19 @@ package import Telemetry
 /// What a route leads to; its number is the route's place in `Route.table`.
 enum Endpoint: Int, Sendable {
   case token, forwardAuth, oauthToken, health, readiness, metrics, statusPage, statusReport, nothing
+
+  /// How its errors are told.
+  var errors: ErrorShape { self == .oauthToken ? .oauth : .problemDetails }
 }
 
 /// One row of the only table of routes: the router finds its way by it, metrics count by it, and deploy/openapi.yaml
 /// describes what is in it.
 package struct Route: Sendable {
-  /// The methods that are served.
-  enum Methods: Sendable {
-    case reading, post, any
-
-    /// As the `Allow` field names them; nil: all are.
-    var allowed: String? {
-      switch self {
-      case .reading: "GET, HEAD"
-      case .post: "POST"
-      case .any: nil
-      }
-    }
+  /// The methods that are served, as the `Allow` field names them.
+  enum Methods: String, Sendable {
+    case reading = "GET, HEAD"
+    case post = "POST"
+    case any = "*"
 
     func contains(_ method: RequestHead.Method) -> Bool {
       switch self {

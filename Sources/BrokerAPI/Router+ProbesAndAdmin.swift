@@ -24,7 +24,7 @@ extension Router {
 
   func metrics(_ request: Request, _ response: ResponseWriter) {
     let format = MetricsText.Format(accept: request.text(of: "accept"))
-    let answer = deferred(response, .metrics, .problemDetails)
+    let answer = deferred(response, .metrics)
     Task { [metrics = services.metrics] in
       answer.send(
         Response(
@@ -34,7 +34,7 @@ extension Router {
   }
 
   func statusReport(_ response: ResponseWriter) {
-    let answer = deferred(response, .statusReport, .problemDetails)
+    let answer = deferred(response, .statusReport)
     Task { [status = services.status] in answer.send(await status.report()) }
   }
 }

@@ -42,23 +42,25 @@ extension Router {
     if isDue { Task { [broker = services.broker, key = token.token.key] in await broker.used(key) } }
   }
 
-  func refuse(_ objection: String, _ errors: ErrorShape, _ request: Request, _ response: ResponseWriter) {
+  func refuse(_ objection: String, _ endpoint: Endpoint, _ request: Request, _ response: ResponseWriter) {
     services.audit.denied(nil, audience: nil, reason: objection, RequestIdentity(request))
-    response.send(Problem(.callerNotAllowed, objection), errors, to: request)
+    response.send(Problem(.callerNotAllowed, objection), endpoint.errors, to: request)
   }
 
   // MARK: All others
 
   func give(
-    _ query: TokenQuery, _ format: AnswerFormat, to identity: Identity, _ request: Request, _ response: ResponseWriter
+    _ query: TokenQuery, _ endpoint: Endpoint, _ representation: Representation, to identity: Identity,
+    _ request: Request, _ response: ResponseWriter
   ) {
-    let service = TokenService(services: services, policy: policy, query: query, format: format)
+    let service = TokenService(
+      services: services, policy: policy, query: query, endpoint: endpoint, representation: representation)
     switch identity {
     case .refused(let problem):
       service.noteDenial(problem, nil, RequestIdentity(request))
-      response.send(problem, format.errors, to: request)
+      response.send(problem, endpoint.errors, to: request)
     case .unverifiedToken(let token):
-      let (identity, answer) = (RequestIdentity(request), deferred(response, format.endpoint, format.errors))
+      let (identity, answer) = (RequestIdentity(request), deferred(response, endpoint))
       Task { await service.serve(token, identity, answer) }
     case .passThrough(let credentials): give(service, with: credentials, request, response)
     case .anyone: give(service, to: nil, request, response)
@@ -67,35 +69,33 @@ extension Router {
   }
 
   private func give(_ service: TokenService, to caller: Caller?, _ request: Request, _ response: ResponseWriter) {
-    let format = service.format
     do throws(Problem) {
-      let key = try service.key(for: caller, now: loop.now)
+      let key = try policy.key(for: service.query.grant, caller, now: loop.now)
       if service.query.demand.isPlain, let hit = tokens.find(key), hit.token.isServable(at: loop.now) {
-        return serve(hit, format.representation, to: caller?.name, request, response)
+        return serve(hit, service.representation, to: caller?.name, request, response)
       }
-      let (identity, answer) = (RequestIdentity(request), deferred(response, format.endpoint, format.errors))
+      let (identity, answer) = (RequestIdentity(request), deferred(response, service.endpoint))
       Task { await service.serve(key, to: caller, identity, answer) }
     } catch {
       if error.error.isDenial { service.noteDenial(error, caller, RequestIdentity(request)) }
-      response.send(error, format.errors, to: request)
+      response.send(error, service.endpoint.errors, to: request)
     }
   }
 
   private func give(
     _ service: TokenService, with credentials: PassThroughCredentials, _ request: Request, _ response: ResponseWriter
   ) {
-    let format = service.format
     do throws(Problem) {
       let holder = services.passThrough.holder(of: credentials)
       let key = try policy.key(for: service.query.grant, heldBy: holder)
       if let hit = tokens.find(key), hit.token.isServable(at: loop.now) {
-        return serve(hit, format.representation, to: credentials.clientID, request, response)
+        return serve(hit, service.representation, to: credentials.clientID, request, response)
       }
       if let wait = services.passThrough.admit(credentials, holder, now: loop.now) { throw .tooMany(wait) }
-      let (identity, answer) = (RequestIdentity(request), deferred(response, format.endpoint, format.errors))
+      let (identity, answer) = (RequestIdentity(request), deferred(response, service.endpoint))
       Task { await service.serve(key, with: credentials, identity, answer) }
     } catch {
-      response.send(error, format.errors, to: request)
+      response.send(error, service.endpoint.errors, to: request)
     }
   }
 }

@@ -86,9 +86,17 @@ package final class Router: RequestHandler {
 
   package func handle(_ request: Request, _ response: ResponseWriter) {
     if logsRequests { line = AccessLine(request, services.accessLog) }
-    let (route, rest) = route(of: request)
+    // Where the path leads, and what of it stands behind the route's own part.
+    var (route, rest) = (Route.nothing, request.path)
+    for row in routes where row.role == nil || row.role == request.role {
+      guard let range = row.match(request) else { continue }
+      (route, rest) = (row, range)
+      break
+    }
     if !route.methods.contains(request.method) {
-      refuseMethod(route.methods, request, response)
+      let allowed = route.methods.rawValue
+      let problem = Problem(.methodNotAllowed, "allowed here: \(allowed)", allowedMethods: allowed)
+      response.send(problem, to: request)
     } else {
       switch route.endpoint {
       case .token: token(rest, request, response)
@@ -111,24 +119,11 @@ package final class Router: RequestHandler {
     if logsRequests { line = nil }
   }
 
-  /// Where a path leads, and what of it stands behind the route's own part.
-  private func route(of request: Request) -> (Route, rest: Range<Int>) {
-    for route in routes where route.role == nil || route.role == request.role {
-      if let rest = route.match(request) { return (route, rest) }
-    }
-    return (.nothing, request.path)
-  }
-
-  private func refuseMethod(_ methods: Route.Methods, _ request: Request, _ response: ResponseWriter) {
-    let allowed = methods.allowed ?? ""
-    response.send(Problem(.methodNotAllowed, "allowed here: \(allowed)", allowedMethods: allowed), to: request)
-  }
-
   /// Puts the answer to the request at hand off.
-  func deferred(_ response: ResponseWriter, _ endpoint: Endpoint, _ errors: ErrorShape) -> DeferredAnswer {
+  func deferred(_ response: ResponseWriter, _ endpoint: Endpoint) -> DeferredAnswer {
     DeferredAnswer(
-      response: response.deferred(), endpoint: endpoint, errors: errors, started: loop.now,
-      metrics: services.metrics.later, line: line)
+      response: response.deferred(), endpoint: endpoint, started: loop.now, metrics: services.metrics.later,
+      line: line)
   }
 
   // MARK: For the server

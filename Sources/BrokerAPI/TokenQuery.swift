@@ -6,9 +6,9 @@ import BrokerCore
 struct TokenQuery: Sendable {
   var grant: Grant
   var demand = Demand()
+}
 
-  init(grant: Grant) { self.grant = grant }
-
+extension TokenQuery {
   /// Reads the audience and the query. Throws the problem to answer with.
   ///
   /// `isForwarded`: header fields are those of the request that a proxy asks about, and say nothing of the token. A
@@ -21,12 +21,7 @@ struct TokenQuery: Sendable {
     let parameters = try request.withBytes { bytes throws(Problem) in
       try Self.parameters(request.query, bytes, isForwarded: isForwarded)
     }
-    var scope: String?
-    if let text = parameters["scope"] {
-      scope = ScopeList.canonical(text)
-      if scope == nil { throw Problem(.invalidScope, "scope is no list of scopes separated by spaces") }
-    }
-    grant = Grant(audience: audience, scope: scope, organization: parameters["organization"])
+    grant = try Grant(audience: audience, parameters)
     if let text = parameters["min_ttl"] {
       guard text.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let seconds = UInt32(text) else {
         throw Problem(.invalidRequest, "min_ttl is no whole number of seconds")
@@ -67,6 +62,17 @@ struct TokenQuery: Sendable {
       start = end + 1
     }
     return parameters
+  }
+}
+
+extension Grant {
+  /// Throws where the parameter `scope` is no list of scopes.
+  init(audience: String, _ parameters: [String: String]) throws(Problem) {
+    let scope = parameters["scope"].flatMap { ScopeList.canonical($0) }
+    if scope == nil && parameters["scope"] != nil {
+      throw Problem(.invalidScope, "scope is no list of scopes separated by spaces")
+    }
+    self.init(audience: audience, scope: scope, organization: parameters["organization"])
   }
 }
 

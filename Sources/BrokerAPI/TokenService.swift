@@ -4,32 +4,13 @@ import HTTPServer
 import OAuth
 import Telemetry
 
-/// How the answers of one endpoint look.
-struct AnswerFormat: Sendable {
-  let endpoint: Endpoint
-  var representation: Representation
-  let errors: ErrorShape
-
-  static let forwardAuth = AnswerFormat(endpoint: .forwardAuth, representation: .field, errors: .problemDetails)
-  static let oauthToken = AnswerFormat(endpoint: .oauthToken, representation: .json, errors: .oauth)
-
-  static func token(_ representation: Representation) -> AnswerFormat {
-    AnswerFormat(endpoint: .token, representation: representation, errors: .problemDetails)
-  }
-}
-
 /// One request for a token beyond what its loop holds: who may have it, and getting it, off the loop.
 struct TokenService: Sendable {
   let services: Router.Services
   let policy: AccessPolicy
   let query: TokenQuery
-  let format: AnswerFormat
-
-  /// The token this request is about, counted against the caller's limit. Throws what to answer if it may not have it.
-  func key(for caller: Caller?, now: Instant) throws(Problem) -> TokenKey {
-    if let wait = caller?.admit(now: now) { throw .tooMany(wait) }
-    return try policy.key(for: query.grant, caller)
-  }
+  let endpoint: Endpoint
+  let representation: Representation
 
   /// Notes that the request was denied.
   func noteDenial(_ problem: Problem, _ caller: Caller?, _ request: RequestIdentity) {
@@ -47,7 +28,7 @@ struct TokenService: Sendable {
       services.tellAll(.verified(verified))
       if let clientID = token.clientID, clientID != verified.caller.name { throw .otherName }
       caller = verified.caller
-      try await serve(key(for: caller, now: .now), to: caller, request, answer)
+      try await serve(policy.key(for: query.grant, caller, now: .now), to: caller, request, answer)
     } catch {
       if error.error.isDenial { noteDenial(error, caller, request) }
       answer.send(error)
@@ -81,6 +62,6 @@ struct TokenService: Sendable {
   }
 
   private func send(_ token: CachedToken, _ answer: DeferredAnswer) {
-    answer.send(services.rendered.rendered(token).response(format.representation, now: .now))
+    answer.send(services.rendered.rendered(token).response(representation, now: .now))
   }
 }

@@ -38,7 +38,7 @@ package struct TokenTable {
   func find(_ audience: [UInt8]) -> Hit? {
     guard let place = plain.index(forKey: Self.hash(audience)) else { return nil }
     let token = plain.values[place].token
-    return token.isFor(audience) ? Hit(token: token, place: .plain(place)) : nil
+    return token.audience.elementsEqual(audience) ? Hit(token: token, place: .plain(place)) : nil
   }
 
   func find(_ key: TokenKey) -> Hit? {
@@ -76,8 +76,8 @@ package struct TokenTable {
     let key = token.token.key
     // One that replaces its like goes on counting.
     guard audiences.isPlain(key) else { return others[key, default: Slot(token: token)].token = token }
-    let hash = Self.hash(token.audience)
-    if plain[hash]?.token.isFor(token.audience) == true {
+    let hash = Self.hash(Array(token.audience))
+    if plain[hash]?.token.audience == token.audience {
       plain[hash]?.token = token
     } else {
       plain[hash] = Slot(token: token)
@@ -88,7 +88,7 @@ package struct TokenTable {
     guard audiences.isPlain(key) else { return others[key] = nil }
     let audience = Array(key.grant.audience.utf8)
     let hash = Self.hash(audience)
-    if plain[hash]?.token.isFor(audience) == true { plain[hash] = nil }
+    if plain[hash]?.token.audience == audience[...] { plain[hash] = nil }
   }
 
   /// Seeded anew in each process, so nobody can aim at a place.

@@ -1,0 +1,56 @@
+import HTTPServer
+import IO
+import OAuth
+
+/// The three ways to ask for a token.
+extension Router {
+  /// `GET /token/{audience}`
+  func token(_ audience: Range<Int>, _ request: Request, _ response: ResponseWriter) {
+    if let objection = policy.guards.objection(to: request) { return refuse(objection, .token, request, response) }
+    let identity = authenticator.identify(request, now: loop.now)
+    let accept = request.value(of: "accept")
+    let takesJSON = accept.map { request.equals("*/*", at: $0) || request.equals("application/json", at: $0) } ?? true
+    // No scope, no freshness, JSON: asked for by audience alone.
+    let isPlain = takesJSON && request.query == nil && request.value(of: "cache-control") == nil
+    if isPlain, serveHeld(audience, .json, to: identity, request, response) { return }
+    do throws(Problem) {
+      let query = try TokenQuery(audience: audience, request)
+      guard let representation = Representation.negotiate(request.text(of: "accept")) else {
+        throw Problem(.notAcceptable, "a token comes as application/json or text/plain")
+      }
+      give(query, .token, representation, to: identity, request, response)
+    } catch {
+      response.send(error, to: request)
+    }
+  }
+
+  /// `/forward-auth/{audience}`: a proxy asks with the fields, and perhaps the method, of the request that it is to
+  /// pass on.
+  func forwardAuth(_ audience: Range<Int>, _ request: Request, _ response: ResponseWriter) {
+    if let objection = policy.guards.objection(to: request, isForwarded: true) {
+      return refuse(objection, .forwardAuth, request, response)
+    }
+    let identity = authenticator.identify(request, now: loop.now)
+    if request.query == nil, serveHeld(audience, .field, to: identity, request, response) { return }
+    do throws(Problem) {
+      let query = try TokenQuery(audience: audience, request, isForwarded: true)
+      give(query, .forwardAuth, .field, to: identity, request, response)
+    } catch {
+      response.send(error, to: request)
+    }
+  }
+
+  /// `POST /oauth/token`, for existing OAuth clients.
+  func oauthToken(_ request: Request, _ response: ResponseWriter) {
+    if let objection = policy.guards.objection(to: request) { return refuse(objection, .oauthToken, request, response) }
+    do throws(Problem) {
+      let asked = try GrantRequest(
+        contentType: request.text(of: "content-type"), authorization: request.text(of: "authorization"),
+        body: request.array(at: request.body))
+      let identity = authenticator.identify(asked.credentials, request, now: loop.now)
+      give(asked.query, .oauthToken, .json, to: identity, request, response)
+    } catch {
+      response.send(error, .oauth, to: request)
+    }
+  }
+}
