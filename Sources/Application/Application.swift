@@ -160,13 +160,9 @@ package final class Application: Sendable {
 struct RouterMailboxes: Sendable {
   private let mailboxes: [Mailbox<Router.Message>]
 
-  init(count: Int) throws(SystemError) {
-    mailboxes = try (0..<count).map { _ throws(SystemError) in try Mailbox() }
-  }
+  init(count: Int) throws(SystemError) { mailboxes = try (0..<count).map { _ throws(SystemError) in try Mailbox() } }
 
-  func tellAll(_ message: Router.Message) {
-    for mailbox in mailboxes { mailbox.post(message) }
-  }
+  func tellAll(_ message: Router.Message) { for mailbox in mailboxes { mailbox.post(message) } }
 
   /// Call on the loop of this index.
   func attach(_ router: Router, _ index: Int, to loop: EventLoop) throws {

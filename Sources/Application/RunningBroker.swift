@@ -22,9 +22,7 @@ package struct RunningBroker {
 
   /// `url` is as a command was told it; without one the broker is where this machine's environment has it listen. The
   /// caller's key comes from BROKER_CALLER_KEY: on the command line everybody could read it.
-  package init(
-    url: String?, environment: [String: String] = ProcessEnvironment.variables
-  ) throws(Unreachable) {
+  package init(url: String?, environment: [String: String] = ProcessEnvironment.variables) throws(Unreachable) {
     var url = if let url { url } else { try Self.url(listening: environment["BROKER_LISTEN"] ?? "") }
     while url.last == "/" { url.removeLast() }
     self.url = url

@@ -22,8 +22,7 @@ final class StatusReporter: StatusProvider {
   private let traffic = Mutex(Traffic(start: .now))
 
   init(
-    server: Server, broker: Broker, upstreams: Upstreams, health: Health, metrics: Metrics,
-    routers: RouterMailboxes,
+    server: Server, broker: Broker, upstreams: Upstreams, health: Health, metrics: Metrics, routers: RouterMailboxes,
     configuration: @escaping @Sendable () async -> Configuration
   ) {
     self.configuration = configuration

@@ -9,9 +9,7 @@ package struct Backoff: Sendable {
   }
 
   /// The wait after the failure that is number `failures` in a row, counted from one.
-  package func delay(after failures: Int) -> Duration {
-    min(first * (1 << min(max(failures, 1) - 1, 10)), longest)
-  }
+  package func delay(after failures: Int) -> Duration { min(first * (1 << min(max(failures, 1) - 1, 10)), longest) }
 
   /// The same, evenly spread from its share `least` to the whole ("full jitter"), so that those who failed together do
   /// not come back together. Draws one number.

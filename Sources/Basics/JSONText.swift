@@ -15,14 +15,10 @@ package enum JSONText {
   private static func escape(_ text: String, to output: inout [UInt8]) {
     for byte in text.utf8 {
       switch byte {
-      case UInt8(ascii: "\""), UInt8(ascii: "\\"):
-        output += [UInt8(ascii: "\\"), byte]
-      case 0x0A:
-        output += [UInt8(ascii: "\\"), UInt8(ascii: "n")]
-      case ..<0x20, 0x7F:
-        output += Array("\\u00".utf8) + [Hex.digit(byte >> 4), Hex.digit(byte & 15)]
-      default:
-        output.append(byte)
+      case UInt8(ascii: "\""), UInt8(ascii: "\\"): output += [UInt8(ascii: "\\"), byte]
+      case 0x0A: output += [UInt8(ascii: "\\"), UInt8(ascii: "n")]
+      case ..<0x20, 0x7F: output += Array("\\u00".utf8) + [Hex.digit(byte >> 4), Hex.digit(byte & 15)]
+      default: output.append(byte)
       }
     }
   }

@@ -24,9 +24,7 @@ package struct SHA256Digest: Sendable {
   }
 
   /// In lower-case hexadecimal.
-  package var hex: String {
-    [words.0, words.1, words.2, words.3].map(Hex.text).joined()
-  }
+  package var hex: String { [words.0, words.1, words.2, words.3].map(Hex.text).joined() }
 }
 
 extension SHA256Digest: Hashable {

@@ -9,9 +9,7 @@ import Glibc
   private let used: Int
 
   /// A copy of `source`, which the caller should not keep.
-  package convenience init(_ source: some Collection<UInt8>) {
-    self.init(capacity: source.count) { $0.append(source) }
-  }
+  package convenience init(_ source: some Collection<UInt8>) { self.init(capacity: source.count) { $0.append(source) } }
 
   /// Filled by `fill` with at most `capacity` bytes, without a copy left elsewhere.
   package init(capacity: Int, _ fill: (inout Writer) -> Void) {
@@ -41,9 +39,7 @@ import Glibc
     private let bytes: UnsafeMutableRawBufferPointer
     package private(set) var count = 0
 
-    fileprivate init(_ bytes: UnsafeMutableRawBufferPointer) {
-      unsafe self.bytes = bytes
-    }
+    fileprivate init(_ bytes: UnsafeMutableRawBufferPointer) { unsafe self.bytes = bytes }
 
     package mutating func append(_ source: some Collection<UInt8>) {
       for byte in source {

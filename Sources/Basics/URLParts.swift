@@ -71,9 +71,7 @@ extension URLParts {
   }
 
   /// Such as `https://example.com:8443`: scheme, host, and the port if the URL has one.
-  package var origin: String {
-    "\(scheme)://\(isIPv6Literal ? "[\(host)]" : host)\(port.map { ":\($0)" } ?? "")"
-  }
+  package var origin: String { "\(scheme)://\(isIPv6Literal ? "[\(host)]" : host)\(port.map { ":\($0)" } ?? "")" }
 
   /// True for `localhost`, `[::1]` and the addresses of 127.0.0.0/8, written like this and in no other way.
   package var isLoopback: Bool {
@@ -179,7 +177,5 @@ extension URLParts {
     return number
   }
 
-  private static func isLetterOrDigit(_ byte: UInt8) -> Bool {
-    0x30...0x39 ~= byte || 0x61...0x7A ~= byte | 0x20
-  }
+  private static func isLetterOrDigit(_ byte: UInt8) -> Bool { 0x30...0x39 ~= byte || 0x61...0x7A ~= byte | 0x20 }
 }

@@ -26,14 +26,10 @@ package final class DevTenant: Sendable {
       "https://ledger.example.com/": [],
     ]
 
-    package init(address: SocketAddress) {
-      self.address = address
-    }
+    package init(address: SocketAddress) { self.address = address }
 
     /// On a free port of this machine's loopback interface.
-    package init() throws {
-      try self.init(address: SocketAddress(parsing: "127.0.0.1:0"))
-    }
+    package init() throws { try self.init(address: SocketAddress(parsing: "127.0.0.1:0")) }
   }
 
   /// What makes a tenant the same one after a restart: private keys, and so nothing that a real one would show.
@@ -98,8 +94,7 @@ package final class DevTenant: Sendable {
     let tlsIdentity = options.tls ? try options.identity?.tls ?? TLSIdentity(options.certificate) : nil
     self.tlsIdentity = tlsIdentity
     let tls = try tlsIdentity.map {
-      try TLSContext(
-        certificate: .text($0.certificatePEM), key: .text($0.keyPEM), offersHTTP2: options.offersHTTP2)
+      try TLSContext(certificate: .text($0.certificatePEM), key: .text($0.keyPEM), offersHTTP2: options.offersHTTP2)
     }
     var limits = Limits()
     limits.requestsPerConnection = options.requestsPerConnection ?? limits.requestsPerConnection
@@ -114,9 +109,7 @@ package final class DevTenant: Sendable {
   }
 
   /// Serves until `stop`.
-  package func run() async throws {
-    try await server.run { [self] _, _ in TenantHandler(tenant: self) }
-  }
+  package func run() async throws { try await server.run { [self] _, _ in TenantHandler(tenant: self) } }
 
   package func stop() { server.stop() }
 

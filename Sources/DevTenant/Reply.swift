@@ -24,9 +24,7 @@ enum Reply: Sendable {
 
   static func json(
     _ status: Int, _ members: [(name: String, value: [UInt8])], fields: [(name: String, value: String)] = []
-  )
-    -> Reply
-  {
+  ) -> Reply {
     .response(
       Response(
         status, fields: [("Content-Type", "application/json"), ("Cache-Control", "no-store")] + fields,

@@ -9,13 +9,9 @@ struct SigningKey: Sendable {
   let id: String
   private let key: _RSA.Signing.PrivateKey
 
-  init() throws {
-    try self.init(_RSA.Signing.PrivateKey(keySize: .bits2048))
-  }
+  init() throws { try self.init(_RSA.Signing.PrivateKey(keySize: .bits2048)) }
 
-  init(pem: String) throws {
-    try self.init(_RSA.Signing.PrivateKey(pemRepresentation: pem))
-  }
+  init(pem: String) throws { try self.init(_RSA.Signing.PrivateKey(pemRepresentation: pem)) }
 
   private init(_ key: _RSA.Signing.PrivateKey) throws {
     self.key = key

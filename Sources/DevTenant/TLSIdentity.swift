@@ -28,8 +28,7 @@ struct TLSIdentity {
     let days = kind == .expired ? 1.0 : kind == .aging ? 5 : 30
     let certificate = try Certificate(
       version: .v3, serialNumber: Certificate.SerialNumber(), publicKey: Certificate.PublicKey(key.publicKey),
-      notValidBefore: start, notValidAfter: start.addingTimeInterval(days * day), issuer: name,
-      subject: name,
+      notValidBefore: start, notValidAfter: start.addingTimeInterval(days * day), issuer: name, subject: name,
       extensions: try Certificate.Extensions {
         Critical(BasicConstraints.isCertificateAuthority(maxPathLength: nil))
         SubjectAlternativeNames(names)

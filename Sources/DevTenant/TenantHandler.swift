@@ -8,9 +8,7 @@ import Synchronization
 final class TenantHandler: RequestHandler {
   private let tenant: DevTenant
 
-  init(tenant: DevTenant) {
-    self.tenant = tenant
-  }
+  init(tenant: DevTenant) { self.tenant = tenant }
 
   func handle(_ request: Request, _ response: ResponseWriter) {
     switch request.text(at: request.path) {
@@ -24,17 +22,14 @@ final class TenantHandler: RequestHandler {
         contentType: request.text(of: "content-type"), authorization: request.text(of: "authorization"),
         body: request.array(at: request.body))
       send(tokenReply(to: asked, isHTTP2: request.isHTTP2), after: tenant.state.withLock(\.latency), response)
-    case "/.well-known/jwks.json":
-      send(keySet(), after: .zero, response)
-    case "/.well-known/openid-configuration":
-      send(configuration, after: .zero, response)
+    case "/.well-known/jwks.json": send(keySet(), after: .zero, response)
+    case "/.well-known/openid-configuration": send(configuration, after: .zero, response)
     case "/dev/statistics":
       response.send(Response(200, fields: [("Content-Type", "application/json")], body: tenant.statistics.json))
     case "/dev/redirected":
       tenant.count { $0.redirectsFollowed += 1 }
       response.send(Response(200))
-    default:
-      send(.refusal(404, "not_found", "there is nothing at this path"), after: .zero, response)
+    default: send(.refusal(404, "not_found", "there is nothing at this path"), after: .zero, response)
     }
   }
 

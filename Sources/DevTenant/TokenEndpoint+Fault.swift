@@ -21,29 +21,20 @@ extension TokenEndpoint {
     case .rfc9068:
       header.type = "at+jwt"
       claims.others = [("client_id", JSONText.string(clientID)), ("jti", JSONText.string("a-token-id"))]
-    case .narrowedScope:
-      claims.scope = "narrow"
-    case .wrongIssuer:
-      claims.issuer = "https://evil.example.com/"
-    case .audiencePrefix:
-      claims.audiences = [grant.audience + "more"]
-    case .expired:
-      (claims.issuedAt, claims.expiresAt) = (claims.issuedAt - 7200, claims.issuedAt - 1)
-    case .notBeforeAhead:
-      claims.others.append(("nbf", JSONText.number(claims.issuedAt + 3600)))
-    case .issuedAhead:
-      claims.issuedAt += 3600
-    case .confirmation:
-      claims.others.append(("cnf", JSONText.object([("x5t#S256", JSONText.string("a-thumbprint"))])))
-    case .unpublishedKey:
-      return try token(claims, with: SigningKey())
+    case .narrowedScope: claims.scope = "narrow"
+    case .wrongIssuer: claims.issuer = "https://evil.example.com/"
+    case .audiencePrefix: claims.audiences = [grant.audience + "more"]
+    case .expired: (claims.issuedAt, claims.expiresAt) = (claims.issuedAt - 7200, claims.issuedAt - 1)
+    case .notBeforeAhead: claims.others.append(("nbf", JSONText.number(claims.issuedAt + 3600)))
+    case .issuedAhead: claims.issuedAt += 3600
+    case .confirmation: claims.others.append(("cnf", JSONText.object([("x5t#S256", JSONText.string("a-thumbprint"))])))
+    case .unpublishedKey: return try token(claims, with: SigningKey())
     case .flippedSignature:
       let sound = try token(claims)
       // Not the last character: its low bits are padding.
       let index = sound.index(sound.endIndex, offsetBy: -10)
       return sound.replacingCharacter(at: index, with: sound[index] == "A" ? "B" : "A")
-    default:
-      return nil
+    default: return nil
     }
     return try token(claims, header)
   }
@@ -59,17 +50,13 @@ extension TokenEndpoint {
       let header = TokenHeader(algorithm: "HS256", keyID: key.id)
       let input = "\(Base64URL.encode(header.json)).\(Base64URL.encode(claims.json))"
       return "\(input).\(Base64URL.encode(key.confuse(Array(input.utf8))))"
-    case .twoSegments:
-      return try token(claims).split(separator: ".").prefix(2).joined(separator: ".")
-    case .fourSegments:
-      return try token(claims) + ".more"
-    case .opaque:
-      return "an-opaque-token"
+    case .twoSegments: return try token(claims).split(separator: ".").prefix(2).joined(separator: ".")
+    case .fourSegments: return try token(claims) + ".more"
+    case .opaque: return "an-opaque-token"
     case .jwe:
       let parts = [#"{"alg":"dir","enc":"A256GCM"}"#, "", "iv", "ciphertext", "tag"]
       return parts.map { Base64URL.encode($0.utf8) }.joined(separator: ".")
-    default:
-      return nil
+    default: return nil
     }
   }
 
@@ -87,8 +74,7 @@ extension TokenEndpoint {
     case .hugeExpiresIn: return answer(token: sound, grant, expiresIn: "1e300")
     case .zeroExpiresIn: return answer(token: sound, grant, expiresIn: "0")
     case .negativeExpiresIn: return answer(token: sound, grant, expiresIn: "-1")
-    case .duplicateAccessToken:
-      return answer(token: sound, grant, more: [("access_token", JSONText.string("another"))])
+    case .duplicateAccessToken: return answer(token: sound, grant, more: [("access_token", JSONText.string("another"))])
     case .crlfInToken: return answer(token: sound + "\r\nSet-Cookie: a=b", grant)
     case .html: return .response(Self.page(200, "Maintenance"))
     case .empty: return .response(Response(200, fields: [("Content-Type", "application/json")]))
@@ -103,8 +89,7 @@ extension TokenEndpoint {
         Response(
           200, fields: [("Content-Type", "application/json"), ("Content-Encoding", "gzip")],
           body: Gzip.store(Array(body.utf8))))
-    case .redirect:
-      return .response(Response(302, fields: [("Location", issuer + "dev/redirected")]))
+    case .redirect: return .response(Response(302, fields: [("Location", issuer + "dev/redirected")]))
     default: return bytes(fault, body)
     }
   }
@@ -126,8 +111,7 @@ extension TokenEndpoint {
     case .slow:
       return .verbatim(
         [[], Array("\(head)Content-Length: \(body.utf8.count)\r\n\r\n\(body)".utf8)], pause: .seconds(2), ending: .keep)
-    case .staleKeepAlive:
-      return .verbatim("\(head)Content-Length: \(body.utf8.count)\r\n\r\n\(body)", ending: .close)
+    case .staleKeepAlive: return .verbatim("\(head)Content-Length: \(body.utf8.count)\r\n\r\n\(body)", ending: .close)
     case .reset: return .verbatim("", ending: .reset)
     case .halfClose: return .verbatim("", ending: .close)
     case .stall: return .never
@@ -158,10 +142,8 @@ extension TokenEndpoint {
           + "You need to create a \"client-grant\" associated to this API.")
     case .scopeNotGranted: return .refusal(403, "access_denied", "Client has not been granted scopes: x")
     case .grantNotAllowed:
-      return .refusal(
-        403, "unauthorized_client", "Grant type 'client_credentials' not allowed for the client.")
-    case .rateLimited:
-      return .refusal(429, "too_many_requests", "Rate limit exceeded.", fields: [reset])
+      return .refusal(403, "unauthorized_client", "Grant type 'client_credentials' not allowed for the client.")
+    case .rateLimited: return .refusal(429, "too_many_requests", "Rate limit exceeded.", fields: [reset])
     case .rateLimitedSeconds:
       return .refusal(429, "too_many_requests", "Rate limit exceeded.", fields: [("Retry-After", "30"), reset])
     case .rateLimitedDate:

@@ -53,9 +53,7 @@ struct TokenEndpoint {
   struct Refused: Error {
     let reply: Reply
 
-    init(_ status: Int, _ error: String, _ description: String) {
-      reply = .refusal(status, error, description)
-    }
+    init(_ status: Int, _ error: String, _ description: String) { reply = .refusal(status, error, description) }
   }
 
   // MARK: Tokens
@@ -77,9 +75,7 @@ struct TokenEndpoint {
 
   // MARK: Answers
 
-  func success(_ grant: Grant) throws -> Reply {
-    answer(token: try token(claims(grant)), grant)
-  }
+  func success(_ grant: Grant) throws -> Reply { answer(token: try token(claims(grant)), grant) }
 
   /// The good answer around `token`; `expiresIn` is JSON, nil to leave it out.
   func answer(

@@ -58,7 +58,6 @@ package struct KeyRow: Sendable {
 
 extension TokenKey {
   fileprivate var name: String {
-    [grant.audience, grant.scope ?? "", grant.organization ?? "", client.name, holder?.hex ?? ""]
-      .joined(separator: " ")
+    [grant.audience, grant.scope ?? "", grant.organization ?? "", client.name, holder?.hex ?? ""].joined(separator: " ")
   }
 }

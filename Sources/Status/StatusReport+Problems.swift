@@ -26,9 +26,7 @@ extension StatusReport.Problem {
   }
 
   /// nil once its time is over: then nothing is known to be wrong, and the next request shows.
-  private static func of(
-    block: ClientStatus.Block, client: String, _ facts: StatusFacts
-  ) -> StatusReport.Problem? {
+  private static func of(block: ClientStatus.Block, client: String, _ facts: StatusFacts) -> StatusReport.Problem? {
     guard facts.now < block.until else { return nil }
     let (condition, title): (StatusReport.Condition, String) =
       switch block.cause {
@@ -86,8 +84,7 @@ extension StatusReport.Problem {
       guard let first = rows.first else { return nil }
       let name = rows.count == 1 ? first.key.grant.audience : "\(rows.count) audiences"
       let isRefresh = state == .refreshFailing
-      let title =
-        isRefresh ? "No new token for \(name), while the present one is good" : "No token for \(name)"
+      let title = isRefresh ? "No new token for \(name), while the present one is good" : "No token for \(name)"
       return StatusReport.Problem(
         condition: isRefresh || isOfTheAsker(code) ? .attention : .failing, title: title,
         detail: first.error?.message, remedy: first.error?.cause.remedy,

@@ -13,8 +13,7 @@ extension TokenError.Cause {
     case .brokerMisconfigured:
       "Compare the client id, the secret or key and the way to authenticate with the application's settings in the "
         + "tenant. A new secret in the secret file is used at once."
-    case .invalidCaller:
-      "Whoever sent these credentials must mend them; the broker's own are not concerned."
+    case .invalidCaller: "Whoever sent these credentials must mend them; the broker's own are not concerned."
     case .invalidUpstreamResponse:
       "Check the domain or token URL, and what stands between the broker and the tenant; no usual token endpoint "
         + "answers like this."

@@ -24,8 +24,7 @@ extension ExitCode {
 
 /// The option of the commands that read the configuration.
 struct ConfigurationOptions: ParsableArguments {
-  @Option(name: .customLong("config"), help: "A configuration file in YAML. Default: BROKER_CONFIG.")
-  var file: String?
+  @Option(name: .customLong("config"), help: "A configuration file in YAML. Default: BROKER_CONFIG.") var file: String?
 
   var origin: Configuration.Origin { Configuration.Origin(file: file) }
 }

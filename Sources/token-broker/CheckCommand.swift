@@ -15,8 +15,7 @@ struct CheckCommand: AsyncParsableCommand {
     name: .customLong("audience"), help: "An audience to try; may be repeated. Default: those of BROKER_AUDIENCES.")
   var audiences: [String] = []
 
-  @Flag(help: "Print one JSON object instead, when all is done.")
-  var json = false
+  @Flag(help: "Print one JSON object instead, when all is done.") var json = false
 
   func run() async throws {
     Application.prepareProcess()
@@ -38,9 +37,8 @@ struct CheckCommand: AsyncParsableCommand {
     report.settings = configuration.effective
     if !json { Console.output(report.settings.map { CheckReport.line($0) + "\n" }.joined() + "\n") }
     tell(.ok(.configuration, nil, "\(report.settings.count) settings in force"))
-    try await Doctor(
-      configuration: configuration, environment: origin.environment, audiences: audiences, tell: tell
-    ).examine()
+    try await Doctor(configuration: configuration, environment: origin.environment, audiences: audiences, tell: tell)
+      .examine()
     if json { Console.output(report.json) }
     if report.verdict == .failed { throw ExitCode.failure }
   }

@@ -8,8 +8,7 @@ struct HealthCommand: AsyncParsableCommand {
 
   @OptionGroup var broker: BrokerLocation
 
-  @Flag(help: "Ask whether it can answer token requests, not only whether it runs.")
-  var ready = false
+  @Flag(help: "Ask whether it can answer token requests, not only whether it runs.") var ready = false
 
   func run() async throws {
     Application.prepareProcess()

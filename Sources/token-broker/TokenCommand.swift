@@ -5,17 +5,13 @@ struct TokenCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "token", abstract: "Print a token from a running broker.")
 
-  @Argument(help: "The audience: the identifier of the API the token is for.")
-  var audience: String
+  @Argument(help: "The audience: the identifier of the API the token is for.") var audience: String
 
   @OptionGroup var broker: BrokerLocation
 
-  @Flag(help: "Print a whole Authorization header, for curl -H.")
-  var header = false
+  @Flag(help: "Print a whole Authorization header, for curl -H.") var header = false
 
-  func validate() throws {
-    if let problem = RunningBroker.problem(with: audience) { throw ValidationError(problem) }
-  }
+  func validate() throws { if let problem = RunningBroker.problem(with: audience) { throw ValidationError(problem) } }
 
   func run() async throws {
     Application.prepareProcess()

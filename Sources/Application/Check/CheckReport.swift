@@ -57,7 +57,6 @@ package struct CheckReport {
       ("check", finding.check.rawValue), ("status", finding.verdict.rawValue), ("client", finding.client),
       ("target", finding.target), ("message", finding.message), ("remedy", finding.remedy),
     ]
-    return JSONText.object(
-      words.compactMap { name, text in text.map { (name, JSONText.string($0)) } } + finding.facts)
+    return JSONText.object(words.compactMap { name, text in text.map { (name, JSONText.string($0)) } } + finding.facts)
   }
 }

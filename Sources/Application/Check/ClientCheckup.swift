@@ -90,9 +90,7 @@ struct ClientCheckup {
     /// By host and port.
     private var obstacles: [String: String?] = [:]
 
-    init(checkup: ClientCheckup) {
-      self.checkup = checkup
-    }
+    init(checkup: ClientCheckup) { self.checkup = checkup }
 
     /// Whether no server could be reached.
     var isBlocked: Bool { obstacles.values.allSatisfy { $0 != nil } }
@@ -102,8 +100,7 @@ struct ClientCheckup {
       guard let server = URLParts(url) else { return "its address is no URL" }
       let place = server.hostAndPort
       if let known = obstacles[place] { return known }
-      let proxy = ProxyChoice.proxy(
-        for: server, configured: checkup.upstream.proxy, environment: checkup.environment)
+      let proxy = ProxyChoice.proxy(for: server, configured: checkup.upstream.proxy, environment: checkup.environment)
       var lookup: Result<[String], HostLookup.Failure>?
       if proxy == nil {
         do throws(HostLookup.Failure) {

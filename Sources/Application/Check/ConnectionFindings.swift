@@ -80,8 +80,7 @@ struct ConnectionFindings {
           "See whether the proxy is right (upstream.proxy, else HTTPS_PROXY), wants a user and password in its URL, "
           + "and may connect to \(place). NO_PROXY names the hosts that are reached without it.")
     }
-    return .ok(
-      .proxy, proxy, "connects to \(place)", [("address", JSONText.string(report.address ?? ""))])
+    return .ok(.proxy, proxy, "connects to \(place)", [("address", JSONText.string(report.address ?? ""))])
   }
 
   private func skippedConnect(_ proxy: String) -> Finding {
@@ -135,24 +134,18 @@ struct ConnectionFindings {
 
   private static func remedy(_ cause: ConnectionReport.Cause) -> String {
     switch cause {
-    case .expired:
-      "Have the certificate replaced. If it is good elsewhere, this machine's clock is wrong."
-    case .notYetValid:
-      "Set this machine's clock; else the certificate was made for later."
+    case .expired: "Have the certificate replaced. If it is good elsewhere, this machine's clock is wrong."
+    case .notYetValid: "Set this machine's clock; else the certificate was made for later."
     case .wrongHost:
       "Set the domain to a host that the certificate is for. For a custom domain, see that the tenant has its "
         + "certificate."
     case .unknownAuthority:
       "If the tenant is yours, or a proxy on the way opens TLS, put the authority's certificate into caFile "
         + "(AUTH0_CA_FILE); else the package ca-certificates is missing or old."
-    case .noTLS:
-      "What answers there speaks no TLS 1.2 or 1.3. See that the port is right, and what stands in between."
-    case .authoritiesFile:
-      "See that caFile (AUTH0_CA_FILE) can be read and holds certificates in PEM."
-    case .identity:
-      "See that the client's certificateFile and keyFile can be read and belong together."
-    case .other:
-      "See what stands between the broker and the tenant: the connection is taken and then lost."
+    case .noTLS: "What answers there speaks no TLS 1.2 or 1.3. See that the port is right, and what stands in between."
+    case .authoritiesFile: "See that caFile (AUTH0_CA_FILE) can be read and holds certificates in PEM."
+    case .identity: "See that the client's certificateFile and keyFile can be read and belong together."
+    case .other: "See what stands between the broker and the tenant: the connection is taken and then lost."
     }
   }
 

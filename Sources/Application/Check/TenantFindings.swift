@@ -69,8 +69,7 @@ enum TenantFindings {
       return .warning(
         .clock, nil, "this machine's is \(seconds) s ahead of the tenant's, and every token's life shorter by that",
         remedy: remedy, facts)
-    default:
-      return .ok(.clock, nil, "this machine's and the tenant's differ by \(seconds) s", facts)
+    default: return .ok(.clock, nil, "this machine's and the tenant's differ by \(seconds) s", facts)
     }
   }
 
@@ -83,8 +82,7 @@ enum TenantFindings {
   }
 
   static func token(_ audience: String, _ error: TokenError) -> Finding {
-    .failed(
-      .token, audience, "\(error.cause.rawValue): \(error.message)", remedy: error.cause.remedy, facts(error))
+    .failed(.token, audience, "\(error.cause.rawValue): \(error.message)", remedy: error.cause.remedy, facts(error))
   }
 
   private static func facts(_ error: TokenError) -> Finding.Facts {

@@ -4,9 +4,7 @@ package import Basics
 package struct FileError: Error {
   package let reason: String
 
-  package init(reason: String) {
-    self.reason = reason
-  }
+  package init(reason: String) { self.reason = reason }
 }
 
 package enum File {

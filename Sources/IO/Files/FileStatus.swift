@@ -2,9 +2,7 @@ import Glibc
 
 /// What stat(2) tells of a file.
 package struct FileStatus: Sendable {
-  package enum Kind: Sendable {
-    case file, directory, link, socket, other
-  }
+  package enum Kind: Sendable { case file, directory, link, socket, other }
 
   package var device: UInt64
   package var inode: UInt64

@@ -24,9 +24,7 @@ package final class FileWatcher: @unchecked Sendable {
     queue.async(execute: changed)
   }
 
-  deinit {
-    source.cancel()
-  }
+  deinit { source.cancel() }
 
   /// Watches the directories in which a new file would replace the old one: the one named, and the one that links lead
   /// to.

@@ -14,9 +14,7 @@ extension Secret {
     let (contents, failure) = Self.read(path)
     if let failure { throw Unreadable(reason: failure.reason) }
     if contents.count > Self.maxFileBytes { throw Unreadable(reason: "it is over 64 KiB") }
-    let used = contents.withBytes { bytes in
-      bytes.indices.last { bytes[$0] > 0x20 }.map { $0 + 1 } ?? 0
-    }
+    let used = contents.withBytes { bytes in bytes.indices.last { bytes[$0] > 0x20 }.map { $0 + 1 } ?? 0 }
     self.init(capacity: used) { writer in
       contents.withBytes { bytes in
         for index in 0..<used { writer.append(CollectionOfOne(bytes[index])) }

@@ -8,9 +8,7 @@
 
   package init() {}
 
-  deinit {
-    unsafe storage.deallocate()
-  }
+  deinit { unsafe storage.deallocate() }
 
   /// Bytes of memory held.
   package var capacity: Int { unsafe storage.count }
@@ -25,27 +23,20 @@
     end += bytes.count
   }
 
-  package mutating func append(_ bytes: [UInt8]) {
-    append(bytes.span)
-  }
+  package mutating func append(_ bytes: [UInt8]) { append(bytes.span) }
 
-  package mutating func append(_ bytes: ArraySlice<UInt8>) {
-    append(bytes.span)
-  }
+  package mutating func append(_ bytes: ArraySlice<UInt8>) { append(bytes.span) }
 
   /// Appends once more what `range` of the bytes holds.
   package mutating func append(copyOf range: Range<Int>) {
     precondition(range.lowerBound >= 0 && range.upperBound <= count)
     reserve(range.count)
-    let source = unsafe UnsafeRawBufferPointer(
-      rebasing: storage[start + range.lowerBound..<start + range.upperBound])
+    let source = unsafe UnsafeRawBufferPointer(rebasing: storage[start + range.lowerBound..<start + range.upperBound])
     unsafe UnsafeMutableRawBufferPointer(rebasing: storage[end...]).copyMemory(from: source)
     end += range.count
   }
 
-  package mutating func append(_ text: StaticString) {
-    text.withUTF8Buffer { unsafe append($0.span) }
-  }
+  package mutating func append(_ text: StaticString) { text.withUTF8Buffer { unsafe append($0.span) } }
 
   /// Appends `number` in decimal digits.
   package mutating func append(decimal number: UInt64) {
@@ -95,9 +86,7 @@
     if start == end { (start, end) = (0, 0) }
   }
 
-  package mutating func removeAll() {
-    (start, end) = (0, 0)
-  }
+  package mutating func removeAll() { (start, end) = (0, 0) }
 
   /// Gives the memory back if nothing is held.
   package mutating func releaseIfEmpty() {
@@ -125,8 +114,7 @@
     if capacity - held >= count && start >= held {
       unsafe storage.copyMemory(from: UnsafeRawBufferPointer(rebasing: storage[start..<end]))
     } else {
-      let grown = UnsafeMutableRawBufferPointer.allocate(
-        byteCount: max(capacity * 2, held + count, 256), alignment: 16)
+      let grown = UnsafeMutableRawBufferPointer.allocate(byteCount: max(capacity * 2, held + count, 256), alignment: 16)
       unsafe grown.copyMemory(from: UnsafeRawBufferPointer(rebasing: storage[start..<end]))
       unsafe storage.deallocate()
       unsafe storage = grown

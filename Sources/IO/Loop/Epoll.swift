@@ -26,9 +26,7 @@ package struct Readiness: OptionSet, Sendable {
     unsafe events = .allocate(capacity: eventsPerWait)
   }
 
-  deinit {
-    unsafe events.deallocate()
-  }
+  deinit { unsafe events.deallocate() }
 
   func add(_ number: Int32, for readiness: Readiness, token: UInt64) throws(SystemError) {
     try control(EPOLL_CTL_ADD, number, readiness, token)
@@ -45,9 +43,7 @@ package struct Readiness: OptionSet, Sendable {
     }
   }
 
-  func remove(_ number: Int32) throws(SystemError) {
-    try control(EPOLL_CTL_DEL, number, [], 0)
-  }
+  func remove(_ number: Int32) throws(SystemError) { try control(EPOLL_CTL_DEL, number, [], 0) }
 
   private func control(
     _ operation: Int32, _ number: Int32, _ readiness: Readiness, _ token: UInt64

@@ -44,8 +44,7 @@ package final class EventLoop {
   /// Starts a loop on a queue of its own. `setUp` runs there first, and what it makes lives as long as the loop;
   /// `ended` runs there last.
   package static func start<Owner: AnyObject>(
-    label: String,
-    setUp: @escaping @Sendable (EventLoop) throws -> Owner,
+    label: String, setUp: @escaping @Sendable (EventLoop) throws -> Owner,
     ended: @escaping @Sendable (Result<Void, any Error>) -> Void
   ) {
     DispatchQueue(label: label).async {

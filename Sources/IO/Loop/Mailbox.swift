@@ -10,9 +10,7 @@ package final class Mailbox<Message: Sendable>: Sendable {
     var isClosed = false
   }
 
-  package init() throws(SystemError) {
-    event = try SystemCall.makeEvent()
-  }
+  package init() throws(SystemError) { event = try SystemCall.makeEvent() }
 
   /// Lets go of the message if the mailbox is closed.
   package func post(_ message: Message) {
@@ -52,9 +50,7 @@ package final class Mailbox<Message: Sendable>: Sendable {
       self.receive = receive
     }
 
-    func ready(_ readiness: Readiness) {
-      for message in mailbox.takeAll() { receive(message) }
-    }
+    func ready(_ readiness: Readiness) { for message in mailbox.takeAll() { receive(message) } }
 
     func deadlinePassed() {}
   }

@@ -70,9 +70,7 @@ package struct TimerWheel {
     current = last + 1
   }
 
-  private func ticks(until instant: Instant) -> Int {
-    max(0, Int((instant.nanoseconds - origin.nanoseconds) / tick))
-  }
+  private func ticks(until instant: Instant) -> Int { max(0, Int((instant.nanoseconds - origin.nanoseconds) / tick)) }
 
   private mutating func link(_ slot: Int, at tick: Int) {
     let bucket = tick % Self.size

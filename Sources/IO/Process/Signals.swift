@@ -38,7 +38,5 @@ package final class Signals {
     }
   }
 
-  deinit {
-    for source in sources { source.cancel() }
-  }
+  deinit { for source in sources { source.cancel() } }
 }

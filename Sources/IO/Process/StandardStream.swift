@@ -9,9 +9,7 @@ package enum StandardStream: Sendable {
   package var isTerminal: Bool { isatty(descriptor) == 1 }
 
   /// Writes all of `bytes`. What cannot be written is dropped: there is no other place to report it.
-  package func write(_ bytes: ArraySlice<UInt8>) {
-    try? SystemCall.write(bytes, to: descriptor)
-  }
+  package func write(_ bytes: ArraySlice<UInt8>) { try? SystemCall.write(bytes, to: descriptor) }
 
   package func write(_ text: String) { write(Array(text.utf8)[...]) }
 }

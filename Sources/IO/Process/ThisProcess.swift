@@ -10,9 +10,7 @@ package enum ThisProcess {
   }
 
   /// Keeps secrets out of core dumps, and other processes of the user out of this one's memory.
-  package static func forbidCoreDumps() {
-    _ = clinux_forbid_core_dumps()
-  }
+  package static func forbidCoreDumps() { _ = clinux_forbid_core_dumps() }
 
   /// Lets the process open as many descriptors as it is allowed to: the default is meant for interactive use.
   package static func raiseDescriptorLimit() {

@@ -7,9 +7,7 @@ package enum HostLookup {
   package struct Failure: Error {
     package let reason: String
 
-    package init(reason: String) {
-      self.reason = reason
-    }
+    package init(reason: String) { self.reason = reason }
   }
 
   /// The host's addresses, in the order in which they would be tried (getaddrinfo(3)). Takes as long as resolv.conf(5)
@@ -31,9 +29,7 @@ package enum HostLookup {
 
   /// The host's addresses with this port, one at least, in the order in which to try them (RFC 6724). Blocks for as
   /// long as the resolver likes.
-  static func resolve(
-    _ host: String, port: UInt16 = 0, forListening: Bool = false
-  ) throws(Failure) -> [SocketAddress] {
+  static func resolve(_ host: String, port: UInt16 = 0, forListening: Bool = false) throws(Failure) -> [SocketAddress] {
     var hints = unsafe addrinfo()
     unsafe hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
     unsafe hints.ai_flags = AI_NUMERICSERV | (forListening ? AI_PASSIVE : 0)

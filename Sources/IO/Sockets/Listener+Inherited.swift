@@ -19,9 +19,7 @@ extension Listener {
       throw InheritanceError("LISTEN_FDNAMES has \(names.count) names for the \(count) descriptors of LISTEN_FDS")
     }
     var found: [(name: String, listener: Listener)] = []
-    for index in 0..<count {
-      found.append((names?[Int(index)] ?? "unknown", try Listener(inherited: first + index)))
-    }
+    for index in 0..<count { found.append((names?[Int(index)] ?? "unknown", try Listener(inherited: first + index))) }
     return found
   }
 
@@ -50,7 +48,5 @@ extension Listener {
 package struct InheritanceError: Error, CustomStringConvertible {
   package let description: String
 
-  init(_ description: String) {
-    self.description = description
-  }
+  init(_ description: String) { self.description = description }
 }

@@ -23,9 +23,7 @@ package final class Listener: Sendable {
     self.origin = origin
   }
 
-  deinit {
-    withdraw()
-  }
+  deinit { withdraw() }
 
   /// Binds and listens. Port 0 takes a free one, which `address` then names. The file of a Unix socket is made, in
   /// place of one that a dead process left; it is removed again when the listener closes.
@@ -102,7 +100,5 @@ package final class Listener: Sendable {
   }
 
   /// Removes the file of a Unix socket, so that nobody new connects; those who wait can still be accepted.
-  package func withdraw() {
-    if case .unix(let file) = origin { file.remove() }
-  }
+  package func withdraw() { if case .unix(let file) = origin { file.remove() } }
 }

@@ -7,8 +7,7 @@ extension SocketAddress {
 
   /// Reads `unix:/path` or `unix:/path?mode=0660`; so a `?` cannot be part of the path.
   init(unix text: String) throws(AddressError) {
-    let parts = text.dropFirst("unix:".utf8.count).split(
-      separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
+    let parts = text.dropFirst("unix:".utf8.count).split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
     let path = Array(parts[0].utf8)
     if path.first == UInt8(ascii: "@") {
       throw AddressError(

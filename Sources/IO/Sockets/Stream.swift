@@ -18,24 +18,14 @@ package struct Stream: ~Copyable {
   package var number: Int32 { descriptor.number }
 
   package init(_ descriptor: consuming Descriptor, tls context: TLSContext?) throws(TLSError) {
-    if let context {
-      tls = try TLSStream(context, over: descriptor.number)
-    } else {
-      tls = nil
-    }
+    if let context { tls = try TLSStream(context, over: descriptor.number) } else { tls = nil }
     self.descriptor = descriptor
   }
 
   /// The client's side, over a descriptor that is connected or about to be. With `tls` the server must prove to be
   /// `host`.
-  package init(
-    _ descriptor: consuming Descriptor, tls context: TLSClientContext?, to host: String
-  ) throws(TLSError) {
-    if let context {
-      tls = try TLSStream(context, host: host, over: descriptor.number)
-    } else {
-      tls = nil
-    }
+  package init(_ descriptor: consuming Descriptor, tls context: TLSClientContext?, to host: String) throws(TLSError) {
+    if let context { tls = try TLSStream(context, host: host, over: descriptor.number) } else { tls = nil }
     self.descriptor = descriptor
   }
 
@@ -88,7 +78,5 @@ package struct Stream: ~Copyable {
   }
 
   /// Closing will reset the connection.
-  package func resetOnClose() {
-    SystemCall.resetOnClose(number)
-  }
+  package func resetOnClose() { SystemCall.resetOnClose(number) }
 }

@@ -2,13 +2,9 @@
 package struct Descriptor: ~Copyable, Sendable {
   package let number: Int32
 
-  package init(_ number: Int32) {
-    self.number = number
-  }
+  package init(_ number: Int32) { self.number = number }
 
-  deinit {
-    SystemCall.close(number)
-  }
+  deinit { SystemCall.close(number) }
 }
 
 extension Descriptor {

@@ -60,9 +60,7 @@ extension SystemCall {
     }
   }
 
-  package static func unlock(_ descriptor: borrowing Descriptor) {
-    _ = flock(descriptor.number, LOCK_UN)
-  }
+  package static func unlock(_ descriptor: borrowing Descriptor) { _ = flock(descriptor.number, LOCK_UN) }
 
   /// Reads once into `buffer`: the bytes read, 0 at the end.
   static func read(

@@ -7,9 +7,7 @@ extension SystemCall {
     return Descriptor(try call("socket") { Glibc.socket(family, type, 0) })
   }
 
-  static func setOption(
-    _ descriptor: Int32, level: Int32, name: Int32, to value: Int32
-  ) throws(SystemError) {
+  static func setOption(_ descriptor: Int32, level: Int32, name: Int32, to value: Int32) throws(SystemError) {
     var value = value
     _ = try call("setsockopt") {
       unsafe setsockopt(descriptor, level, name, &value, socklen_t(MemoryLayout<Int32>.size))
@@ -70,9 +68,7 @@ extension SystemCall {
     var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
     _ = try call("getsockname") {
       unsafe withUnsafeMutablePointer(to: &storage) { pointer in
-        unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-          unsafe getsockname(descriptor, $0, &length)
-        }
+        unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { unsafe getsockname(descriptor, $0, &length) }
       }
     }
     return SocketAddress(storage, length: length)
@@ -90,9 +86,7 @@ extension SystemCall {
   }
 
   /// Bytes read, 0 at the end of the stream, nil when it would block.
-  static func receive(
-    _ descriptor: Int32, into buffer: UnsafeMutableRawBufferPointer
-  ) throws(SystemError) -> Int? {
+  static func receive(_ descriptor: Int32, into buffer: UnsafeMutableRawBufferPointer) throws(SystemError) -> Int? {
     do throws(SystemError) {
       return try call("recv") { unsafe recv(descriptor, buffer.baseAddress, buffer.count, 0) }
     } catch {
@@ -117,16 +111,12 @@ extension SystemCall {
   /// Bytes written, nil when it would block.
   static func send(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) throws(SystemError) -> Int? {
     do throws(SystemError) {
-      return try call("send") {
-        unsafe Glibc.send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
-      }
+      return try call("send") { unsafe Glibc.send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL)) }
     } catch {
       if error.code == EAGAIN { return nil }
       throw error
     }
   }
 
-  static func endOutput(_ descriptor: Int32) {
-    _ = shutdown(descriptor, Int32(SHUT_WR))
-  }
+  static func endOutput(_ descriptor: Int32) { _ = shutdown(descriptor, Int32(SHUT_WR)) }
 }

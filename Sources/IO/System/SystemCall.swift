@@ -3,9 +3,7 @@ import Glibc
 /// The system calls of the project. `EINTR` is handled here and `errno` is read at once; nothing else is decided.
 package enum SystemCall {
   /// Repeats `body` while a signal interrupts it.
-  static func call<Result: SignedInteger>(
-    _ name: String, _ body: () -> Result
-  ) throws(SystemError) -> Result {
+  static func call<Result: SignedInteger>(_ name: String, _ body: () -> Result) throws(SystemError) -> Result {
     while true {
       let result = body()
       if result >= 0 { return result }

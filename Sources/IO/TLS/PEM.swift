@@ -9,8 +9,7 @@ package enum PEM: Sendable {
   func objects(_ what: String, _ read: (OpaquePointer) -> OpaquePointer?) throws(TLSError) -> [OpaquePointer] {
     let source: OpaquePointer?
     switch self {
-    case .file(let path):
-      unsafe source = BIO_new_file(path, "re")
+    case .file(let path): unsafe source = BIO_new_file(path, "re")
     case .text(let text):
       let bytes = Array(text.utf8)
       unsafe source = BIO_new(BIO_s_mem())

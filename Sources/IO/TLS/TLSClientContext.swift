@@ -31,9 +31,7 @@ import COpenSSL
     if let identity { try unsafe TLSContext.use(identity.certificate, identity.key, context) }
   }
 
-  deinit {
-    unsafe SSL_CTX_free(context)
-  }
+  deinit { unsafe SSL_CTX_free(context) }
 
   private static func configure(_ context: OpaquePointer) throws(TLSError) {
     _ = unsafe copenssl_set_min_tls12(context)

@@ -20,9 +20,7 @@ import COpenSSL
 
   /// A server's context. The chain of its certificate has the leaf first. With `offersHTTP2` ALPN prefers `h2` to
   /// `http/1.1`. Throws `TLSError`.
-  package init(
-    certificate: PEM, key: PEM, clients: Clients = .anonymous, offersHTTP2: Bool = false
-  ) throws(TLSError) {
+  package init(certificate: PEM, key: PEM, clients: Clients = .anonymous, offersHTTP2: Bool = false) throws(TLSError) {
     guard let context = unsafe SSL_CTX_new(TLS_server_method()) else { throw TLSError("making a TLS context") }
     unsafe self.context = context
     self.clients = clients
@@ -43,9 +41,7 @@ import COpenSSL
     self.authorities = authorities
   }
 
-  deinit {
-    unsafe SSL_CTX_free(context)
-  }
+  deinit { unsafe SSL_CTX_free(context) }
 
   private static func configure(_ context: OpaquePointer, _ offersHTTP2: Bool) throws(TLSError) {
     _ = unsafe copenssl_set_min_tls12(context)

@@ -44,9 +44,7 @@ import COpenSSL
     return unsafe X509_VERIFY_PARAM_set1_host(rules, host, 0) == 1 && copenssl_set_server_name(session, host) == 1
   }
 
-  deinit {
-    unsafe SSL_free(session)
-  }
+  deinit { unsafe SSL_free(session) }
 
   func receive(into buffer: UnsafeMutableRawBufferPointer) -> StreamResult {
     if !hasBegun, let result = begin() { return result }

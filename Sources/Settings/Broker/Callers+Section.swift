@@ -20,9 +20,7 @@ extension Callers {
       }
     }
     let isWanted = directory.hasServiceAccounts
-    (serviceAccounts, verifierSettings) = root.section("kubernetes") {
-      JWTVerifier.read($0, isWanted: isWanted)
-    }
+    (serviceAccounts, verifierSettings) = root.section("kubernetes") { JWTVerifier.read($0, isWanted: isWanted) }
     // It knows keys that may not be had just now.
     if let previous, previous.verifierSettings == verifierSettings { serviceAccounts = previous.serviceAccounts }
     if root.has("callers") { root.restrict("callers") }
@@ -103,9 +101,7 @@ extension JWTVerifier {
   }
 
   /// For Kubernetes service accounts. nil, with what is wrong said, if there is none or it is not complete.
-  fileprivate static func read(
-    _ section: Section, isWanted: Bool
-  ) -> (verifier: JWTVerifier?, settings: [String?]) {
+  fileprivate static func read(_ section: Section, isWanted: Bool) -> (verifier: JWTVerifier?, settings: [String?]) {
     let issuer = section.value("issuer", .url)
     let url = section.value("jwksURL", .url)
     let document = section.value("jwksFile", .contents)

@@ -5,9 +5,7 @@ import OAuth
 
 /// Reads one client of the configuration.
 struct ClientReader {
-  enum Provider: String, CaseIterable {
-    case auth0, oauth2
-  }
+  enum Provider: String, CaseIterable { case auth0, oauth2 }
 
   enum AuthMethod: String, CaseIterable {
     case post = "client_secret_post"
@@ -37,8 +35,7 @@ struct ClientReader {
     guard isWanted else { return nil }
     let provider = isDefault ? .auth0 : section.value("provider", .word, default: Provider.auth0)
     let domain =
-      provider == .auth0
-      ? require("domain", "DOMAIN", .tenant, "your tenant's domain, such as acme.eu.auth0.com") : nil
+      provider == .auth0 ? require("domain", "DOMAIN", .tenant, "your tenant's domain, such as acme.eu.auth0.com") : nil
     let location = provider == .oauth2 ? location() : nil
     let id = require("clientId", "CLIENT_ID", .text("a client id"), "the client id of a machine-to-machine application")
     let credentials = credentials()
@@ -67,9 +64,7 @@ struct ClientReader {
     }
   }
 
-  private func require<Value>(
-    _ key: String, _ name: String, _ format: Format<Value>, _ expectation: String
-  ) -> Value? {
+  private func require<Value>(_ key: String, _ name: String, _ format: Format<Value>, _ expectation: String) -> Value? {
     let value = section.value(key, environment: variable(name), format)
     if value == nil, !section.has(key, environment: variable(name)) {
       section.fail(key, environment: variable(name), "required: \(expectation)")
@@ -142,8 +137,7 @@ struct ClientReader {
       section.fail(
         "clientSecret", environment: variable("CLIENT_SECRET"),
         "required: the client secret itself here, or its file in clientSecretFile; or privateKeyFile, or "
-          + "certificateFile"
-      )
+          + "certificateFile")
       return nil
     }
     if given.count > 1 {
@@ -170,8 +164,7 @@ struct ClientReader {
     case "clientSecretFile":
       let value = section.value(key, environment: variable, .secretFile)
       return agrees(.post, .basic) ? value.map { secret($0.secrets, file: $0.path) } : nil
-    case "privateKeyFile":
-      return agrees(.privateKeyJWT) ? assertionKey(variable) : nil
+    case "privateKeyFile": return agrees(.privateKeyJWT) ? assertionKey(variable) : nil
     default:
       let certificate = section.value(key, .certificates)
       let keyFile = section.value("certificateKeyFile", .path)

@@ -85,15 +85,9 @@ extension Format where Value == String {
 
 extension Format {
   /// What `read` makes of the file at a path.
-  static func file(
-    show: @escaping (Value) -> String, _ read: @escaping (String) throws(FileError) -> Value
-  ) -> Format {
+  static func file(show: @escaping (Value) -> String, _ read: @escaping (String) throws(FileError) -> Value) -> Format {
     Format(show: show) { path throws(Unexpected) in
-      do throws(FileError) {
-        return try read(path)
-      } catch {
-        throw Unexpected("\(Path.shown(path)): \(error.reason)")
-      }
+      do throws(FileError) { return try read(path) } catch { throw Unexpected("\(Path.shown(path)): \(error.reason)") }
     }
   }
 }

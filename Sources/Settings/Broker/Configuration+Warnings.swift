@@ -15,8 +15,7 @@ extension Configuration {
     guard callers == nil else { return [] }
     return addresses.filter { !$0.isLoopback }.map { address in
       Warning(
-        subject: "\(address)",
-        message: "whoever can connect here is given tokens: no callers are configured",
+        subject: "\(address)", message: "whoever can connect here is given tokens: no callers are configured",
         remedy: "Name in callers who may have which audiences, or listen on 127.0.0.1 or a Unix socket.")
     }
   }

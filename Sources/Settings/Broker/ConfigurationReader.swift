@@ -58,19 +58,13 @@ extension Configuration {
     self = configuration
   }
 
-  private static func document(
-    _ path: String?
-  ) throws(ConfigurationErrors) -> (root: YAMLNode, digest: SHA256Digest)? {
+  private static func document(_ path: String?) throws(ConfigurationErrors) -> (root: YAMLNode, digest: SHA256Digest)? {
     guard let path else { return nil }
     func wrong(_ source: String, _ reason: String) -> ConfigurationErrors {
       ConfigurationErrors(errors: [ConfigurationError(key: "configuration", source: source, expectation: reason)])
     }
     let bytes: [UInt8]
-    do throws(FileError) {
-      bytes = try File.read(path)
-    } catch {
-      throw wrong(path, error.reason)
-    }
+    do throws(FileError) { bytes = try File.read(path) } catch { throw wrong(path, error.reason) }
     var root: YAMLNode?
     do throws(YAMLError) {
       root = try YAMLParser.parse(bytes)
@@ -99,8 +93,7 @@ extension Configuration {
     readTLS(root)
     root.section("admin", .nextStart) { admin in
       let standard = "127.0.0.1:8081"
-      adminListen =
-        admin.value("listen", environment: "BROKER_ADMIN_LISTEN", .addressOrOff, standard: standard) ?? nil
+      adminListen = admin.value("listen", environment: "BROKER_ADMIN_LISTEN", .addressOrOff, standard: standard) ?? nil
     }
     workers = root.value(
       "workers", environment: "BROKER_WORKERS", .number(1...256), default: ThisProcess.usableCores, .nextStart)
@@ -184,8 +177,7 @@ extension Configuration {
     }
     root.section("budget") { section in
       let most = 1_000_000_000
-      cache.client.monthlyMints = section.value(
-        "monthlyMints", environment: "BROKER_MONTHLY_MINTS", .number(1...most))
+      cache.client.monthlyMints = section.value("monthlyMints", environment: "BROKER_MONTHLY_MINTS", .number(1...most))
       let mints = cache.client.monthlyMints
       cache.client.monthlyReserve = section.value(
         "reserve", environment: "BROKER_MONTHLY_RESERVE", .number(0...(mints ?? most)), default: (mints ?? 0) / 5)

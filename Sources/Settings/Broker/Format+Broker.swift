@@ -6,11 +6,7 @@ import BrokerCore
 extension Format where Value == SocketAddress {
   static var address: Format {
     Format { text throws(Unexpected) in
-      do throws(AddressError) {
-        return try SocketAddress(parsing: text)
-      } catch {
-        throw Unexpected("\(error)")
-      }
+      do throws(AddressError) { return try SocketAddress(parsing: text) } catch { throw Unexpected("\(error)") }
     }
   }
 }

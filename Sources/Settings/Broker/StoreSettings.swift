@@ -43,8 +43,7 @@ extension Configuration {
   /// After the clients, whose secrets may have to do as keys.
   mutating func readStore(_ root: Section) {
     root.section("store", .nextStart) { section in
-      let location: StoreSettings.Location =
-        section.value("url", environment: "BROKER_STORE", .store, default: .memory)
+      let location: StoreSettings.Location = section.value("url", environment: "BROKER_STORE", .store, default: .memory)
       let keys = section.value("keyFile", environment: "BROKER_STORE_KEY_FILE", .storeKeys, .live)
       store = StoreSettings(location: readRedis(location, section), keys: keys)
       guard store.isShared else {
@@ -82,8 +81,7 @@ extension Configuration {
       )
     }
     settings.prefix = section.value("prefix", .text("what keys shall begin with"), default: settings.prefix)
-    settings.timeout = section.value(
-      "timeout", .duration(.milliseconds(10)...(.seconds(5))), default: settings.timeout)
+    settings.timeout = section.value("timeout", .duration(.milliseconds(10)...(.seconds(5))), default: settings.timeout)
     settings.caFile = section.value("caFile", .certificates)
     settings.certificateFile = section.value("certificateFile", .certificates)
     settings.keyFile = section.value("certificateKeyFile", .path)

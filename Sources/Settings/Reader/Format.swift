@@ -13,9 +13,7 @@ struct Format<Value> {
   struct Unexpected: Error {
     let expectation: String
 
-    init(_ expectation: String) {
-      self.expectation = expectation
-    }
+    init(_ expectation: String) { self.expectation = expectation }
 
     init(_ expectation: String, found text: String) {
       self.expectation = "expected \(expectation); found '\(String(text.unicodeScalars.prefix(60)).inOneLine)'"

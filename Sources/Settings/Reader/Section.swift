@@ -119,9 +119,7 @@ final class Section {
   ) -> Value? {
     declare(key, variable, effect)
     let node = member(key)
-    if let variable, let text = reader.environment[variable] {
-      return read(text, format, key, at: nil, variable)
-    }
+    if let variable, let text = reader.environment[variable] { return read(text, format, key, at: nil, variable) }
     return node.flatMap { read($0, format, key) }
   }
 
@@ -150,16 +148,13 @@ final class Section {
   ) -> [Value]? {
     declare(key, variable, effect)
     let node = member(key)
-    if let variable, let text = reader.environment[variable] {
-      return words(text, key, at: nil, variable, format)
-    }
+    if let variable, let text = reader.environment[variable] { return words(text, key, at: nil, variable, format) }
     guard let node else { return standard.map { words($0, key, at: nil, "default", format) } }
     switch node.content {
     case .sequence(let nodes):
       if nodes.isEmpty { reader.fail(path + key, at: node.mark, "the list is empty") }
       return nodes.compactMap { read($0, format, key) }
-    case .scalar(let text, _) where !node.isNull:
-      return words(text, key, at: node.mark, nil, format)
+    case .scalar(let text, _) where !node.isNull: return words(text, key, at: node.mark, nil, format)
     default:
       reader.fail(path + key, at: node.mark, "expected a list")
       return []
@@ -260,7 +255,5 @@ final class Section {
 
 extension SettingsReader {
   /// Reads the file's outermost mapping, and says what of it is unknown.
-  func read(_ root: YAMLNode?, _ body: (Section) -> Void) {
-    Section.read("", "", .live, root, in: self, body)
-  }
+  func read(_ root: YAMLNode?, _ body: (Section) -> Void) { Section.read("", "", .live, root, in: self, body) }
 }

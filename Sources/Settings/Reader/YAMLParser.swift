@@ -65,8 +65,7 @@ import CYaml
       let bytes = unsafe UnsafeBufferPointer(start: scalar.value, count: scalar.length)
       let isPlain = unsafe scalar.style == YAML_PLAIN_SCALAR_STYLE
       kind = .scalar(unsafe String(decoding: bytes, as: UTF8.self), isPlain: isPlain)
-    default:
-      throw YAMLError(mark: mark, reason: "aliases (*name) are not supported; write the value itself")
+    default: throw YAMLError(mark: mark, reason: "aliases (*name) are not supported; write the value itself")
     }
     return Event(kind: kind, mark: mark)
   }

@@ -55,11 +55,7 @@ enum FileFormat {
 
   static func parse(_ bytes: [UInt8]) -> Contents {
     var contents = Contents()
-    do throws(Damage) {
-      try parse(Cursor(rest: bytes[...]), into: &contents.records)
-    } catch {
-      contents.damage = error
-    }
+    do throws(Damage) { try parse(Cursor(rest: bytes[...]), into: &contents.records) } catch { contents.damage = error }
     return contents
   }
 

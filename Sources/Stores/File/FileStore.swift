@@ -49,9 +49,7 @@ package final class FileStore: Store {
   /// Throws why no store may be kept at `path`.
   package static func checkDirectory(of path: String) throws(StoreError) { try StoreDirectory(of: path).check() }
 
-  package var condition: StoreCondition {
-    StoreCondition(location: location, problem: state.withLock(\.problem))
-  }
+  package var condition: StoreCondition { StoreCondition(location: location, problem: state.withLock(\.problem)) }
 
   private var location: String { "file:\(path)" }
 
@@ -173,9 +171,7 @@ extension FileStore {
   }
 
   private func write() {
-    let (file, entries, saves, isDue) = state.withLock {
-      ($0.file, $0.values.entries, $0.saves, $0.saves > $0.written)
-    }
+    let (file, entries, saves, isDue) = state.withLock { ($0.file, $0.values.entries, $0.saves, $0.saves > $0.written) }
     guard let file, isDue else { return }
     let started = Instant.now
     let expired = entries.filter { $0.value.expiresAt <= started }.map(\.key)

@@ -59,9 +59,7 @@ struct StoreDirectory {
 struct Permissions: CustomStringConvertible {
   private let mode: UInt32
 
-  init(_ status: FileStatus) {
-    mode = status.permissions
-  }
+  init(_ status: FileStatus) { mode = status.permissions }
 
   var description: String { "0" + String(mode, radix: 8) }
 }

@@ -37,9 +37,7 @@ struct StoredValues: Sendable {
 
   /// Removes those of `names` that are expired.
   mutating func removeExpired(_ names: some Sequence<StoreName>, now: Instant) {
-    for name in names {
-      if let entry = entries[name], entry.expiresAt <= now { remove(name) }
-    }
+    for name in names { if let entry = entries[name], entry.expiresAt <= now { remove(name) } }
   }
 
   /// A sixteenth at once, so that not each entry after it has to make room again.

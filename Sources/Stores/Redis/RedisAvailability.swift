@@ -86,9 +86,7 @@ final class RedisAvailability: Sendable {
   }
 
   /// Notes how a write went that the server has answered.
-  func noteWrite(refused refusal: StoreError?) {
-    state.withLock { $0.refusal = refusal }
-  }
+  func noteWrite(refused refusal: StoreError?) { state.withLock { $0.refusal = refusal } }
 
   var problem: String? {
     state.withLock { state in

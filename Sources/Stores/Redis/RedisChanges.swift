@@ -26,9 +26,7 @@ final class RedisChanges: Sendable {
   }
 
   /// Ends what `watch` began.
-  func forget(_ name: StoreName) {
-    state.withLock { _ = $0.watched.removeValue(forKey: name) }
-  }
+  func forget(_ name: StoreName) { state.withLock { _ = $0.watched.removeValue(forKey: name) } }
 
   /// Wakes those who wait for the name that was published.
   func announce(_ payload: [UInt8]) {

@@ -49,9 +49,7 @@ struct RedisCommand {
           let name = unsafe UnsafeRawBufferPointer(rebasing: memory[..<4])
           let user = unsafe UnsafeRawBufferPointer(rebasing: memory[4...])
           let arguments = unsafe words.counts.count == 1 ? [name, password] : [name, user, password]
-          unsafe format(arguments) { bytes in
-            unsafe output.append(bytes.assumingMemoryBound(to: UInt8.self).span)
-          }
+          unsafe format(arguments) { bytes in unsafe output.append(bytes.assumingMemoryBound(to: UInt8.self).span) }
         }
       }
     }

@@ -177,9 +177,7 @@ final class RedisConnection: EventHandler {
     } while registration != nil && stream.hasBuffered
   }
 
-  private var failure: StoreError {
-    stream.tlsFailure.map { StoreError("TLS: \($0)") } ?? .broken
-  }
+  private var failure: StoreError { stream.tlsFailure.map { StoreError("TLS: \($0)") } ?? .broken }
 
   private func receive(_ reply: RedisReply) throws(StoreError) {
     if isOpen, handshake.last == .subscribe, let payload = reply.message { return owner.published(payload) }

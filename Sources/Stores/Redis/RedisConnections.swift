@@ -50,8 +50,7 @@ final class RedisConnections {
     case .connector(.commands, let message): commands.receive(message)
     case .connector(.changes, let message): subscription.receive(message)
     case .metReplica: commands.renew(StoreError("the server is a replica"))
-    case .startIsOver:
-      if availability.isStarting { commandsChanged(.lost(StoreError("not connected yet"))) }
+    case .startIsOver: if availability.isStarting { commandsChanged(.lost(StoreError("not connected yet"))) }
     case .close:
       commands.close()
       subscription.close()

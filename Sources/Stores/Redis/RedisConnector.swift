@@ -5,9 +5,7 @@ import IO
 
 /// Makes one connection to the server, on its loop. When that is lost it makes another, after a pause that grows.
 final class RedisConnector: RedisConnection.Owner {
-  enum Purpose: Sendable {
-    case commands, changes
-  }
+  enum Purpose: Sendable { case commands, changes }
 
   enum Event {
     case opened
@@ -45,9 +43,7 @@ final class RedisConnector: RedisConnection.Owner {
   private static let lasting = backoff.longest
 
   /// - Parameter post: brings a message back to the loop and there to `receive`.
-  init(
-    _ purpose: Purpose, _ settings: RedisSettings, on loop: EventLoop, post: @escaping @Sendable (Message) -> Void
-  ) {
+  init(_ purpose: Purpose, _ settings: RedisSettings, on loop: EventLoop, post: @escaping @Sendable (Message) -> Void) {
     self.loop = loop
     self.settings = settings
     handshake = RedisHandshake(settings, last: purpose == .commands ? .ping : .subscribe)

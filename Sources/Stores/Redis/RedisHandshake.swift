@@ -3,9 +3,7 @@ import IO
 
 /// What a new connection begins with: who we are, which database, and proof that the server answers.
 struct RedisHandshake {
-  enum Step {
-    case login, select, setName, ping, subscribe
-  }
+  enum Step { case login, select, setName, ping, subscribe }
 
   private let settings: RedisSettings
   /// The steps before the last, which are sent together.

@@ -23,8 +23,7 @@ extension RedisReply {
   func isAnswer(of kind: Kind) -> Bool {
     switch (kind, self) {
     case (_, .error), (.status, .status), (.integer, .integer): return true
-    case (.values(let count), .array(let parts)):
-      return parts.count == count && parts.allSatisfy(\.isValue)
+    case (.values(let count), .array(let parts)): return parts.count == count && parts.allSatisfy(\.isValue)
     case (.claim(let count), .array(let parts)):
       guard case .integer? = parts.first else { return false }
       return parts.count == count + 1 && parts.dropFirst().allSatisfy(\.isValue)

@@ -20,9 +20,7 @@ final class RedisRequest: Sendable {
     waiting = Mutex(continuation)
   }
 
-  deinit {
-    answer(.failure(.closed))
-  }
+  deinit { answer(.failure(.closed)) }
 
   /// Only the first answer counts.
   func answer(_ answer: Answer) {

@@ -5,9 +5,7 @@ extension RedisSettings {
   package struct Malformed: Error, Equatable, CustomStringConvertible {
     package let description: String
 
-    init(_ description: String) {
-      self.description = description
-    }
+    init(_ description: String) { self.description = description }
   }
 
   /// Reads `redis://[user[:password]@]host[:port][/database]`, the same with `rediss`, which is TLS, or

@@ -28,9 +28,7 @@ package struct RedisSettings: Sendable {
   /// How long it may take to connect, TLS and login included.
   package var connectTimeout = Duration.seconds(1)
 
-  package init(_ server: Server) {
-    self.server = server
-  }
+  package init(_ server: Server) { self.server = server }
 }
 
 extension RedisSettings: CustomStringConvertible {

@@ -32,17 +32,14 @@ package final class RedisStore: Store {
     self.recoveries = recoveries
     availability = RedisAvailability(log: log, recovered: recovered)
     EventLoop.start(label: "redis") { [mailbox, availability, changes, log] loop in
-      try RedisConnections(
-        settings, on: loop, mailbox: mailbox, availability: availability, changes: changes, log: log)
+      try RedisConnections(settings, on: loop, mailbox: mailbox, availability: availability, changes: changes, log: log)
     } ended: { [mailbox, availability] result in
       availability.loopEnded(result)
       mailbox.close()
     }
   }
 
-  deinit {
-    close()
-  }
+  deinit { close() }
 
   /// Ends the connections; what is under way fails, and those who wait for a change wait no longer.
   package func close() {
@@ -72,8 +69,7 @@ package final class RedisStore: Store {
   ) async throws(StoreError) -> StoreAnswer {
     if names.count > Self.mostNames { throw StoreError("a claim loads at most \(Self.mostNames) values") }
     let claim = StoreClaim(name: name, fence: Fence.next())
-    var command = script(
-      RedisScripts.claim, keys: [claimKey(name)] + names.map(key), answer: .claim(names.count))
+    var command = script(RedisScripts.claim, keys: [claimKey(name)] + names.map(key), answer: .claim(names.count))
     command.add("\(claim.fence)")
     command.add(lease)
     changes.watch(name)

@@ -6,9 +6,7 @@ package import Logging
 package struct AccessLog: Sendable {
   private let log: Logger
 
-  package init(_ log: Logger) {
-    self.log = log
-  }
+  package init(_ log: Logger) { self.log = log }
 
   package var isOn: Bool { log.logLevel <= .debug }
 

@@ -8,9 +8,7 @@ package final class LogControl: Sendable {
   /// The settings, in one number.
   private let state: Atomic<Int>
 
-  package init(_ settings: LogSettings) {
-    state = Atomic(Self.number(of: settings))
-  }
+  package init(_ settings: LogSettings) { state = Atomic(Self.number(of: settings)) }
 
   package func apply(_ settings: LogSettings) { state.store(Self.number(of: settings), ordering: .relaxed) }
 

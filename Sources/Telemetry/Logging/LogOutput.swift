@@ -24,18 +24,12 @@ package final class LogOutput: Sendable {
   /// Between two writes: what is logged meanwhile goes out with the second.
   private static let pause = DispatchTimeInterval.milliseconds(10)
 
-  init(_ stream: StandardStream) {
-    self.stream = stream
-  }
+  init(_ stream: StandardStream) { self.stream = stream }
 
   /// Adds what `render` appends, which is a whole line. The timestamp is that of now.
   func add(_ render: (_ line: inout [UInt8], _ timestamp: inout Timestamp) -> Void) {
     let isFirst = state.withLock { state in
-      if state.lines.count > Self.limit {
-        state.lost += 1
-      } else {
-        render(&state.lines, &state.timestamp)
-      }
+      if state.lines.count > Self.limit { state.lost += 1 } else { render(&state.lines, &state.timestamp) }
       defer { state.isWriterDue = true }
       return !state.isWriterDue
     }

@@ -2,9 +2,7 @@ package import Logging
 
 /// How log lines are written.
 package struct LogSettings: Sendable {
-  package enum Format: String, CaseIterable, Sendable {
-    case json, text
-  }
+  package enum Format: String, CaseIterable, Sendable { case json, text }
 
   package var level: Logger.Level
   package var format: Format

@@ -18,18 +18,14 @@ package struct MetricsText {
     }
   }
 
-  enum Kind: String {
-    case counter, gauge, histogram
-  }
+  enum Kind: String { case counter, gauge, histogram }
 
   typealias Labels = [(name: String, value: String)]
 
   private let format: Format
   private var text = ""
 
-  init(_ format: Format) {
-    self.format = format
-  }
+  init(_ format: Format) { self.format = format }
 
   /// Begins a metric. A counter's name is given without `_total`.
   mutating func begin(_ name: String, _ kind: Kind, _ help: String) {

@@ -30,9 +30,7 @@ package struct Traffic: Sendable {
   /// The oldest first; a minute lies between each and the next.
   private var samples: [(at: Instant, totals: Totals)]
 
-  package init(start: Instant) {
-    samples = [(start, Totals())]
-  }
+  package init(start: Instant) { samples = [(start, Totals())] }
 
   /// Ends a minute.
   package mutating func sample(_ totals: Totals, at now: Instant) {
