@@ -21,7 +21,7 @@ import TestSupport
 
   @Test("A file that cannot be read is told of in the system's words", arguments: ["/nonexistent", "/"])
   func unreadable(_ path: String) {
-    let error = #expect(throws: Secret.Unreadable.self) { try Secret(file: path) }
+    let error = #expect(throws: FileError.self) { try Secret(file: path) }
     #expect(error?.reason.isEmpty == false)
   }
 }

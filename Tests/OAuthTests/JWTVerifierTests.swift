@@ -174,7 +174,7 @@ import TestSupport
 
   private static func bearerToken(in file: String) -> JWTVerifier.Keys.BearerToken {
     { () throws(InvalidSetting) in
-      do throws(Secret.Unreadable) {
+      do throws(FileError) {
         return try Secret(file: file)
       } catch {
         throw InvalidSetting("tokenFile", error.reason)

@@ -1,6 +1,6 @@
 package import Basics
 
-/// A file that could not be read, and why, in the system's words.
+/// A file that cannot be read or used, and why: in the system's words, or what was expected in it.
 package struct FileError: Error {
   package let reason: String
 

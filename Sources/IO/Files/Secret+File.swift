@@ -1,19 +1,14 @@
 package import Basics
 
 extension Secret {
-  /// Why a file cannot be read, in the system's words, or that it holds more than a secret can be.
-  package struct Unreadable: Error {
-    package let reason: String
-  }
-
   private static let maxFileBytes = 64 << 10
 
   /// The whole of a file of at most 64 KiB, with nothing of it left in another buffer. White space at its end is
   /// dropped.
-  package convenience init(file path: String) throws(Unreadable) {
+  package convenience init(file path: String) throws(FileError) {
     let (contents, failure) = Self.read(path)
-    if let failure { throw Unreadable(reason: failure.reason) }
-    if contents.count > Self.maxFileBytes { throw Unreadable(reason: "it is over 64 KiB") }
+    if let failure { throw FileError(reason: failure.reason) }
+    if contents.count > Self.maxFileBytes { throw FileError(reason: "it is over 64 KiB") }
     let used = contents.withBytes { bytes in bytes.indices.last { bytes[$0] > 0x20 }.map { $0 + 1 } ?? 0 }
     self.init(capacity: used) { writer in
       contents.withBytes { bytes in

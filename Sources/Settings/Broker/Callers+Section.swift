@@ -79,11 +79,8 @@ extension CallerDirectory.Proof {
 
 extension Format where Value == String {
   fileprivate static var serviceAccount: Format {
-    Format { text throws(Unexpected) in
-      guard text.wholeMatch(of: /[a-z0-9][a-z0-9\-]{0,62}\/[a-z0-9][a-z0-9.\-]{0,252}/) != nil else {
-        throw Unexpected("namespace/name", found: text)
-      }
-      return text
+    Format("namespace/name") { text in
+      text.wholeMatch(of: /[a-z0-9][a-z0-9\-]{0,62}\/[a-z0-9][a-z0-9.\-]{0,252}/).map { _ in text }
     }
   }
 }
@@ -92,11 +89,7 @@ extension JWTVerifier {
   /// The token in a file, read each time it is needed.
   private static func bearerToken(in file: String) -> Keys.BearerToken {
     { () throws(InvalidSetting) in
-      do throws(Secret.Unreadable) {
-        return try Secret(file: file)
-      } catch {
-        throw InvalidSetting("tokenFile", error.reason)
-      }
+      do throws(FileError) { return try Secret(file: file) } catch { throw InvalidSetting("tokenFile", error.reason) }
     }
   }
 

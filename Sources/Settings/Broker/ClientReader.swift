@@ -197,25 +197,11 @@ struct ClientReader {
 
 extension Format where Value == AssertionKey.Algorithm {
   fileprivate static var keyAlgorithm: Format {
-    Format(show: \.rawValue) { text throws(Unexpected) in
-      guard let algorithm = AssertionKey.Algorithm(rawValue: text) else {
-        throw Unexpected(
-          "one of \(AssertionKey.Algorithm.allCases.map(\.rawValue).joined(separator: ", "))", found: text)
-      }
-      return algorithm
-    }
+    Format("one of \(Value.allCases.map(\.rawValue).joined(separator: ", "))", show: \.rawValue) { Value(rawValue: $0) }
   }
 }
 
 extension Format where Value == Secret {
   /// The contents of a file that nobody else may see.
-  static var secretContents: Format {
-    Format(isSecret: true) { path throws(Unexpected) in
-      do throws(Secret.Unreadable) {
-        return try Secret(file: path)
-      } catch {
-        throw Unexpected("\(Path.shown(path)): \(error.reason)")
-      }
-    }
-  }
+  static var secretContents: Format { file(isSecret: true) { path throws(FileError) in try Secret(file: path) } }
 }

@@ -49,11 +49,7 @@ package struct SecretFile: Sendable {
 
   package init(_ path: String) throws(FileError) {
     self.path = path
-    do throws(Secret.Unreadable) {
-      secrets = try Secret(file: path).lines
-    } catch {
-      throw FileError(reason: error.reason)
-    }
+    secrets = try Secret(file: path).lines
     if secrets.isEmpty { throw FileError(reason: "it is empty; expected the client secret in it") }
     if secrets.count > 2 {
       throw FileError(reason: "it has \(secrets.count) lines; expected one secret, or the new and the old one")
@@ -85,8 +81,11 @@ extension Format where Value == String {
 
 extension Format {
   /// What `read` makes of the file at a path.
-  static func file(show: @escaping (Value) -> String, _ read: @escaping (String) throws(FileError) -> Value) -> Format {
-    Format(show: show) { path throws(Unexpected) in
+  static func file(
+    isSecret: Bool = false, show: @escaping (Value) -> String = { "\($0)" },
+    _ read: @escaping (String) throws(FileError) -> Value
+  ) -> Format {
+    Format(isSecret: isSecret, show: show) { path throws(Unexpected) in
       do throws(FileError) { return try read(path) } catch { throw Unexpected("\(Path.shown(path)): \(error.reason)") }
     }
   }

@@ -1,7 +1,5 @@
 package import Basics
 package import BrokerAPI
-import Logging
-import OAuth
 package import IO
 package import BrokerCore
 package import HTTPServer

@@ -16,13 +16,8 @@ extension Format where Value == ListenAddress {
   static var listenAddress: Format {
     Format(show: { "\($0.isTLS ? "https://" : "")\($0.address)" }) { text throws(Unexpected) in
       let isTLS = text.starts(with: "https://")
-      do throws(Format<SocketAddress>.Unexpected) {
-        let address = try Format<SocketAddress>.address.read(
-          String(isTLS ? text.dropFirst("https://".count) : text[...]))
-        return ListenAddress(address: address, isTLS: isTLS)
-      } catch {
-        throw Unexpected(error.expectation)
-      }
+      let address = String(isTLS ? text.dropFirst("https://".count) : text[...])
+      return ListenAddress(address: try Format<SocketAddress>.address.read(address), isTLS: isTLS)
     }
   }
 }
@@ -30,12 +25,7 @@ extension Format where Value == ListenAddress {
 extension Format where Value == SocketAddress? {
   static var addressOrOff: Format {
     Format(show: { $0.map { "\($0)" } ?? "off" }) { text throws(Unexpected) in
-      if text == "off" { return nil }
-      do throws(Format<SocketAddress>.Unexpected) {
-        return try Format<SocketAddress>.address.read(text)
-      } catch {
-        throw Unexpected(error.expectation)
-      }
+      text == "off" ? nil : try Format<SocketAddress>.address.read(text)
     }
   }
 }
@@ -48,28 +38,17 @@ extension Format where Value == String {
     }
   }
 
-  static var scope: Format {
-    Format { text throws(Unexpected) in
-      guard let scope = ScopeList.canonical(text) else { throw Unexpected("scopes separated by spaces", found: text) }
-      return scope
-    }
-  }
+  static var scope: Format { Format("scopes separated by spaces") { ScopeList.canonical($0) } }
 
   /// A proxy's URL, which may hold a password.
   static var proxy: Format {
-    Format(isSecret: true) { text throws(Unexpected) in
-      guard text.starts(with: "http://") || text.starts(with: "https://") || text.starts(with: "socks5h://") else {
-        throw Unexpected("expected the proxy's URL, with http://, https:// or socks5h://")
-      }
-      return text
+    Format("the proxy's URL, with http://, https:// or socks5h://", isSecret: true) { text in
+      ["http://", "https://", "socks5h://"].contains { text.starts(with: $0) } ? text : nil
     }
   }
 
   static func oneOf(_ words: [String]) -> Format {
-    Format { text throws(Unexpected) in
-      guard words.contains(text) else { throw Unexpected("one of \(words.joined(separator: ", "))", found: text) }
-      return text
-    }
+    Format("one of \(words.joined(separator: ", "))") { words.contains($0) ? $0 : nil }
   }
 
   /// An `https://` URL, or one of this machine, without user, query or fragment.
@@ -106,13 +85,7 @@ extension Format where Value == String {
 
 extension Format where Value == Verification {
   static var verification: Format {
-    Format { text throws(Unexpected) in
-      switch text {
-      case "jwt": return .jwt
-      case "opaque": return .opaque
-      default: throw Unexpected("jwt or opaque", found: text)
-      }
-    }
+    Format("jwt or opaque") { ["jwt": .jwt, "opaque": .opaque][$0] }
   }
 }
 
@@ -130,34 +103,21 @@ extension Format where Value == Secret {
 
 extension Format where Value == SHA256Digest {
   static var sha256Digest: Format {
-    Format(isSecret: true) { text throws(Unexpected) in
-      // Without what was found: it may be the key itself.
-      guard let digest = SHA256Digest(hex: text) else {
-        throw Unexpected("expected the SHA-256 of a key in 64 hexadecimal digits, as token-broker key prints it")
-      }
-      return digest
+    // Secret because what was found instead may be the key itself.
+    Format("the SHA-256 of a key in 64 hexadecimal digits, as token-broker key prints it", isSecret: true) { text in
+      SHA256Digest(hex: text)
     }
   }
 }
 
 extension Format where Value == CertificateName {
   static var certificateName: Format {
-    Format { text throws(Unexpected) in
-      guard let name = CertificateName(text) else {
-        throw Unexpected("a URI such as spiffe://example.com/a, dns:host.example.com, or subject:CN=a,O=b", found: text)
-      }
-      return name
-    }
+    Format("a URI such as spiffe://example.com/a, dns:host.example.com, or subject:CN=a,O=b") { CertificateName($0) }
   }
 }
 
 extension Format where Value == UInt32 {
   static var unixID: Format {
-    Format { text throws(Unexpected) in
-      guard text.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let id = UInt32(text) else {
-        throw Unexpected("a numeric id", found: text)
-      }
-      return id
-    }
+    Format("a numeric id") { text in text.utf8.allSatisfy { 0x30...0x39 ~= $0 } ? UInt32(text) : nil }
   }
 }

@@ -12,22 +12,16 @@ extension RequestGuards {
 
 extension Format where Value == String {
   fileprivate static var host: Format {
-    Format { text throws(Unexpected) in
-      guard text.wholeMatch(of: /([A-Za-z0-9._\-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/) != nil else {
-        throw Unexpected("a host, or host:port", found: text)
-      }
-      return text.lowercased()
+    Format("a host, or host:port") { text in
+      text.wholeMatch(of: /([A-Za-z0-9._\-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/).map { _ in text.lowercased() }
     }
   }
 }
 
 extension Format where Value == (name: String, value: String) {
   fileprivate static var field: Format {
-    Format(isSecret: true) { text throws(Unexpected) in
-      guard let match = text.wholeMatch(of: /([A-Za-z0-9\-]+): *([!-~]+)/) else {
-        throw Unexpected("expected a header field, such as 'X-Token-Broker: true'")
-      }
-      return (match.1.lowercased(), String(match.2))
+    Format("a header field, such as 'X-Token-Broker: true'", isSecret: true) { text in
+      text.wholeMatch(of: /([A-Za-z0-9\-]+): *([!-~]+)/).map { ($0.1.lowercased(), String($0.2)) }
     }
   }
 }

@@ -126,17 +126,12 @@ extension Format where Value == StoreSettings.Location {
 extension Format where Value == [Secret] {
   /// A file with keys, one a line, the newest first.
   fileprivate static var storeKeys: Format {
-    Format(isSecret: true) { path throws(Unexpected) in
-      let keys: [Secret]
-      do throws(Secret.Unreadable) {
-        keys = try Secret(file: path).lines
-      } catch {
-        throw Unexpected("\(Path.shown(path)): \(error.reason)")
-      }
+    file(isSecret: true) { path throws(FileError) in
+      let keys = try Secret(file: path).lines
       guard (1...2).contains(keys.count), keys.allSatisfy({ $0.count >= 32 }) else {
-        throw Unexpected(
-          "\(Path.shown(path)): expected a key of at least 32 random characters, and perhaps the one before it in a "
-            + "second line; openssl rand -base64 32 makes one")
+        throw FileError(
+          reason: "expected a key of at least 32 random characters, and perhaps the one before it in a second line; "
+            + "openssl rand -base64 32 makes one")
       }
       return keys
     }

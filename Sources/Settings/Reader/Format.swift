@@ -1,5 +1,3 @@
-import IO
-
 /// How a setting is written, and how what was written is shown.
 struct Format<Value> {
   /// Secrets are shown as `<redacted>`, and what is wrong with them is said without them.
@@ -8,15 +6,26 @@ struct Format<Value> {
   var isPlain = false
   var show: (Value) -> String = { "\($0)" }
   let read: (String) throws(Unexpected) -> Value
+}
 
-  /// What was expected instead.
-  struct Unexpected: Error {
-    let expectation: String
+/// What was expected of a setting instead.
+struct Unexpected: Error {
+  let expectation: String
 
-    init(_ expectation: String) { self.expectation = expectation }
+  init(_ expectation: String) { self.expectation = expectation }
+}
 
-    init(_ expectation: String, found text: String) {
-      self.expectation = "expected \(expectation); found '\(String(text.unicodeScalars.prefix(60)).inOneLine)'"
+extension Format {
+  /// What `read` makes of a text. Where that is nil, the error says what was expected, and if it is no secret what was
+  /// found.
+  init(
+    _ expectation: String, isSecret: Bool = false, isPlain: Bool = false,
+    show: @escaping (Value) -> String = { "\($0)" }, read: @escaping (String) -> Value?
+  ) {
+    self.init(isSecret: isSecret, isPlain: isPlain, show: show) { text throws(Unexpected) in
+      if let value = read(text) { return value }
+      let found = isSecret ? "" : "; found '\(String(text.unicodeScalars.prefix(60)).inOneLine)'"
+      throw Unexpected("expected \(expectation)\(found)")
     }
   }
 }
@@ -51,11 +60,9 @@ extension Format where Value == String {
 
 extension Format where Value == Int {
   static func number(_ range: ClosedRange<Int>) -> Format {
-    Format(isPlain: true) { text throws(Unexpected) in
-      guard text.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let number = Int(text), range.contains(number) else {
-        throw Unexpected("a number from \(range.lowerBound) to \(range.upperBound)", found: text)
-      }
-      return number
+    Format("a number from \(range.lowerBound) to \(range.upperBound)", isPlain: true) { text in
+      guard text.utf8.allSatisfy({ 0x30...0x39 ~= $0 }), let number = Int(text) else { return nil }
+      return range.contains(number) ? number : nil
     }
   }
 
@@ -63,14 +70,13 @@ extension Format where Value == Int {
 
   /// Bytes: a number, or one with a unit.
   static func size(_ range: ClosedRange<Int>) -> Format {
-    Format(show: { "\($0)B" }) { text throws(Unexpected) in
+    let expectation = "a size from \(range.lowerBound) to \(range.upperBound) bytes, such as 16KiB"
+    return Format(expectation, show: { "\($0)B" }) { text in
       let unit = units.first { text.hasSuffix($0.name) }
       let digits = text.dropLast(unit?.name.count ?? 0)
       guard let count = Int(digits), count >= 0, digits.first != "+",
         case let (bytes, false) = count.multipliedReportingOverflow(by: unit?.bytes ?? 1), range.contains(bytes)
-      else {
-        throw Unexpected("a size from \(range.lowerBound) to \(range.upperBound) bytes, such as 16KiB", found: text)
-      }
+      else { return nil }
       return bytes
     }
   }
@@ -83,16 +89,13 @@ extension Format where Value == Duration {
 
   /// A whole number with a unit.
   static func duration(_ range: ClosedRange<Duration>) -> Format {
-    Format(show: words) { text throws(Unexpected) in
+    let expectation = "a duration from \(words(range.lowerBound)) to \(words(range.upperBound)), such as 30s, 5m or 1h"
+    return Format(expectation, show: words) { text in
       let digits = text.prefix { ("0"..."9").contains($0) }
-      guard let unit = units.first(where: { $0.name == text.dropFirst(digits.count) }), let count = Int32(digits),
-        range.contains(unit.duration * count)
-      else {
-        throw Unexpected(
-          "a duration from \(words(range.lowerBound)) to \(words(range.upperBound)), such as 30s, 5m or 1h", found: text
-        )
+      guard let unit = units.first(where: { $0.name == text.dropFirst(digits.count) }), let count = Int32(digits) else {
+        return nil
       }
-      return unit.duration * count
+      return range.contains(unit.duration * count) ? unit.duration * count : nil
     }
   }
 
@@ -105,22 +108,14 @@ extension Format where Value == Duration {
 }
 
 extension Format where Value == Bool {
-  static var flag: Format {
-    Format(isPlain: true) { text throws(Unexpected) in
-      guard let flag = Bool(text) else { throw Unexpected("true or false", found: text) }
-      return flag
-    }
-  }
+  static var flag: Format { Format("true or false", isPlain: true) { Bool($0) } }
 }
 
 extension Format where Value: RawRepresentable & CaseIterable, Value.RawValue == String {
   /// One of the type's words, in any case.
   static var word: Format {
-    Format(show: \.rawValue) { text throws(Unexpected) in
-      guard let value = Value(rawValue: text.lowercased()) else {
-        throw Unexpected("one of \(Value.allCases.map(\.rawValue).joined(separator: ", "))", found: text)
-      }
-      return value
+    Format("one of \(Value.allCases.map(\.rawValue).joined(separator: ", "))", show: \.rawValue) { text in
+      Value(rawValue: text.lowercased())
     }
   }
 }

@@ -241,7 +241,7 @@ final class Section {
   private func read<Value>(
     _ text: String, _ format: Format<Value>, _ key: String, at mark: YAMLNode.Mark?, _ variable: String?
   ) -> Value? {
-    do throws(Format<Value>.Unexpected) {
+    do throws(Unexpected) {
       let value = try format.read(text)
       let source = variable ?? mark.map { "\(reader.fileName ?? ""):\($0)" } ?? ""
       note(key, format.isSecret ? "<redacted>" : format.show(value), from: source)
