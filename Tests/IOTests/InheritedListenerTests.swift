@@ -97,7 +97,7 @@ import Testing
   func unfit(_ kind: String) throws {
     var socket: Descriptor
     switch kind {
-    case "file": socket = try SystemCall.openNull()
+    case "file": socket = try Descriptor.spare()
     case "not listening": socket = try SystemCall.socket(family: AF_INET)
     case "packets":
       socket = Descriptor(Glibc.socket(AF_UNIX, Int32(SOCK_SEQPACKET.rawValue), 0))

@@ -4,28 +4,14 @@ import Glibc
 package struct FileStatus: Sendable {
   package enum Kind: Sendable { case file, directory, link, socket, other }
 
-  package var device: UInt64
-  package var inode: UInt64
+  package var device: UInt64 = 0
+  package var inode: UInt64 = 0
   /// The kind of file and its permissions, as `st_mode` has them.
   package var mode: UInt32
   /// The id of the user that it belongs to.
-  package var owner: UInt32
+  package var owner: UInt32 = 0
   /// In bytes.
-  package var size: Int
-
-  package init(device: UInt64 = 0, inode: UInt64 = 0, mode: UInt32, owner: UInt32 = 0, size: Int = 0) {
-    self.device = device
-    self.inode = inode
-    self.mode = mode
-    self.owner = owner
-    self.size = size
-  }
-
-  init(_ status: stat) {
-    self.init(
-      device: UInt64(status.st_dev), inode: UInt64(status.st_ino), mode: status.st_mode, owner: status.st_uid,
-      size: status.st_size)
-  }
+  package var size = 0
 
   /// The permissions alone, with the set-id and sticky bits.
   package var permissions: UInt32 { mode & 0o7777 }
@@ -45,4 +31,12 @@ package struct FileStatus: Sendable {
   package var isSocket: Bool { kind == .socket }
 
   package func isSameFile(as other: FileStatus) -> Bool { device == other.device && inode == other.inode }
+}
+
+extension FileStatus {
+  init(_ status: stat) {
+    self.init(
+      device: UInt64(status.st_dev), inode: UInt64(status.st_ino), mode: status.st_mode, owner: status.st_uid,
+      size: status.st_size)
+  }
 }

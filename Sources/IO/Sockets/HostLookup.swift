@@ -14,17 +14,11 @@ package enum HostLookup {
   /// lets it; meanwhile a thread of its own waits, none that others need.
   package static func addresses(of host: String) async throws(Failure) -> [String] {
     let result = await withCheckedContinuation { continuation in
-      DispatchQueue(label: "lookup").async { continuation.resume(returning: addressesNow(of: host)) }
+      DispatchQueue(label: "lookup").async {
+        continuation.resume(returning: Result { () throws(Failure) in try resolve(host) })
+      }
     }
-    return try result.get()
-  }
-
-  private static func addressesNow(of host: String) -> Result<[String], Failure> {
-    Result { () throws(Failure) in
-      var addresses: [String] = []
-      for address in try resolve(host) where !addresses.contains(address.host) { addresses.append(address.host) }
-      return addresses
-    }
+    return try result.get().map(\.host).reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
   }
 
   /// The host's addresses with this port, one at least, in the order in which to try them (RFC 6724). Blocks for as

@@ -5,9 +5,7 @@ package struct Descriptor: ~Copyable, Sendable {
   package init(_ number: Int32) { self.number = number }
 
   deinit { SystemCall.close(number) }
-}
 
-extension Descriptor {
   /// A descriptor to give up when the process has no other left.
-  package static func spare() throws(SystemError) -> Descriptor { try SystemCall.openNull() }
+  package static func spare() throws(SystemError) -> Descriptor { try SystemCall.open("/dev/null", .reading) }
 }

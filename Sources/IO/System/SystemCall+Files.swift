@@ -27,8 +27,6 @@ extension SystemCall {
     Descriptor(try call("open") { unsafe Glibc.open(path, flags.rawValue | O_CLOEXEC, mode) })
   }
 
-  static func openNull() throws(SystemError) -> Descriptor { try open("/dev/null", .reading) }
-
   package static func status(of descriptor: borrowing Descriptor) throws(SystemError) -> FileStatus {
     var status = stat()
     let number = descriptor.number

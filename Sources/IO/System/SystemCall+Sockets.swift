@@ -76,45 +76,28 @@ extension SystemCall {
 
   /// The next connection waiting on a listener, non-blocking; nil when none waits.
   static func accept(_ listener: Int32) throws(SystemError) -> Descriptor? {
-    do throws(SystemError) {
-      let flags = Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
-      return Descriptor(try call("accept4") { accept4(listener, nil, nil, flags) })
-    } catch {
-      if error.code == EAGAIN { return nil }
-      throw error
-    }
+    let flags = Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+    guard let number = try callUnlessBlocked("accept4", { accept4(listener, nil, nil, flags) }) else { return nil }
+    return Descriptor(number)
   }
 
   /// Bytes read, 0 at the end of the stream, nil when it would block.
   static func receive(_ descriptor: Int32, into buffer: UnsafeMutableRawBufferPointer) throws(SystemError) -> Int? {
-    do throws(SystemError) {
-      return try call("recv") { unsafe recv(descriptor, buffer.baseAddress, buffer.count, 0) }
-    } catch {
-      if error.code == EAGAIN { return nil }
-      throw error
-    }
+    try callUnlessBlocked("recv") { unsafe recv(descriptor, buffer.baseAddress, buffer.count, 0) }
   }
 
   /// The next byte to be read, which stays there; nil when it would block. Throws at the end of the stream.
   static func peek(_ descriptor: Int32) throws(SystemError) -> UInt8? {
     var byte: UInt8 = 0
-    do throws(SystemError) {
-      let count = try call("recv") { unsafe recv(descriptor, &byte, 1, Int32(MSG_PEEK)) }
-      if count == 0 { throw SystemError("recv", ECONNRESET) }
-      return byte
-    } catch {
-      if error.code == EAGAIN { return nil }
-      throw error
-    }
+    let count = try callUnlessBlocked("recv") { unsafe recv(descriptor, &byte, 1, Int32(MSG_PEEK)) }
+    if count == 0 { throw SystemError("recv", ECONNRESET) }
+    return count.map { _ in byte }
   }
 
   /// Bytes written, nil when it would block.
   static func send(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) throws(SystemError) -> Int? {
-    do throws(SystemError) {
-      return try call("send") { unsafe Glibc.send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL)) }
-    } catch {
-      if error.code == EAGAIN { return nil }
-      throw error
+    try callUnlessBlocked("send") {
+      unsafe Glibc.send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
     }
   }
 

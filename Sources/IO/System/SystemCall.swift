@@ -12,6 +12,16 @@ package enum SystemCall {
     }
   }
 
+  /// The same; nil where the call would block.
+  static func callUnlessBlocked<Result: SignedInteger>(
+    _ name: String, _ body: () -> Result
+  ) throws(SystemError) -> Result? {
+    do throws(SystemError) { return try call(name, body) } catch {
+      if error.code == EAGAIN { return nil }
+      throw error
+    }
+  }
+
   /// What the system says of an error, for people.
   static func message(for code: Int32) -> String {
     unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { buffer in

@@ -14,9 +14,7 @@ package struct SystemError: Error, Equatable, CustomStringConvertible {
 
   /// Why it failed, in the system's words.
   package var reason: String { SystemCall.message(for: code) }
-}
 
-extension SystemError {
   package var isAccessDenied: Bool { code == EACCES }
   /// What was asked makes no sense for this kind of file.
   package var isInvalidArgument: Bool { code == EINVAL }

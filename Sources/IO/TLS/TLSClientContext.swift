@@ -22,7 +22,8 @@ import COpenSSL
     guard let context = unsafe SSL_CTX_new(TLS_client_method()) else { throw TLSError("making a TLS context") }
     unsafe self.context = context
     // Now that this is whole, whatever is thrown runs deinit.
-    try unsafe Self.configure(context)
+    try unsafe TLSContext.configure(context)
+    unsafe SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nil)
     if let authorities {
       _ = try unsafe TLSContext.trust(authorities, "the CAs", context)
     } else if unsafe SSL_CTX_set_default_verify_paths(context) != 1 {
@@ -32,15 +33,4 @@ import COpenSSL
   }
 
   deinit { unsafe SSL_CTX_free(context) }
-
-  private static func configure(_ context: OpaquePointer) throws(TLSError) {
-    _ = unsafe copenssl_set_min_tls12(context)
-    _ = unsafe copenssl_set_mode(
-      context, Int(SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS))
-    _ = unsafe copenssl_set_options(context)
-    guard unsafe SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20") == 1 else {
-      throw TLSError("choosing ciphers")
-    }
-    unsafe SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nil)
-  }
 }

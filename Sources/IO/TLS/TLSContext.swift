@@ -26,7 +26,7 @@ import COpenSSL
     self.clients = clients
     var authorities: [[UInt8]] = []
     do throws(TLSError) {
-      try unsafe Self.configure(context, offersHTTP2)
+      try unsafe Self.configureServer(context, offersHTTP2)
       try unsafe Self.use(certificate, key, context)
       switch clients {
       case .anonymous: break
@@ -43,16 +43,21 @@ import COpenSSL
 
   deinit { unsafe SSL_CTX_free(context) }
 
-  private static func configure(_ context: OpaquePointer, _ offersHTTP2: Bool) throws(TLSError) {
+  /// What servers and clients have in common.
+  static func configure(_ context: OpaquePointer) throws(TLSError) {
     _ = unsafe copenssl_set_min_tls12(context)
     _ = unsafe copenssl_set_mode(
       context, Int(SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS))
     _ = unsafe copenssl_set_options(context)
-    // One system call for a record instead of two.
-    unsafe copenssl_set_read_ahead(context)
     guard unsafe SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20") == 1 else {
       throw TLSError("choosing ciphers")
     }
+  }
+
+  private static func configureServer(_ context: OpaquePointer, _ offersHTTP2: Bool) throws(TLSError) {
+    try unsafe configure(context)
+    // One system call for a record instead of two.
+    unsafe copenssl_set_read_ahead(context)
     // Tickets resume sessions instead, and cost this process no memory.
     _ = unsafe copenssl_without_session_cache(context)
     // A ticket names the client that it was given to, so it must be good for this context only.

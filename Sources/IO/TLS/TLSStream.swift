@@ -12,27 +12,26 @@ import COpenSSL
   /// OpenSSL's code for the last failure.
   private var failure: UInt = 0
 
-  /// The server's side.
-  init(_ context: TLSContext, over descriptor: Int32) throws(TLSError) {
-    guard let session = unsafe SSL_new(context.context) else { throw TLSError("making a TLS connection") }
+  private init(of settings: OpaquePointer, _ context: TLSContext?, over descriptor: Int32) throws(TLSError) {
+    guard let session = unsafe SSL_new(settings) else { throw TLSError("making a TLS connection") }
     unsafe self.session = session
     self.descriptor = descriptor
     self.context = context
-    unsafe SSL_set_accept_state(session)
     guard unsafe SSL_set_fd(session, descriptor) == 1 else { throw TLSError("making a TLS connection") }
   }
 
+  /// The server's side.
+  convenience init(_ context: TLSContext, over descriptor: Int32) throws(TLSError) {
+    try unsafe self.init(of: context.context, context, over: descriptor)
+    unsafe SSL_set_accept_state(session)
+  }
+
   /// The client's side. The server's certificate must be for `host`, a name or a numeric address.
-  init(_ context: TLSClientContext, host: String, over descriptor: Int32) throws(TLSError) {
-    guard let session = unsafe SSL_new(context.context) else { throw TLSError("making a TLS connection") }
-    unsafe self.session = session
-    self.descriptor = descriptor
-    self.context = nil
+  convenience init(_ context: TLSClientContext, host: String, over descriptor: Int32) throws(TLSError) {
+    try unsafe self.init(of: context.context, nil, over: descriptor)
     hasBegun = true
     unsafe SSL_set_connect_state(session)
-    guard unsafe SSL_set_fd(session, descriptor) == 1, unsafe Self.expect(host, session) else {
-      throw TLSError("making a TLS connection")
-    }
+    guard unsafe Self.expect(host, session) else { throw TLSError("making a TLS connection") }
   }
 
   /// A name is also told to the server (SNI, RFC 6066 §3), as an address must not be.

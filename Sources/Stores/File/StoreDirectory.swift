@@ -31,7 +31,7 @@ struct StoreDirectory {
     if found.owner != user && found.owner != 0 { return "its directory belongs to user \(found.owner)" }
     // With the sticky bit, as /tmp has it, no user can remove the files of another.
     if found.mode & 0o022 != 0 && !found.isSticky {
-      return "others than its owner can write to its directory (mode \(Permissions(found)))"
+      return "others than its owner can write to its directory (mode \(found.modeText))"
     }
     return nil
   }
@@ -55,11 +55,7 @@ struct StoreDirectory {
   }
 }
 
-/// A file's mode as chmod(1) reads it.
-struct Permissions: CustomStringConvertible {
-  private let mode: UInt32
-
-  init(_ status: FileStatus) { mode = status.permissions }
-
-  var description: String { "0" + String(mode, radix: 8) }
+extension FileStatus {
+  /// The file's permissions as chmod(1) reads them.
+  var modeText: String { "0" + String(permissions, radix: 8) }
 }

@@ -75,7 +75,7 @@ final class StoreFile: Sendable {
     guard status.mode & 0o177 != 0, (try? SystemCall.setMode(of: file, 0o600)) != nil else { return }
     log.info(
       "the store's file was open to others, and is so no more",
-      metadata: ["store": "file:\(path)", "mode": "\(Permissions(status))"])
+      metadata: ["store": "file:\(path)", "mode": "\(status.modeText)"])
   }
 
   private func setAside(

@@ -1,6 +1,6 @@
-import IO
 import Testing
 
+@testable import IO
 @testable import Stores
 
 @Suite struct StoreDirectoryTests {
