@@ -76,7 +76,8 @@ final class RedisConnection: EventHandler {
     if !isConnected {
       if let error = stream.connectError { return close(StoreError("\(error)")) }
       isConnected = true
-      beginHandshake()
+      for step in handshake.first { send(step, deadline: connectDeadline) }
+      flush()
     } else if !unsent.isEmpty && !readiness.isDisjoint(with: writeWaitsFor) {
       flush()
     }
@@ -101,17 +102,6 @@ final class RedisConnection: EventHandler {
   }
 
   // MARK: Sending
-
-  private func beginHandshake() {
-    for step in handshake.first { send(step, deadline: connectDeadline) }
-    flush()
-  }
-
-  /// Sends the last step. A server that cannot answer it as fast as a command has to be answered is of no use.
-  private func endHandshake() {
-    send(handshake.last, deadline: loop.now.advanced(by: settings.timeout))
-    flush()
-  }
 
   private func send(_ step: RedisHandshake.Step, deadline: Instant) {
     handshake.append(step, to: &unsent)
@@ -190,7 +180,9 @@ final class RedisConnection: EventHandler {
         isOpen = true
         owner.opened(self)
       } else if unanswered.isEmpty {
-        endHandshake()
+        // A server that cannot answer the last step as fast as a command has to be answered is of no use.
+        send(handshake.last, deadline: loop.now.advanced(by: settings.timeout))
+        flush()
       }
     case .ping:
       try handshake.check(reply, to: .ping)
@@ -234,6 +226,8 @@ final class RedisConnection: EventHandler {
 
 extension StoreError {
   fileprivate static let broken = StoreError("the connection broke")
+  static let closed = StoreError("the store is closed")
+  static let unexpected = StoreError("the server's answer is none to what it was asked")
   static let late = StoreError("this process was too busy to ask in time")
 }
 

@@ -53,12 +53,3 @@ struct RedisHandshake {
     }
   }
 }
-
-extension RedisSettings {
-  /// The channel on which a claim's name is published when the claim is given up.
-  var channel: String { prefix + "changes" }
-}
-
-extension StoreError {
-  static let unexpected = StoreError("the server's answer is none to what it was asked")
-}

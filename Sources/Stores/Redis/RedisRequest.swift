@@ -31,7 +31,3 @@ final class RedisRequest: Sendable {
     continuation?.resume(returning: answer)
   }
 }
-
-extension StoreError {
-  static let closed = StoreError("the store is closed")
-}

@@ -38,7 +38,11 @@ extension RedisSettings {
       }
     default: throw Malformed(Self.expectation)
     }
-    try read(user: parts.user ?? "", password: parts.password ?? "")
+    if let user = parts.user, !user.isEmpty {
+      self.user = String(validating: try Self.decoded(user), as: UTF8.self)
+      if self.user == nil { throw Malformed("the user is no text") }
+    }
+    if let password = parts.password, !password.isEmpty { self.password = Secret(try Self.decoded(password)) }
   }
 
   private static let expectation =
@@ -65,25 +69,12 @@ extension RedisSettings {
     }
   }
 
-  private mutating func read(user: String, password: String) throws(Malformed) {
-    if !user.isEmpty {
-      guard let user = String(validating: try Self.decoded(user), as: UTF8.self) else {
-        throw Malformed("the user is no text")
-      }
-      self.user = user
-    }
-    if !password.isEmpty { self.password = Secret(try Self.decoded(password)) }
-  }
-
-  private static func database(_ text: Substring) throws(Malformed) -> Int {
-    guard let number = number(text) else { throw Malformed("expected the number of a database") }
-    return number
-  }
-
   /// Digits only, and not too many of them.
-  private static func number(_ text: Substring) -> Int? {
-    guard (1...9).contains(text.utf8.count), text.utf8.allSatisfy({ 0x30...0x39 ~= $0 }) else { return nil }
-    return Int(text)
+  private static func database(_ text: Substring) throws(Malformed) -> Int {
+    guard (1...9).contains(text.utf8.count), text.utf8.allSatisfy({ 0x30...0x39 ~= $0 }), let number = Int(text) else {
+      throw Malformed("expected the number of a database")
+    }
+    return number
   }
 
   /// Percent-decoded, once (RFC 3986 §2.1).

@@ -48,9 +48,10 @@ extension RedisSettings {
     if case .tcp(let host, _) = server { return host }
     return ""
   }
-}
 
-extension RedisSettings {
+  /// The channel on which a claim's name is published when the claim is given up.
+  var channel: String { prefix + "changes" }
+
   /// Throws what is wrong with them: what does not go together, or certificates that cannot be used.
   package func check() throws(StoreError) {
     if user != nil && password == nil { throw StoreError("there is a user but no password") }
