@@ -28,10 +28,7 @@ package struct AuditLog: Sendable {
     if let organization = key.organization { facts.append(("organization", organization)) }
     facts += request.facts
     if let scope = key.scope { facts.append(("scope", scope)) }
-    let settings = control.settings
-    output.add { line, timestamp in
-      LogLine.append(to: &line, &timestamp, settings.format, level: .info, "token given", facts)
-    }
+    output.add(control.settings.format, level: .info, "token given", facts)
   }
 
   /// `caller` is nil where nobody was recognised.
@@ -44,8 +41,6 @@ package struct AuditLog: Sendable {
     if missing > 0 { facts.append(("denials_not_logged", "\(missing)")) }
     if let caller { facts.append(("caller", caller.name)) }
     if let audience { facts.append(("audience", audience)) }
-    output.add { line, timestamp in
-      LogLine.append(to: &line, &timestamp, settings.format, level: .warning, "denied", facts)
-    }
+    output.add(settings.format, level: .warning, "denied", facts)
   }
 }

@@ -29,10 +29,7 @@ struct LineLogHandler: LogHandler {
   func log(event: LogEvent) {
     let facts = metadata.merging(event.metadata ?? [:]) { $1 }.sorted { $0.key < $1.key }
       .map { (name: $0.key, value: "\($0.value)") }
-    let format = control.settings.format
-    output.add { line, timestamp in
-      LogLine.append(to: &line, &timestamp, format, level: event.level, "\(event.message)", facts)
-    }
+    output.add(control.settings.format, level: event.level, "\(event.message)", facts)
   }
 }
 

@@ -1,6 +1,7 @@
 import Basics
 import Dispatch
 import IO
+import Logging
 import Synchronization
 
 /// Standard error for log lines: whoever logs only appends to memory, and a queue of its own writes. So nobody waits
@@ -26,10 +27,16 @@ package final class LogOutput: Sendable {
 
   init(_ stream: StandardStream) { self.stream = stream }
 
-  /// Adds what `render` appends, which is a whole line. The timestamp is that of now.
-  func add(_ render: (_ line: inout [UInt8], _ timestamp: inout Timestamp) -> Void) {
+  /// Adds a line with the time of now.
+  func add(
+    _ format: LogSettings.Format, level: Logger.Level, _ message: String, _ facts: [(name: String, value: String)]
+  ) {
     let isFirst = state.withLock { state in
-      if state.lines.count > Self.limit { state.lost += 1 } else { render(&state.lines, &state.timestamp) }
+      if state.lines.count > Self.limit {
+        state.lost += 1
+      } else {
+        LogLine.append(to: &state.lines, &state.timestamp, format, level: level, message, facts)
+      }
       defer { state.isWriterDue = true }
       return !state.isWriterDue
     }
@@ -73,11 +80,7 @@ struct Timestamp {
 
   /// Appends the present time.
   mutating func append(to line: inout [UInt8]) {
-    let milliseconds = Int(WallClock.now * 1000)
-    append(seconds: milliseconds / 1000, milliseconds: milliseconds % 1000, to: &line)
-  }
-
-  private mutating func append(seconds: Int, milliseconds: Int, to line: inout [UInt8]) {
+    let (seconds, milliseconds) = Int(WallClock.now * 1000).quotientAndRemainder(dividingBy: 1000)
     if seconds != second {
       second = seconds
       text = Array(UTCDate(seconds).dateAndTime.utf8)
