@@ -2,7 +2,6 @@ import Basics
 import BrokerAPI
 import Logging
 import IO
-import BrokerCore
 import Settings
 
 /// Reads the configuration again while the broker runs. One that is wrong changes nothing.

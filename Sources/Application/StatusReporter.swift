@@ -64,13 +64,14 @@ final class StatusReporter: StatusProvider {
     let clients = await upstreams.status
     let broker = await broker.status
     let totals = metrics.traffic
-    let (now, wallNow) = (Instant.now, WallClock.now)
-    var facts = StatusFacts(
-      now: now, wallNow: wallNow, isDraining: health.isDraining, broker: broker, clients: clients,
-      listed: configuration.audiences.names.compactMap { configuration.audiences.key(for: Grant(audience: $0)) },
-      clientHits: metrics.hits,
-      traffic: traffic.withLock { $0.minutes(totals, at: now) }, process: .init(workers: metrics.loops.count),
-      listeners: listeners, callers: configuration.callers?.byName.count)
+    var facts = StatusFacts(of: broker, .init(workers: metrics.loops.count))
+    facts.isDraining = health.isDraining
+    facts.clients = clients
+    facts.listed = configuration.audiences.names.compactMap { configuration.audiences.key(for: Grant(audience: $0)) }
+    facts.clientHits = metrics.hits
+    facts.traffic = traffic.withLock { $0.minutes(totals, at: facts.now) }
+    facts.listeners = listeners
+    facts.callers = configuration.callers?.byName.count
     let rows = KeyRow.all(facts)
     facts.hits = await hits(of: rows.prefix(StatusReport.maxAudiences).map(\.key))
     return StatusReport(facts, rows)

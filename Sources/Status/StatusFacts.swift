@@ -1,45 +1,24 @@
 package import Basics
-import OAuth
 package import BrokerCore
 package import Telemetry
 
 /// What a report is made of: gathered at one moment, and in the broker's own terms.
 package struct StatusFacts: Sendable {
-  var now: Instant
+  package var now: Instant
   /// The same moment, in Unix time.
   var wallNow: Double
-  var isDraining = false
+  package var isDraining = false
   var broker: BrokerStatus
-  var clients: [UpstreamStatus] = []
+  package var clients: [UpstreamStatus] = []
   /// What the configuration lists, whether or not it was ever asked for.
-  var listed: [TokenKey] = []
+  package var listed: [TokenKey] = []
   /// Answers from the event loops' tables, by token and by client.
   package var hits: [TokenKey: Int] = [:]
-  var clientHits: [String: Int] = [:]
-  var traffic: [Traffic.Minute] = []
+  package var clientHits: [String: Int] = [:]
+  package var traffic: [Traffic.Minute] = []
   var process: StatusReport.Process
-  var listeners: [StatusReport.Listener] = []
-  var callers: Int?
-
-  package init(
-    now: Instant, wallNow: Double, isDraining: Bool = false, broker: BrokerStatus, clients: [UpstreamStatus] = [],
-    listed: [TokenKey] = [], hits: [TokenKey: Int] = [:], clientHits: [String: Int] = [:],
-    traffic: [Traffic.Minute] = [], process: StatusReport.Process, listeners: [StatusReport.Listener] = [],
-    callers: Int? = nil
-  ) {
-    self.now = now
-    self.wallNow = wallNow
-    self.isDraining = isDraining
-    self.broker = broker
-    self.clients = clients
-    self.listed = listed
-    self.hits = hits
-    self.clientHits = clientHits
-    self.traffic = traffic
-    self.process = process
-    self.listeners = listeners
-    self.callers = callers
-  }
+  package var listeners: [StatusReport.Listener] = []
+  package var callers: Int?
 
   /// In Unix time, to the millisecond.
   func time(_ instant: Instant) -> Double {
@@ -48,4 +27,11 @@ package struct StatusFacts: Sendable {
   }
 
   func time(_ instant: Instant?) -> Double? { instant.map { time($0) } }
+}
+
+extension StatusFacts {
+  /// The facts of this moment that every report needs; the others are added to it.
+  package init(of broker: BrokerStatus, _ process: StatusReport.Process) {
+    self.init(now: .now, wallNow: WallClock.now, broker: broker, process: process)
+  }
 }

@@ -46,9 +46,7 @@ extension StatusReport.Problem {
     return StatusReport.Problem(
       condition: isUsable ? .attention : .failing,
       title: "The signing keys of client \(status.oauth.name) cannot be read", detail: problem,
-      remedy: isUsable
-        ? "The keys read before still hold. " + TokenError.Cause.upstreamUnavailable.remedy
-        : TokenError.Cause.upstreamUnavailable.remedy,
+      remedy: (isUsable ? "The keys read before still hold. " : "") + TokenError.Cause.upstreamUnavailable.remedy,
       retryAt: facts.time(status.source.keySet?.nextFetch))
   }
 

@@ -24,9 +24,8 @@ extension TokenError.Cause {
       "Wait: what is held is served meanwhile, and the tenant asked again as soon as it allows. If it comes back, "
         + "see who asks for many audiences or scopes, or have the tenant's limit raised."
     case .upstreamUnavailable:
-      "What is held is served meanwhile, and the tenant asked again and again. If it lasts, check the tenant's "
-        + "status page, "
-        + "then DNS, firewall, proxy and trusted certificates on the way there: token-broker check tells which."
+      "What is held is served meanwhile, and the tenant asked again and again. If it lasts, check the tenant's status "
+        + "page, then DNS, firewall, proxy and trusted certificates on the way there: token-broker check tells which."
     case .upstreamTimeout:
       "What is held is served meanwhile, and the tenant asked again and again. If it lasts, check the tenant's "
         + "status page, and what is slow on the way there: token-broker check tells."

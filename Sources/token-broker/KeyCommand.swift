@@ -7,11 +7,11 @@ struct KeyCommand: ParsableCommand {
     discussion: "The key is for the caller alone; the configuration gets its SHA-256.")
 
   func run() {
-    let key = CallerKey()
+    let (key, sha256) = makeCallerKey()
     Console.output(
       """
-      key:          \(key.text)
-      bearerSHA256: \(key.sha256)
+      key:          \(key)
+      bearerSHA256: \(sha256)
 
       """)
   }

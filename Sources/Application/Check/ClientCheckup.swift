@@ -88,9 +88,7 @@ struct ClientCheckup {
   private struct Way {
     let checkup: ClientCheckup
     /// By host and port.
-    private var obstacles: [String: String?] = [:]
-
-    init(checkup: ClientCheckup) { self.checkup = checkup }
+    var obstacles: [String: String?] = [:]
 
     /// Whether no server could be reached.
     var isBlocked: Bool { obstacles.values.allSatisfy { $0 != nil } }

@@ -1,7 +1,5 @@
 import Basics
-import OAuth
 import IO
-import BrokerCore
 import HTTPClient
 
 /// What to say of the way to a server, step by step, from what is known of one attempt to connect.
@@ -24,12 +22,9 @@ struct ConnectionFindings {
 
   /// In the order of the steps; those behind a failed one are skipped.
   var all: [Finding] {
-    if let proxy { return [skippedLookup(proxy), throughProxy(proxy), skippedConnect(proxy), handshake] }
-    return [lookedUp, connected, handshake]
-  }
-
-  private func failed(_ check: Finding.Check, _ message: String, _ remedy: String) -> Finding {
-    .failed(check, place, message, remedy: remedy)
+    guard let proxy else { return [lookedUp, connected, handshake] }
+    let lookup = Finding.skipped(.dns, server.host, "looked up by the proxy \(proxy)")
+    return [lookup, throughProxy(proxy), skippedConnect(proxy), handshake]
   }
 
   // MARK: Directly
@@ -55,9 +50,10 @@ struct ConnectionFindings {
   private var connected: Finding {
     if failure?.stage == .lookup { return .skipped(.tcp, place, "dns failed") }
     if let failure, failure.stage == .connect {
-      return failed(
-        .tcp, failure.message,
-        "See whether the port is right and a firewall or a NetworkPolicy lets it out. Where the way out is a proxy, "
+      return .failed(
+        .tcp, place, failure.message,
+        remedy:
+          "See whether the port is right and a firewall or a NetworkPolicy lets it out. Where the way out is a proxy, "
           + "set upstream.proxy or HTTPS_PROXY.")
     }
     let address = report.address ?? ""
@@ -67,10 +63,6 @@ struct ConnectionFindings {
   }
 
   // MARK: By way of a proxy
-
-  private func skippedLookup(_ proxy: String) -> Finding {
-    .skipped(.dns, server.host, "looked up by the proxy \(proxy)")
-  }
 
   private func throughProxy(_ proxy: String) -> Finding {
     if let failure, failure.stage != .handshake {

@@ -43,9 +43,8 @@ package struct Doctor {
       let obstacle = await checkup.examine()
       let keys = wanted.compactMap { _, key in (try? key.get()).flatMap { $0.client.name == name ? $0 : nil } }
       if keys.isEmpty, names.isEmpty {
-        tell(
-          .skipped(.token, nil, "no audience to try: give --audience, or list them in the configuration").of(
-            client: name))
+        let reason = "no audience to try: give --audience, or list them in the configuration"
+        tell(.skipped(.token, nil, reason).of(client: name))
       }
       for key in keys { tell(await token(key, upstreams, obstacle).of(client: name)) }
     }
