@@ -1,5 +1,4 @@
 import Basics
-import HTTPServer
 
 /// What a token says, before it is signed.
 struct AccessTokenClaims {

@@ -38,6 +38,11 @@ package final class DevTenant: Sendable {
     var keyPEM: String?
     /// In PEM; the first signs.
     var signingKeys: [String]
+
+    fileprivate var tls: TLSIdentity? {
+      guard let certificatePEM, let keyPEM else { return nil }
+      return TLSIdentity(certificatePEM: certificatePEM, keyPEM: keyPEM)
+    }
   }
 
   package enum CertificateKind: Sendable {
@@ -168,12 +173,5 @@ package final class DevTenant: Sendable {
   package func rotateKey(revokingPrevious: Bool) throws {
     let key = try SigningKey()
     state.withLock { $0.keys = [key] + (revokingPrevious ? [] : $0.keys.prefix(1)) }
-  }
-}
-
-extension DevTenant.Identity {
-  fileprivate var tls: TLSIdentity? {
-    guard let certificatePEM, let keyPEM else { return nil }
-    return TLSIdentity(certificatePEM: certificatePEM, keyPEM: keyPEM)
   }
 }

@@ -2,7 +2,6 @@ import Basics
 import Crypto
 import CryptoExtras
 import FoundationEssentials
-import HTTPServer
 
 /// An RS256 key pair.
 struct SigningKey: Sendable {

@@ -1,5 +1,4 @@
 import Basics
-import HTTPServer
 
 /// What the tenant has been asked, so that a test can prove what a behaviour costs.
 package struct Statistics: Sendable, Equatable {
@@ -18,12 +17,10 @@ package struct Statistics: Sendable, Equatable {
   package internal(set) var redirectsFollowed = 0
 
   var json: [UInt8] {
-    JSONText.object([
+    let audiences = mintsByAudience.sorted { $0.key < $1.key }
+    return JSONText.object([
       ("token_requests", JSONText.number(tokenRequests)), ("mints", JSONText.number(mints)),
-      (
-        "mints_by_audience",
-        JSONText.object(mintsByAudience.sorted { $0.key < $1.key }.map { ($0.key, JSONText.number($0.value)) })
-      ),
+      ("mints_by_audience", JSONText.object(audiences.map { ($0.key, JSONText.number($0.value)) })),
       ("key_set_requests", JSONText.number(keySetRequests)),
       ("connections", JSONText.number(connections)),
       ("redirects_followed", JSONText.number(redirectsFollowed)),

@@ -7,12 +7,9 @@ import X509
 struct TLSIdentity {
   let certificatePEM: String
   let keyPEM: String
+}
 
-  init(certificatePEM: String, keyPEM: String) {
-    self.certificatePEM = certificatePEM
-    self.keyPEM = keyPEM
-  }
-
+extension TLSIdentity {
   init(_ kind: DevTenant.CertificateKind) throws {
     let key = P256.Signing.PrivateKey()
     let name = try DistinguishedName { CommonName("token-broker development tenant") }
@@ -34,7 +31,6 @@ struct TLSIdentity {
         SubjectAlternativeNames(names)
       },
       issuerPrivateKey: Certificate.PrivateKey(key))
-    certificatePEM = try certificate.serializeAsPEM().pemString
-    keyPEM = key.pemRepresentation
+    self.init(certificatePEM: try certificate.serializeAsPEM().pemString, keyPEM: key.pemRepresentation)
   }
 }

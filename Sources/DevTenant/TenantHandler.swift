@@ -81,16 +81,15 @@ final class TenantHandler: RequestHandler {
   }
 
   private func reply(to request: TokenRequest, _ endpoint: TokenEndpoint, _ fault: Fault?) -> (Reply, isGranted: Bool) {
-    switch endpoint.decide(request) {
-    case .failure(let refused): return (refused.reply, false)
-    case .success(let grant):
-      do {
-        let reply = try fault.map { try endpoint.play($0, grant) } ?? endpoint.success(grant)
-        if case .response(let response) = reply { return (reply, response.status == 200) }
-        return (reply, true)
-      } catch {
-        return (.refusal(500, "server_error", "\(error)"), false)
-      }
+    do {
+      let grant = try endpoint.decide(request)
+      let reply = try fault.map { try endpoint.play($0, grant) } ?? endpoint.success(grant)
+      if case .response(let response) = reply { return (reply, response.status == 200) }
+      return (reply, true)
+    } catch let refused as TokenEndpoint.Refused {
+      return (refused.reply, false)
+    } catch {
+      return (.refusal(500, "server_error", "\(error)"), false)
     }
   }
 

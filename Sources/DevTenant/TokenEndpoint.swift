@@ -1,5 +1,4 @@
 import Basics
-import HTTPServer
 
 /// Answers token requests as Auth0 does, or as a fault says.
 struct TokenEndpoint {
@@ -21,33 +20,31 @@ struct TokenEndpoint {
     var scope: String? { scopes.isEmpty ? nil : scopes.joined(separator: " ") }
   }
 
-  /// The refusal of a request, or the grant it gets. A fault's audience is known, and may have any scope.
-  func decide(_ request: TokenRequest) -> Result<Grant, Refused> {
+  /// The grant that a request gets. A fault's audience is known, and may have any scope.
+  func decide(_ request: TokenRequest) throws(Refused) -> Grant {
     guard request.clientID == clientID, let secret = request.clientSecret, secrets.contains(secret) else {
-      return .failure(Refused(401, "access_denied", "Unauthorized"))
+      throw Refused(401, "access_denied", "Unauthorized")
     }
     guard request.grantType == "client_credentials" else {
-      return .failure(
-        Refused(403, "unauthorized_client", "Grant type '\(request.grantType ?? "")' not allowed for the client."))
+      let type = request.grantType ?? ""
+      throw Refused(403, "unauthorized_client", "Grant type '\(type)' not allowed for the client.")
     }
     guard let audience = request.audience else {
-      return .failure(
-        Refused(403, "access_denied", "No audience parameter was provided, and no default audience has been configured")
-      )
+      throw Refused(
+        403, "access_denied", "No audience parameter was provided, and no default audience has been configured")
     }
     if Fault(audience: audience) != nil {
-      return .success(Grant(audience: audience, scopes: request.scopes, organization: request.organization))
+      return Grant(audience: audience, scopes: request.scopes, organization: request.organization)
     }
     guard let granted = audiences[audience] else {
-      return .failure(Refused(403, "access_denied", "Service not enabled within domain: \(audience)"))
+      throw Refused(403, "access_denied", "Service not enabled within domain: \(audience)")
     }
     let missing = request.scopes.filter { !granted.contains($0) }
     guard missing.isEmpty else {
-      return .failure(
-        Refused(403, "access_denied", "Client has not been granted scopes: \(missing.joined(separator: ", "))"))
+      throw Refused(403, "access_denied", "Client has not been granted scopes: \(missing.joined(separator: ", "))")
     }
     let scopes = request.scopes.isEmpty ? granted : request.scopes
-    return .success(Grant(audience: audience, scopes: scopes, organization: request.organization))
+    return Grant(audience: audience, scopes: scopes, organization: request.organization)
   }
 
   struct Refused: Error {
