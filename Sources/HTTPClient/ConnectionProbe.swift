@@ -9,9 +9,7 @@ final class ConnectionProbe: Sendable {
   private let state = Mutex(ConnectionReport())
 
   /// `isProxied`: the way leads through a proxy, which curl does not say of an attempt that fails.
-  init(isProxied: Bool) {
-    self.isProxied = isProxied
-  }
+  init(isProxied: Bool) { self.isProxied = isProxied }
 
   var report: ConnectionReport { state.withLock(\.self) }
 
@@ -131,8 +129,7 @@ final class ConnectionProbe: Sendable {
       case "Subject": certificate.subject = value
       case "Issuer": certificate.issuer = value
       case "X509v3 Subject Alternative Name": certificate.names = value
-      case "Expire date":
-        certificate.expiresAt = HTTPDate.seconds(value).map { Double($0) }
+      case "Expire date": certificate.expiresAt = HTTPDate.seconds(value).map { Double($0) }
       default: break
       }
     }

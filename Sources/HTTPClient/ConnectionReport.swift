@@ -1,9 +1,7 @@
 /// How connecting to a server went, as libcurl tells it. Nothing was asked over the connection.
 package struct ConnectionReport: Sendable {
   /// What connecting is made of, in this order.
-  package enum Stage: Sendable {
-    case lookup, proxy, connect, handshake
-  }
+  package enum Stage: Sendable { case lookup, proxy, connect, handshake }
 
   /// What has gone wrong, in libcurl's words.
   package struct Failure: Sendable {

@@ -53,9 +53,7 @@ package final class HTTPClient: Sendable {
     /// Makes it end when the connection stands: nothing is sent.
     var probe: ConnectionProbe?
 
-    package init(
-      url: String, headers: [(name: String, value: String)] = [], body: Secret? = nil, timeout: Duration
-    ) {
+    package init(url: String, headers: [(name: String, value: String)] = [], body: Secret? = nil, timeout: Duration) {
       self.url = url
       self.headers = headers
       self.body = body

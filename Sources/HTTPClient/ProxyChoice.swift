@@ -6,9 +6,7 @@ package enum ProxyChoice {
   /// The proxy's host and port, without the password that its URL may hold; nil: there is none on the way.
   /// `configured` is as in `HTTPClient.init`.
   package static func proxy(for url: URLParts, configured: String?, environment: [String: String]) -> String? {
-    func variable(_ names: String...) -> String? {
-      names.lazy.compactMap { environment[$0] }.first { !$0.isEmpty }
-    }
+    func variable(_ names: String...) -> String? { names.lazy.compactMap { environment[$0] }.first { !$0.isEmpty } }
     // Plain http goes to this machine only.
     guard url.scheme == "https", !url.isLoopback,
       let proxy = configured ?? variable("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"), !proxy.isEmpty,

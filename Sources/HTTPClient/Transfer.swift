@@ -98,9 +98,7 @@ import CCurl
   private func forgetSystemAuthorities() { unsafe set(CURLOPT_CAPATH, pointer: nil) }
 
   private func setHeaders(_ request: HTTPClient.Request) {
-    for (name, value) in request.headers {
-      unsafe headers = curl_slist_append(headers, "\(name): \(value)")
-    }
+    for (name, value) in request.headers { unsafe headers = curl_slist_append(headers, "\(name): \(value)") }
     // curl would ask a server to say 100 Continue first, for a body of more than 1 MiB.
     unsafe headers = curl_slist_append(headers, "Expect:")
     guard let value = request.authorization else { return unsafe set(CURLOPT_HTTPHEADER, pointer: headers) }
@@ -127,9 +125,7 @@ import CCurl
     set(CURLOPT_POST, 1)
     set(CURLOPT_POSTFIELDSIZE, body.count)
     // Not copied by curl; the submission keeps the secret, which does not move, for as long as this transfer lives.
-    body.withBytes { bytes in
-      unsafe bytes.withUnsafeBytes { unsafe set(CURLOPT_POSTFIELDS, pointer: $0.baseAddress) }
-    }
+    body.withBytes { bytes in unsafe bytes.withUnsafeBytes { unsafe set(CURLOPT_POSTFIELDS, pointer: $0.baseAddress) } }
   }
 
   private func setCallbacks() {

@@ -41,18 +41,13 @@ import CCurl
   var isEmpty: Bool { unsafe active.isEmpty }
 
   /// Makes `wait` return. May be called from any thread.
-  func wakeUp() {
-    _ = unsafe curl_multi_wakeup(multi)
-  }
+  func wakeUp() { _ = unsafe curl_multi_wakeup(multi) }
 
   /// Waits until curl has something to do, or for a second.
-  func wait() {
-    _ = unsafe curl_multi_poll(multi, nil, 0, 1000, nil)
-  }
+  func wait() { _ = unsafe curl_multi_poll(multi, nil, 0, 1000, nil) }
 
   func start(_ submission: HTTPClient.Submission) {
-    guard let transfer = Transfer(submission, options),
-      unsafe curl_multi_add_handle(multi, transfer.easy) == CURLM_OK
+    guard let transfer = Transfer(submission, options), unsafe curl_multi_add_handle(multi, transfer.easy) == CURLM_OK
     else {
       let failure = HTTPClient.Failure(kind: .exchange, message: "libcurl cannot start a request")
       return submission.continuation.resume(returning: .failure(failure))

@@ -6,8 +6,7 @@ import Glibc
 enum WipedMemory {
   /// `curl_global_init`, which may run once only; false if it failed.
   static func initialiseCurl() -> Bool {
-    unsafe curl_global_init_mem(Int(CURL_GLOBAL_ALL), allocate, free, resize, duplicate, allocateZeroed)
-      == CURLE_OK
+    unsafe curl_global_init_mem(Int(CURL_GLOBAL_ALL), allocate, free, resize, duplicate, allocateZeroed) == CURLE_OK
   }
 
   private static let allocate: curl_malloc_callback = { unsafe malloc($0) }

@@ -33,9 +33,7 @@ package final class PassThrough: Sendable {
     var code = HMAC<SHA256>(key: key)
     // The length keeps id and secret apart.
     code.update(data: Array("\(credentials.clientID.utf8.count):\(credentials.clientID)".utf8))
-    credentials.secret.withBytes { bytes in
-      unsafe bytes.withUnsafeBytes { unsafe code.update(data: $0) }
-    }
+    credentials.secret.withBytes { bytes in unsafe bytes.withUnsafeBytes { unsafe code.update(data: $0) } }
     return SHA256Digest(code.finalize())
   }
 

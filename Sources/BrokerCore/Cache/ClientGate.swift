@@ -129,8 +129,7 @@ package struct ClientGate {
       reopen(isProbe: admission.isProbe)
       apply(minted.quota, key, now: now, random: &random)
       return false
-    case .failure(let error):
-      return apply(error, key, isProbe: admission.isProbe, now: now, random: &random)
+    case .failure(let error): return apply(error, key, isProbe: admission.isProbe, now: now, random: &random)
     }
   }
 
@@ -147,8 +146,7 @@ package struct ClientGate {
       }
       close(.limit, error, now: now, random: &random)
     // A holder's credentials say nothing of others'.
-    case .brokerMisconfigured where key.holder == nil:
-      close(.refusal, error, now: now, random: &random)
+    case .brokerMisconfigured where key.holder == nil: close(.refusal, error, now: now, random: &random)
     case .upstreamUnavailable, .upstreamTimeout:
       if key != lastFault { faults += 1 }
       lastFault = key
@@ -167,9 +165,7 @@ package struct ClientGate {
   }
 
   /// The tenant has answered. To any other request than the probe, that says only that it can be reached.
-  private mutating func reopen(isProbe: Bool) {
-    if isProbe || block?.cause == .fault { block = nil }
-  }
+  private mutating func reopen(isProbe: Bool) { if isProbe || block?.cause == .fault { block = nil } }
 
   private mutating func close(
     _ cause: ClientStatus.Cause, _ error: TokenError, now: Instant, random: inout SeededGenerator
@@ -195,9 +191,7 @@ package struct ClientGate {
   }
 
   /// Applies what a good answer says of the allotments: one that is used up is a limit, though nothing was refused yet.
-  private mutating func apply(
-    _ quota: [QuotaBucket], _ key: TokenKey, now: Instant, random: inout SeededGenerator
-  ) {
+  private mutating func apply(_ quota: [QuotaBucket], _ key: TokenKey, now: Instant, random: inout SeededGenerator) {
     for bucket in quota {
       if bucket.remaining == 0 {
         var error = TokenError(
@@ -222,9 +216,7 @@ package struct ClientGate {
   }
 
   /// The credentials are others now, so what the tenant said of the old ones counts no more.
-  mutating func credentialsChanged() {
-    if block?.cause == .refusal { block = nil }
-  }
+  mutating func credentialsChanged() { if block?.cause == .refusal { block = nil } }
 
   /// Begins to count anew in a new month, told as any number that grows. A clock that was set back changes nothing.
   mutating func enter(month: Int) {
@@ -234,9 +226,7 @@ package struct ClientGate {
   }
 
   /// Whether so much of the month's allotment is used that only callers without a token get one.
-  var isAtReserve: Bool {
-    rules.monthlyMints.map { mintsThisMonth >= $0 - rules.monthlyReserve } ?? false
-  }
+  var isAtReserve: Bool { rules.monthlyMints.map { mintsThisMonth >= $0 - rules.monthlyReserve } ?? false }
 
   // MARK: For people
 

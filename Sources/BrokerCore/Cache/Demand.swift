@@ -21,9 +21,7 @@ package struct Demand: Sendable {
   }
 
   /// True if any token that is servable will do.
-  package var isPlain: Bool {
-    if case .any = freshness { minTTL == .zero } else { false }
-  }
+  package var isPlain: Bool { if case .any = freshness { minTTL == .zero } else { false } }
 
   /// Whether `token`, which is servable, will do. One younger than `minRefreshInterval` always does, so that
   /// no caller can make the broker mint on every call.

@@ -54,9 +54,7 @@ struct FetchQueue {
     Self.dropOutdated(&known, valid)
     Self.dropOutdated(&unproven, valid)
     let isKnownDemanded = known.min?.rank == .demanded
-    if !isKnownDemanded, !unproven.isEmpty, let admission = admit(true) {
-      return (removeFirst(\.unproven), admission)
-    }
+    if !isKnownDemanded, !unproven.isEmpty, let admission = admit(true) { return (removeFirst(\.unproven), admission) }
     if !known.isEmpty, let admission = admit(false) { return (removeFirst(\.known), admission) }
     return nil
   }

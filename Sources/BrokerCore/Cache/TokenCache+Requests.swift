@@ -33,9 +33,7 @@ extension TokenCache {
   }
 
   /// Takes out the entry's waiters that `isLeaving` names.
-  mutating func removeWaiters(
-    of entry: inout Entry, where isLeaving: (Waiter) -> Bool = { _ in true }
-  ) -> [Waiter] {
+  mutating func removeWaiters(of entry: inout Entry, where isLeaving: (Waiter) -> Bool = { _ in true }) -> [Waiter] {
     let leaving = entry.removeWaiters(where: isLeaving)
     waiterCount -= leaving.count
     unprovenWaiterCount -= leaving.count(where: \.isUnproven)

@@ -33,8 +33,7 @@ extension TokenCache {
   mutating func finish(
     _ key: TokenKey, _ admission: ClientGate.Admission, _ result: Result<MintedToken, TokenError>, _ now: Instant
   ) {
-    let isOfClient =
-      clients[key.client]?.gate.finished(key, admission, result, now: now, random: &random) ?? false
+    let isOfClient = clients[key.client]?.gate.finished(key, admission, result, now: now, random: &random) ?? false
     if case .success(let minted) = result, minted.isFromStore {
       return take(SharedFinding(token: minted), for: key, now)
     }

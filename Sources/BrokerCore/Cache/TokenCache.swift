@@ -89,9 +89,7 @@ package struct TokenCache {
   }
 
   /// What a fetch came to. A failure leaves the current token as it is.
-  package mutating func fetched(
-    _ key: TokenKey, _ result: Result<MintedToken, TokenError>, now: Instant
-  ) -> [Action] {
+  package mutating func fetched(_ key: TokenKey, _ result: Result<MintedToken, TokenError>, now: Instant) -> [Action] {
     guard case .running(let admission, _)? = entries[key]?.fetch else { return [] }
     return changing(key.client, now) { cache in cache.finish(key, admission, result, now) }
   }
@@ -203,9 +201,7 @@ package struct TokenCache {
   // MARK: What is held
 
   /// Whether a token is held for the key, or being asked for.
-  package func isConcerned(with key: TokenKey) -> Bool {
-    entries[key].map { $0.token != nil || !$0.isIdle } ?? false
-  }
+  package func isConcerned(with key: TokenKey) -> Bool { entries[key].map { $0.token != nil || !$0.isIdle } ?? false }
 
   /// The key's token, if one is held.
   package func token(_ key: TokenKey) -> CachedToken? { entries[key]?.token }

@@ -10,9 +10,7 @@ package struct BrokerStatus: Sendable {
 
 /// What is known of one key.
 package struct KeyStatus: Sendable {
-  package enum Fetch: Sendable {
-    case none, loading, queued, running
-  }
+  package enum Fetch: Sendable { case none, loading, queued, running }
 
   package let key: TokenKey
   /// The token that is held.
@@ -35,9 +33,7 @@ package struct KeyStatus: Sendable {
 /// What one client may ask of its tenant.
 package struct ClientStatus: Sendable {
   /// Why the tenant is not asked.
-  package enum Cause: String, Sendable {
-    case limit, refusal, fault
-  }
+  package enum Cause: String, Sendable { case limit, refusal, fault }
 
   package struct Block: Sendable {
     package let cause: Cause
@@ -71,9 +67,8 @@ extension TokenCache {
       let token = entry.servableToken(now)
       return KeyStatus(
         key: key, token: token, isPrefetched: isPrefetched, fetch: .init(entry.fetch),
-        nextRefresh: token.flatMap { $0.isInUse || isPrefetched ? nextRefresh(entry, $0) : nil },
-        hits: entry.hits, refusal: refusal(entry, now), lastFailure: entry.lastFailure,
-        failures: entry.failure?.streak ?? 0)
+        nextRefresh: token.flatMap { $0.isInUse || isPrefetched ? nextRefresh(entry, $0) : nil }, hits: entry.hits,
+        refusal: refusal(entry, now), lastFailure: entry.lastFailure, failures: entry.failure?.streak ?? 0)
     }
   }
 

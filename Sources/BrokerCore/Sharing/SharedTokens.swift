@@ -121,9 +121,7 @@ package final class SharedTokens: Sendable {
   /// Somebody may leave a newer one between the load and the save: that costs a mint at most.
   func restore(_ tokens: [CachedToken]) async {
     var count = 0
-    defer {
-      if count > 0 { log.info("the store was given back what it had lost", metadata: ["values": "\(count)"]) }
-    }
+    defer { if count > 0 { log.info("the store was given back what it had lost", metadata: ["values": "\(count)"]) } }
     for start in stride(from: 0, to: tokens.count, by: Self.batch) {
       let kept = tokens[start..<min(start + Self.batch, tokens.count)].compactMap { token in
         slots(for: token.key).map { (slots: $0, minted: token.minted) }

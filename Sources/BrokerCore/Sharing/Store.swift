@@ -11,9 +11,7 @@ package protocol Store: Sendable {
 
   /// Claims for `lease` the right to make what `name` names, unless somebody else has it, and loads `names` in the same
   /// step.
-  func claim(
-    _ name: StoreName, for lease: Duration, loading names: [StoreName]
-  ) async throws(StoreError) -> StoreAnswer
+  func claim(_ name: StoreName, for lease: Duration, loading names: [StoreName]) async throws(StoreError) -> StoreAnswer
 
   /// Keeps a claim for `lease` from now. False if it is another's by now.
   func renew(_ claim: StoreClaim, for lease: Duration) async throws(StoreError) -> Bool
@@ -96,9 +94,7 @@ package struct StoreAnswer: Sendable {
 package struct StoreError: Error, Sendable, Equatable {
   package let reason: String
 
-  package init(_ reason: String) {
-    self.reason = reason
-  }
+  package init(_ reason: String) { self.reason = reason }
 }
 
 /// How a store is, as metrics, the status page and `check` show it.

@@ -16,7 +16,5 @@ package struct StoreFigures: Sendable {
   package var ignored = 0
   package var condition: StoreCondition
 
-  package init(_ condition: StoreCondition) {
-    self.condition = condition
-  }
+  package init(_ condition: StoreCondition) { self.condition = condition }
 }

@@ -50,9 +50,8 @@ package actor Broker {
   ///   - requestTimeout: how long a caller waits for a token at the most.
   ///   - publish: called with each new token before its waiters are answered.
   package init(
-    rules: TokenCache.Rules = .init(), requestTimeout: Duration, minter: any TokenMinter,
-    shared: SharedTokens? = nil, health: Health, log: Logger,
-    publish: @escaping @Sendable (Publication) -> Void = { _ in }
+    rules: TokenCache.Rules = .init(), requestTimeout: Duration, minter: any TokenMinter, shared: SharedTokens? = nil,
+    health: Health, log: Logger, publish: @escaping @Sendable (Publication) -> Void = { _ in }
   ) {
     cache = TokenCache(rules: rules, hasStore: shared != nil)
     self.shared = shared
@@ -135,9 +134,7 @@ package actor Broker {
   func handle(_ event: UpstreamEvent) {
     switch event {
     case .keySetRead(let set, let clients):
-      for client in clients {
-        perform(cache.keySetChanged(set.keyIDs, client: client, asked: set.asked, now: .now))
-      }
+      for client in clients { perform(cache.keySetChanged(set.keyIDs, client: client, asked: set.asked, now: .now)) }
     case .credentialsChanged(let client):
       // What was said of the old ones counts no more.
       if !retired.contains(client) { health.accepted(client: client.name) }

@@ -10,9 +10,7 @@ package protocol TokenMinter: Sendable {
   ) async throws(TokenError) -> MintedToken
 
   /// Checks a token that a store has kept, by the deadline. Throws why it must not be used.
-  func revalidate(
-    _ stored: StoredToken, for key: TokenKey, deadline: Instant
-  ) async throws(TokenError) -> MintedToken
+  func revalidate(_ stored: StoredToken, for key: TokenKey, deadline: Instant) async throws(TokenError) -> MintedToken
 
   /// What a client's values in a store are sealed with now; nil for a client that shares nothing.
   func vault(of client: UpstreamID) -> Vault?

@@ -8,9 +8,7 @@ package final class Upstreams: Sendable {
   private let report: AsyncStream<UpstreamEvent>.Continuation
   private let roster = Mutex(UpstreamRoster<Upstream>())
 
-  package init() {
-    (events, report) = AsyncStream.makeStream()
-  }
+  package init() { (events, report) = AsyncStream.makeStream() }
 
   /// Takes over the clients of a configuration. Throws, with nothing changed, if one cannot be used.
   package func replace(with specs: [UpstreamSpec], audiences: AudienceCatalog) throws -> UpstreamChange {
@@ -94,13 +92,9 @@ final class Upstream: Sendable {
   private let currentVault = Mutex<Vault?>(nil)
   private let reports = Mutex<Task<Void, Never>?>(nil)
 
-  init(_ spec: UpstreamSpec) throws {
-    source = try TokenSource(client: spec.client, connection: spec.connection)
-  }
+  init(_ spec: UpstreamSpec) throws { source = try TokenSource(client: spec.client, connection: spec.connection) }
 
-  deinit {
-    reports.withLock { $0?.cancel() }
-  }
+  deinit { reports.withLock { $0?.cancel() } }
 
   var vault: Vault? { currentVault.withLock(\.self) }
 
@@ -110,9 +104,7 @@ final class Upstream: Sendable {
   func report(to events: AsyncStream<UpstreamEvent>.Continuation, as clients: [UpstreamID]) {
     reports.withLock { [source] reports in
       if reports != nil { return }
-      reports = Task {
-        for await change in source.keySetChanges { events.yield(.keySetRead(change, of: clients)) }
-      }
+      reports = Task { for await change in source.keySetChanges { events.yield(.keySetRead(change, of: clients)) } }
     }
   }
 }

@@ -4,9 +4,7 @@ package import Basics
 package struct AccessToken: Sendable, Equatable {
   package let value: String
 
-  package init(_ value: String) {
-    self.value = value
-  }
+  package init(_ value: String) { self.value = value }
 
   /// SHA-256 of the token, in lower-case hexadecimal: how callers and logs may name it.
   package var sha256: String { SHA256Digest(of: Array(value.utf8).span).hex }

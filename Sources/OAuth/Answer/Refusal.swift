@@ -30,9 +30,7 @@ struct Refusal {
   }
 
   /// `now` is Unix time in seconds.
-  func tokenError(now: Int) -> TokenError {
-    classified(now: now).with(response)
-  }
+  func tokenError(now: Int) -> TokenError { classified(now: now).with(response) }
 
   /// Whether the credentials are refused, so that another secret may be accepted. RFC 6749 §5.2 leaves the status open
   /// where they were not in a header.
@@ -81,8 +79,7 @@ struct Refusal {
   private var deniedByRFC6749: TokenError? {
     switch error {
     // Entra ID's word for RFC 8707's invalid_target.
-    case "invalid_resource":
-      TokenError(cause: .unknownAudience, message: "the tenant knows no API with this audience")
+    case "invalid_resource": TokenError(cause: .unknownAudience, message: "the tenant knows no API with this audience")
     case "invalid_grant":
       TokenError(
         cause: .brokerMisconfigured, message: "the tenant refuses the grant (invalid_grant); check the client's set-up")
@@ -93,9 +90,7 @@ struct Refusal {
     }
   }
 
-  private func granted(_ message: String) -> TokenError {
-    TokenError(cause: .audienceNotGranted, message: message)
-  }
+  private func granted(_ message: String) -> TokenError { TokenError(cause: .audienceNotGranted, message: message) }
 
   private var misconfigured: TokenError {
     TokenError(

@@ -45,8 +45,7 @@ package struct TokenError: Error, Sendable, Equatable {
 
   package static let overloaded = TokenError(
     cause: .overloaded, message: "too many requests wait for tokens", retryAfter: .seconds(1))
-  package static let timedOut = TokenError(
-    cause: .upstreamTimeout, message: "the tenant did not answer in time")
+  package static let timedOut = TokenError(cause: .upstreamTimeout, message: "the tenant did not answer in time")
   package static let expiredOnArrival = TokenError(
     cause: .invalidUpstreamResponse, message: "the tenant's token had too little life left to be used")
 
@@ -57,11 +56,9 @@ package struct TokenError: Error, Sendable, Equatable {
     case .tooLarge:
       self.init(cause: .invalidUpstreamResponse, message: "the tenant's answer is over the limit of 1 MiB")
     case .identity:
-      self.init(
-        cause: .brokerMisconfigured, message: "the client's certificate cannot be used: \(failure.message)")
+      self.init(cause: .brokerMisconfigured, message: "the client's certificate cannot be used: \(failure.message)")
     case .connect, .tls, .exchange:
-      self.init(
-        cause: .upstreamUnavailable, message: "the tenant cannot be reached: \(failure.message)")
+      self.init(cause: .upstreamUnavailable, message: "the tenant cannot be reached: \(failure.message)")
     }
   }
 

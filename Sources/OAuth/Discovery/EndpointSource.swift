@@ -21,9 +21,7 @@ actor EndpointSource {
   }
 
   /// The endpoints, if they need not be asked for.
-  var known: Endpoints? {
-    if case .fixed(let endpoints) = location { endpoints } else { schedule.current }
-  }
+  var known: Endpoints? { if case .fixed(let endpoints) = location { endpoints } else { schedule.current } }
 
   /// The endpoints, by `deadline`. A failure is remembered for as long as its `retryAfter` says.
   func endpoints(by deadline: Instant) async throws(TokenError) -> Endpoints {

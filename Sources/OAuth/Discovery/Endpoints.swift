@@ -23,8 +23,7 @@ package struct Endpoints: Sendable, Equatable {
 
   /// The endpoints of an Auth0 tenant; `baseURL` is `https://host[:port]`, without a slash at the end.
   static func auth0(baseURL: String) -> Endpoints {
-    Endpoints(
-      unchecked: "\(baseURL)/oauth/token", jwksURL: "\(baseURL)/.well-known/jwks.json", issuer: "\(baseURL)/")
+    Endpoints(unchecked: "\(baseURL)/oauth/token", jwksURL: "\(baseURL)/.well-known/jwks.json", issuer: "\(baseURL)/")
   }
 
   static func check(_ url: String, _ setting: String) throws(InvalidSetting) {

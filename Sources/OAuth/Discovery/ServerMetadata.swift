@@ -13,9 +13,7 @@ struct ServerMetadata: Decodable {
   private struct Aliases: Decodable {
     let tokenEndpoint: String?
 
-    enum CodingKeys: String, CodingKey {
-      case tokenEndpoint = "token_endpoint"
-    }
+    enum CodingKeys: String, CodingKey { case tokenEndpoint = "token_endpoint" }
   }
 
   private enum CodingKeys: String, CodingKey {

@@ -63,18 +63,14 @@ struct KeySet: Sendable {
     ["ES256": "P-256", "ES384": "P-384", "ES512": "P-521"][algorithm.rawValue]
   }
 
-  private struct Document: Decodable {
-    let keys: [Entry]
-  }
+  private struct Document: Decodable { let keys: [Entry] }
 
   /// One key; what cannot be read of it is nil, so that it does not spoil the others.
   private struct Entry: Decodable {
     let jwk: JWK?
     let use: String?
 
-    enum CodingKeys: CodingKey {
-      case use
-    }
+    enum CodingKeys: CodingKey { case use }
 
     init(from decoder: any Decoder) throws {
       jwk = try? JWK(from: decoder)

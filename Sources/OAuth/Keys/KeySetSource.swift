@@ -51,9 +51,7 @@ actor KeySetSource {
   }
 
   /// Fetches the set again once it is no longer fresh; where none is held yet, only if it `isNeeded`.
-  func poll(isNeeded: Bool) async {
-    if schedule.wantsPoll(isNeeded: isNeeded, now: .now) { await fetch().value }
-  }
+  func poll(isNeeded: Bool) async { if schedule.wantsPoll(isNeeded: isNeeded, now: .now) { await fetch().value } }
 
   /// Returns at once, unless it is known that the key set cannot be had and none is held: a token minted now could not
   /// be checked. Then it is asked for again.

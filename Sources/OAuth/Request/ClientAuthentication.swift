@@ -27,9 +27,7 @@ package enum ClientAuthentication: Sendable {
 
 /// Credentials to use for one request instead of the client's own.
 package struct PassThroughCredentials: Sendable {
-  package enum Method: Sendable {
-    case post, basic
-  }
+  package enum Method: Sendable { case post, basic }
 
   package let clientID: String
   package let secret: Secret

@@ -15,21 +15,15 @@ package final class ClientSecrets: Sendable {
     var candidates: [Secret] { current + (previous.map { [$0] } ?? []) }
 
     /// Forgets that a secret was accepted which is no longer a candidate, and with it the secret.
-    mutating func forgetRemoved() {
-      if let secret = accepted?.secret, !candidates.contains(secret) { accepted = nil }
-    }
+    mutating func forgetRemoved() { if let secret = accepted?.secret, !candidates.contains(secret) { accepted = nil } }
   }
 
   private let state: Mutex<State>
 
-  package init(_ secrets: [Secret]) {
-    state = Mutex(State(current: secrets))
-  }
+  package init(_ secrets: [Secret]) { state = Mutex(State(current: secrets)) }
 
   /// The secrets worth trying, in this order.
-  package var candidates: [Secret] {
-    state.withLock(\.candidates)
-  }
+  package var candidates: [Secret] { state.withLock(\.candidates) }
 
   /// False if they are those already in use.
   package func replace(with secrets: [Secret]) -> Bool {

@@ -17,9 +17,7 @@ package struct Dialect: Sendable {
   /// Auth0's dialect.
   package static let standard = Dialect()
 
-  private init() {
-    (audienceParameter, scopeTemplate, extraParameters) = (.audience, nil, [])
-  }
+  private init() { (audienceParameter, scopeTemplate, extraParameters) = (.audience, nil, []) }
 
   /// `scopeTemplate` is the scope of a grant that has none of its own, with `{audience}` in it replaced. Extra
   /// parameters are sent as they are, in this order. Throws for one that the client sets itself.

@@ -53,9 +53,7 @@ enum FormEncoding {
   }
 
   static func append(_ secret: Secret, to writer: inout Secret.Writer) {
-    secret.withBytes { bytes in
-      for index in 0..<bytes.count { append(bytes[index], to: &writer) }
-    }
+    secret.withBytes { bytes in for index in 0..<bytes.count { append(bytes[index], to: &writer) } }
   }
 
   private static func append(_ byte: UInt8, to writer: inout Secret.Writer) {

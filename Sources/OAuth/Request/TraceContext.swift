@@ -43,9 +43,7 @@ package struct TraceContext: Sendable, Equatable {
 
   private static let dash = UInt8(ascii: "-")
 
-  private static func isDigit(_ byte: UInt8) -> Bool {
-    (0x30...0x39).contains(byte) || (0x61...0x66).contains(byte)
-  }
+  private static func isDigit(_ byte: UInt8) -> Bool { (0x30...0x39).contains(byte) || (0x61...0x66).contains(byte) }
 
   /// What two digits stand for; nil if one of them is none.
   private static func byte(_ digits: ArraySlice<UInt8>) -> UInt8? {

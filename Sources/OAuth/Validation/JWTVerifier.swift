@@ -88,8 +88,7 @@ package final class JWTVerifier: Sendable {
       let claims = try await validator.claims(
         of: token, header, audience: audience, candidates: candidates, now: wallNow)
       guard let subject = claims.sub, !subject.isEmpty else { throw ValidationError("it has no subject (sub)") }
-      return VerifiedToken(
-        subject: subject, expiresAt: MintedToken.expiry(exp: claims.exp, now: now, wallNow: wallNow))
+      return VerifiedToken(subject: subject, expiresAt: MintedToken.expiry(exp: claims.exp, now: now, wallNow: wallNow))
     } catch {
       throw .refused(reason: error.reason)
     }
@@ -103,9 +102,7 @@ package final class JWTVerifier: Sendable {
     }
   }
 
-  private func candidates(
-    for header: TokenValidator.Header, by deadline: Instant
-  ) async throws(Failure) -> [JWK] {
+  private func candidates(for header: TokenValidator.Header, by deadline: Instant) async throws(Failure) -> [JWK] {
     switch source {
     case .document(let keys): return keys.candidates(kid: header.keyID, algorithm: header.algorithm)
     case .remote(let keys):

@@ -6,9 +6,7 @@ import JWTKit
 struct ValidationError: Error, Equatable {
   let reason: String
 
-  init(_ reason: String) {
-    self.reason = reason
-  }
+  init(_ reason: String) { self.reason = reason }
 }
 
 /// Checks an access token as its API would (RFC 9068 §4, RFC 7519 §7.2), with nothing taken on trust from the token.
