@@ -8,12 +8,6 @@ package struct ConnectionReport: Sendable {
     package let stage: Stage
     package let message: String
     package let cause: Cause
-
-    package init(stage: Stage, message: String, cause: Cause) {
-      self.stage = stage
-      self.message = message
-      self.cause = cause
-    }
   }
 
   package enum Cause: String, Sendable {
@@ -43,8 +37,6 @@ package struct ConnectionReport: Sendable {
   package var certificate: ServerCertificate?
   package var failure: Failure?
 
-  package init() {}
-
   /// This report with `failure`, unless curl came far enough to report one itself.
   func failing(_ failure: HTTPClient.Failure) -> ConnectionReport {
     var report = self
@@ -61,11 +53,4 @@ package struct ServerCertificate: Sendable, Equatable {
   package var names = ""
   /// Unix time in seconds; nil where it cannot be read.
   package var expiresAt: Double?
-
-  package init(subject: String = "", issuer: String = "", names: String = "", expiresAt: Double? = nil) {
-    self.subject = subject
-    self.issuer = issuer
-    self.names = names
-    self.expiresAt = expiresAt
-  }
 }

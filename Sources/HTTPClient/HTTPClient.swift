@@ -69,16 +69,6 @@ package final class HTTPClient: Sendable {
     package let requestedAt: Instant
     package let receivedAt: Instant
 
-    package init(
-      status: Int, fields: [(name: String, value: String)], body: [UInt8], requestedAt: Instant, receivedAt: Instant
-    ) {
-      self.status = status
-      self.fields = fields
-      self.body = body
-      self.requestedAt = requestedAt
-      self.receivedAt = receivedAt
-    }
-
     /// The first value of a header field; `name` in lower case.
     package func field(_ name: String) -> String? { fields.first { $0.name == name }?.value }
   }
@@ -94,11 +84,6 @@ package final class HTTPClient: Sendable {
     package let kind: Kind
     package let message: String
     package var description: String { message }
-
-    package init(kind: Kind, message: String) {
-      self.kind = kind
-      self.message = message
-    }
   }
 
   /// The most an answer's body, or its header, may be.

@@ -1,9 +1,9 @@
 import Basics
-import HTTPClient
 import OAuth
 import IO
 import Testing
 
+@testable import HTTPClient
 @testable import Application
 
 /// What `check` makes of what it has seen.

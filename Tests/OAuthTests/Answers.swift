@@ -1,5 +1,5 @@
 import Basics
-import HTTPClient
+@testable import HTTPClient
 @testable import OAuth
 
 extension HTTPClient.Response {

@@ -1,8 +1,8 @@
 import Basics
 import Testing
 import BrokerCore
-import HTTPClient
 
+@testable import HTTPClient
 @testable import OAuth
 
 /// Thousands of random answers, the same in every run.

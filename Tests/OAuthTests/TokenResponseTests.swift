@@ -1,8 +1,8 @@
 import Basics
 import Foundation
-import HTTPClient
 import Testing
 
+@testable import HTTPClient
 @testable import OAuth
 
 @Suite struct TokenResponseTests {

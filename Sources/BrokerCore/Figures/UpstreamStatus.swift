@@ -6,10 +6,4 @@ package struct UpstreamStatus: Sendable {
   package let clients: [UpstreamID]
   package let oauth: OAuthClient
   package let source: SourceStatus
-
-  package init(clients: [UpstreamID], oauth: OAuthClient, source: SourceStatus) {
-    self.clients = clients
-    self.oauth = oauth
-    self.source = source
-  }
 }

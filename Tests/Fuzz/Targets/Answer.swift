@@ -1,7 +1,7 @@
 import Basics
-import HTTPClient
 import HTTPServer
 
+@testable import HTTPClient
 @testable import OAuth
 
 extension FuzzTarget {
