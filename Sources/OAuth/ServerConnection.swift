@@ -1,4 +1,3 @@
-import Basics
 package import HTTPClient
 
 /// How an authorization server is reached.

@@ -39,7 +39,7 @@ package final class TokenSource: Sendable {
     keys = KeySetSource(http: http) {
       continuation.yield($0)
     } makeRequest: { () async throws(KeySetSource.NotAskable) in
-      guard let url = await endpoints.known?.jwksURL else { throw .init(reason: "its address is not known") }
+      guard let url = await endpoints.known?.jwksURL else { throw .init(description: "its address is not known") }
       return KeySetSource.request(url)
     }
   }
@@ -60,8 +60,10 @@ package final class TokenSource: Sendable {
     in trace: TraceContext? = nil, deadline: Instant
   ) async throws(TokenError) -> MintedToken {
     let endpoints = try await endpoints.endpoints(by: deadline)
-    let issuer = try verification == .jwt ? Self.issuer(of: endpoints) : nil
-    if issuer != nil {
+    var issuer: String?
+    if verification == .jwt {
+      guard let expected = endpoints.issuer, endpoints.jwksURL != nil else { throw .noIssuer }
+      issuer = expected
       // A token that could not be checked is not asked for. In an outage nobody is to wait long to hear that.
       let soon = min(deadline, Instant.now.advanced(by: Self.keySetTimeout))
       try await withKeys(by: soon) { () async throws(KeySetSource.Unavailable) in try await keys.recover() }
@@ -71,27 +73,24 @@ package final class TokenSource: Sendable {
     do throws(TokenError) {
       let answer = try TokenResponse(response)
       // `expires_in` counts from when the answer was made, which is not before it was asked for.
-      let stated = answer.expiresIn.map { response.requestedAt.advanced(by: .seconds($0)) }
-      let proof =
-        if let issuer {
-          try await verify(
-            answer.accessToken, of: issuer, for: grant, asked: response.requestedAt, deadline: deadline)
-        } else {
-          try Proof(keyID: nil, expiresAt: stated)
-        }
+      var expiresAt = answer.expiresIn.map { response.requestedAt.advanced(by: .seconds($0)) }
+      var keyID: String?
+      if let issuer {
+        let proof = try await verify(
+          answer.accessToken, of: issuer, for: grant, asked: response.requestedAt, deadline: deadline)
+        expiresAt = min(proof.expiresAt, expiresAt ?? proof.expiresAt)
+        keyID = proof.keyID
+      }
+      guard let expiresAt else {
+        throw TokenError(
+          cause: .invalidUpstreamResponse, message: "the tenant's answer does not say how long its opaque token lives")
+      }
       return MintedToken(
-        accessToken: answer.accessToken, scope: answer.scope, keyID: proof.keyID, mintedAt: response.requestedAt,
-        expiresAt: min(proof.expiresAt, stated ?? proof.expiresAt), quota: QuotaBucket.all(in: response),
-        upstreamRequestID: response.upstreamRequestID)
+        accessToken: answer.accessToken, scope: answer.scope, keyID: keyID, mintedAt: response.requestedAt,
+        expiresAt: expiresAt, quota: QuotaBucket.all(in: response), upstreamRequestID: response.upstreamRequestID)
     } catch {
       throw error.with(response)
     }
-  }
-
-  /// What `iss` must be. Throws where tokens cannot be checked, before one is asked for.
-  private static func issuer(of endpoints: Endpoints) throws(TokenError) -> String {
-    guard let issuer = endpoints.issuer, endpoints.jwksURL != nil else { throw .noIssuer }
-    return issuer
   }
 
   private func refusal(_ response: HTTPClient.Response, ofClient isClients: Bool) -> TokenError {
@@ -135,22 +134,6 @@ package final class TokenSource: Sendable {
 
   // MARK: Validation
 
-  /// What checking a token has shown.
-  private struct Proof {
-    let keyID: String?
-    /// `exp` seen from now, in monotonic time: a step of the wall clock does not move it.
-    let expiresAt: Instant
-
-    init(keyID: String?, expiresAt: Instant?) throws(TokenError) {
-      guard let expiresAt else {
-        throw TokenError(
-          cause: .invalidUpstreamResponse, message: "the tenant's answer does not say how long its opaque token lives")
-      }
-      self.keyID = keyID
-      self.expiresAt = expiresAt
-    }
-  }
-
   /// Checks a token that was kept, by `deadline`, as when it was minted. Where the key set cannot be read the token
   /// passes without that: it was checked before it was kept, and an outage of the tenant must not take away what is
   /// held. When the set is read again, `keySetChanges` tells which keys have left it.
@@ -182,7 +165,7 @@ package final class TokenSource: Sendable {
         of: kept.accessToken, header, audience: client.checksAudience ? grant.audience : nil, candidates: candidates,
         now: wallNow
       ).exp
-      return token(header.keyID, MintedToken.expiry(exp: exp, now: now, wallNow: wallNow))
+      return token(header.keyID, MintedToken.instant(of: exp, now: now, wallNow: wallNow))
     } catch {
       throw TokenError(error)
     }
@@ -190,7 +173,7 @@ package final class TokenSource: Sendable {
 
   private func verify(
     _ token: AccessToken, of issuer: String, for grant: Grant, asked: Instant, deadline: Instant
-  ) async throws(TokenError) -> Proof {
+  ) async throws(TokenError) -> (keyID: String?, expiresAt: Instant) {
     let validator = TokenValidator(issuer: issuer)
     let header: TokenValidator.Header
     do throws(ValidationError) {
@@ -211,7 +194,7 @@ package final class TokenSource: Sendable {
     } catch {
       throw TokenError(error)
     }
-    return try Proof(keyID: header.keyID, expiresAt: MintedToken.expiry(exp: exp, now: now, wallNow: wallNow))
+    return (header.keyID, MintedToken.instant(of: exp, now: now, wallNow: wallNow))
   }
 
   /// Tries `read` until it has its keys, or throws when that could not be before `deadline`. A token that was minted

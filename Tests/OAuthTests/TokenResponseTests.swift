@@ -82,6 +82,6 @@ import Testing
       (#"{"k":"{\"a\":1,\"a\":1}"}"#, false),
     ])
   func duplicates(_ json: String, _ expected: Bool) {
-    #expect(JSONKeys.hasDuplicates(in: Array(json.utf8)) == expected)
+    #expect(JSONKeys.areAmbiguous(in: Array(json.utf8)) == expected)
   }
 }

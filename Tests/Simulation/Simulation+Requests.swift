@@ -103,7 +103,7 @@ extension Simulation {
       return try fetched(job, .failure(TokenError(cause: .tokenValidationFailed, message: "the clocks differ")))
     }
     let stated = job.asked.advanced(by: .seconds(token.expiresIn))
-    let proven = MintedToken.expiry(exp: exp, now: now, wallNow: wallNow)
+    let proven = MintedToken.instant(of: exp, now: now, wallNow: wallNow)
     // A clock set back hides that some servers round up; then nobody could know.
     let isKnowable =
       replica.wallOffset >= 0

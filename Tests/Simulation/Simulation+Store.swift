@@ -30,7 +30,7 @@ extension Simulation {
     let name = kept.token.accessToken.value
     guard let known = truth[name], kept.token.mintedAt <= wallNow + 60 else { return nil }
     let exp = Double(known.expiresAt.nanoseconds) / 1e9
-    let expiry = MintedToken.expiry(exp: exp, now: now, wallNow: wallNow)
+    let expiry = MintedToken.instant(of: exp, now: now, wallNow: wallNow)
     let minted = MintedToken(kept.token, keyID: kept.keyID, expiry: expiry, now: now, wallNow: wallNow)
     let isPublished = kept.keyID.map { replica.keySet.current?.contains($0) == true } ?? false
     if !isPublished, !replica.keySet.isFailing, replica.keySet.isRead(since: minted.mintedAt) { return nil }

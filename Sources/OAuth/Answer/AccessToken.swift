@@ -46,15 +46,10 @@ package struct MintedToken: Sendable {
   /// Whether another process, or an earlier one, has minted it, so that the tenant was not asked.
   package let isFromStore: Bool
 
-  /// `exp` in monotonic time, which no later step of the wall clock moves. `now` and `wallNow`, Unix time in seconds,
-  /// are the same moment.
-  package static func expiry(exp: Double, now: Instant, wallNow: Double) -> Instant {
-    instant(of: exp, now: now, wallNow: wallNow)
-  }
-
-  /// A date of Unix time as an instant that is not further away than the longest lifetime: whoever wrote it may have
-  /// written anything.
-  static func instant(of date: Double, now: Instant, wallNow: Double) -> Instant {
+  /// A date of Unix time, such as `exp`, in monotonic time, which no later step of the wall clock moves. It is not
+  /// further away than the longest lifetime: whoever wrote it may have written anything. `now` and `wallNow`, Unix time
+  /// in seconds, are the same moment.
+  package static func instant(of date: Double, now: Instant, wallNow: Double) -> Instant {
     let most = Double(TokenResponse.maxLifetime)
     return now.advanced(by: .seconds(max(-most, min(date - wallNow, most))))
   }

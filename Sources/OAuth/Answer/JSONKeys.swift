@@ -2,12 +2,10 @@ import FoundationEssentials
 
 /// Finds JSON objects that two readers could understand differently, and that a decoder accepts.
 package enum JSONKeys {
-  /// True if the object, which is well-formed JSON, names a member twice, or is not in UTF-8: the decoder takes UTF-16
-  /// and UTF-32 as well, which RFC 8259 §8.1 rules out and `hasDuplicates` does not read. They all have zero bytes.
-  package static func areAmbiguous(in json: [UInt8]) -> Bool { json.contains(0) || hasDuplicates(in: json) }
-
-  /// True if the object, which is well-formed JSON, names a member twice at its top level.
-  static func hasDuplicates(in json: [UInt8]) -> Bool {
+  /// True if the object, which is well-formed JSON, names a member twice at its top level, or is not in UTF-8: the
+  /// decoder takes UTF-16 and UTF-32 as well, which RFC 8259 §8.1 rules out. They all have zero bytes.
+  package static func areAmbiguous(in json: [UInt8]) -> Bool {
+    if json.contains(0) { return true }
     var seen: Set<String> = []
     var depth = 0
     var index = 0

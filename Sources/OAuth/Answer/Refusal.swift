@@ -7,16 +7,14 @@ import HTTPClient
 /// Auth0's `error` alone is ambiguous, so the status and `error` decide, with the beginning of the description.
 struct Refusal {
   private let response: HTTPClient.Response
-  private let error: String
-  private let text: String
-  private let isJSON: Bool
+  /// nil if the answer is not JSON.
+  private let body: Body?
+  private var error: String { body?.error ?? "" }
+  private var text: String { body?.description ?? "" }
 
   init(_ response: HTTPClient.Response) {
     self.response = response
-    let body = try? JSONDecoder().decode(Body.self, from: Data(response.body))
-    error = body?.error ?? ""
-    text = body?.description ?? ""
-    isJSON = body != nil
+    body = try? JSONDecoder().decode(Body.self, from: Data(response.body))
   }
 
   private struct Body: Decodable {
@@ -44,9 +42,9 @@ struct Refusal {
       return TokenError(
         cause: .upstreamUnavailable, message: "the tenant failed with status \(response.status)",
         retryAfter: RetryHint.wait(response, now: now))
-    case 401: return misconfigured
+    case 401: return credentialsRefused
     case 300..<400: return invalid("redirects, which is never followed")
-    case 400, 403: return isJSON ? denied : blocked
+    case 400, 403: return body == nil ? blocked : denied
     case 404, 405: return invalid("has no token endpoint at the expected place")
     default: return invalid("answered with status \(response.status)")
     }
@@ -54,48 +52,38 @@ struct Refusal {
 
   /// A JSON answer with status 400 or 403.
   private var denied: TokenError {
+    // Servers other than Auth0 answer with the codes of RFC 6749 §5.2, all with status 400.
+    let isBadRequest = response.status == 400
+    // Entra ID says invalid_resource for RFC 8707's invalid_target.
     if text.hasPrefix("Service not enabled within domain") || text.hasPrefix("Service not found")
-      || error == "invalid_target"
+      || error == "invalid_target" || isBadRequest && error == "invalid_resource"
     {
       return TokenError(cause: .unknownAudience, message: "the tenant knows no API with this audience")
     }
-    if response.status == 400, let deniedByRFC6749 { return deniedByRFC6749 }
     switch error {
-    case "invalid_client": return misconfigured
-    case "unauthorized_client":
-      return granted("the application may not use the client-credentials grant")
-    case "invalid_scope":
-      return granted("the application has not been granted a scope that was asked for")
-    case "access_denied" where text.hasPrefix("Client has not been granted scopes"):
-      return granted("the application has not been granted a scope that was asked for")
-    case "access_denied":
-      return granted("the application has no grant for this API; authorize it in the tenant")
-    default:
-      return invalid("refused the request as '\(PrintableText.text(error, limit: 40))'")
+    case "invalid_grant" where isBadRequest:
+      return misconfigured("the tenant refuses the grant (invalid_grant); check the client's set-up")
+    case "unsupported_grant_type" where isBadRequest:
+      return misconfigured("the tenant does not offer the client-credentials grant at this URL")
+    case "invalid_client": return credentialsRefused
+    case "unauthorized_client": return notGranted("the application may not use the client-credentials grant")
+    case "access_denied" where !text.hasPrefix("Client has not been granted scopes"):
+      return notGranted("the application has no grant for this API; authorize it in the tenant")
+    case "invalid_scope", "access_denied":
+      return notGranted("the application has not been granted a scope that was asked for")
+    default: return invalid("refused the request as '\(PrintableText.text(error, limit: 40))'")
     }
   }
 
-  /// The errors that servers other than Auth0 answer, all with status 400 (RFC 6749 §5.2).
-  private var deniedByRFC6749: TokenError? {
-    switch error {
-    // Entra ID's word for RFC 8707's invalid_target.
-    case "invalid_resource": TokenError(cause: .unknownAudience, message: "the tenant knows no API with this audience")
-    case "invalid_grant":
-      TokenError(
-        cause: .brokerMisconfigured, message: "the tenant refuses the grant (invalid_grant); check the client's set-up")
-    case "unsupported_grant_type":
-      TokenError(
-        cause: .brokerMisconfigured, message: "the tenant does not offer the client-credentials grant at this URL")
-    default: nil
-    }
+  private func notGranted(_ message: String) -> TokenError { TokenError(cause: .audienceNotGranted, message: message) }
+
+  private func misconfigured(_ message: String) -> TokenError {
+    TokenError(cause: .brokerMisconfigured, message: message)
   }
 
-  private func granted(_ message: String) -> TokenError { TokenError(cause: .audienceNotGranted, message: message) }
-
-  private var misconfigured: TokenError {
-    TokenError(
-      cause: .brokerMisconfigured,
-      message: "the tenant refuses the broker's own credentials; check the client id, its secret, key or certificate, "
+  private var credentialsRefused: TokenError {
+    misconfigured(
+      "the tenant refuses the broker's own credentials; check the client id, its secret, key or certificate, "
         + "and that the application authenticates in the way that is configured")
   }
 

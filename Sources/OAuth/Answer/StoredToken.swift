@@ -30,7 +30,7 @@ extension MintedToken {
   /// A token that was kept, with its life in monotonic time: not longer than it was said to be, nor beyond `expiry`.
   /// One that seems to come from the future was minted now, by a faster clock.
   package init(_ kept: StoredToken, keyID: String?, expiry: Instant?, now: Instant, wallNow: Double) {
-    let expiresAt = Self.expiry(exp: kept.expiresAt, now: now, wallNow: wallNow)
+    let expiresAt = Self.instant(of: kept.expiresAt, now: now, wallNow: wallNow)
     self.init(
       accessToken: kept.accessToken, scope: kept.scope, keyID: keyID,
       mintedAt: min(now, Self.instant(of: kept.mintedAt, now: now, wallNow: wallNow)),

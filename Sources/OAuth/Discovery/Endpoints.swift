@@ -26,16 +26,11 @@ package struct Endpoints: Sendable, Equatable {
     Endpoints(unchecked: "\(baseURL)/oauth/token", jwksURL: "\(baseURL)/.well-known/jwks.json", issuer: "\(baseURL)/")
   }
 
+  /// Throws for a URL that no secret may be sent to: it goes over TLS only, or to this machine itself.
   static func check(_ url: String, _ setting: String) throws(InvalidSetting) {
-    if isAcceptable(url) { return }
+    if let parts = URLParts(url), parts.isConfidential, parts.user == nil, parts.fragment == nil { return }
     // Without what was found: a URL may hold a password.
     throw InvalidSetting(
       setting, "expected an https:// URL without a password; http:// is for 127.0.0.1, [::1] and localhost")
-  }
-
-  /// Whether a secret may be sent there: over TLS, or to this machine itself.
-  private static func isAcceptable(_ url: String) -> Bool {
-    guard let parts = URLParts(url) else { return false }
-    return parts.isConfidential && parts.user == nil && parts.fragment == nil
   }
 }

@@ -40,7 +40,23 @@ struct ServerMetadata: Decodable {
     issuer: String, http: HTTPClient, timeout: Duration, onAnswer: (HTTPClient.Response) -> Void = { _ in }
   ) async throws(TokenError) -> ServerMetadata {
     for url in locations(issuer: issuer) {
-      guard let metadata = try await read(url, http, timeout, onAnswer) else { continue }
+      let response: HTTPClient.Response
+      do throws(HTTPClient.Failure) {
+        response = try await http.send(
+          HTTPClient.Request(url: url, headers: [("Accept", "application/json")], timeout: timeout))
+      } catch {
+        throw TokenError(error)
+      }
+      onAnswer(response)
+      if response.status == 429 || response.status >= 500 {
+        throw TokenError(
+          cause: .upstreamUnavailable, message: "the tenant's metadata cannot be read: status \(response.status)"
+        ).with(response)
+      }
+      guard response.status == 200,
+        let metadata = try? JSONDecoder().decode(ServerMetadata.self, from: Data(response.body))
+      else { continue }
+      if JSONKeys.areAmbiguous(in: response.body) { throw invalid("names a member of its metadata twice") }
       // Else one issuer could have its tokens taken for another's (RFC 8414 §3.3).
       guard metadata.issuer.hasSameBytes(as: issuer) else {
         throw TokenError(
@@ -51,30 +67,6 @@ struct ServerMetadata: Decodable {
       return metadata
     }
     throw invalid("publishes no metadata at \(locations(issuer: issuer).joined(separator: " or "))")
-  }
-
-  /// nil if what is there is no such document.
-  private static func read(
-    _ url: String, _ http: HTTPClient, _ timeout: Duration, _ onAnswer: (HTTPClient.Response) -> Void
-  ) async throws(TokenError) -> ServerMetadata? {
-    let response: HTTPClient.Response
-    do throws(HTTPClient.Failure) {
-      response = try await http.send(
-        HTTPClient.Request(url: url, headers: [("Accept", "application/json")], timeout: timeout))
-    } catch {
-      throw TokenError(error)
-    }
-    onAnswer(response)
-    if response.status == 429 || response.status >= 500 {
-      throw TokenError(
-        cause: .upstreamUnavailable, message: "the tenant's metadata cannot be read: status \(response.status)"
-      ).with(response)
-    }
-    guard response.status == 200,
-      let metadata = try? JSONDecoder().decode(ServerMetadata.self, from: Data(response.body))
-    else { return nil }
-    if JSONKeys.areAmbiguous(in: response.body) { throw invalid("names a member of its metadata twice") }
-    return metadata
   }
 
   /// Throws for what no secret may be sent to, and no key be taken from.

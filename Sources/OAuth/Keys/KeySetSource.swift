@@ -19,9 +19,7 @@ actor KeySetSource {
   }
 
   /// The set cannot even be asked for.
-  struct NotAskable: Error {
-    let reason: String
-  }
+  struct NotAskable: Error, CustomStringConvertible { let description: String }
 
   typealias MakeRequest = @Sendable () async throws(NotAskable) -> HTTPClient.Request
 
@@ -114,10 +112,6 @@ actor KeySetSource {
       guard let keys = try? KeySet(json: response.body) else { return failed("its answer is no key set") }
       schedule.fetched(keys, now: .now)
       if let keyIDs = keys.ids { onChange(KeySetChange(keyIDs: keyIDs, asked: response.requestedAt)) }
-    } catch let error as HTTPClient.Failure {
-      failed(error.message)
-    } catch let error as NotAskable {
-      failed(error.reason)
     } catch {
       failed("\(error)")
     }

@@ -7,7 +7,7 @@ package struct TraceContext: Sendable, Equatable {
   /// 32 hexadecimal digits, in lower case.
   package let traceID: String
   /// 16 hexadecimal digits: the span of whoever sends the request.
-  package let spanID: String
+  package private(set) var spanID: String
   private let flags: UInt8
 
   /// The flags that are defined: sampled, and that the trace's id is random. Others are not passed on.
@@ -27,15 +27,11 @@ package struct TraceContext: Sendable, Equatable {
     self.flags = flags & Self.knownFlags
   }
 
-  private init(traceID: String, spanID: String, flags: UInt8) {
-    self.traceID = traceID
-    self.spanID = spanID
-    self.flags = flags
-  }
-
   /// The same trace, in a span of its own: for a request that is sent because of this one.
   package func child() -> TraceContext {
-    TraceContext(traceID: traceID, spanID: Hex.text(UInt64.random(in: 1 ... .max)), flags: flags)
+    var child = self
+    child.spanID = Hex.text(UInt64.random(in: 1 ... .max))
+    return child
   }
 
   /// As a `traceparent` field, in version 00.

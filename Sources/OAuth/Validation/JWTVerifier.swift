@@ -65,7 +65,7 @@ package final class JWTVerifier: Sendable {
     do throws(InvalidSetting) {
       token = try bearerToken()
     } catch {
-      throw KeySetSource.NotAskable(reason: "the file with the token for it: \(error.reason)")
+      throw KeySetSource.NotAskable(description: "the file with the token for it: \(error.reason)")
     }
     let scheme = "Bearer "
     return Secret(capacity: scheme.utf8.count + token.count) { writer in
@@ -80,7 +80,12 @@ package final class JWTVerifier: Sendable {
     let text = String(decoding: token, as: UTF8.self)
     guard AccessToken.isWellFormed(text) else { throw .refused(reason: "it is empty, too long, or no token") }
     let token = AccessToken(text)
-    let header = try header(of: token)
+    let header: TokenValidator.Header
+    do throws(ValidationError) {
+      header = try validator.header(of: token)
+    } catch {
+      throw .refused(reason: error.reason)
+    }
     let candidates = try await candidates(for: header, by: deadline)
     // Read together, before any wait: an instant read later would make the token seem to live longer.
     let (now, wallNow) = (Instant.now, WallClock.now)
@@ -88,15 +93,7 @@ package final class JWTVerifier: Sendable {
       let claims = try await validator.claims(
         of: token, header, audience: audience, candidates: candidates, now: wallNow)
       guard let subject = claims.sub, !subject.isEmpty else { throw ValidationError("it has no subject (sub)") }
-      return VerifiedToken(subject: subject, expiresAt: MintedToken.expiry(exp: claims.exp, now: now, wallNow: wallNow))
-    } catch {
-      throw .refused(reason: error.reason)
-    }
-  }
-
-  private func header(of token: AccessToken) throws(Failure) -> TokenValidator.Header {
-    do throws(ValidationError) {
-      return try validator.header(of: token)
+      return VerifiedToken(subject: subject, expiresAt: MintedToken.instant(of: claims.exp, now: now, wallNow: wallNow))
     } catch {
       throw .refused(reason: error.reason)
     }

@@ -44,13 +44,6 @@ struct TokenValidator {
     return Header(keyID: fields.kid, algorithm: algorithm)
   }
 
-  /// Checks signature and claims and returns `exp`. `now` and the result are Unix time in seconds.
-  func validate(
-    _ token: AccessToken, _ header: Header, audience: String, candidates: [JWK], now: Double
-  ) async throws(ValidationError) -> Double {
-    try await claims(of: token, header, audience: audience, candidates: candidates, now: now).exp
-  }
-
   /// Checks signature and claims and returns the claims. `now` is Unix time in seconds; without an `audience`, `aud` is
   /// not checked.
   func claims(
