@@ -4,7 +4,7 @@ import CCurl
 /// One request on its way through curl, and what has come of it so far.
 @safe final class Transfer {
   let easy: UnsafeMutableRawPointer
-  private let submission: HTTPClient.Submission
+  let submission: HTTPClient.Submission
   private let requestedAt = Instant.now
   private var headers: UnsafeMutablePointer<curl_slist>?
   /// The line `Authorization: …`, and its place at the head of the list. curl would copy it, and not wipe the copy.
@@ -190,17 +190,10 @@ import CCurl
     return true
   }
 
-  /// What has come of a transfer, and whom to tell.
-  struct Outcome {
-    fileprivate let continuation: CheckedContinuation<Result<HTTPClient.Response, HTTPClient.Failure>, Never>
-    fileprivate let result: Result<HTTPClient.Response, HTTPClient.Failure>
+  // MARK: The end
 
-    func tell() { continuation.resume(returning: result) }
-  }
-
-  func outcome(_ code: CURLcode) -> Outcome { Outcome(continuation: submission.continuation, result: result(code)) }
-
-  private func result(_ code: CURLcode) -> Result<HTTPClient.Response, HTTPClient.Failure> {
+  /// What has come of it, now that curl has ended it.
+  func result(_ code: CURLcode) -> Result<HTTPClient.Response, HTTPClient.Failure> {
     let problem = code == CURLE_OK ? nil : failure(code)
     unsafe submission.request.probe?.finished(easy, code, problem)
     if let problem { return .failure(problem) }

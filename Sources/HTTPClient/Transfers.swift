@@ -66,7 +66,9 @@ import CCurl
       let code = unsafe message.pointee.data.result
       unsafe adaptToVersion(of: easy)
       _ = unsafe curl_multi_remove_handle(multi, easy)
-      unsafe end(easy, code)?.tell()
+      // The transfer is let go of, and the secrets that it was sent with, before anybody is told of its end.
+      let ended = unsafe active.removeValue(forKey: easy).map { ($0.submission.continuation, $0.result(code)) }
+      if let (continuation, result) = ended { continuation.resume(returning: result) }
     }
   }
 
@@ -77,16 +79,11 @@ import CCurl
     limitConnections(to: version < Int(CURL_HTTP_VERSION_2_0) ? Self.maxConnections : Self.maxMultiplexed)
   }
 
-  /// Lets go of a transfer, and of the secrets it was sent with, before anybody is told of its end.
-  private func end(_ easy: UnsafeMutableRawPointer, _ code: CURLcode) -> Transfer.Outcome? {
-    unsafe active.removeValue(forKey: easy)?.outcome(code)
-  }
-
   /// Ends every transfer, after an error of which curl does not recover: whoever waits is answered.
   private func abandon() {
     for unsafe(_, transfer) in unsafe active {
       _ = unsafe curl_multi_remove_handle(multi, transfer.easy)
-      transfer.outcome(CURLE_FAILED_INIT).tell()
+      transfer.submission.continuation.resume(returning: transfer.result(CURLE_FAILED_INIT))
     }
     unsafe active = [:]
   }
