@@ -18,6 +18,10 @@ struct StubMinter: TokenMinter {
   ) async throws(TokenError) -> MintedToken { throw .timedOut }
 
   func vault(of client: UpstreamID) -> Vault? { vaults[client] }
+
+  var events: AsyncStream<UpstreamEvent> { AsyncStream { $0.finish() } }
+
+  func pollKeySets(holders: Set<UpstreamID>) async {}
 }
 
 extension Logger {

@@ -30,11 +30,7 @@ package struct CallerDirectory: Sendable {
 
   /// By its user first, then by its groups in their order.
   package func caller(user: UInt32, groups: [UInt32]) -> Caller? {
-    if let caller = callers[.unixUser(user)] { return caller }
-    for group in groups {
-      if let caller = callers[.unixGroup(group)] { return caller }
-    }
-    return nil
+    callers[.unixUser(user)] ?? groups.lazy.compactMap { callers[.unixGroup($0)] }.first
   }
 
   package var hasServiceAccounts: Bool {

@@ -79,9 +79,12 @@ package struct ClientGate {
   /// is at the most: whoever makes up audiences does not slow those that are real.
   mutating func admit(isUnproven: Bool, now: Instant) -> Admission? {
     if let block, now < block.failure.until || isProbing { return nil }
-    refill(now)
+    let perMinute = Double(rules.mintsPerMinute)
+    let minutes = Double(now.nanoseconds - allowanceAt.nanoseconds) / 60e9
+    allowance = min(perMinute, allowance + minutes * perMinute)
+    allowanceAt = now
     let most = isUnproven ? max(1, rules.maxConcurrent / 2) : rules.maxConcurrent
-    let least = isUnproven ? 1 + Double(rules.mintsPerMinute) / 4 : 1
+    let least = isUnproven ? 1 + perMinute / 4 : 1
     guard inFlight < rules.maxConcurrent, (isUnproven ? unprovenInFlight : inFlight) < most, allowance >= least else {
       return nil
     }
@@ -90,13 +93,6 @@ package struct ClientGate {
     if isUnproven { unprovenInFlight += 1 }
     allowance -= 1
     return Admission(isUnproven: isUnproven, isProbe: isProbing)
-  }
-
-  private mutating func refill(_ now: Instant) {
-    let most = Double(rules.mintsPerMinute)
-    let minutes = Double(now.nanoseconds - allowanceAt.nanoseconds) / 60e9
-    allowance = min(most, allowance + minutes * most)
-    allowanceAt = now
   }
 
   /// When a request that is not admitted now could be, if no answer arrives before.

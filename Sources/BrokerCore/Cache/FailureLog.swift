@@ -27,7 +27,9 @@ struct FailureLog {
   /// Counts a failure. Returns how many of its kind have been left out since their last line, or nil if this one is
   /// left out, too.
   mutating func failed(_ key: TokenKey, _ code: TokenError.Cause, now: Instant) -> Int? {
-    makeRoom(for: key, now)
+    if streaks.count >= Self.capacity, streaks[key] == nil {
+      streaks = streaks.filter { $0.value.last.duration(to: now) < Self.memory }
+    }
     let hasRoom = streaks[key] != nil || streaks.count < Self.capacity
     var streak = (hasRoom ? streaks[key] : others) ?? Streak(since: now, last: now)
     streak.last = now
@@ -46,10 +48,5 @@ struct FailureLog {
   /// Ends the key's failures with a token. Returns how many there were, and for how long; nil if there was none.
   mutating func succeeded(_ key: TokenKey, now: Instant) -> (failures: Int, lasted: Duration)? {
     streaks.removeValue(forKey: key).map { ($0.count, $0.since.duration(to: now)) }
-  }
-
-  private mutating func makeRoom(for key: TokenKey, _ now: Instant) {
-    guard streaks.count >= Self.capacity, streaks[key] == nil else { return }
-    streaks = streaks.filter { $0.value.last.duration(to: now) < Self.memory }
   }
 }

@@ -57,11 +57,18 @@ extension TokenCache.Entry {
     case running(ClientGate.Admission, isOutdated: Bool)
   }
 
-  /// Nothing is being got.
-  var isIdle: Bool { if case .none = fetch { true } else { false } }
+  /// The same for people, who need not know more.
+  var stage: KeyStatus.Fetch {
+    switch fetch {
+    case .none: .none
+    case .loading: .loading
+    case .queued: .queued
+    case .running: .running
+    }
+  }
 
-  /// The tenant is asked now.
-  var isRunning: Bool { if case .running = fetch { true } else { false } }
+  /// Nothing is being got.
+  var isIdle: Bool { stage == .none }
 
   /// What is under way is not to be kept.
   var isOutdated: Bool {
@@ -104,24 +111,5 @@ extension TokenCache.Entry {
   mutating func remember(_ error: TokenError, now: Instant, random: inout SeededGenerator) {
     let left = token.map { now.duration(to: $0.servableUntil) }
     failure = Failure(error, after: failure, left: left, now: now, random: &random)
-  }
-
-  /// Takes out the waiters that `isLeaving` names.
-  mutating func removeWaiters(where isLeaving: (TokenCache.Waiter) -> Bool) -> [TokenCache.Waiter] {
-    let leaving = waiters.filter(isLeaving)
-    if !leaving.isEmpty { waiters.removeAll(where: isLeaving) }
-    return leaving
-  }
-}
-
-extension KeyStatus.Fetch {
-  init(_ fetch: TokenCache.Entry.Fetch) {
-    self =
-      switch fetch {
-      case .none: .none
-      case .loading: .loading
-      case .queued: .queued
-      case .running: .running
-      }
   }
 }

@@ -17,24 +17,21 @@ extension TokenCache {
     } else if waiterCount >= rules.maxWaiters || entry.isUnproven && unprovenWaiterCount >= rules.maxWaiters / 2 {
       answer(waiter, .overloaded, current: token, now)
     } else {
-      addWaiter(waiter, to: &entry)
+      var waiter = waiter
+      waiter.lookup = entry.isIdle ? \.miss : \.coalesced
+      waiter.isUnproven = entry.isUnproven
+      entry.waiters.append(waiter)
+      waiterCount += 1
+      if waiter.isUnproven { unprovenWaiterCount += 1 }
       getToken(for: &entry, .demanded, now)
       if waiter.deadline < entry.dueAt { setDueTime(waiter.deadline, of: &entry) }
     }
   }
 
-  private mutating func addWaiter(_ waiter: Waiter, to entry: inout Entry) {
-    var waiter = waiter
-    waiter.lookup = entry.isIdle ? \.miss : \.coalesced
-    waiter.isUnproven = entry.isUnproven
-    entry.waiters.append(waiter)
-    waiterCount += 1
-    if waiter.isUnproven { unprovenWaiterCount += 1 }
-  }
-
   /// Takes out the entry's waiters that `isLeaving` names.
   mutating func removeWaiters(of entry: inout Entry, where isLeaving: (Waiter) -> Bool = { _ in true }) -> [Waiter] {
-    let leaving = entry.removeWaiters(where: isLeaving)
+    let leaving = entry.waiters.filter(isLeaving)
+    if !leaving.isEmpty { entry.waiters.removeAll(where: isLeaving) }
     waiterCount -= leaving.count
     unprovenWaiterCount -= leaving.count(where: \.isUnproven)
     return leaving
@@ -54,7 +51,7 @@ extension TokenCache {
 
   /// What is known to go wrong now; nil where asking is worth it, or under way.
   func refusal(_ entry: Entry, _ now: Instant) -> TokenError? {
-    if entry.isRunning { return nil }
+    if case .running = entry.fetch { return nil }
     if let failure = entry.failure, now < failure.until { return failure.told(at: now) }
     return clients[entry.key.client]?.gate.refusal(for: entry.key, now: now)
   }

@@ -84,12 +84,6 @@ extension TokenCache {
     if instant != .distantFuture { dueTimes.insert(DueTime(at: instant, key: entry.key)) }
   }
 
-  /// Times that were replaced are passed over when they come; when there are too many, they go at once.
-  mutating func dropOutdatedTimes() {
-    guard dueTimes.count > 2 * entries.count + 1024 else { return }
-    dueTimes = Heap(dueTimes.unordered.filter { entries[$0.key]?.dueAt == $0.at })
-  }
-
   /// Over the limit the sixteenth part goes: what holds no token first, the oldest failures, then the tokens used
   /// longest ago. One at a time would mean a search each time.
   mutating func evict() {

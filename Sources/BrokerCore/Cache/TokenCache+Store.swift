@@ -39,20 +39,17 @@ extension TokenCache {
       if !isOfClient, isNews { entry.remember(error, now: now, random: &random) }
       entry.lastFailure = PastFailure(error, at: now)
     }
-    if let current { serve(current, to: &entry, now) }
+    if let current {
+      let interval = rules.minRefreshInterval
+      let served = removeWaiters(of: &entry) { $0.demand.accepts(current, minRefreshInterval: interval, now: now) }
+      countSaved(served.count, &entry)
+      for waiter in served { answer(waiter, current) }
+    }
     if let error = refusal(entry, now) {
       for waiter in removeWaiters(of: &entry) { answer(waiter, error, current: current, now) }
     }
     if !entry.waiters.isEmpty { enqueue(&entry, .demanded, now) }
     reschedule(entry, now)
-  }
-
-  /// Answers those for whom the token will do.
-  private mutating func serve(_ token: CachedToken, to entry: inout Entry, _ now: Instant) {
-    let interval = rules.minRefreshInterval
-    let served = removeWaiters(of: &entry) { $0.demand.accepts(token, minRefreshInterval: interval, now: now) }
-    countSaved(served.count, &entry)
-    for waiter in served { answer(waiter, token) }
   }
 
   /// A token as it is held. One that nobody waits for takes over how its predecessor was used.

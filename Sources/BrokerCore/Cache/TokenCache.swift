@@ -193,7 +193,10 @@ package struct TokenCache {
   }
 
   private mutating func takeActions() -> [Action] {
-    dropOutdatedTimes()
+    // Times that were replaced are passed over when they come; when there are too many, they go at once.
+    if dueTimes.count > 2 * entries.count + 1024 {
+      dueTimes = Heap(dueTimes.unordered.filter { entries[$0.key]?.dueAt == $0.at })
+    }
     defer { actions = [] }
     return actions
   }

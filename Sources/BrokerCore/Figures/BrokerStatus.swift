@@ -66,7 +66,7 @@ extension TokenCache {
       let isPrefetched = prefetched.contains(key)
       let token = entry.servableToken(now)
       return KeyStatus(
-        key: key, token: token, isPrefetched: isPrefetched, fetch: .init(entry.fetch),
+        key: key, token: token, isPrefetched: isPrefetched, fetch: entry.stage,
         nextRefresh: token.flatMap { $0.isInUse || isPrefetched ? nextRefresh(entry, $0) : nil }, hits: entry.hits,
         refusal: refusal(entry, now), lastFailure: entry.lastFailure, failures: entry.failure?.streak ?? 0)
     }

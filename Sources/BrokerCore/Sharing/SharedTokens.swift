@@ -104,12 +104,10 @@ package final class SharedTokens: Sendable {
         try? await counted("save") { () async throws(StoreError) in
           try await store.save(entry.map { [$0] } ?? [], settling: claim)
         }
-        forget(save: id)
+        _ = self.saves.withLock { $0.removeValue(forKey: id) }
       }
     }
   }
-
-  private func forget(save id: UInt64) { _ = saves.withLock { $0.removeValue(forKey: id) } }
 
   /// Returns when what was to be saved is where it shall be, or cannot get there.
   package func close() async {

@@ -27,7 +27,7 @@ package struct AudienceCatalog: Sendable {
   /// For audiences that are not listed; nil: they are not served.
   private let other: Entry?
   /// The generations of the clients that are not their first.
-  private var generations: [String: Int] = [:]
+  var generations: [String: Int] = [:]
 
   /// `listed` by the bytes of their names: equal strings need not be the same audience.
   package init(listed: [[UInt8]: Entry], other: Entry?) {
@@ -37,13 +37,6 @@ package struct AudienceCatalog: Sendable {
 
   /// Audiences that are not listed are served too.
   package var isOpen: Bool { other != nil }
-
-  /// The same for these generations of clients.
-  package func with(generations: [String: Int]) -> AudienceCatalog {
-    var catalog = self
-    catalog.generations = generations
-    return catalog
-  }
 
   /// The audiences whose tokens are not checked, of one client; sorted.
   package func unverified(of client: String) -> [String] {

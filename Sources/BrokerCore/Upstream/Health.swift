@@ -5,12 +5,7 @@ import Synchronization
 package final class Health: Sendable {
   private struct State {
     var draining = false
-    var refused: [String: Refusal] = [:]
-  }
-
-  private struct Refusal {
-    let reason: String
-    let until: Instant
+    var refused: [String: (reason: String, until: Instant)] = [:]
   }
 
   /// What is known of a refusal grows old: a broker that is never asked again, because it is unready, must become
@@ -25,7 +20,7 @@ package final class Health: Sendable {
 
   /// Upstream has refused this client's own credentials.
   func refused(client: String, reason: String, now: Instant) {
-    state.withLock { $0.refused[client] = Refusal(reason: reason, until: now.advanced(by: Self.memory)) }
+    state.withLock { $0.refused[client] = (reason, now.advanced(by: Self.memory)) }
   }
 
   /// What was known of refusals may no longer be so.

@@ -23,12 +23,6 @@ package protocol TokenMinter: Sendable {
   func pollKeySets(holders: Set<UpstreamID>) async
 }
 
-extension TokenMinter {
-  package var events: AsyncStream<UpstreamEvent> { AsyncStream { $0.finish() } }
-
-  package func pollKeySets(holders: Set<UpstreamID>) async {}
-}
-
 package enum UpstreamEvent: Sendable {
   /// A tenant's key set was read for these clients.
   case keySetRead(KeySetChange, of: [UpstreamID])

@@ -34,13 +34,21 @@ package struct UpstreamRoster<Source> {
     next.generations = generations
     for spec in specs {
       let identity = spec.identity(audiences)
+      // The client of the same identity that there was.
       var old = members[spec.name]
       if let former = old, former.identity != identity {
         next.generations[spec.name, default: 0] += 1
         old = nil
       }
       let id = UpstreamID(spec.name, generation: next.generations[spec.name] ?? 0)
-      next.members[spec.name] = try Self.member(spec, identity, id, after: old, make)
+      if let old, spec.canTakeOver(old.spec) {
+        var kept = old.spec
+        (kept.secretFile, kept.sealing) = (spec.secretFile, spec.sealing)
+        next.members[spec.name] = Member(spec: kept, identity: identity, id: id, source: old.source)
+      } else {
+        if let secrets = old?.spec.client.secrets { spec.client.secrets?.succeed(secrets) }
+        next.members[spec.name] = Member(spec: spec, identity: identity, id: id, source: try make(spec))
+      }
     }
     // Nothing can be refused any more.
     for spec in specs {
@@ -55,23 +63,11 @@ package struct UpstreamRoster<Source> {
     let retired = Set(members.values.flatMap(\.ids)).subtracting(present)
     for id in retired { next.sources[id] = sources[id] }
     self = next
+    var current = audiences
+    current.generations = generations
     return UpstreamChange(
-      audiences: audiences.with(generations: generations),
+      audiences: current,
       passThrough: members.values.first(where: \.spec.isPassThrough)?.id.passThrough, retired: retired)
-  }
-
-  /// `old` is the client of the same identity that there was.
-  private static func member<Failure>(
-    _ spec: UpstreamSpec, _ identity: [String], _ id: UpstreamID, after old: Member?,
-    _ make: (UpstreamSpec) throws(Failure) -> Source
-  ) throws(Failure) -> Member {
-    guard let old, spec.canTakeOver(old.spec) else {
-      if let secrets = old?.spec.client.secrets { spec.client.secrets?.succeed(secrets) }
-      return Member(spec: spec, identity: identity, id: id, source: try make(spec))
-    }
-    var kept = old.spec
-    (kept.secretFile, kept.sealing) = (spec.secretFile, spec.sealing)
-    return Member(spec: kept, identity: identity, id: id, source: old.source)
   }
 }
 
