@@ -14,6 +14,8 @@ final class FrameClient {
   /// Waits have a thread of their own: the shared pools have too few to block one.
   private let queue = DispatchQueue(label: "frame-client")
   private var held: [UInt8] = []
+  /// What the last GOAWAY said.
+  private var lastCode: String?
 
   init(port: UInt16, greets: Bool = true) async throws {
     descriptor = try SystemCall.socket(family: AF_INET)
@@ -48,6 +50,7 @@ final class FrameClient {
     var buffer = [UInt8](repeating: 0, count: 65_536)
     while true {
       while let frame = HTTP2Frame.take(from: &held) {
+        if frame.type == 7 { lastCode = frame.code }
         if frame.type != 4 { return frame }
       }
       guard await isReady(for: POLLIN) else { throw Failure(description: "nothing within ten seconds") }
@@ -74,11 +77,8 @@ final class FrameClient {
 
   /// The error code of the last GOAWAY before the end; nil without one.
   func codeAtEnd() async throws -> String? {
-    var code: String?
-    while let frame = try await next() {
-      if frame.type == 7 { code = frame.code }
-    }
-    return code
+    while try await next() != nil {}
+    return lastCode
   }
 
   private func isReady(for events: Int32) async -> Bool {
