@@ -1,0 +1,17 @@
+"""OpenBao again, with a key for EdDSA: a kind of signature that the broker does not accept."""
+
+import functools
+
+from servers import openbao
+from tenant import Expectation
+
+NAME = f"{openbao.NAME} with EdDSA"
+EXPECTED = Expectation(
+    kind="EdDSA",
+    lifetime=86400,
+    wrong_secret=openbao.EXPECTED.wrong_secret,
+    scopes={},
+    methods={},
+    answer=(502, "token_validation_failed"),
+)
+serve = functools.partial(openbao.serve, algorithm="EdDSA")
