@@ -6,7 +6,7 @@ SHELL := /bin/bash
 
 sudo := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help run test simulate fuzz soak check bench compare deploy dependencies format
+.PHONY: help run test interop simulate fuzz soak check bench compare deploy dependencies format
 
 help: ## List these
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -23,6 +23,11 @@ width := SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=12
 test: packages-build packages-test ## Build and run every test; FILTER=NAME for some, SANITIZE=thread or address under a sanitizer
 	swift build --build-tests $(sanitized)
 	$(if $(SANITIZE),Tests/Sanitizers/run.sh $(SANITIZE) .build-$(SANITIZE),$(width) swift test --skip-build) $(if $(FILTER),--filter '$(FILTER)')
+
+interop: packages-build ## Put the broker before OAuth servers that others wrote; SERVER="openbao canaille" for some
+	-@$(MAKE) --no-print-directory packages-interop
+	swift build --product token-broker
+	/usr/bin/python3 Tests/Interop/interop.py "$$(swift build --show-bin-path)/token-broker" .build/interop $(SERVER)
 
 SEEDS := 100000
 
