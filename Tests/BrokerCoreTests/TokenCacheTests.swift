@@ -15,19 +15,7 @@ import Testing
     mintedToken(name, at: at(seconds), lifetime: lifetime)
   }
 
-  /// What a test wants to know of actions: `fetch`, `publish <token>`, `withdraw`, `<waiter>=<token or error>`.
-  private func say(_ actions: [TokenCache.Action]) -> [String] {
-    actions.map { action in
-      switch action {
-      case .load: "load"
-      case .fetch: "fetch"
-      case .publish(let token): "publish \(token.minted.accessToken.value)"
-      case .withdraw(let key): "withdraw \(key.audience)"
-      case .answer(let waiter, .success(let token)): "\(waiter)=\(token.minted.accessToken.value)"
-      case .answer(let waiter, .failure(let error)): "\(waiter)=\(error.cause.rawValue)"
-      }
-    }
-  }
+  private func say(_ actions: [TokenCache.Action]) -> [String] { actions.map(\.said) }
 
   private func ask(
     _ cache: inout TokenCache, _ waiter: UInt64, _ demand: Demand = Demand(), at seconds: Double, key: TokenKey? = nil

@@ -52,8 +52,10 @@ package struct ClientGate {
   private var faults = 0
   private var lastFault: TokenKey?
   private var organizations: [String: Failure] = [:]
-  /// Until then little is left of a quota, so refreshes that can wait do.
-  private(set) var scarceUntil: Instant
+  /// Until then little is left of a quota of the client's.
+  private var scarceUntil: Instant
+  /// Until then little is left of a quota of the organization's.
+  private var scarceOrganizations: [String: Instant] = [:]
   private var month = 0
   private var mintsThisMonth = 0
 
@@ -123,7 +125,7 @@ package struct ClientGate {
       mintsThisMonth += 1
       (faults, lastFault) = (0, nil)
       reopen(isProbe: admission.isProbe)
-      apply(minted.quota, key, now: now, random: &random)
+      apply(minted.quota, key, now: now)
       return false
     case .failure(let error): return apply(error, key, isProbe: admission.isProbe, now: now, random: &random)
     }
@@ -186,19 +188,27 @@ package struct ClientGate {
     organizations[organization] = Failure(error, after: organizations[organization], now: now, random: &random)
   }
 
-  /// Applies what a good answer says of the allotments: one that is used up is a limit, though nothing was refused yet.
-  private mutating func apply(_ quota: [QuotaBucket], _ key: TokenKey, now: Instant, random: inout SeededGenerator) {
-    for bucket in quota {
-      if bucket.remaining == 0 {
-        var error = TokenError(
-          cause: .upstreamRateLimited, message: "the quota \(bucket.name) of the tenant is used up",
-          retryAfter: bucket.resetsIn)
-        error.isOfOrganization = bucket.isOfOrganization
-        _ = apply(error, key, now: now, random: &random)
-      } else if !bucket.isOfOrganization, bucket.remaining <= max(1, bucket.quota / 10) {
-        scarceUntil = max(scarceUntil, now.advanced(by: min(bucket.resetsIn, Self.longestBlock)))
+  /// Applies what a good answer says of the allotments. One that is used up may only be watched by the tenant, which
+  /// then goes on giving tokens: only a refusal is a limit.
+  private mutating func apply(_ quota: [QuotaBucket], _ key: TokenKey, now: Instant) {
+    for bucket in quota where bucket.remaining <= max(1, bucket.quota / 10) {
+      let until = now.advanced(by: min(bucket.resetsIn, Self.longestBlock))
+      if !bucket.isOfOrganization {
+        scarceUntil = max(scarceUntil, until)
+      } else if let organization = key.organization {
+        if scarceOrganizations.count >= Self.maxOrganizations {
+          scarceOrganizations = scarceOrganizations.filter { now < $0.value }
+        }
+        if scarceOrganizations.count >= Self.maxOrganizations { continue }
+        scarceOrganizations[organization] = max(scarceOrganizations[organization] ?? until, until)
       }
     }
+  }
+
+  /// Until then little is left of a quota that the key needs, so what can wait does.
+  func scarceUntil(for key: TokenKey) -> Instant {
+    guard let organization = key.organization, let until = scarceOrganizations[organization] else { return scarceUntil }
+    return max(scarceUntil, until)
   }
 
   /// Whether nothing goes out now, and all who wait are to be told so.

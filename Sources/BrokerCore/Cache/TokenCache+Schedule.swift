@@ -35,7 +35,7 @@ extension TokenCache {
   private func isRefreshDue(_ entry: Entry, _ now: Instant) -> Bool {
     guard entry.isIdle else { return false }
     let isPrefetched = prefetched.contains(entry.key)
-    guard let token = entry.token else { return isPrefetched && now >= entry.failure?.until ?? now }
+    guard let token = entry.token else { return isPrefetched && now >= nextPrefetch(entry, now) }
     return (token.isInUse || isPrefetched) && now >= nextRefresh(entry, token)
   }
 
@@ -43,9 +43,14 @@ extension TokenCache {
   func nextRefresh(_ entry: Entry, _ token: CachedToken) -> Instant {
     var next = token.refreshAt
     if let failure = entry.failure { next = max(next, failure.until) }
-    guard let gate = clients[entry.key.client]?.gate else { return next }
-    if token.servableUntil > gate.scarceUntil { next = max(next, gate.scarceUntil) }
+    guard let scarceUntil = clients[entry.key.client]?.gate.scarceUntil(for: entry.key) else { return next }
+    if token.servableUntil > scarceUntil { next = max(next, scarceUntil) }
     return next
+  }
+
+  /// When a key that is prefetched, and has no token, is to be asked for though nobody waits.
+  private func nextPrefetch(_ entry: Entry, _ now: Instant) -> Instant {
+    max(entry.failure?.until ?? now, clients[entry.key.client]?.gate.scarceUntil(for: entry.key) ?? now)
   }
 
   /// Nobody waits any more for a token that was not yet asked for, and no token is to be replaced.
@@ -64,8 +69,8 @@ extension TokenCache {
       consider(token.servableUntil)
       let refresh = nextRefresh(entry, token)
       if entry.isIdle, refresh > now { consider(refresh) }
-    } else if let failure = entry.failure, prefetched.contains(entry.key) {
-      consider(entry.isIdle ? failure.until : .distantFuture)
+    } else if prefetched.contains(entry.key) {
+      consider(entry.isIdle ? nextPrefetch(entry, now) : .distantFuture)
     } else if let failure = entry.failure {
       let forgotten = failure.until.advanced(by: Self.refusalMemory)
       consider(max(forgotten, now.advanced(by: .seconds(1))))

@@ -18,18 +18,7 @@ import Testing
     mintedToken(name, at: at(seconds), lifetime: lifetime, isFromStore: isStored)
   }
 
-  private func say(_ actions: [TokenCache.Action]) -> [String] {
-    actions.map { action in
-      switch action {
-      case .load: "load"
-      case .fetch: "fetch"
-      case .publish(let token): "publish \(token.minted.accessToken.value)"
-      case .withdraw: "withdraw"
-      case .answer(let waiter, .success(let token)): "\(waiter)=\(token.minted.accessToken.value)"
-      case .answer(let waiter, .failure(let error)): "\(waiter)=\(error.cause.rawValue)"
-      }
-    }
-  }
+  private func say(_ actions: [TokenCache.Action]) -> [String] { actions.map(\.said) }
 
   private mutating func ask(
     _ waiter: UInt64, _ demand: Demand = Demand(), at seconds: Double, key: TokenKey? = nil
