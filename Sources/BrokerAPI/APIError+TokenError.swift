@@ -6,9 +6,11 @@ extension APIError {
     switch cause {
     case .unknownAudience: self = .unknownAudience
     case .audienceNotGranted: self = .audienceNotGranted
+    case .unknownOrganization: self = .invalidRequest
     case .brokerMisconfigured: self = .brokerMisconfigured
     case .invalidCaller: self = .invalidCaller
-    case .invalidUpstreamResponse: self = .invalidUpstreamResponse
+    // That what it answers may be better at the next try, Retry-After tells.
+    case .invalidUpstreamResponse, .upstreamGlitch: self = .invalidUpstreamResponse
     case .tokenValidationFailed: self = .tokenValidationFailed
     case .upstreamRateLimited: self = .upstreamRateLimited
     case .upstreamUnavailable: self = .upstreamUnavailable

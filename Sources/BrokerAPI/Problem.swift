@@ -52,10 +52,11 @@ struct Problem: Error {
     Problem(.overloaded, "the caller asks too often", retryAfter: max(1, wait.wholeSecondsUp))
   }
 
-  /// The answer to a caller whose token could not be had.
+  /// The answer to a caller whose token could not be had, with the time for which that is remembered.
   init(_ error: TokenError, audience: String) {
     self.init(APIError(error.cause), error.message, audience: audience)
-    if self.error.isTransient { retryAfter = max(1, error.retryAfter?.wholeSecondsUp ?? 1) }
+    let wait = error.retryAfter?.wholeSecondsUp ?? (self.error.isTransient ? 1 : nil)
+    retryAfter = wait.map { max(1, $0) }
   }
 
   /// The answer to a caller whose signed token was not believed.

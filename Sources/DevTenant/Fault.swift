@@ -12,6 +12,7 @@ package enum Fault: String, CaseIterable, Sendable {
   case byteAtATime = "byte-at-a-time"
   case slow = "slow"
   case staleKeepAlive = "stale-keep-alive"
+  case watchedQuota = "watched-quota"
 
   // Tokens nobody may use.
   case algNone = "alg-none"
@@ -42,6 +43,7 @@ package enum Fault: String, CaseIterable, Sendable {
   case tenMegabytes = "ten-megabytes"
   case gzip = "gzip"
   case redirect = "redirect"
+  case notFound = "not-found"
   case reset = "reset"
   case halfClose = "half-close"
   case stall = "stall"
@@ -54,6 +56,7 @@ package enum Fault: String, CaseIterable, Sendable {
   case notAuthorized = "not-authorized"
   case scopeNotGranted = "scope-not-granted"
   case grantNotAllowed = "grant-not-allowed"
+  case unknownOrganization = "unknown-organization"
   case rateLimited = "rate-limited"
   case rateLimitedSeconds = "rate-limited-seconds"
   case rateLimitedDate = "rate-limited-date"
@@ -63,6 +66,7 @@ package enum Fault: String, CaseIterable, Sendable {
   case serverErrorJSON = "server-error-json"
   case serverErrorHTML = "server-error-html"
   case blockedHTML = "blocked-html"
+  case temporarilyUnavailable = "temporarily-unavailable"
 
   /// The audience that always plays this fault.
   package var audience: String { "https://\(rawValue).fault.example.com/" }
@@ -77,7 +81,7 @@ package enum Fault: String, CaseIterable, Sendable {
   package var isHarmless: Bool {
     switch self {
     case .audienceArray, .rfc9068, .lowerCaseBearer, .noExpiresIn, .stringExpiresIn, .hugeExpiresIn, .narrowedScope,
-      .chunked, .byteAtATime, .slow, .staleKeepAlive:
+      .chunked, .byteAtATime, .slow, .staleKeepAlive, .watchedQuota:
       true
     default: false
     }

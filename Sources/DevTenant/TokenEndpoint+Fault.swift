@@ -89,6 +89,9 @@ extension TokenEndpoint {
         Response(
           200, fields: [("Content-Type", "application/json"), ("Content-Encoding", "gzip")],
           body: Gzip.store(Array(body.utf8))))
+    // A quota that is counted and not enforced: the token is given all the same.
+    case .watchedQuota: return answer(token: sound, grant, quota: "b=per_hour;q=10;r=0;t=3540")
+    case .notFound: return .response(Self.page(404, "Not Found"))
     case .redirect: return .response(Response(302, fields: [("Location", issuer + "dev/redirected")]))
     default: return bytes(fault, body)
     }
@@ -143,6 +146,7 @@ extension TokenEndpoint {
     case .scopeNotGranted: return .refusal(403, "access_denied", "Client has not been granted scopes: x")
     case .grantNotAllowed:
       return .refusal(403, "unauthorized_client", "Grant type 'client_credentials' not allowed for the client.")
+    case .unknownOrganization: return .refusal(400, "invalid_request", "parameter organization is invalid")
     case .rateLimited: return .refusal(429, "too_many_requests", "Rate limit exceeded.", fields: [reset])
     case .rateLimitedSeconds:
       return .refusal(429, "too_many_requests", "Rate limit exceeded.", fields: [("Retry-After", "30"), reset])
@@ -158,6 +162,7 @@ extension TokenEndpoint {
     case .serverErrorJSON: return .refusal(500, "server_error", "An Action denied the request")
     case .serverErrorHTML: return .response(Self.page(503, "Service Unavailable"))
     case .blockedHTML: return .response(Self.page(403, "Blocked"))
+    case .temporarilyUnavailable: return .refusal(400, "temporarily_unavailable", "Try again later")
     default: return nil
     }
   }

@@ -74,10 +74,13 @@ struct TokenEndpoint {
 
   func success(_ grant: Grant) throws -> Reply { answer(token: try token(claims(grant)), grant) }
 
+  /// What is said of the client's quotas where nothing is wrong with them.
+  private static let plenty = "b=per_hour;q=1000;r=999;t=3540,b=per_day;q=5000;r=4999;t=43200"
+
   /// The good answer around `token`; `expiresIn` is JSON, nil to leave it out.
   func answer(
     token: String, _ grant: Grant, type: String = "Bearer", expiresIn: String? = "",
-    more: [(name: String, value: [UInt8])] = []
+    quota: String = plenty, more: [(name: String, value: [UInt8])] = []
   ) -> Reply {
     var members: [(name: String, value: [UInt8])] = [("access_token", JSONText.string(token))]
     if let expiresIn {
@@ -85,15 +88,15 @@ struct TokenEndpoint {
     }
     members.append(("token_type", JSONText.string(type)))
     if let scope = grant.scope { members.append(("scope", JSONText.string(scope))) }
-    return .json(200, members + more, fields: successFields)
+    return .json(200, members + more, fields: successFields(quota))
   }
 
-  private var successFields: [(name: String, value: String)] {
+  private func successFields(_ quota: String) -> [(name: String, value: String)] {
     [
       ("Pragma", "no-cache"), ("X-RateLimit-Limit", "30"), ("X-RateLimit-Remaining", "29"),
       ("X-RateLimit-Reset", "\(now + 1)"),
       ("X-Auth0-RequestId", String(UInt64.random(in: .min ... .max), radix: 16)),
-      ("Auth0-Client-Quota-Limit", "b=per_hour;q=1000;r=999;t=3540,b=per_day;q=5000;r=4999;t=43200"),
+      ("Auth0-Client-Quota-Limit", quota),
     ]
   }
 }

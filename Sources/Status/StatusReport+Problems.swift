@@ -94,7 +94,7 @@ extension StatusReport.Problem {
   /// Whether it says that something was asked for that does not exist or is not granted: whoever can ask can cause it.
   private static func isOfTheAsker(_ code: String) -> Bool {
     switch TokenError.Cause(rawValue: code) {
-    case .unknownAudience, .audienceNotGranted, .invalidCaller: true
+    case .unknownAudience, .audienceNotGranted, .unknownOrganization, .invalidCaller: true
     default: false
     }
   }

@@ -104,7 +104,7 @@ package struct StatusReport: Encodable, Sendable {
   }
 
   struct Failure: Encodable {
-    /// As callers are told it.
+    /// The cause, for which callers may be told a wider word.
     let error: String
     let message: String
     let remedy: String

@@ -10,6 +10,8 @@ extension TokenError.Cause {
     case .audienceNotGranted:
       "In the tenant, authorize the application for this API and for the scopes that are asked for, and allow it the "
         + "client-credentials grant."
+    case .unknownOrganization:
+      "Whoever asks must name an organization that the tenant has, and that the application may be used for."
     case .brokerMisconfigured:
       "Compare the client id, the secret or key and the way to authenticate with the application's settings in the "
         + "tenant. A new secret in the secret file is used at once."
@@ -17,6 +19,9 @@ extension TokenError.Cause {
     case .invalidUpstreamResponse:
       "Check the domain or token URL, and what stands between the broker and the tenant; no usual token endpoint "
         + "answers like this."
+    case .upstreamGlitch:
+      "The tenant is asked again soon. If it lasts, check the domain or token URL, and what stands between the broker "
+        + "and the tenant: something else than a token endpoint answers."
     case .tokenValidationFailed:
       "Compare the configured domain with the issuer of the tenant's tokens, see that the API signs with RS256 and not "
         + "HS256, and check this machine's clock. Set verify: opaque only where an API's tokens are no JWTs."

@@ -38,9 +38,24 @@ import Testing
     #expect(response.fields.contains { $0 == ("Pragma", "no-cache") })
   }
 
-  @Test("What a tenant's answer causes keeps its word", arguments: TokenError.Cause.allCases)
+  @Test(
+    "What a tenant's answer causes keeps its word, where callers have one for it", arguments: TokenError.Cause.allCases)
   func causes(_ cause: TokenError.Cause) {
-    #expect(APIError(cause).word == cause.rawValue)
+    let others: [TokenError.Cause: String] = [
+      .unknownOrganization: "invalid_request", .upstreamGlitch: "invalid_upstream_response",
+    ]
+    #expect(APIError(cause).word == others[cause] ?? cause.rawValue)
+  }
+
+  @Test(
+    "What is remembered is told with the time that is left, and what may pass with a second at the least",
+    arguments: [
+      (TokenError.Cause.upstreamGlitch, 0.2, 1), (.invalidUpstreamResponse, 59.1, 60), (.unknownAudience, 60, 60),
+      (.invalidUpstreamResponse, nil, nil), (.upstreamUnavailable, nil, 1), (.upstreamTimeout, nil, nil),
+    ] as [(TokenError.Cause, Double?, Int?)])
+  func retryAfter(_ cause: TokenError.Cause, _ seconds: Double?, _ expected: Int?) {
+    let error = TokenError(cause: cause, message: "why", retryAfter: seconds.map { .seconds($0) })
+    #expect(Problem(error, audience: "https://a/").retryAfter == expected)
   }
 
   @Test("Every status has a place of its own in the metrics", arguments: APIError.allCases)

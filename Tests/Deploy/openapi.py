@@ -129,14 +129,16 @@ def lookups(template):
     cases = [
         (API, "", {}, 200, None),
         (API, "?scope=read%3Aa&min_ttl=60", {}, 200, None),
+        (API, "?min_ttl=4294967295", {}, 200, None),
         (API, "?min_ttl=soon", {}, 400, "invalid_request"),
+        (fault("unknown-organization"), "?organization=x", {}, 400, "invalid_request"),
         (API, "?unknown=1", {}, 400, "invalid_request"),
         (API, "?scope=%22", {}, 400, "invalid_scope"),
         ("a\x01", "", {}, 400, "invalid_audience"),
         (fault("not-authorized"), "", {}, 403, "audience_not_granted"),
         (fault("service-not-found"), "", {}, 404, "unknown_audience"),
         (fault("alg-none"), "", {}, 502, "token_validation_failed"),
-        (fault("html"), "", {}, 502, "invalid_upstream_response"),
+        (fault("zero-expires-in"), "", {}, 502, "invalid_upstream_response"),
         (fault("rate-limited"), "", {}, 503, "upstream_rate_limited"),
     ]
     for name, query, fields, status, error in cases:

@@ -161,8 +161,7 @@ import Testing
     let ungranted = try source("ungranted", .secretBasic(secrets("s3cr3t")))
     #expect(code(await mint(ungranted)) == .audienceNotGranted)
     let nowhere = try Endpoints(tokenURL: server.issuer + "/nowhere")
-    #expect(
-      code(await mint(try source("basic", basic, fixed: nowhere), verify: .opaque)) == .invalidUpstreamResponse)
+    #expect(code(await mint(try source("basic", basic, fixed: nowhere), verify: .opaque)) == .upstreamGlitch)
   }
 
   private func basic() -> ClientAuthentication { .secretBasic(secrets("s3cr3t-._~")) }

@@ -37,6 +37,19 @@ import Testing
     Case(400, "invalid_grant", "", .brokerMisconfigured),
     Case(400, "unsupported_grant_type", "", .brokerMisconfigured),
     Case(401, "unauthorized_client", "Invalid client or Invalid client credentials", .brokerMisconfigured),
+    Case(401, "unauthorized_client", "Client not enabled to retrieve service account", .audienceNotGranted),
+    Case(403, "insufficient_scope", "", .audienceNotGranted),
+    Case(400, "scope_invalid", "", .audienceNotGranted),
+    Case(400, "invalid_request", "parameter organization is invalid", .unknownOrganization),
+    Case(403, "invalid_request", "parameter organization is required for this client", .unknownOrganization),
+    Case(400, "temporarily_unavailable", "", .upstreamUnavailable),
+    Case(400, "server_error", "", .upstreamUnavailable),
+    Case(400, "slow_down", "", .upstreamUnavailable),
+    Case(403, nil, "", .upstreamUnavailable),
+    Case(403, nil, #"{"message":"Forbidden"}"#, .upstreamUnavailable),
+    Case(400, nil, #"{"error":{"code":1}}"#, .upstreamUnavailable),
+    Case(408, nil, "", .upstreamUnavailable),
+    Case(425, nil, "", .upstreamUnavailable),
     Case(403, "invalid_grant", "", .invalidUpstreamResponse),
     Case(403, "unsupported_grant_type", "", .invalidUpstreamResponse),
     Case(403, nil, "<html>blocked", .upstreamUnavailable),
@@ -46,9 +59,12 @@ import Testing
     Case(500, "server_error", "x", .upstreamUnavailable),
     Case(503, nil, "<html>", .upstreamUnavailable),
     Case(599, nil, "", .upstreamUnavailable),
-    Case(302, nil, "", .invalidUpstreamResponse),
-    Case(404, nil, "", .invalidUpstreamResponse),
-    Case(204, nil, "", .invalidUpstreamResponse),
+    Case(302, nil, "", .upstreamGlitch),
+    Case(404, nil, "", .upstreamGlitch),
+    Case(404, "Not Found", "", .upstreamGlitch),
+    Case(405, nil, "", .upstreamGlitch),
+    Case(204, nil, "", .upstreamGlitch),
+    Case(413, nil, "<html>", .upstreamGlitch),
     Case(418, "teapot", "", .invalidUpstreamResponse),
   ]
 
@@ -67,10 +83,20 @@ import Testing
     "Credentials are refused by 401, and where they were in the body by an error with 400",
     arguments: [
       (401, "", true), (401, "access_denied", true), (400, "invalid_client", true), (400, "invalid_request", false),
-      (403, "invalid_client", false), (403, "access_denied", false), (500, "invalid_client", false), (200, "", false),
+      (401, "unauthorized_client", false), (403, "invalid_client", false), (403, "access_denied", false),
+      (500, "invalid_client", false), (200, "", false),
     ])
   func credentials(_ status: Int, _ error: String, _ expected: Bool) {
     #expect(Refusal(HTTPClient.Response(status, #"{"error":"\#(error)"}"#)).isOfCredentials == expected)
+  }
+
+  @Test(
+    "What may be over soon comes with the wait that the answer asks for",
+    arguments: [(408, "", 7), (425, "", 7), (503, "", 7), (403, "", 7), (400, "slow_down", 7), (404, "", nil)])
+  func transientWaits(_ status: Int, _ error: String, _ seconds: Int?) {
+    let body = error.isEmpty ? "" : #"{"error":"\#(error)"}"#
+    let answer = HTTPClient.Response(status, body, [("retry-after", "7")])
+    #expect(Refusal(answer).tokenError(now: 0).retryAfter == seconds.map { .seconds($0) })
   }
 
   /// 2000-01-01T00:00:00Z
@@ -90,10 +116,32 @@ import Testing
       ([("auth0-client-quota-limit", "b=per_hour;q=10;r=0;t=1800,b=per_day;q=50;r=0;t=43200")], 43200),
       ([("auth0-organization-quota-limit", "b=per_hour;q=10;r=0;t=60"), ("x-ratelimit-reset", "946684805")], 60),
       ([("auth0-client-quota-limit", "b=per_hour;q=10;r=1;t=60"), ("x-ratelimit-reset", "946684805")], 5),
+      (
+        [
+          ("auth0-organization-quota-limit", "b=per_hour;q=10;r=0;t=60"), ("x-ratelimit-reset", "946684805"),
+          ("x-ratelimit-remaining", "0"),
+        ], 5
+      ),
       ([("retry-after", "3"), ("auth0-client-quota-limit", "b=per_hour;q=10;r=0;t=60")], 3),
     ] as [([(name: String, value: String)], Int?)])
   func waits(_ fields: [(name: String, value: String)], _ seconds: Int?) {
     #expect(RetryHint.wait(HTTPClient.Response(429, "", fields), now: Self.now) == seconds.map { .seconds($0) })
+  }
+
+  @Test(
+    "A limit is the organization's where its quota alone is used up, and not where the rate is limited",
+    arguments: [
+      ([("auth0-organization-quota-limit", "b=h;q=9;r=0;t=60")], true),
+      ([("auth0-organization-quota-limit", "b=h;q=9;r=0;t=60"), ("x-ratelimit-remaining", "0")], false),
+      (
+        [
+          ("auth0-organization-quota-limit", "b=h;q=9;r=0;t=60"), ("auth0-client-quota-limit", "b=h;q=9;r=0;t=60"),
+        ], false
+      ),
+      ([("auth0-client-quota-limit", "b=h;q=9;r=0;t=60")], false), ([], false),
+    ] as [([(name: String, value: String)], Bool)])
+  func organizations(_ fields: [(name: String, value: String)], _ expected: Bool) {
+    #expect(Refusal(HTTPClient.Response(429, "", fields)).tokenError(now: 0).isOfOrganization == expected)
   }
 
   @Test(

@@ -29,10 +29,20 @@ import Testing
   }
 
   @Test(
-    "An answer that is no usable token is refused",
+    "An answer without a token is a glitch",
     arguments: [
       "", "null", "[]", "\"a\"", "{}", "<html></html>", "{\"access_token\":\"a", "\u{FEFF}garbage",
-      #"{"token_type":"Bearer"}"#, #"{"access_token":"a"}"#, #"{"access_token":1,"token_type":"Bearer"}"#,
+      #"{"token_type":"Bearer"}"#, #"{"error":"server_error"}"#,
+    ])
+  func glitches(_ body: String) {
+    let error = #expect(throws: TokenError.self) { try TokenResponse(HTTPClient.Response(200, body)) }
+    #expect(error?.cause == .upstreamGlitch)
+  }
+
+  @Test(
+    "An answer that is no usable token is refused",
+    arguments: [
+      #"{"access_token":"a"}"#, #"{"access_token":1,"token_type":"Bearer"}"#,
       #"{"access_token":"","token_type":"Bearer"}"#, #"{"access_token":"a b","token_type":"Bearer"}"#,
       #"{"access_token":"a\r\nX: y","token_type":"Bearer"}"#, #"{"access_token":"é","token_type":"Bearer"}"#,
       #"{"expires_in":0,\#(rest)}"#, #"{"expires_in":-5,\#(rest)}"#, #"{"expires_in":"soon",\#(rest)}"#,

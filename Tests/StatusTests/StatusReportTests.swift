@@ -119,7 +119,7 @@ private struct Scene {
     scene.ask(api, at: 0)
     scene.fail(api, code, at: 1)
     let report = try scene.report(at: 1)
-    let isAskers = [.unknownAudience, .audienceNotGranted, .invalidCaller].contains(code)
+    let isAskers = [.unknownAudience, .audienceNotGranted, .unknownOrganization, .invalidCaller].contains(code)
     // A rate limit alone says nothing yet of what callers get.
     #expect(report.condition == (isAskers || code == .upstreamRateLimited ? .attention : .failing))
     let problem = try #require(report.problems.first)

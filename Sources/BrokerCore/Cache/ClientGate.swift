@@ -145,15 +145,15 @@ package struct ClientGate {
       close(.limit, error, now: now, random: &random)
     // A holder's credentials say nothing of others'.
     case .brokerMisconfigured where key.holder == nil: close(.refusal, error, now: now, random: &random)
-    case .upstreamUnavailable, .upstreamTimeout:
+    case .upstreamGlitch, .upstreamUnavailable, .upstreamTimeout:
       if key != lastFault { faults += 1 }
       lastFault = key
       // A probe that fails has answered for all.
       if faults >= Self.faultsToBlock || block != nil { close(.fault, error, now: now, random: &random) }
       // The key's own back-off goes on beside the client's: it may be the key, after all.
       return false
-    case .unknownAudience, .audienceNotGranted, .invalidCaller, .brokerMisconfigured, .invalidUpstreamResponse,
-      .tokenValidationFailed, .overloaded:
+    case .unknownAudience, .audienceNotGranted, .unknownOrganization, .invalidCaller, .brokerMisconfigured,
+      .invalidUpstreamResponse, .tokenValidationFailed, .overloaded:
       // The tenant has answered, and of this key alone.
       (faults, lastFault) = (0, nil)
       reopen(isProbe: isProbe)

@@ -25,10 +25,10 @@ package struct SharedFailure: Sendable {
     case .upstreamRateLimited:
       reach = error.isOfOrganization ? .organization : .client
       lifetime = min(max(error.retryAfter ?? .seconds(1), .seconds(1)), Self.longest)
-    case .upstreamUnavailable, .upstreamTimeout:
+    case .upstreamGlitch, .upstreamUnavailable, .upstreamTimeout:
       reach = .key
       lifetime = .seconds(1)
-    case .unknownAudience, .audienceNotGranted, .invalidUpstreamResponse:
+    case .unknownAudience, .audienceNotGranted, .unknownOrganization, .invalidUpstreamResponse:
       reach = .key
       lifetime = .seconds(60)
     }

@@ -4,12 +4,14 @@ import HTTPClient
 
 /// An answer of the token endpoint that is no token, and which error it stands for.
 ///
-/// Auth0's `error` alone is ambiguous, so the status and `error` decide, with the beginning of the description.
+/// Auth0's `error` alone is ambiguous, so the status and `error` decide, with the beginning of the description. Only
+/// what is said in the words of a token endpoint (RFC 6749 §5.2, and those that are known of servers) is a refusal.
 struct Refusal {
   private let response: HTTPClient.Response
   /// nil if the answer is not JSON.
   private let body: Body?
-  private var error: String { body?.error ?? "" }
+  /// nil if the answer does not have the form of RFC 6749 §5.2.
+  private var error: String? { body?.error }
   private var text: String { body?.description ?? "" }
 
   init(_ response: HTTPClient.Response) {
@@ -32,26 +34,33 @@ struct Refusal {
 
   /// Whether the credentials are refused, so that another secret may be accepted. RFC 6749 §5.2 leaves the status open
   /// where they were not in a header.
-  var isOfCredentials: Bool { response.status == 401 || response.status == 400 && error == "invalid_client" }
+  var isOfCredentials: Bool {
+    response.status == 401 && !isOfGrantType || response.status == 400 && error == "invalid_client"
+  }
+
+  /// Keycloak has one word, with 401, for a wrong secret and for a client that may not use the grant type.
+  private var isOfGrantType: Bool { error == "unauthorized_client" && !text.hasPrefix("Invalid client") }
 
   private func classified(now: Int) -> TokenError {
     switch response.status {
     case 429: return rateLimited(now: now)
     case 500... where text.hasPrefix("Global limit has been reached"): return rateLimited(now: now)
-    case 500...:
-      return TokenError(
-        cause: .upstreamUnavailable, message: "the tenant failed with status \(response.status)",
-        retryAfter: RetryHint.wait(response, now: now))
-    case 401: return credentialsRefused
-    case 300..<400: return invalid("redirects, which is never followed")
-    case 400, 403: return body == nil ? blocked : denied
-    case 404, 405: return invalid("has no token endpoint at the expected place")
-    default: return invalid("answered with status \(response.status)")
+    case 500...: return unavailable("the tenant failed with status \(response.status)", now: now)
+    case 401 where isOfCredentials: return credentialsRefused
+    case 300..<400: return glitch("redirects, which is never followed")
+    case 404, 405: return glitch("has no token endpoint at the expected place")
+    case 408, 425: return unavailable("the tenant answered with status \(response.status)", now: now)
+    default: break
     }
+    if let error { return denied(error, now: now) }
+    if response.status == 400 || response.status == 403 {
+      return unavailable("something in front of the tenant answered with status \(response.status)", now: now)
+    }
+    return glitch("answered with status \(response.status)")
   }
 
-  /// A JSON answer with status 400 or 403.
-  private var denied: TokenError {
+  /// An answer with an `error`, of status 400, 401 or 403 mostly.
+  private func denied(_ error: String, now: Int) -> TokenError {
     // Servers other than Auth0 answer with the codes of RFC 6749 §5.2, all with status 400.
     let isBadRequest = response.status == 400
     // Entra ID says invalid_resource for RFC 8707's invalid_target.
@@ -69,9 +78,16 @@ struct Refusal {
     case "unauthorized_client": return notGranted("the application may not use the client-credentials grant")
     case "access_denied" where !text.hasPrefix("Client has not been granted scopes"):
       return notGranted("the application has no grant for this API; authorize it in the tenant")
-    case "invalid_scope", "access_denied":
+    case "invalid_scope", "insufficient_scope", "scope_invalid", "access_denied":
       return notGranted("the application has not been granted a scope that was asked for")
-    default: return invalid("refused the request as '\(PrintableText.text(error, limit: 40))'")
+    case "invalid_request" where text.hasPrefix("parameter organization"):
+      return TokenError(
+        cause: .unknownOrganization, message: "the tenant does not know the organization, or asks for one")
+    case "temporarily_unavailable", "server_error", "slow_down":
+      return unavailable("the tenant says '\(error)'", now: now)
+    default:
+      let message = "the tenant refused the request as '\(PrintableText.text(error, limit: 40))'"
+      return TokenError(cause: .invalidUpstreamResponse, message: message)
     }
   }
 
@@ -87,21 +103,19 @@ struct Refusal {
         + "and that the application authenticates in the way that is configured")
   }
 
-  /// A 400 or 403 that no token endpoint wrote: something in front of it did.
-  private var blocked: TokenError {
-    TokenError(
-      cause: .upstreamUnavailable, message: "something in front of the tenant answered with status \(response.status)")
+  private func unavailable(_ message: String, now: Int) -> TokenError {
+    TokenError(cause: .upstreamUnavailable, message: message, retryAfter: RetryHint.wait(response, now: now))
   }
 
-  private func invalid(_ what: String) -> TokenError {
-    TokenError(cause: .invalidUpstreamResponse, message: "the tenant \(what)")
+  private func glitch(_ what: String) -> TokenError {
+    TokenError(cause: .upstreamGlitch, message: "the tenant \(what)")
   }
 
   private func rateLimited(now: Int) -> TokenError {
     var error = TokenError(
       cause: .upstreamRateLimited, message: "the tenant limits the rate of requests, or a quota is used up",
       retryAfter: RetryHint.wait(response, now: now))
-    let exhausted = QuotaBucket.all(in: response).filter { $0.remaining == 0 }
+    let exhausted = RetryHint.isRateLimit(response) ? [] : QuotaBucket.all(in: response).filter { $0.remaining == 0 }
     error.isOfOrganization = !exhausted.isEmpty && exhausted.allSatisfy(\.isOfOrganization)
     return error
   }

@@ -9,10 +9,15 @@ enum RetryHint {
   /// The wait that an answer's headers ask for; nil if they say nothing that makes sense. `now` is a Unix time.
   static func wait(_ response: HTTPClient.Response, now: Int) -> Duration? {
     if let text = response.field("retry-after"), let wait = retryAfter(text, now: now) { return wait }
+    let reset = response.field("x-ratelimit-reset").flatMap { rateLimitReset($0, now: now) }
+    if isRateLimit(response), let reset { return reset }
     let exhausted = QuotaBucket.all(in: response).filter { $0.remaining == 0 }.map(\.resetsIn).max()
-    if let exhausted { return min(exhausted, longest) }
-    return response.field("x-ratelimit-reset").flatMap { rateLimitReset($0, now: now) }
+    return exhausted.map { min($0, longest) } ?? reset
   }
+
+  /// Whether the server's limit on the rate is reached. A quota at zero then says nothing, for it may be one that is
+  /// only watched.
+  static func isRateLimit(_ response: HTTPClient.Response) -> Bool { response.field("x-ratelimit-remaining") == "0" }
 
   /// `Retry-After` in seconds or as a date (RFC 9110 §10.2.3).
   static func retryAfter(_ text: String, now: Int) -> Duration? {

@@ -6,11 +6,15 @@ package struct TokenError: Error, Sendable, Equatable {
   package enum Cause: String, Sendable, CaseIterable {
     case unknownAudience = "unknown_audience"
     case audienceNotGranted = "audience_not_granted"
+    /// The tenant does not know the organization that was asked for, or asks for one.
+    case unknownOrganization = "unknown_organization"
     case brokerMisconfigured = "broker_misconfigured"
     /// The credentials that were given for this one request are refused.
     case invalidCaller = "invalid_caller"
     case invalidUpstreamResponse = "invalid_upstream_response"
     case tokenValidationFailed = "token_validation_failed"
+    /// An answer that no token endpoint gives: from something in its place, such as a gateway during a deployment.
+    case upstreamGlitch = "upstream_glitch"
     case upstreamRateLimited = "upstream_rate_limited"
     case upstreamUnavailable = "upstream_unavailable"
     case upstreamTimeout = "upstream_timeout"
@@ -19,9 +23,9 @@ package struct TokenError: Error, Sendable, Equatable {
     /// Whether it may be gone at the next try, without anybody changing anything.
     package var isTransient: Bool {
       switch self {
-      case .upstreamRateLimited, .upstreamUnavailable, .upstreamTimeout, .overloaded: true
-      case .unknownAudience, .audienceNotGranted, .brokerMisconfigured, .invalidCaller, .invalidUpstreamResponse,
-        .tokenValidationFailed:
+      case .upstreamGlitch, .upstreamRateLimited, .upstreamUnavailable, .upstreamTimeout, .overloaded: true
+      case .unknownAudience, .audienceNotGranted, .unknownOrganization, .brokerMisconfigured, .invalidCaller,
+        .invalidUpstreamResponse, .tokenValidationFailed:
         false
       }
     }

@@ -12,13 +12,17 @@ struct TokenResponse {
   /// The longest life that is believed, in seconds: Auth0's own maximum.
   static let maxLifetime = 2_592_000
 
-  /// Throws `invalidUpstreamResponse`, or `tokenValidationFailed` for a token that is bound to a key.
+  /// Throws `upstreamGlitch` where there is no token, `invalidUpstreamResponse` for one that cannot be used, or
+  /// `tokenValidationFailed` for one that is bound to a key.
   init(_ response: HTTPClient.Response) throws(TokenError) {
     if response.field("content-encoding") != nil { throw Self.invalid("is compressed, though nobody asked for that") }
     let fields: Fields
     do {
       fields = try JSONDecoder().decode(Fields.self, from: Data(response.body))
     } catch {
+      guard Token.isAny(in: response) else {
+        throw TokenError(cause: .upstreamGlitch, message: "the tenant's answer is no JSON object with an access_token")
+      }
       throw Self.invalid("is no JSON object with an access_token, a token_type and a sensible expires_in")
     }
     if JSONKeys.areAmbiguous(in: response.body) { throw Self.invalid("names a member twice, or is not in UTF-8") }
@@ -41,6 +45,23 @@ struct TokenResponse {
 
   private static func invalid(_ what: String) -> TokenError {
     TokenError(cause: .invalidUpstreamResponse, message: "the tenant's answer \(what)")
+  }
+
+  /// What tells an answer that has cost a mint from a page of something else.
+  private struct Token: Decodable {
+    private enum CodingKeys: String, CodingKey {
+      case accessToken = "access_token"
+    }
+
+    init(from decoder: any Decoder) throws {
+      guard try decoder.container(keyedBy: CodingKeys.self).contains(.accessToken) else { throw Missing() }
+    }
+
+    private struct Missing: Error {}
+
+    static func isAny(in response: HTTPClient.Response) -> Bool {
+      (try? JSONDecoder().decode(Token.self, from: Data(response.body))) != nil
+    }
   }
 
   private struct Fields: Decodable {

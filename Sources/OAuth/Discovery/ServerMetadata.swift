@@ -66,7 +66,9 @@ struct ServerMetadata: Decodable {
       }
       return metadata
     }
-    throw invalid("publishes no metadata at \(locations(issuer: issuer).joined(separator: " or "))")
+    throw TokenError(
+      cause: .upstreamGlitch,
+      message: "the tenant publishes no metadata at \(locations(issuer: issuer).joined(separator: " or "))")
   }
 
   /// Throws for what no secret may be sent to, and no key be taken from.

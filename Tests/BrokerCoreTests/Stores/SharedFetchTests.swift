@@ -76,6 +76,7 @@ import Testing
     #expect(failure(.upstreamRateLimited, .seconds(90_000))?.lifetime == .seconds(3600))
     #expect(failure(.upstreamRateLimited)?.lifetime == .seconds(1))
     #expect(failure(.upstreamUnavailable)?.lifetime == .seconds(1))
+    #expect(failure(.upstreamGlitch)?.lifetime == .seconds(1))
     #expect(failure(.unknownAudience)?.lifetime == .seconds(60))
     for code in [TokenError.Cause.brokerMisconfigured, .tokenValidationFailed, .invalidCaller, .overloaded] {
       #expect(failure(code) == nil, "\(code)")

@@ -18,9 +18,11 @@ extension FuzzTarget {
     case 429: try promise("429 is a limit", error.cause == .upstreamRateLimited)
     case 500...:
       try promise("a failure passes", error.cause.isTransient && error.cause != .overloaded)
-    case 401: try promise("401 is about the credentials", error.cause == .brokerMisconfigured)
-    case 400, 403: try promise("a refusal is not the caller's", error.cause != .invalidCaller)
-    default: try promise("what is no answer is said to be none", error.cause == .invalidUpstreamResponse)
+    case 401:
+      let causes: [TokenError.Cause] = [.brokerMisconfigured, .audienceNotGranted]
+      try promise("401 is about the client", causes.contains(error.cause))
+    case 404, 405: try promise("what is no answer is a glitch", error.cause == .upstreamGlitch)
+    default: try promise("a refusal is not the caller's", error.cause != .invalidCaller)
     }
     try promise("only limits are of an organization", error.cause == .upstreamRateLimited || !error.isOfOrganization)
   }
@@ -49,7 +51,7 @@ extension FuzzTarget {
     do throws(TokenError) {
       answer = try TokenResponse(response)
     } catch {
-      let codes: [TokenError.Cause] = [.invalidUpstreamResponse, .tokenValidationFailed]
+      let codes: [TokenError.Cause] = [.upstreamGlitch, .invalidUpstreamResponse, .tokenValidationFailed]
       try promise("what is wrong is the answer", codes.contains(error.cause))
       return try check(error, response)
     }

@@ -15,7 +15,7 @@ EXPECTED = Expectation(
     kind="RS256",
     lifetime=3600,
     wrong_secret=Refusal(server=(403, None), broker=(503, "upstream_unavailable")),
-    scopes={"interop-unknown": Refusal(server=(400, "scope_invalid"), broker=(502, "invalid_upstream_response"))},
+    scopes={"interop-unknown": Refusal(server=(400, "scope_invalid"), broker=(403, "audience_not_granted"))},
     # It does not decode what RFC 6749, 2.3.1, has encoded.
     methods={"client_secret_basic": (503, "upstream_unavailable")},
 )
