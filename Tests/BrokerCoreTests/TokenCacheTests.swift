@@ -316,6 +316,22 @@ import Testing
     #expect(ask(&cache, 6, at: 103) == ["6=t"], "a failed refresh leaves the current token")
   }
 
+  @Test("A min_ttl that no token of the key has is not asked for again, and the current token is answered")
+  func minTTLBeyondReach() {
+    var cache = TokenCache()
+    let demand = Demand(minTTL: .seconds(2000))
+    #expect(ask(&cache, 1, demand, at: 0) == ["fetch"])
+    #expect(answer(&cache, .success(minted("t", lifetime: 1000)), at: 0) == ["publish t", "1=t"])
+    for seconds in stride(from: 1.0, to: 900, by: 50) {
+      #expect(ask(&cache, 2, demand, at: seconds) == ["2=t"])
+      #expect(ask(&cache, 2, Demand(minTTL: .seconds(1000)), at: seconds) == ["2=t"], "a second is lost on the way")
+    }
+    #expect(ask(&cache, 3, Demand(minTTL: .seconds(999)), at: 900) == ["fetch"], "a new one would do")
+    #expect(
+      ask(&cache, 4, Demand(minTTL: .seconds(2000), freshness: .new), at: 900).isEmpty, "a new one is wanted anyhow")
+    #expect(answer(&cache, .failure(unavailable), at: 901) == ["3=upstream_unavailable", "4=t"])
+  }
+
   @Test("no-cache asks for a new token, but not within minRefreshInterval, nor for a token already replaced")
   func noCache() {
     var cache = TokenCache()

@@ -128,8 +128,10 @@ extension IntegrationTests {
         let first = try await broker.token(API.path)
         for _ in 0..<5 {
           #expect(try await broker.token(API.path, "-H", "Cache-Control: no-cache").token == first.token)
-          #expect(try await broker.token("\(API.path)?min_ttl=999999").token == first.token)
+          let unmet = try await broker.token("\(API.path)?min_ttl=999999")
+          #expect(unmet.token == first.token && unmet.field("x-min-ttl") == "unmet")
         }
+        #expect(try await broker.token("\(API.path)?min_ttl=600").field("x-min-ttl") == nil)
         #expect(tenant.tenant.statistics.mints == 1)
       }
     }

@@ -1,5 +1,5 @@
-import Basics
-import OAuth
+package import Basics
+package import OAuth
 
 /// What a request asks of the token beyond being servable.
 package struct Demand: Sendable {
@@ -23,11 +23,20 @@ package struct Demand: Sendable {
   /// True if any token that is servable will do.
   package var isPlain: Bool { if case .any = freshness { minTTL == .zero } else { false } }
 
+  /// Whether so much of the token's life is left as was asked for.
+  package func isMet(byLifeOf token: MintedToken, now: Instant) -> Bool { now.duration(to: token.expiresAt) >= minTTL }
+
+  /// The same, or a new token would not live so long either, as the newest one shows. Part of a second of each life is
+  /// lost in whole seconds and on the way.
+  func acceptsLife(of token: MintedToken, now: Instant) -> Bool {
+    isMet(byLifeOf: token, now: now) || minTTL > token.lifetime - .seconds(1)
+  }
+
   /// Whether `token`, which is servable, will do. One younger than `minRefreshInterval` always does, so that
   /// no caller can make the broker mint on every call.
   func accepts(_ token: CachedToken, minRefreshInterval: Duration, now: Instant) -> Bool {
     if token.minted.mintedAt.duration(to: now) < minRefreshInterval { return true }
-    if now.duration(to: token.minted.expiresAt) < minTTL { return false }
+    if !acceptsLife(of: token.minted, now: now) { return false }
     switch freshness {
     case .any: return true
     case .new: return false

@@ -66,7 +66,7 @@ extension TokenCache {
   /// long as the current one will do.
   mutating func answer(_ waiter: Waiter, _ error: TokenError, current: CachedToken?, _ now: Instant) {
     if waiter.demand.isPlain || error.cause.isTransient, let current, current.isServable(at: now),
-      now.duration(to: current.minted.expiresAt) >= waiter.demand.minTTL
+      waiter.demand.acceptsLife(of: current.minted, now: now)
     {
       lookups.stale += 1
       actions.append(.answer(waiter.id, .success(current)))
