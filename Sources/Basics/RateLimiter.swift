@@ -18,6 +18,12 @@ package struct RateLimiter: Sendable {
     window = Int64(burst) * interval
   }
 
+  /// `burst` at once, and `perMinute` in the long run.
+  package init(burst: Int, perMinute: Int) {
+    interval = 60_000_000_000 / Int64(max(1, perMinute))
+    window = Int64(burst) * interval
+  }
+
   /// So many a minute on average, and as many at once after a quiet minute.
   package init(perMinute: Int) {
     window = 60_000_000_000
@@ -31,6 +37,15 @@ package struct RateLimiter: Sendable {
     if excess > 0 { return .nanoseconds(excess) }
     due = next
     return nil
+  }
+
+  /// Counts one, even if it is one too many: then it is made up for by what comes later.
+  package mutating func charge(now: Instant) { due = max(due, now.nanoseconds) + interval }
+
+  /// How long to wait until one more would be admitted; nil: it would be now.
+  package func wait(now: Instant) -> Duration? {
+    var copy = self
+    return copy.admit(now: now)
   }
 
   /// Takes back what was counted, or what has been earned otherwise; no more than a burst is ever saved up.

@@ -52,10 +52,20 @@ package final class AccessPolicy: Sendable {
     return TokenKey(client: passThrough, grant: key.grant, holder: holder)
   }
 
+  /// At whose expense the tenant may be made to refuse the key; nil for what the configuration names.
+  func payer(of key: TokenKey, _ caller: Caller?) -> Payer? {
+    if audiences.lists(key.audience), (try? self.key(for: Grant(audience: key.audience), caller)) == key { return nil }
+    return caller.map { .caller($0.name) } ?? .anyone
+  }
+
   /// The token that a request is about, counted against the caller's limit. Throws where the caller may not have it, or
   /// nobody may; what a caller may not have is not told apart from what does not exist.
   func key(for grant: Grant, _ caller: Caller?, now: Instant) throws(Problem) -> TokenKey {
     if let wait = caller?.admit(now: now) { throw .tooMany(wait) }
+    return try key(for: grant, caller)
+  }
+
+  private func key(for grant: Grant, _ caller: Caller?) throws(Problem) -> TokenKey {
     let audience = grant.audience
     func refused(_ reason: String) -> Problem { Problem(.callerNotAllowed, reason, audience: audience) }
     if let caller, !caller.audiences.contains(Array(audience.utf8)) {

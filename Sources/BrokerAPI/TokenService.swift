@@ -37,7 +37,8 @@ struct TokenService: Sendable {
 
   func serve(_ key: TokenKey, to caller: Caller?, _ request: RequestIdentity, _ answer: DeferredAnswer) async {
     do throws(TokenError) {
-      send(try await services.broker.token(key, query.demand, for: request), answer)
+      let payer = policy.payer(of: key, caller)
+      send(try await services.broker.token(key, query.demand, for: request, payer: payer), answer)
       if let caller { services.audit.given(key, to: caller.name, request) }
     } catch {
       answer.send(Problem(error, audience: key.grant.audience))
@@ -49,7 +50,8 @@ struct TokenService: Sendable {
     _ key: TokenKey, with credentials: PassThroughCredentials, _ request: RequestIdentity, _ answer: DeferredAnswer
   ) async {
     do throws(TokenError) {
-      let token = try await services.broker.token(key, with: credentials, for: request)
+      let payer = key.holder.map { services.passThrough.payer($0) }
+      let token = try await services.broker.token(key, with: credentials, for: request, payer: payer)
       if let holder = key.holder { services.passThrough.accepted(holder) }
       send(token, answer)
       services.audit.given(key, to: credentials.clientID, request)

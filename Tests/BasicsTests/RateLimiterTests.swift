@@ -92,4 +92,17 @@ import Testing
     }
     #expect(admitted == 1000)
   }
+
+  @Test("What is charged beyond a burst is made up for before one more is admitted")
+  func debt() {
+    var limiter = RateLimiter(burst: 10, perMinute: 60)
+    for _ in 0..<10 {
+      #expect(limiter.wait(now: Self.start) == nil)
+      limiter.charge(now: Self.start)
+    }
+    #expect(limiter.wait(now: Self.start) == .seconds(1))
+    limiter.charge(now: Self.start)
+    #expect(limiter.wait(now: Self.start.advanced(by: .seconds(1))) == .seconds(1))
+    #expect(limiter.wait(now: Self.start.advanced(by: .seconds(2))) == nil)
+  }
 }

@@ -9,7 +9,8 @@ import Synchronization
 /// once a lifetime: theirs are sent on as they are, and the answer is kept under a keyed hash of them.
 ///
 /// Requests with credentials that no token is held for are limited for each client id, so that whoever guesses secrets
-/// is slow; those that have been accepted once are not.
+/// is slow; those that have been accepted once are not. All that the tenant refuses of the others is paid from one
+/// allowance besides.
 package final class PassThrough: Sendable {
   private struct State {
     /// For ids beyond those that are told apart.
@@ -49,6 +50,12 @@ package final class PassThrough: Sendable {
       return state.attempts[credentials.clientID, default: RateLimiter(perMinute: Self.attemptsPerMinute)]
         .admit(now: now)
     }
+  }
+
+  /// At whose expense the tenant may be made to refuse what they are brought for. Those that it has accepted pay for
+  /// themselves.
+  package func payer(_ holder: SHA256Digest) -> Payer {
+    state.withLock { $0.accepted.contains(holder) } ? .holder(holder) : .passThrough
   }
 
   /// The tenant has taken them.

@@ -26,6 +26,8 @@ package struct ClientGate {
     let isUnproven: Bool
     /// It is to show whether the block is over.
     let isProbe: Bool
+    /// Whose allowance is charged if the tenant refuses it; nil: nobody's.
+    var payer: Payer?
   }
 
   private struct Block {

@@ -31,7 +31,8 @@ struct FetchQueue {
 
   var isEmpty: Bool { valid.isEmpty }
   var count: Int { valid.count }
-  var keys: [TokenKey] { Array(valid.keys) }
+  /// In the order in which they came.
+  var keys: [TokenKey] { valid.sorted { $0.value < $1.value }.map(\.key) }
 
   /// Puts a key into the queue, or to another place in it.
   mutating func insert(_ key: TokenKey, _ rank: Rank, urgency: Instant, isUnproven: Bool) {

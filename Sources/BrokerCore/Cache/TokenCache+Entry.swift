@@ -18,19 +18,24 @@ extension TokenCache {
     /// Answers that cost no mint, beyond those of the event loops.
     var hits = 0
     /// It has never yielded a token.
-    var isUnproven = true
+    var isUnproven: Bool
     /// When the store was last asked.
     var loadedAt: Instant?
     /// When `reschedule` is to be called next.
     var dueAt = Instant.distantFuture
 
-    init(_ key: TokenKey) { self.key = key }
+    init(_ key: TokenKey, isUnproven: Bool) {
+      self.key = key
+      self.isUnproven = isUnproven
+    }
   }
 
   struct Waiter {
     let id: WaiterID
     let demand: Demand
     let deadline: Instant
+    /// Whom a refusal is charged to while the key is unproven; nil: nobody.
+    let payer: Payer?
     /// As what its look-up counts once it is answered, unless an old token has to do.
     var lookup: WritableKeyPath<BrokerFigures.Lookups, Int> = \.negative
     /// It is counted among those who wait for keys that have never yielded a token.
@@ -80,11 +85,14 @@ extension TokenCache.Entry {
 
   /// It says nothing that a new entry would not.
   var isBlank: Bool {
-    token == nil && isIdle && waiters.isEmpty && failure == nil && lastFailure == nil && loadedAt == nil && isUnproven
+    token == nil && isIdle && waiters.isEmpty && failure == nil && lastFailure == nil && loadedAt == nil
   }
 
   /// What is kept longer when room runs out.
   var worth: (Int, Int64) { (token?.lastUsed ?? .min, failure?.until.nanoseconds ?? .min) }
+
+  /// Who pays if the tenant refuses the key now: whoever has waited longest.
+  var payer: Payer? { isUnproven ? waiters.first?.payer : nil }
 
   /// A token that can be given out.
   func servableToken(_ now: Instant) -> CachedToken? { token.flatMap { $0.isServable(at: now) ? $0 : nil } }

@@ -4,7 +4,7 @@ import OAuth
 /// What a request finds: a token, a failure that is remembered, or a place among those who wait.
 extension TokenCache {
   mutating func ask(_ key: TokenKey, _ waiter: Waiter, _ now: Instant) {
-    var entry = entries.removeValue(forKey: key) ?? Entry(key)
+    var entry = entries.removeValue(forKey: key) ?? newEntry(key)
     defer { if !entry.isBlank { entries[key] = entry } }
     let token = entry.servableToken(now)
     if let token, accepts(token, waiter.demand, now) {
@@ -13,6 +13,8 @@ extension TokenCache {
       countSaved(1, &entry)
       actions.append(.answer(waiter.id, .success(token)))
     } else if let error = refusal(entry, now), !isStoreWorthAsking(entry, now) {
+      answer(waiter, error, current: token, now)
+    } else if let error = unpaid(waiter, entry, now) {
       answer(waiter, error, current: token, now)
     } else if waiterCount >= rules.maxWaiters || entry.isUnproven && unprovenWaiterCount >= rules.maxWaiters / 2 {
       answer(waiter, .overloaded, current: token, now)
@@ -54,6 +56,27 @@ extension TokenCache {
     if case .running = entry.fetch { return nil }
     if let failure = entry.failure, now < failure.until { return failure.told(at: now) }
     return clients[entry.key.client]?.gate.refusal(for: entry.key, now: now)
+  }
+
+  /// Why the tenant is not asked for a key that may be made up; nil where that would not cost another request, or the
+  /// payer may still cause a refusal.
+  private func unpaid(_ waiter: Waiter, _ entry: Entry, _ now: Instant) -> TokenError? {
+    switch entry.fetch {
+    case .loading, .running: return nil
+    case .none, .queued: break
+    }
+    guard entry.isUnproven, let payer = waiter.payer, !isStoreWorthAsking(entry, now) else { return nil }
+    return allowances.wait(payer, entry.key.client, now: now).map { .refusedTooOften($0) }
+  }
+
+  /// Tells those who wait for what may be made up, and whose allowance is used up.
+  mutating func refuseUnpaid(_ entry: inout Entry, _ now: Instant) {
+    guard entry.isUnproven else { return }
+    let (allowances, client) = (allowances, entry.key.client)
+    func wait(_ waiter: Waiter) -> Duration? { waiter.payer.flatMap { allowances.wait($0, client, now: now) } }
+    for waiter in removeWaiters(of: &entry, where: { wait($0) != nil }) {
+      answer(waiter, .refusedTooOften(wait(waiter) ?? .zero), current: entry.token, now)
+    }
   }
 
   /// Answers with a new token, or one that will do.

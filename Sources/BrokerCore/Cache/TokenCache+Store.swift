@@ -48,6 +48,7 @@ extension TokenCache {
     if let error = refusal(entry, now) {
       for waiter in removeWaiters(of: &entry) { answer(waiter, error, current: current, now) }
     }
+    refuseUnpaid(&entry, now)
     if !entry.waiters.isEmpty { enqueue(&entry, .demanded, now) }
     reschedule(entry, now)
   }
@@ -59,6 +60,7 @@ extension TokenCache {
 
   mutating func keep(_ token: CachedToken, in entry: inout Entry) {
     entry.keep(token)
+    proven.insert(entry.key)
     actions.append(.publish(token))
   }
 }

@@ -20,7 +20,9 @@ extension TokenCache {
     // Taken out while it changes: a copy of the queue would be made otherwise.
     guard var state = clients.removeValue(forKey: client) else { return }
     var gate = state.gate
-    while let (key, admission) = state.queue.next({ gate.admit(isUnproven: $0, now: now) }) {
+    while let (key, admitted) = state.queue.next({ gate.admit(isUnproven: $0, now: now) }) {
+      var admission = admitted
+      admission.payer = entries[key]?.payer
       entries[key]?.fetch = .running(admission, isOutdated: false)
       actions.append(.fetch(key))
     }
@@ -56,8 +58,24 @@ extension TokenCache {
       let told = refusal(entry, now) ?? error
       for waiter in waiters { answer(waiter, told, current: entry.token, now) }
     }
+    let payer = entry.isUnproven ? admission.payer : nil
     reschedule(entry, now)
+    if let payer, case .failure(let error) = result, error.isCharged(to: key) { charge(payer, key.client, now) }
     if clients[key.client]?.gate.isShut(now: now) == true { refuseQueued(key.client, now) }
+  }
+
+  /// The tenant has refused what may be made up. Where that uses up an allowance, those who wait for their turn at its
+  /// expense are told at once.
+  private mutating func charge(_ payer: Payer, _ client: UpstreamID, _ now: Instant) {
+    allowances.charge(payer, client, now: now)
+    guard allowances.wait(payer, client, now: now) != nil else { return }
+    for key in clients[client]?.queue.keys ?? [] {
+      guard entries[key]?.waiters.contains(where: { $0.payer == payer }) == true,
+        var entry = entries.removeValue(forKey: key)
+      else { continue }
+      refuseUnpaid(&entry, now)
+      reschedule(entry, now)
+    }
   }
 
   /// The client is shut out for a while: those who wait for their turn are told at once.

@@ -20,6 +20,10 @@ package struct TokenCache {
     package var maxEntries = 100_000
     /// Requests waiting for fetches, over all keys; half of them for keys that have never yielded a token.
     package var maxWaiters = 20_000
+    /// How often, on average, each payer may make a client's tenant refuse what it has never granted.
+    package var refusalsPerMinute = 60
+    /// So many at once after a quiet time.
+    package var refusalBurst = 100
     package var client = ClientGate.Rules()
 
     package init() {}
@@ -65,6 +69,8 @@ package struct TokenCache {
   var dueTimes = Heap<DueTime>()
   var waiterCount = 0
   var unprovenWaiterCount = 0
+  var allowances: RefusalAllowances
+  var proven = ProvenKeys()
   var actions: [Action] = []
   private var month = 0
   package internal(set) var lookups = BrokerFigures.Lookups()
@@ -75,17 +81,20 @@ package struct TokenCache {
     self.rules = rules
     self.hasStore = hasStore
     random = SeededGenerator(seed: seed)
+    allowances = RefusalAllowances(rules)
   }
 
   package var count: Int { entries.count }
 
   // MARK: What happens
 
-  /// A request for a token, to be answered by `deadline`.
+  /// A request for a token, to be answered by `deadline`. `payer` is charged if the tenant refuses it and it has never
+  /// yielded a token; nil: it stands in the configuration.
   package mutating func request(
-    _ key: TokenKey, _ demand: Demand, waiter: WaiterID, deadline: Instant, now: Instant
+    _ key: TokenKey, _ demand: Demand, waiter: WaiterID, payer: Payer? = nil, deadline: Instant, now: Instant
   ) -> [Action] {
-    changing(key.client, now) { cache in cache.ask(key, Waiter(id: waiter, demand: demand, deadline: deadline), now) }
+    let waiter = Waiter(id: waiter, demand: demand, deadline: deadline, payer: payer)
+    return changing(key.client, now) { cache in cache.ask(key, waiter, now) }
   }
 
   /// What a fetch came to. A failure leaves the current token as it is.
@@ -137,6 +146,9 @@ package struct TokenCache {
   package mutating func configure(
     _ rules: Rules, prefetched: Set<TokenKey>, forgetting forgotten: Set<UpstreamID> = [], now: Instant
   ) -> [Action] {
+    if (rules.refusalsPerMinute, rules.refusalBurst) != (self.rules.refusalsPerMinute, self.rules.refusalBurst) {
+      allowances = RefusalAllowances(rules)
+    }
     self.rules = rules
     self.prefetched = prefetched
     for client in clients.keys {
@@ -149,7 +161,7 @@ package struct TokenCache {
     }
     for key in prefetched {
       addClient(key.client, now)
-      reschedule(entries.removeValue(forKey: key) ?? Entry(key), now)
+      reschedule(entries.removeValue(forKey: key) ?? newEntry(key), now)
     }
     return advance(now: now)
   }
@@ -191,6 +203,8 @@ package struct TokenCache {
     clients[client] = Client(gate: ClientGate(rules: rules.client, now: now))
     clients[client]?.gate.enter(month: month)
   }
+
+  func newEntry(_ key: TokenKey) -> Entry { Entry(key, isUnproven: !proven.contains(key)) }
 
   private mutating func takeActions() -> [Action] {
     // Times that were replaced are passed over when they come; when there are too many, they go at once.

@@ -44,6 +44,9 @@ package struct AudienceCatalog: Sendable {
       .map { String(decoding: $0.key, as: UTF8.self) }.sorted()
   }
 
+  /// Whether the audience stands in the configuration by its name.
+  package func lists(_ audience: String) -> Bool { listed[Array(audience.utf8)] != nil }
+
   /// nil if the audience is not served.
   package subscript(_ audience: [UInt8]) -> Entry? { listed[audience] ?? other }
 

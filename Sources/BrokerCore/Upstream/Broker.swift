@@ -63,10 +63,11 @@ package actor Broker {
   }
 
   /// The current token for `key`, or a new one if none is held that will do. A caller that gives up disturbs nobody.
-  /// `brought` are the credentials of a key that has a holder. A fetch that it causes is logged as caused by `request`.
+  /// `brought` are the credentials of a key that has a holder. A fetch that it causes is logged as caused by `request`,
+  /// and paid by `payer` if the tenant refuses a key that has never yielded a token.
   package func token(
     _ key: TokenKey, _ demand: Demand = Demand(), with brought: PassThroughCredentials? = nil,
-    for request: RequestIdentity? = nil
+    for request: RequestIdentity? = nil, payer: Payer? = nil
   ) async throws(TokenError) -> CachedToken {
     if let brought { credentials[key] = brought }
     lastWaiter += 1
@@ -75,7 +76,8 @@ package actor Broker {
     if let request, causes[key] == nil { causes[key] = Cause(waiter: id, request: request) }
     let result = await withCheckedContinuation { continuation in
       waiting[id] = Waiting(key: key, continuation: continuation)
-      perform(cache.request(key, demand, waiter: id, deadline: now.advanced(by: requestTimeout), now: now))
+      let deadline = now.advanced(by: requestTimeout)
+      perform(cache.request(key, demand, waiter: id, payer: payer, deadline: deadline, now: now))
     }
     drop(credentialsOf: key)
     return try result.get()

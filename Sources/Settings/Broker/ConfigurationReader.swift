@@ -174,6 +174,8 @@ extension Configuration {
       cache.client.mintsPerMinute = section.value(
         "mintsPerMinute", environment: "BROKER_MINTS_PER_MINUTE", .number(1...1_000_000),
         default: cache.client.mintsPerMinute)
+      cache.refusalsPerMinute = section.value(
+        "refusalsPerMinute", .number(1...1_000_000), default: cache.refusalsPerMinute)
     }
     root.section("budget") { section in
       let most = 1_000_000_000
