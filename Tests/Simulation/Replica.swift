@@ -81,6 +81,10 @@ final class Replica {
   var outageFetches = 0
   var outageSince: Instant?
   var retryRatios: [Double] = []
+  /// Keys that have yielded a token.
+  var proven: Set<TokenKey> = []
+  /// What each payer has made the tenant refuse of unproven keys, less what time has paid back.
+  var refusals: [Payer: (count: Double, at: Instant)] = [:]
 
   init(_ number: Int, _ cache: TokenCache, now: Instant) {
     self.number = number
@@ -120,6 +124,7 @@ final class Replica {
     (table, lastMint, lastFailure, callers) = ([:], [:], [:], [:])
     (inFlight, asking, forced, fetches, held, errands) = ([], [], [], [], [], [:])
     (credentialsRefusedAt, limitedUntil, outageSince) = (nil, nil, nil)
+    (proven, refusals) = ([], [:])
     alarmAt = .distantFuture
   }
 }

@@ -25,8 +25,8 @@ package struct Scenario: Sendable {
     case restart
     /// The broker is given other credentials.
     case changeCredentials
-    /// Many audiences that the tenant does not know are asked for.
-    case flood(strangers: Int)
+    /// A caller asks for so many audiences that the tenant does not know.
+    case flood(strangers: Int, payer: Int)
     case troubleStore(StoreTrouble, lasting: Seconds)
   }
 
@@ -52,6 +52,8 @@ package struct Scenario: Sendable {
     case outage
     /// Requests fail now and then.
     case flaky
+    /// Something else than the token endpoint answers now and then.
+    case glitches
     /// More requests than so many a minute are refused, and told when to come back, or not.
     case limit(perMinute: Int, isAnnounced: Bool)
     case refusesCredentials
@@ -64,6 +66,15 @@ package struct Scenario: Sendable {
     case slow
   }
 
+  /// An allotment that the tenant tells of with each token.
+  package struct Quota: Sendable {
+    package let perHour: Int
+    /// Beyond it requests are refused; else it is only watched.
+    package let isEnforced: Bool
+    /// It is the organization's that half of the keys are for.
+    package let isOfOrganization: Bool
+  }
+
   package struct Event: Sendable {
     package let at: Seconds
     package let step: Step
@@ -74,7 +85,7 @@ package struct Scenario: Sendable {
   package let seed: UInt64
   /// The lifetimes of the keys' tokens.
   package let lifetimes: [Seconds]
-  package let quotaPerHour: Int?
+  package let quota: Quota?
   /// Brokers in the fleet; with a store there may be several.
   package let replicas: Int
   package let hasStore: Bool
@@ -93,10 +104,16 @@ package struct Scenario: Sendable {
     let longest = lifetimes.reduce(0, max)
     calmFrom = longest * Double.random(in: 0.5...4, using: &random)
     end = calmFrom + 4000 + longest / 2
-    quotaPerHour = Int.random(in: 0..<4, using: &random) == 0 ? Int.random(in: 2...40, using: &random) : nil
+    quota =
+      Int.random(in: 0..<3, using: &random) == 0
+      ? Quota(
+        perHour: .random(in: 2...40, using: &random), isEnforced: .random(using: &random),
+        isOfOrganization: .random(using: &random)) : nil
     var rules = TokenCache.Rules()
     rules.maxEntries = 64
     rules.maxWaiters = 400
+    rules.refusalsPerMinute = 20
+    rules.refusalBurst = 10
     rules.client.maxConcurrent = 4
     rules.client.mintsPerMinute = 120
     if Int.random(in: 0..<4, using: &random) == 0 {
@@ -122,7 +139,16 @@ package struct Scenario: Sendable {
     }
     for _ in 0..<Int.random(in: 0...8, using: &random) {
       let at = Double.random(in: 0..<calmFrom, using: &random)
-      events.append(Event(at: at, step: Self.trouble(keys: count, before: calmFrom - at, &random)))
+      let trouble = Self.trouble(keys: count, before: calmFrom - at, &random)
+      events.append(Event(at: at, step: trouble))
+      guard case .flood = trouble else { continue }
+      // Others who ask for something new meanwhile.
+      for _ in 0..<4 {
+        events.append(
+          Event(
+            at: at + .random(in: 0..<20, using: &random),
+            step: .flood(strangers: 1, payer: .random(in: 0..<4, using: &random))))
+      }
     }
     for _ in 0..<Int.random(in: 0...3, using: &random) {
       // The tenant's keys matter where tokens were just minted, or are held and revoked.
@@ -163,7 +189,7 @@ package struct Scenario: Sendable {
 
   private static func trouble(keys: Int, before left: Seconds, _ random: inout SeededGenerator) -> Step {
     let lasting = min(left, pow10(.random(in: 0...5, using: &random)))
-    switch Int.random(in: 0..<14, using: &random) {
+    switch Int.random(in: 0..<16, using: &random) {
     case 0, 1: return .fault(.outage, lasting: lasting)
     case 2: return .fault(.flaky, lasting: lasting)
     case 3:
@@ -178,7 +204,8 @@ package struct Scenario: Sendable {
     case 10: return .stepWallClock(.random(in: -7200...7200, using: &random))
     case 11: return .restart
     case 12: return .changeCredentials
-    default: return .flood(strangers: random.pick([5, 50, 1000]))
+    case 13: return .fault(.glitches, lasting: lasting)
+    default: return .flood(strangers: random.pick([5, 50, 1000]), payer: .random(in: 0..<4, using: &random))
     }
   }
 

@@ -25,10 +25,12 @@ struct SimulatedTenant {
   private var faults: [(fault: Scenario.Fault, from: Instant, until: Instant)] = []
   private var recent: [Instant] = []
   private var hour: [Instant] = []
-  private let quotaPerHour: Int?
+  private let quota: Scenario.Quota?
+  /// When it last refused a request because of a limit.
+  private(set) var limitedAt: Instant?
 
-  init(quotaPerHour: Int?) {
-    self.quotaPerHour = quotaPerHour
+  init(quota: Scenario.Quota?) {
+    self.quota = quota
   }
 
   mutating func begin(_ fault: Scenario.Fault, from: Instant, until: Instant) { faults.append((fault, from, until)) }
@@ -64,16 +66,23 @@ struct SimulatedTenant {
     has(now) { if case .refusesCredentials = $0 { true } else { false } }
   }
 
-  mutating func answer(_ key: Int?, lifetime: Double, now: Instant, random: inout SeededGenerator) -> Answer {
+  /// `number` is nil for an audience that it does not know.
+  mutating func answer(
+    _ number: Int?, _ organization: String?, lifetime: Double, now: Instant, random: inout SeededGenerator
+  ) -> Answer {
     if isDown(now) || has(now, { if case .flaky = $0 { true } else { false } }) && Bool.random(using: &random) {
       return .refused(TokenError(cause: .upstreamUnavailable, message: "down"))
     }
-    if refusesCredentials(now) { return .refused(TokenError(cause: .brokerMisconfigured, message: "401")) }
-    if let wait = overLimit(now) {
-      return .refused(TokenError(cause: .upstreamRateLimited, message: "429", retryAfter: wait))
+    if has(now, { if case .glitches = $0 { true } else { false } }), Bool.random(using: &random) {
+      return .refused(TokenError(cause: .upstreamGlitch, message: "<html>"))
     }
-    guard let key else { return .refused(TokenError(cause: .unknownAudience, message: "unknown")) }
-    if has(now, { if case .denies(let denied) = $0 { denied == key } else { false } }) {
+    if refusesCredentials(now) { return .refused(TokenError(cause: .brokerMisconfigured, message: "401")) }
+    if let error = limit(organization, now) {
+      limitedAt = now
+      return .refused(error)
+    }
+    guard let number else { return .refused(TokenError(cause: .unknownAudience, message: "unknown")) }
+    if has(now, { if case .denies(let denied) = $0 { denied == number } else { false } }) {
       return .refused(TokenError(cause: .audienceNotGranted, message: "no grant"))
     }
     tokenCount += 1
@@ -83,34 +92,41 @@ struct SimulatedTenant {
     let stated = Int(lifetime) + (tokenCount % 7 == 0 ? 30 : 0)
     let token = Token(
       name: "token-\(tokenCount)", kid: kid, expiresAt: now.advanced(by: .seconds(lifetime)), expiresIn: stated)
-    return .token(token, quota(now))
+    return .token(token, buckets(organization, now))
   }
 
-  /// nil: within the limit; else the wait that is told, `.some(nil)`: none is.
-  private mutating func overLimit(_ now: Instant) -> Duration?? {
+  /// nil: within the limits.
+  private mutating func limit(_ organization: String?, _ now: Instant) -> TokenError? {
+    func limited(_ wait: Duration?) -> TokenError {
+      TokenError(cause: .upstreamRateLimited, message: "429", retryAfter: wait)
+    }
     for (fault, _, until) in faults where now < until {
       guard case .limit(let perMinute, let isAnnounced) = fault else { continue }
       recent = recent.filter { $0.duration(to: now) < .seconds(60) }
       if recent.count >= perMinute {
-        return .some(isAnnounced ? .seconds(60) : nil)
+        return limited(isAnnounced ? .seconds(60) : nil)
       }
       recent.append(now)
     }
-    if let quotaPerHour {
+    if let quota, !quota.isOfOrganization || organization != nil {
       hour = hour.filter { $0.duration(to: now) < .seconds(3600) }
-      if hour.count >= quotaPerHour {
-        return .some(now.duration(to: hour[0].advanced(by: .seconds(3600))))
+      if quota.isEnforced, hour.count >= quota.perHour {
+        var error = limited(now.duration(to: hour[0].advanced(by: .seconds(3600))))
+        error.isOfOrganization = quota.isOfOrganization
+        return error
       }
       hour.append(now)
     }
     return nil
   }
 
-  private func quota(_ now: Instant) -> [QuotaBucket] {
-    guard let quotaPerHour, let first = hour.first else { return [] }
+  private func buckets(_ organization: String?, _ now: Instant) -> [QuotaBucket] {
+    guard let quota, !quota.isOfOrganization || organization != nil, let first = hour.first else { return [] }
     let left = now.duration(to: first.advanced(by: .seconds(3600)))
     return [
-      QuotaBucket(name: "per_hour", quota: quotaPerHour, remaining: quotaPerHour - hour.count, resetsIn: left)
+      QuotaBucket(
+        name: "per_hour", quota: quota.perHour, remaining: max(0, quota.perHour - hour.count), resetsIn: left,
+        isOfOrganization: quota.isOfOrganization)
     ]
   }
 }

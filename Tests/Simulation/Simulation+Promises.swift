@@ -30,10 +30,11 @@ extension Simulation {
       note("answer \(waiter) \(error.cause.rawValue)")
       if let token = replica.table[caller.key], token.isServable(at: now),
         caller.demand.isPlain || error.cause.isTransient,
-        now.duration(to: token.minted.expiresAt) >= caller.demand.minTTL
+        now.duration(to: token.minted.expiresAt) >= caller.demand.minTTL || isBeyondReach(caller.demand, of: caller.key)
       {
         throw violation("no caller sees an error while a usable token is held", "\(error.cause) for \(caller.key)")
       }
+      try checkRefusal(of: caller, error)
       let number = Int(caller.key.audience)
       if number != nil, error.cause != .overloaded, now >= wholeFrom,
         error.cause != .upstreamTimeout || isPatient(caller)
@@ -48,7 +49,7 @@ extension Simulation {
 
   /// An hour's quota or ten minutes of a refusal may have to pass.
   var wholeFrom: Instant {
-    let hour = scenario.quotaPerHour == nil ? 700.0 : 4_000_000
+    let hour = scenario.quota?.isEnforced == true ? 4_000_000 : 700.0
     return start.advanced(by: .seconds(scenario.calmFrom + hour + abs(replica.wallOffset) * 1e9))
   }
 
@@ -139,7 +140,8 @@ extension Simulation {
     // Near the end of a token's life there is no time for patience.
     let last = replica.lastMint[key]?.servableUntil ?? .distantFuture
     let isPressing = at < last && at.duration(to: last) < .seconds(200)
-    if error.cause == .upstreamUnavailable, streak <= 6, waited < .seconds(20), !isPressing {
+    let isFault = error.cause == .upstreamUnavailable || error.cause == .upstreamGlitch
+    if isFault, streak <= 6, waited < .seconds(20), !isPressing {
       let longest = 0.25 * Double(1 << (streak - 1))
       let seconds = Double(waited.nanoseconds) / 1e9
       if seconds < longest / 11 {

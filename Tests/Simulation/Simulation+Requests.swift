@@ -34,7 +34,9 @@ extension Simulation {
       let late = SimulatedTenant.Answer.refused(.timedOut)
       return plan(.tenantAnswered(job, late), in: 10)
     }
-    plan(.tenantAnswered(job, tenant.answer(number, lifetime: lifetime, now: now, random: &random)), in: latency)
+    let answer = tenant.answer(
+      number, job.key.organization, lifetime: lifetime, now: now, random: &random)
+    plan(.tenantAnswered(job, answer), in: latency)
   }
 
   mutating func answered(_ job: Job, _ answer: SimulatedTenant.Answer) throws(Violation) {
@@ -137,11 +139,12 @@ extension Simulation {
       let repeats = previous.map { $0.error.cause == error.cause && $0.at.duration(to: now) < .seconds(600) } ?? false
       let streak = repeats ? (previous?.streak ?? 0) + 1 : 1
       replica.lastFailure[job.key] = (error, now, streak)
+      try checkRefusal(job.key, error)
       // What was sent before the first answer says no more than that.
       if error.cause == .brokerMisconfigured, replica.credentialsRefusedAt.map({ $0 < job.asked }) ?? true {
         replica.credentialsRefusedAt = now
       }
-      if error.cause == .upstreamRateLimited, let wait = error.retryAfter {
+      if error.cause == .upstreamRateLimited, !error.isOfOrganization, let wait = error.retryAfter {
         replica.limitHeardAt = now
         replica.limitedUntil = max(replica.limitedUntil ?? now, now.advanced(by: min(wait, .seconds(3600))))
       }

@@ -74,7 +74,7 @@ package struct Simulation {
     }
     replica = replicas[0]
     store = scenario.hasStore ? SimulatedStore() : nil
-    tenant = SimulatedTenant(quotaPerHour: scenario.quotaPerHour)
+    tenant = SimulatedTenant(quota: scenario.quota)
     for event in scenario.events {
       replica = replicas[event.replica % replicas.count]
       plan(.script(event.step), at: start.advanced(by: .seconds(event.at)))
@@ -182,11 +182,11 @@ package struct Simulation {
     case .changeCredentials:
       forgetRefusals()
       try perform(replica.cache.credentialsChanged(client: "default", now: now))
-    case .flood(let unproven):
+    case .flood(let unproven, let payer):
       // So many that what is remembered of the others may have to go.
       if unproven > scenario.rules.maxEntries / 2 { replica.forgetsUntil = now.advanced(by: .seconds(120)) }
       for number in 0..<unproven {
-        let key = TokenKey(client: "default", grant: Grant(audience: "made-up-\(number)-\(order)"))
+        let key = TokenKey(client: "default", grant: Grant(audience: "\(payer)-\(number)-\(order)"))
         try ask(key, Demand(), patience: 30)
       }
     }
@@ -202,7 +202,14 @@ package struct Simulation {
   }
 
   private func key(_ number: Int) -> TokenKey {
-    TokenKey(client: "default", grant: Grant(audience: "\(number)"))
+    let organization = scenario.quota?.isOfOrganization == true && number % 2 == 1 ? "org" : nil
+    return TokenKey(client: "default", grant: Grant(audience: "\(number)", organization: organization))
+  }
+
+  /// Who asks for a key: for made-up ones it is in their audience. Every fourth key stands in the configuration.
+  func payer(of key: TokenKey) -> Payer? {
+    if let number = Int(key.audience) { return number % 4 == 0 ? nil : .caller("\(number % 4)") }
+    return key.audience.first == "0" ? .anyone : .caller(String(key.audience.prefix(1)))
   }
 
   private mutating func restart() {
@@ -232,8 +239,10 @@ package struct Simulation {
     lastCaller += 1
     let deadline = now.advanced(by: .seconds(patience))
     replica.callers[lastCaller] = Caller(key: key, demand: demand, deadline: deadline)
-    if !demand.isPlain { replica.forced.insert(key) }
-    try perform(replica.cache.request(key, demand, waiter: lastCaller, deadline: deadline, now: now))
+    if !demand.isPlain, !isBeyondReach(demand, of: key) { replica.forced.insert(key) }
+    try perform(
+      replica.cache.request(
+        key, demand, waiter: lastCaller, payer: payer(of: key), deadline: deadline, now: now))
   }
 
   mutating func perform(_ actions: [TokenCache.Action]) throws(Violation) {
@@ -252,6 +261,7 @@ package struct Simulation {
         replica.table[token.key] = token
         replica.lastMint[token.key] = token
         replica.lastFailure[token.key] = nil
+        replica.proven.insert(token.key)
         if !token.minted.isFromStore { fleet.minted(token) }
       case .withdraw(let key):
         try checkWithdrawal(key)
