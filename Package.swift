@@ -57,7 +57,7 @@ let package = Package(
     tests("BasicsTests", ["Basics"]),
     tests("IOTests", ["Basics", "IO"]),
     tests("HTTPServerTests", ["Basics", "HTTPServer", "IO"]),
-    tests("HTTPClientTests", ["Basics", "CCurl", "DevTenant", "HTTPClient", "IO"]),
+    tests("HTTPClientTests", ["Basics", "CCurl", "DevTenant", "HTTPClient", "IO"], exclude: ["Servers"]),
     tests(
       "OAuthTests", ["Basics", "BrokerCore", "DevTenant", "HTTPClient", "IO", "OAuth", crypto, jwtKit],
       exclude: ["Servers"]),

@@ -13,16 +13,8 @@ final class ConnectionProbe: Sendable {
 
   var report: ConnectionReport { state.withLock(\.self) }
 
-  /// The connection stands; only now curl shows its TLS.
-  func connected(_ easy: UnsafeMutableRawPointer) {
-    var pointer: UnsafeMutableRawPointer?
-    guard unsafe ccurl_get_pointer(easy, CURLINFO_TLS_SSL_PTR, &pointer) == CURLE_OK,
-      let session = unsafe pointer?.assumingMemoryBound(to: curl_tlssessioninfo.self).pointee,
-      unsafe session.backend == CURLSSLBACKEND_OPENSSL, let tls = unsafe session.internals
-    else { return }
-    let version = unsafe SSL_get_version(OpaquePointer(tls)).map { unsafe String(cString: $0) }
-    state.withLock { $0.tlsVersion = version }
-  }
+  /// The connection stands. Only now curl shows its TLS.
+  func connected(tlsVersion: String) { state.withLock { $0.tlsVersion = tlsVersion } }
 
   /// The attempt is over.
   func finished(_ easy: UnsafeMutableRawPointer, _ code: CURLcode, _ failure: HTTPClient.Failure?) {
@@ -37,8 +29,8 @@ final class ConnectionProbe: Sendable {
       report.certificate = curl.certificate
       guard let failure else { return }
       report.failure = ConnectionReport.Failure(
-        stage: Self.stage(code, report, curl, isProxied: isProxied), message: failure.message,
-        cause: Self.cause(code, report, curl))
+        stage: failure.kind == .identity ? .handshake : Self.stage(code, report, curl, isProxied: isProxied),
+        message: failure.message, cause: failure.kind == .identity ? .identity : Self.cause(code, report, curl))
     }
   }
 

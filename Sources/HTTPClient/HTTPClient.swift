@@ -37,6 +37,8 @@ package final class HTTPClient: Sendable {
     let proxy: String?
     let userAgent: String
     let connectTimeout: Duration
+    /// Where hosts are, instead of what their names are looked up to, in curl's form: `host:port:address,address`.
+    var addresses: [String] = []
   }
 
   package struct Request: Sendable {
@@ -46,12 +48,17 @@ package final class HTTPClient: Sendable {
     package var authorization: Secret?
     /// Instead of the client's own identity.
     package var identity: Identity?
-    /// Makes it a POST. Handed to curl without a copy, and wiped when the request is over.
+    /// Makes it a POST. Wiped when the request is over, as is what curl has read of it.
     package var body: Secret?
-    /// For everything, from the name lookup to the last byte.
+    /// For everything, from waiting for its turn to the last byte.
     package var timeout: Duration
+    /// How often it has been sent before: after a `Failure` that is `lost`, one that is sent again has one more.
+    package var attempt = 0
     /// Makes it end when the connection stands: nothing is sent.
     var probe: ConnectionProbe?
+
+    /// The last `attempt` of a request, by HTTP/2.
+    static let lastAttempt = 2
 
     package init(url: String, headers: [(name: String, value: String)] = [], body: Secret? = nil, timeout: Duration) {
       self.url = url
@@ -77,12 +84,17 @@ package final class HTTPClient: Sendable {
   package struct Failure: Error, Equatable, CustomStringConvertible {
     package enum Kind: Sendable {
       case connect, tls, timeout, tooLarge, exchange
-      /// The client's own certificate cannot be used, or the server wants one.
+      /// The client's own certificate cannot be used, or the server wants one, or another.
       case identity
+      /// The connection, which was kept, has ended before any answer, and nobody knows whether the server has read the
+      /// request. It is worth sending again as its next `attempt`, with a new proof of who asks.
+      case lost
     }
 
     package let kind: Kind
     package let message: String
+    /// The server has asked for a certificate, and the connection has ended before it could say what it thinks of it.
+    var isIdentityInDoubt = false
     package var description: String { message }
   }
 
@@ -97,7 +109,10 @@ package final class HTTPClient: Sendable {
 
   struct Submission: Sendable {
     let request: Request
-    let continuation: CheckedContinuation<Result<Response, Failure>, Never>
+    let deadline: Instant
+    let continuation: Continuation
+
+    typealias Continuation = CheckedContinuation<Result<Response, Failure>, Never>
   }
 
   private let queue = DispatchQueue(label: "upstream")
@@ -106,19 +121,46 @@ package final class HTTPClient: Sendable {
 
   /// `identity` is shown to every server that asks for one. `proxy` is a URL, empty for none at all and nil for what
   /// the environment says; this machine itself is never reached through it.
-  package init(
+  package convenience init(
     trust: Trust = .system, identity: Identity? = nil, proxy: String? = nil, userAgent: String = "token-broker",
     connectTimeout: Duration = .seconds(5)
   ) throws(Failure) {
-    transfers = try Transfers(
+    try self.init(
       Options(trust: trust, identity: identity, proxy: proxy, userAgent: userAgent, connectTimeout: connectTimeout))
   }
 
-  /// Sends one request and returns its answer, whatever its status.
+  init(_ options: Options) throws(Failure) {
+    transfers = try Transfers(options)
+  }
+
+  /// Sends one request and returns its answer, whatever its status. One without a body is sent again where that is
+  /// worth it; one with a body may hold what the server must not see twice, and is made anew by whoever made it.
   package func send(_ request: Request) async throws(Failure) -> Response {
+    let deadline = Instant.now.advanced(by: request.timeout)
+    var request = request
+    while true {
+      do throws(Failure) {
+        return try await send(request, by: deadline)
+      } catch {
+        if error.isIdentityInDoubt { throw await explained(error, request, by: deadline) }
+        guard error.kind == .lost, request.body == nil else { throw error }
+        request.attempt += 1
+      }
+    }
+  }
+
+  /// By TLS 1.3 a client's certificate is refused behind the handshake, with an alert that is lost if the request is
+  /// sent before it comes. So another connection is made, on which nothing is sent.
+  private func explained(_ failure: Failure, _ request: Request, by deadline: Instant) async -> Failure {
+    let report = await connect(to: request.url, as: request.identity, timeout: Instant.now.duration(to: deadline))
+    guard let found = report.failure, found.cause == .identity else { return failure }
+    return Failure(kind: .identity, message: found.message)
+  }
+
+  private func send(_ request: Request, by deadline: Instant) async throws(Failure) -> Response {
     let result = await withCheckedContinuation { continuation in
       let starts = inbox.withLock { inbox in
-        inbox.waiting.append(Submission(request: request, continuation: continuation))
+        inbox.waiting.append(Submission(request: request, deadline: deadline, continuation: continuation))
         defer { inbox.isDriving = true }
         return !inbox.isDriving
       }
@@ -150,7 +192,7 @@ package final class HTTPClient: Sendable {
   /// Runs until nothing is in flight and nothing waits.
   private func drive() {
     while true {
-      startWaiting()
+      takeIn()
       transfers.advance()
       if transfers.isEmpty {
         let ends = inbox.withLock { inbox in
@@ -165,11 +207,11 @@ package final class HTTPClient: Sendable {
     }
   }
 
-  private func startWaiting() {
+  private func takeIn() {
     let submissions = inbox.withLock { inbox in
       defer { inbox.waiting = [] }
       return inbox.waiting
     }
-    for submission in submissions { transfers.start(submission) }
+    for submission in submissions { transfers.submit(submission) }
   }
 }

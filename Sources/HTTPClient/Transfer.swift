@@ -1,12 +1,17 @@
 import Basics
 import CCurl
+import COpenSSL
 
 /// One request on its way through curl, and what has come of it so far.
 @safe final class Transfer {
   let easy: UnsafeMutableRawPointer
   let submission: HTTPClient.Submission
+  /// Whom it is for, as `ServerQueues` names it.
+  let server: ServerQueues<HTTPClient.Submission>.Name
+  private let isIdentityShown: Bool
   private let requestedAt = Instant.now
   private var headers: UnsafeMutablePointer<curl_slist>?
+  private var addresses: UnsafeMutablePointer<curl_slist>?
   /// The line `Authorization: …`, and its place at the head of the list. curl would copy it, and not wipe the copy.
   private var authorization: Secret?
   private let authorizationNode: UnsafeMutablePointer<curl_slist>
@@ -15,11 +20,24 @@ import CCurl
   private var body: [UInt8] = []
   private var isTooLarge = false
   private var areOptionsSet = true
+  /// Its connection stands, so that a request is on its way, or may be.
+  private(set) var isConnected = false
+  /// What the connection's TLS has agreed on; nil without TLS.
+  private var version: HTTPVersion?
+  private var isVersionTaken = false
+  private var isHTTP2Offered = false
+  private var notes: TLSNotes?
+  /// Bytes of the request's body that curl has been given.
+  private var sent = 0
   /// Where curl writes what went wrong, in more words than its error code has.
   private let detail: UnsafeMutablePointer<CChar>
 
   /// nil if curl has no memory for it, or does not know one of the options: none of them is dispensable.
-  init?(_ submission: HTTPClient.Submission, _ options: HTTPClient.Options) {
+  /// `known` is what the server speaks, as far as that is known.
+  init?(
+    _ submission: HTTPClient.Submission, _ options: HTTPClient.Options,
+    to server: ServerQueues<HTTPClient.Submission>.Name, speaking known: HTTPVersion?
+  ) {
     guard let easy = unsafe curl_easy_init() else { return nil }
     unsafe self.easy = easy
     unsafe detail = .allocate(capacity: Int(CURL_ERROR_SIZE))
@@ -27,13 +45,18 @@ import CCurl
     unsafe authorizationNode = .allocate(capacity: 1)
     unsafe authorizationNode.initialize(to: curl_slist())
     self.submission = submission
+    self.server = server
     let request = submission.request
+    let identity = request.identity ?? options.identity
+    isIdentityShown = identity != nil
+    // It may have waited for its turn.
+    let timeout = Instant.now.duration(to: submission.deadline)
     set(CURLOPT_URL, request.url)
     set(CURLOPT_PROTOCOLS_STR, "https,http")
     set(CURLOPT_FOLLOWLOCATION, 0)
     // Signals are the process's affair. It must ignore SIGPIPE: OpenSSL writes to peers that may have gone.
     set(CURLOPT_NOSIGNAL, 1)
-    set(CURLOPT_TIMEOUT_MS, Self.milliseconds(request.timeout))
+    set(CURLOPT_TIMEOUT_MS, Self.milliseconds(timeout))
     set(CURLOPT_CONNECTTIMEOUT_MS, Self.milliseconds(options.connectTimeout))
     // By itself TCP takes a quarter of an hour to give up a peer that is gone without a word, and meanwhile HTTP/2
     // would send one request after the other to it.
@@ -43,7 +66,11 @@ import CCurl
     if let proxy = options.proxy { set(CURLOPT_PROXY, proxy) }
     // A proxy is for the way out, never for this machine itself.
     if URLParts(request.url)?.isLoopback == true { set(CURLOPT_NOPROXY, "*") }
-    setTLS(options.trust, request.identity ?? options.identity)
+    for address in options.addresses { unsafe addresses = curl_slist_append(addresses, address) }
+    unsafe set(CURLOPT_RESOLVE, pointer: addresses)
+    setTLS(options.trust, identity)
+    isHTTP2Offered = request.probe == nil && request.attempt < HTTPClient.Request.lastAttempt
+    setVersion(request.attempt, known)
     setHeaders(request)
     setBody(request.body)
     setCallbacks()
@@ -56,6 +83,7 @@ import CCurl
     unsafe curl_easy_cleanup(easy)
     unsafe detail.deallocate()
     unsafe curl_slist_free_all(headers)
+    unsafe curl_slist_free_all(addresses)
     unsafe authorizationNode.deallocate()
   }
 
@@ -75,9 +103,6 @@ import CCurl
     set(CURLOPT_SSL_VERIFYPEER, 1)
     set(CURLOPT_SSL_VERIFYHOST, 2)
     set(CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2))
-    // HTTP/2 is agreed on inside TLS. A request would rather wait for a connection's handshake than open one more.
-    set(CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_2TLS))
-    set(CURLOPT_PIPEWAIT, 1)
     switch trust {
     case .system: break
     case .file(let path):
@@ -92,6 +117,16 @@ import CCurl
       set(CURLOPT_SSLCERT, identity.certificateFile)
       set(CURLOPT_SSLKEY, identity.keyFile)
     }
+  }
+
+  /// HTTP/2 is agreed on inside TLS. Where that may come, a request would rather wait for a connection's handshake than
+  /// open one more. What is sent again takes no connection that was kept, unless many share one.
+  private func setVersion(_ attempt: Int, _ known: HTTPVersion?) {
+    // The last time by HTTP/1.1: some servers want that for a part of what they serve (RFC 9113 §7). A probe too: by
+    // HTTP/2 curl would send a preface.
+    set(CURLOPT_HTTP_VERSION, Int(isHTTP2Offered ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1))
+    set(CURLOPT_PIPEWAIT, known == .http1 ? 0 : 1)
+    if attempt > 0, !isHTTP2Offered || known != .http2 { set(CURLOPT_FRESH_CONNECT, 1) }
   }
 
   /// Without this, curl would believe the system's directory of authorities beside the ones that were given.
@@ -124,8 +159,25 @@ import CCurl
     guard let body else { return }
     set(CURLOPT_POST, 1)
     set(CURLOPT_POSTFIELDSIZE, body.count)
-    // Not copied by curl; the submission keeps the secret, which does not move, for as long as this transfer lives.
-    body.withBytes { bytes in unsafe bytes.withUnsafeBytes { unsafe set(CURLOPT_POSTFIELDS, pointer: $0.baseAddress) } }
+    // Not as CURLOPT_POSTFIELDS: those curl would send again by itself when a connection that was kept ends under them.
+    // A server that has read them would take the same proof of who asks for a replay.
+    unsafe set(CURLOPT_READDATA, pointer: Unmanaged.passUnretained(self).toOpaque())
+    note(
+      unsafe ccurl_set_read(easy) { room, size, count, context in
+        guard let room = unsafe room, let context = unsafe context else { return 0 }
+        let transfer = unsafe Unmanaged<Transfer>.fromOpaque(context).takeUnretainedValue()
+        return unsafe transfer.give(UnsafeMutableRawBufferPointer(start: room, count: size * count))
+      })
+  }
+
+  private func give(_ room: UnsafeMutableRawBufferPointer) -> Int {
+    guard let body = submission.request.body else { return 0 }
+    let count = min(room.count, body.count - sent)
+    body.withBytes { bytes in
+      for index in 0..<count { unsafe room[index] = bytes[sent + index] }
+    }
+    sent += count
+    return count
   }
 
   private func setCallbacks() {
@@ -140,21 +192,74 @@ import CCurl
     }
     note(write)
     note(head)
+    unsafe set(CURLOPT_PREREQDATA, pointer: context)
+    note(
+      unsafe ccurl_set_prereq(easy) { context, _, _, _, _ in
+        guard let context = unsafe context else { return CURL_PREREQFUNC_ABORT }
+        let transfer = unsafe Unmanaged<Transfer>.fromOpaque(context).takeUnretainedValue()
+        return transfer.connected() ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT
+      })
+    unsafe set(CURLOPT_SSL_CTX_DATA, pointer: context)
+    note(
+      unsafe ccurl_set_tls(easy) { _, tls, context in
+        guard let tls = unsafe tls, let context = unsafe context else { return CURLE_SSL_CONNECT_ERROR }
+        let transfer = unsafe Unmanaged<Transfer>.fromOpaque(context).takeUnretainedValue()
+        transfer.notes = unsafe TLSNotes(on: tls)
+        return CURLE_OK
+      })
   }
 
   private func setProbe() {
     set(CURLOPT_CONNECT_ONLY, 1)
     set(CURLOPT_FRESH_CONNECT, 1)
     set(CURLOPT_CERTINFO, 1)
-    unsafe set(CURLOPT_PREREQDATA, pointer: Unmanaged.passUnretained(self).toOpaque())
-    let connected = unsafe ccurl_set_prereq(easy) { context, _, _, _, _ in
-      if let context = unsafe context {
-        let transfer = unsafe Unmanaged<Transfer>.fromOpaque(context).takeUnretainedValue()
-        unsafe transfer.submission.request.probe?.connected(transfer.easy)
-      }
-      return CURL_PREREQFUNC_OK
+  }
+
+  // MARK: Connecting
+
+  /// The connection stands, be it new or kept. False if the request has been sent before, which must not be repeated.
+  private func connected() -> Bool {
+    if sent > 0 { return false }
+    isConnected = true
+    guard let session = unsafe tlsSession else { return true }
+    notes = unsafe TLSNotes.of(session)
+    if isHTTP2Offered { version = unsafe TLSNotes.version(of: session) }
+    if let version = unsafe SSL_get_version(session) {
+      submission.request.probe?.connected(tlsVersion: unsafe String(cString: version))
     }
-    note(connected)
+    return true
+  }
+
+  /// OpenSSL's own handle on the connection, for as long as curl shows it.
+  private var tlsSession: OpaquePointer? {
+    var pointer: UnsafeMutableRawPointer?
+    guard unsafe ccurl_get_pointer(easy, CURLINFO_TLS_SSL_PTR, &pointer) == CURLE_OK,
+      let session = unsafe pointer?.assumingMemoryBound(to: curl_tlssessioninfo.self).pointee,
+      unsafe session.backend == CURLSSLBACKEND_OPENSSL
+    else { return nil }
+    return unsafe session.internals.map { OpaquePointer($0) }
+  }
+
+  /// What the server speaks, once it is known, and once only.
+  func takeVersion() -> HTTPVersion? {
+    guard let version, !isVersionTaken else { return nil }
+    isVersionTaken = true
+    return version
+  }
+
+  // MARK: Alerts that come late
+
+  /// By TLS 1.3 a server refuses a client's certificate behind the handshake, when its client already has a connection.
+  static let linger = Duration.milliseconds(500)
+
+  /// Whether it has only connected, to a server that has asked for a certificate, which may still be refused.
+  var mayBeRefusedYet: Bool { submission.request.probe != nil && notes?.isAsked == true && notes?.alert == nil }
+
+  /// Looks at what the server has sent since.
+  func hasAlert() -> Bool {
+    var (byte, count) = (UInt8(0), 0)
+    _ = unsafe curl_easy_recv(easy, &byte, 1, &count)
+    return notes?.alert != nil
   }
 
   // MARK: Receiving
@@ -194,7 +299,7 @@ import CCurl
 
   /// What has come of it, now that curl has ended it.
   func result(_ code: CURLcode) -> Result<HTTPClient.Response, HTTPClient.Failure> {
-    let problem = code == CURLE_OK ? nil : failure(code)
+    let problem = failure(code)
     unsafe submission.request.probe?.finished(easy, code, problem)
     if let problem { return .failure(problem) }
     var status = 0
@@ -203,18 +308,48 @@ import CCurl
       HTTPClient.Response(status: status, fields: fields, body: body, requestedAt: requestedAt, receivedAt: .now))
   }
 
-  private func failure(_ code: CURLcode) -> HTTPClient.Failure {
+  private func failure(_ code: CURLcode) -> HTTPClient.Failure? {
     if isTooLarge { return HTTPClient.Failure(kind: .tooLarge, message: "the answer is over the limit") }
+    if code != CURLE_OK || submission.request.probe != nil,
+      let refusal = notes?.refusal(isShown: isIdentityShown)
+    {
+      return HTTPClient.Failure(kind: .identity, message: refusal)
+    }
+    if code == CURLE_OK { return nil }
     let kind: HTTPClient.Failure.Kind =
       switch code {
       case CURLE_OPERATION_TIMEDOUT: .timeout
       case CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY, CURLE_COULDNT_CONNECT: .connect
       case CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CONNECT_ERROR, CURLE_SSL_CACERT_BADFILE: .tls
       case CURLE_SSL_CERTPROBLEM, CURLE_SSL_CLIENTCERT: .identity
-      default: .exchange
+      default: isLost(code) ? .lost : .exchange
       }
     let words = unsafe detail.pointee == 0 ? curl_easy_strerror(code) : UnsafePointer(detail)
-    return HTTPClient.Failure(
+    var failure = HTTPClient.Failure(
       kind: kind, message: PrintableText.text(unsafe words.map { unsafe String(cString: $0) } ?? ""))
+    failure.isIdentityInDoubt =
+      kind == .exchange && isUnanswered && notes?.isAsked == true && !isConnectionKept
+      && submission.request.probe == nil
+    return failure
+  }
+
+  private var isUnanswered: Bool { headBytes == 0 && body.isEmpty }
+
+  private var isConnectionKept: Bool {
+    var connections = 0
+    return unsafe ccurl_get_long(easy, CURLINFO_NUM_CONNECTS, &connections) == CURLE_OK && connections == 0
+  }
+
+  /// Whether the connection has ended under the request before a byte of an answer, as those that were kept do, and the
+  /// request is worth sending again: by HTTP/1 once, on a new connection, by HTTP/2 at first on one that others share.
+  private func isLost(_ code: CURLcode) -> Bool {
+    let last = version == .http2 ? HTTPClient.Request.lastAttempt : 1
+    guard isConnected, isUnanswered, submission.request.attempt < last else { return false }
+    switch code {
+    // curl would have sent it again, or a server of HTTP/2 has ended its connection without having read it.
+    case CURLE_SEND_FAIL_REWIND, CURLE_ABORTED_BY_CALLBACK, CURLE_HTTP2: return true
+    case CURLE_GOT_NOTHING, CURLE_SEND_ERROR, CURLE_RECV_ERROR: return isConnectionKept
+    default: return false
+    }
   }
 }

@@ -1,3 +1,4 @@
+import Basics
 import CCurl
 
 /// The transfers in flight and curl's handle on them. Confined to the queue of its `HTTPClient`, but for `wakeUp`.
@@ -7,12 +8,15 @@ import CCurl
   private let multi: UnsafeMutableRawPointer
   private let options: HTTPClient.Options
   private var active: [UnsafeMutableRawPointer: Transfer] = unsafe [:]
+  private var queues = ServerQueues<HTTPClient.Submission>()
+  /// Probes whose connections stand, each with the time until which its server may still have an alert to send.
+  private var lingering: [(transfer: Transfer, until: Instant)] = []
 
   /// curl_global_init may run once only, and a global is initialised once.
   private static let isInitialised = WipedMemory.initialiseCurl()
   private static let maxConnections = 64
-  /// To one server that speaks HTTP/2, where each connection takes some hundred requests at once. It is also the limit
-  /// until a first answer shows what servers speak.
+  /// To one server that speaks HTTP/2, where each connection takes some hundred requests at once: curl would open more
+  /// while these are being made. No request waits for one in curl, unless a server takes fewer than usual.
   private static let maxMultiplexed = 4
 
   init(_ options: HTTPClient.Options) throws(HTTPClient.Failure) {
@@ -22,10 +26,8 @@ import CCurl
     unsafe self.multi = multi
     self.options = options
     _ = unsafe ccurl_multi_set_long(multi, CURLMOPT_PIPELINING, Int(CURLPIPE_MULTIPLEX))
-    _ = unsafe ccurl_multi_set_long(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, Self.maxConnections)
     // All of them are kept: by default curl would close most as soon as a burst is over.
     _ = unsafe ccurl_multi_set_long(multi, CURLMOPT_MAXCONNECTS, Self.maxConnections)
-    limitConnections(to: Self.maxMultiplexed)
   }
 
   deinit {
@@ -33,30 +35,38 @@ import CCurl
     unsafe curl_multi_cleanup(multi)
   }
 
-  /// Sets how many connections there may be to one server.
-  private func limitConnections(to count: Int) {
-    _ = unsafe ccurl_multi_set_long(multi, CURLMOPT_MAX_HOST_CONNECTIONS, count)
-  }
-
-  var isEmpty: Bool { unsafe active.isEmpty }
+  var isEmpty: Bool { unsafe active.isEmpty && queues.isEmpty }
 
   /// Makes `wait` return. May be called from any thread.
   func wakeUp() { _ = unsafe curl_multi_wakeup(multi) }
 
-  /// Waits until curl has something to do, or for a second.
-  func wait() { _ = unsafe curl_multi_poll(multi, nil, 0, 1000, nil) }
+  /// Waits until curl has something to do, or for a moment. libcurl 7.88 does not wake for what is next of a host's
+  /// addresses, so while anything is connecting the moment is short.
+  func wait() {
+    let isCalm = unsafe queues.isEmpty && lingering.isEmpty && active.values.allSatisfy(\.isConnected)
+    _ = unsafe curl_multi_poll(multi, nil, 0, isCalm ? 1000 : 50, nil)
+  }
 
-  func start(_ submission: HTTPClient.Submission) {
-    guard let transfer = Transfer(submission, options), unsafe curl_multi_add_handle(multi, transfer.easy) == CURLM_OK
+  /// Gives a request to curl as soon as its server has room for it.
+  func submit(_ submission: HTTPClient.Submission) {
+    let server = URLParts(submission.request.url)?.origin ?? ""
+    queues.add(submission, to: server, deadline: submission.deadline)
+  }
+
+  private func start(_ submission: HTTPClient.Submission, _ server: String) {
+    guard let transfer = Transfer(submission, options, to: server, speaking: queues.version(of: server)),
+      unsafe curl_multi_add_handle(multi, transfer.easy) == CURLM_OK
     else {
+      queues.finished(server)
       let failure = HTTPClient.Failure(kind: .exchange, message: "libcurl cannot start a request")
       return submission.continuation.resume(returning: .failure(failure))
     }
     unsafe active[transfer.easy] = transfer
   }
 
-  /// Moves every transfer on as far as it goes, and ends those that are done.
+  /// Moves every transfer on as far as it goes, ends those that are done, and starts those that there is room for.
   func advance() {
+    startQueued()
     var running: Int32 = 0
     guard unsafe curl_multi_perform(multi, &running) == CURLM_OK else { return abandon() }
     var left: Int32 = 0
@@ -64,27 +74,62 @@ import CCurl
       guard unsafe message.pointee.msg == CURLMSG_DONE, let easy = unsafe message.pointee.easy_handle else { continue }
       // Read before the handle is removed: the message goes with it.
       let code = unsafe message.pointee.data.result
-      unsafe adaptToVersion(of: easy)
-      _ = unsafe curl_multi_remove_handle(multi, easy)
-      // The transfer is let go of, and the secrets that it was sent with, before anybody is told of its end.
-      let ended = unsafe active.removeValue(forKey: easy).map { ($0.submission.continuation, $0.result(code)) }
-      if let (continuation, result) = ended { continuation.resume(returning: result) }
+      if let transfer = unsafe active[easy], code == CURLE_OK, transfer.mayBeRefusedYet {
+        lingering.append((transfer, .now.advanced(by: Transfer.linger)))
+      } else {
+        unsafe end(easy, code)
+      }
+    }
+    endLingering()
+    learnVersions()
+    startQueued()
+  }
+
+  private func startQueued() {
+    for submission in queues.expire(now: .now) {
+      let failure = HTTPClient.Failure(kind: .timeout, message: "the server had no room for the request in time")
+      submission.continuation.resume(returning: .failure(failure))
+    }
+    for (submission, server) in queues.admit() { start(submission, server) }
+    let most = queues.needsManyConnections ? Self.maxConnections : Self.maxMultiplexed
+    _ = unsafe ccurl_multi_set_long(multi, CURLMOPT_MAX_HOST_CONNECTIONS, most)
+  }
+
+  /// Looks for a late alert, and ends those whose time is over.
+  private func endLingering() {
+    for (transfer, until) in lingering where transfer.hasAlert() || until <= .now {
+      unsafe end(transfer.easy, CURLE_OK)
+    }
+    lingering.removeAll { unsafe active[$0.transfer.easy] == nil }
+  }
+
+  /// What the handshakes have agreed on.
+  private func learnVersions() {
+    for unsafe(_, transfer) in unsafe active {
+      if let version = transfer.takeVersion() { queues.learn(version, of: transfer.server) }
     }
   }
 
-  /// HTTP/1 answers one request at a time on a connection, and so needs more of them.
-  private func adaptToVersion(of easy: UnsafeMutableRawPointer) {
-    var version = 0
-    guard unsafe ccurl_get_long(easy, CURLINFO_HTTP_VERSION, &version) == CURLE_OK, version > 0 else { return }
-    limitConnections(to: version < Int(CURL_HTTP_VERSION_2_0) ? Self.maxConnections : Self.maxMultiplexed)
+  private func end(_ easy: UnsafeMutableRawPointer, _ code: CURLcode) {
+    // The transfer is let go of, and the secrets that it was sent with, before anybody is told of its end.
+    if let (continuation, result) = unsafe take(easy, code) { continuation.resume(returning: result) }
+  }
+
+  private func take(
+    _ easy: UnsafeMutableRawPointer, _ code: CURLcode
+  ) -> (HTTPClient.Submission.Continuation, Result<HTTPClient.Response, HTTPClient.Failure>)? {
+    guard let transfer = unsafe active.removeValue(forKey: easy) else { return nil }
+    if let version = transfer.takeVersion() { queues.learn(version, of: transfer.server) }
+    queues.finished(transfer.server)
+    // While the handle is curl's own: its connection can be asked.
+    let result = transfer.result(code)
+    _ = unsafe curl_multi_remove_handle(multi, easy)
+    return (transfer.submission.continuation, result)
   }
 
   /// Ends every transfer, after an error of which curl does not recover: whoever waits is answered.
   private func abandon() {
-    for unsafe(_, transfer) in unsafe active {
-      _ = unsafe curl_multi_remove_handle(multi, transfer.easy)
-      transfer.submission.continuation.resume(returning: transfer.result(CURLE_FAILED_INIT))
-    }
-    unsafe active = [:]
+    for transfer in unsafe Array(active.values) { unsafe end(transfer.easy, CURLE_FAILED_INIT) }
+    lingering = []
   }
 }

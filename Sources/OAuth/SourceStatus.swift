@@ -7,6 +7,8 @@ package struct SourceStatus: Sendable {
   /// Algorithm and `kid` of its private key; nil where it has none.
   package let assertionKey: String?
   package let secrets: [SecretStatus]
+  /// nil for a client whose assertions, if any, are made here.
+  package let assertion: AssertionStatus?
   /// nil until it is known, and where tokens are not checked.
   package let issuer: String?
   /// nil where there is none.
@@ -47,7 +49,8 @@ extension TokenSource {
       let authentication = client.authentication
       return SourceStatus(
         authentication: authentication.name, assertionKey: authentication.assertionKey,
-        secrets: client.secrets?.status ?? [], issuer: endpoints?.issuer ?? client.issuer,
+        secrets: client.secrets?.status ?? [], assertion: authentication.assertionFile?.status(now: WallClock.now),
+        issuer: endpoints?.issuer ?? client.issuer,
         keySet: client.issuer == nil && endpoints?.jwksURL == nil ? nil : keySet)
     }
   }
@@ -59,7 +62,7 @@ extension ClientAuthentication {
     switch self {
     case .secretPost: "client_secret_post"
     case .secretBasic: "client_secret_basic"
-    case .privateKeyJWT: "private_key_jwt"
+    case .privateKeyJWT, .assertionFile: "private_key_jwt"
     case .tlsClient: "tls_client_auth"
     }
   }

@@ -188,23 +188,46 @@ import TestSupport
 
   // MARK: Connections
 
-  @Test("A kept connection that has died is replaced by a new one, for a POST too", arguments: [false, true])
-  func staleConnection(_ diesOnRequest: Bool) async throws {
+  /// Answers the first request on each connection, and reads the second without a word: a server whose idle time ends
+  /// just as the next request is on its way.
+  @Sendable private static func endOnSecond(_ connection: RawPeer.Connection) {
+    guard connection.request() != nil else { return }
+    connection.answer("200 OK", body: "\(connection.number)")
+    _ = connection.request()
+  }
+
+  @Test("A GET whose kept connection ends under it is sent again on a new one")
+  func staleConnection() async throws {
+    try await withPeer(Self.endOnSecond) { peer in
+      let bodies = [try await get(peer.url).body, try await get(peer.url).body]
+      #expect(bodies == [Array("1".utf8), Array("2".utf8)])
+      #expect(peer.connections == 2 && peer.requests.count == 3)
+    }
+  }
+
+  @Test("A POST that was read on a connection that was kept is lost, and goes out again only when it is sent again")
+  func lost() async throws {
+    try await withPeer(Self.endOnSecond) { peer in
+      _ = try await post(peer.url, "secret=1")
+      let failure = await #expect(throws: HTTPClient.Failure.self) { try await post(peer.url, "secret=2") }
+      #expect(failure?.kind == .lost && peer.requests.count == 2, "\(failure?.message ?? "")")
+      var again = HTTPClient.Request(url: peer.url, body: Secret("secret=3".utf8), timeout: .seconds(10))
+      again.attempt = 1
+      #expect(try await client.send(again).status == 200)
+      #expect(peer.requests.count == 3 && peer.requests.last?.hasSuffix("secret=3") == true)
+    }
+  }
+
+  @Test("A POST that is sent again takes no connection that was kept, and is not lost another time")
+  func lostAgain() async throws {
     try await withPeer { connection in
-      guard connection.request() != nil else { return }
-      connection.answer("200 OK", body: "\(connection.number)")
-      // A server whose idle time ends just as the next request is on its way reads it and closes without a word.
-      if connection.number == 1, diesOnRequest {
-        _ = connection.request()
-      } else if connection.number == 2 {
-        connection.waitForEnd()
-      }
+      while connection.request() != nil, connection.number == 1 { connection.answer("200 OK") }
     } _: { peer in
-      #expect(try await post(peer.url, "secret=1").body == Array("1".utf8))
-      let second = try await post(peer.url, "secret=2")
-      #expect(second.status == 200 && second.body == Array("2".utf8))
-      #expect(peer.connections == 2)
-      #expect(peer.requests.last?.hasSuffix("secret=2") == true)
+      _ = try await post(peer.url, "secret=1")
+      var again = HTTPClient.Request(url: peer.url, body: Secret("secret=2".utf8), timeout: .seconds(10))
+      again.attempt = 1
+      let failure = await #expect(throws: HTTPClient.Failure.self) { try await client.send(again) }
+      #expect(failure?.kind == .exchange && peer.connections == 2)
     }
   }
 

@@ -67,6 +67,18 @@ import Testing
     #expect((facts["jti"] as? String)?.isEmpty == false)
   }
 
+  @Test(
+    "An assertion's header names a key id as text or not at all, and no member of it is null", arguments: [nil, "k"])
+  func header(_ keyID: String?) async throws {
+    let key = try AssertionKey(pem: Secret(try await Self.pem("pkcs8-ec").utf8), keyID: keyID)
+    let token = try await ClientAssertion(clientID: "c", audience: "a").signed(with: key).text
+    let parts = try token.split(separator: ".").prefix(2).map { part in
+      String(decoding: try #require(Base64URL.decode(part)), as: UTF8.self)
+    }
+    #expect(parts[0].contains("\"kid\"") == (keyID != nil), "\(parts[0])")
+    #expect(!parts.contains { $0.contains("null") })
+  }
+
   @Test("No two assertions share a jti")
   func fresh() {
     let ids = (0..<1000).map { _ in ClientAssertion(clientID: "c", audience: "a", now: 0).jti }
@@ -120,7 +132,7 @@ import Testing
     ]
     for authentication in authentications {
       let client = OAuthClient.auth0(baseURL: "https://a", clientID: "c", authentication: authentication)
-      for value in [client as Any, authentication, key, authentication.candidates] {
+      for value in [client as Any, authentication, key, try authentication.candidates()] {
         var dumped = ""
         dump(value, to: &dumped)
         for text in ["\(value)", String(reflecting: value), dumped] {

@@ -92,6 +92,13 @@ import TestSupport
     #expect(pair.components(separatedBy: ":").map { $0.removingPercentEncoding } == [text, text])
   }
 
+  @Test("By client_secret_basic as they are, both are in the header in base64 alone", arguments: oddTexts)
+  func rawBasic(_ text: String) async throws {
+    let sent = try await requests(.secretBasic(secrets(text), .raw), clientID: "client")
+    let values = authorizations(sent.requests.first?.head ?? "")
+    #expect(values == ["Basic " + Data("client:\(text)".utf8).base64EncodedString()])
+  }
+
   @Test("RFC 6749's example is encoded as it says (§2.3.1)")
   func knownBasic() {
     let example = BasicCredentials.value(clientID: "s6BhdRkqt3", secret: Secret("7Fjfp0ZBr1KtDRbnfVdmIw".utf8))

@@ -15,6 +15,7 @@ private struct Scene {
   var traffic: [Traffic.Minute] = []
   var listed: [TokenKey] = []
   var isDraining = false
+  var assertion: AssertionStatus?
   var keySet = KeySetStatus(keys: [.init(id: "k1", algorithm: "RS256")], fetchedAt: nil, problem: nil, nextFetch: nil)
 
   init(_ change: (inout TokenCache.Rules) -> Void = { _ in }) {
@@ -52,7 +53,7 @@ private struct Scene {
     let oauth = OAuthClient.auth0(baseURL: "https://acme.example", clientID: "id", secrets: [Secret("s3cr3t".utf8)])
     let source = SourceStatus(
       authentication: "client_secret_post", assertionKey: nil, secrets: oauth.secrets?.status ?? [],
-      issuer: "https://acme.example/", keySet: keySet)
+      assertion: assertion, issuer: "https://acme.example/", keySet: keySet)
     let facts = StatusFacts(
       now: at(seconds), wallNow: 1_800_000_000 + seconds, isDraining: isDraining,
       broker: BrokerStatus(

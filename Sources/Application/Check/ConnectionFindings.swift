@@ -136,7 +136,9 @@ struct ConnectionFindings {
         + "(AUTH0_CA_FILE); else the package ca-certificates is missing or old."
     case .noTLS: "What answers there speaks no TLS 1.2 or 1.3. See that the port is right, and what stands in between."
     case .authoritiesFile: "See that caFile (AUTH0_CA_FILE) can be read and holds certificates in PEM."
-    case .identity: "See that the client's certificateFile and keyFile can be read and belong together."
+    case .identity:
+      "See that the client's certificateFile and certificateKeyFile can be read and belong together, and that the "
+        + "certificate is the one that the tenant expects. A client without one needs one to get in here."
     case .other: "See what stands between the broker and the tenant: the connection is taken and then lost."
     }
   }

@@ -64,7 +64,10 @@ extension ClientAuthentication {
   /// The same method with the same parameters. What is in files is not compared, nor are secrets.
   fileprivate func isLike(_ other: ClientAuthentication) -> Bool {
     switch (self, other) {
-    case (.secretPost, .secretPost), (.secretBasic, .secretBasic): true
+    case (.secretPost, .secretPost): true
+    case (.secretBasic(_, let encoding), .secretBasic(_, let otherEncoding)): encoding == otherEncoding
+    case (.assertionFile(let file), .assertionFile(let otherFile)):
+      file.path == otherFile.path && file.kind == otherFile.kind
     case (.privateKeyJWT(let key, let audience), .privateKeyJWT(let otherKey, let otherAudience)):
       audience == otherAudience && key.algorithm == otherKey.algorithm && key.keyID == otherKey.keyID
     case (.tlsClient(let identity), .tlsClient(let otherIdentity)): identity == otherIdentity

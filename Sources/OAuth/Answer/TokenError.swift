@@ -60,8 +60,9 @@ package struct TokenError: Error, Sendable, Equatable {
     case .tooLarge:
       self.init(cause: .invalidUpstreamResponse, message: "the tenant's answer is over the limit of 1 MiB")
     case .identity:
-      self.init(cause: .brokerMisconfigured, message: "the client's certificate cannot be used: \(failure.message)")
-    case .connect, .tls, .exchange:
+      self.init(
+        cause: .brokerMisconfigured, message: "the client cannot prove itself with a certificate: \(failure.message)")
+    case .connect, .tls, .exchange, .lost:
       self.init(cause: .upstreamUnavailable, message: "the tenant cannot be reached: \(failure.message)")
     }
   }

@@ -61,7 +61,8 @@ package struct AssertionKey: Sendable {
     case (.rsa(let key), _): await keys.add(rsa: key, digestAlgorithm: .sha256)
     }
     var header = JWTHeader()
-    header.kid = keyID
+    // As nil it would be there as null, and its value must be a string (RFC 7515 §4.1.4).
+    if let keyID { header.kid = keyID }
     return try await keys.sign(payload, header: header)
   }
 }

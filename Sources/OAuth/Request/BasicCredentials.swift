@@ -1,13 +1,27 @@
 import Basics
 
+/// How id and secret are written before they become an `Authorization` field's value.
+package enum BasicEncoding: String, Sendable, CaseIterable {
+  /// Form-encoded, so that neither can hold the colon between them (RFC 6749 §2.3.1).
+  case form
+  /// As they are (RFC 7617 §2): for servers that do not decode them.
+  case raw
+}
+
 /// A client's credentials as an `Authorization` field's value (RFC 6749 §2.3.1, RFC 7617 §2).
 enum BasicCredentials {
-  /// `Basic …`, with id and secret form-encoded first, so that neither can hold the colon between them.
-  static func value(clientID: String, secret: Secret) -> Secret {
+  /// `Basic …`.
+  static func value(clientID: String, secret: Secret, _ encoding: BasicEncoding = .form) -> Secret {
     let pair = Secret(capacity: 3 * (clientID.utf8.count + secret.count) + 1) { writer in
-      FormEncoding.append(clientID.utf8, to: &writer)
-      writer.append(":".utf8)
-      FormEncoding.append(secret, to: &writer)
+      switch encoding {
+      case .form:
+        FormEncoding.append(clientID.utf8, to: &writer)
+        writer.append(":".utf8)
+        FormEncoding.append(secret, to: &writer)
+      case .raw:
+        writer.append("\(clientID):".utf8)
+        writer.append(secret)
+      }
     }
     let scheme = "Basic "
     return Secret(capacity: scheme.utf8.count + (pair.count + 2) / 3 * 4) { writer in

@@ -17,9 +17,6 @@ struct ClientAssertion: JWTPayload {
   /// The longest assertion that Auth0 accepts.
   static let maxBytes = 2048
 
-  /// The `client_assertion_type` of such an assertion.
-  static let type = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-
   init(clientID: String, audience: String, now: Int = Int(WallClock.now)) {
     (iss, sub, aud) = (clientID, clientID, audience)
     (iat, exp) = (now, now + Self.lifetime)

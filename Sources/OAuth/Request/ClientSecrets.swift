@@ -57,6 +57,9 @@ package final class ClientSecrets: Sendable {
     }
   }
 
+  /// Whether this is the one that the tenant took last.
+  func wasAccepted(_ secret: Secret) -> Bool { state.withLock { $0.accepted?.secret == secret } }
+
   package var status: [SecretStatus] {
     let state = state.withLock(\.self)
     return state.candidates.enumerated().map { index, secret in

@@ -4,35 +4,43 @@ import HTTPClient
 /// A way to authenticate one request.
 enum Credential {
   case post(Secret)
-  case basic(Secret)
+  case basic(Secret, BasicEncoding)
   case assertion(AssertionKey, audience: String?)
+  /// An assertion as it was found.
+  case givenAssertion(Secret, AssertionFile.Kind)
   case certificate(HTTPClient.Identity)
 
   var secret: Secret? {
     switch self {
-    case .post(let secret), .basic(let secret): secret
+    case .post(let secret), .basic(let secret, _), .givenAssertion(let secret, _): secret
     case .assertion, .certificate: nil
     }
   }
+
+  /// Whether a server that refuses one of two credentials of a client refuses the other.
+  func isSame(as other: Credential) -> Bool { secret == other.secret }
 }
 
 extension ClientAuthentication {
-  /// The credentials worth trying, in this order.
-  var candidates: [Credential] {
+  /// The credentials worth trying now, in this order. Throws `brokerMisconfigured` where there should be one and is
+  /// none.
+  func candidates() throws(TokenError) -> [Credential] {
     switch self {
     case .secretPost(let secrets): secrets.candidates.map { .post($0) }
-    case .secretBasic(let secrets): secrets.candidates.map { .basic($0) }
+    case .secretBasic(let secrets, let encoding): secrets.candidates.map { .basic($0, encoding) }
     case .privateKeyJWT(let key, let audience): [.assertion(key, audience: audience)]
+    case .assertionFile(let file): [.givenAssertion(try file.read(), file.kind)]
     case .tlsClient(let identity): [.certificate(identity)]
     }
   }
 }
 
 extension PassThroughCredentials {
-  var credential: Credential {
+  /// `encoding` is the one that the server wants.
+  func credential(_ encoding: BasicEncoding) -> Credential {
     switch method {
     case .post: .post(secret)
-    case .basic: .basic(secret)
+    case .basic: .basic(secret, encoding)
     }
   }
 }
@@ -52,17 +60,23 @@ struct TokenEndpointRequest {
     var proof: [FormParameter] = [FormParameter("client_id", clientID)]
     switch credential {
     case .post(let secret): proof.append(FormParameter("client_secret", secret))
-    case .basic(let secret):
+    case .basic(let secret, let encoding):
       // A server may take the same id in a second place for a second way to authenticate.
       proof = []
-      request.authorization = BasicCredentials.value(clientID: clientID, secret: secret)
+      request.authorization = BasicCredentials.value(clientID: clientID, secret: secret, encoding)
     case .assertion(let key, let audience):
       let assertion = ClientAssertion(clientID: clientID, audience: audience ?? tokenURL)
-      proof.append(FormParameter("client_assertion_type", ClientAssertion.type))
-      try await proof.append(FormParameter("client_assertion", assertion.signed(with: key)))
+      proof += Self.proof(try await assertion.signed(with: key), .bearer)
+    case .givenAssertion(let assertion, let kind): proof += Self.proof(assertion, kind)
     case .certificate(let identity): request.identity = identity
     }
     request.body = FormEncoding.body(parameters + proof)
     return request
+  }
+
+  /// RFC 7523 §2.2.
+  private static func proof(_ assertion: Secret, _ kind: AssertionFile.Kind) -> [FormParameter] {
+    let type = "urn:ietf:params:oauth:client-assertion-type:\(kind.rawValue)"
+    return [FormParameter("client_assertion_type", type), FormParameter("client_assertion", assertion)]
   }
 }

@@ -1,0 +1,106 @@
+import Basics
+import Foundation
+import HTTPClient
+import IO
+import TestSupport
+import Testing
+
+/// Against a TLS server that is not of this project, which ends HTTP/2 connections and asks for certificates.
+@Suite(.serialized, .timeLimit(.minutes(2))) struct ForeignTLSTests {
+  private final class TLSServer: Sendable {
+    private let child: ChildProcess
+    let url: String
+
+    init(_ options: [String]) async throws {
+      let directory = try await files.value
+      let script = Repository.path("Tests/HTTPClientTests/Servers/tls_server.py")
+      child = try ChildProcess("/usr/bin/python3", [script, directory] + options)
+      let port = try await child.wait(for: "port", timeout: .seconds(30)) { child in
+        child.output.firstMatch(of: /port (\d+)\n/)?.1
+      }
+      url = "https://127.0.0.1:\(port)/"
+    }
+
+    /// The connection of each request that it has got whole.
+    var requests: [Int] { child.output.matches(of: /request (\d+)\n/).compactMap { Int($0.1) } }
+  }
+
+  /// The directory with the certificates, made once; it ends with the test program.
+  private static let files = Task {
+    let directory = FileManager.default.temporaryDirectory.appendingPathComponent("tls-\(UUID())")
+    try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+    try await OpenSSL.run("authority ca; sign server ca; sign client ca; authority rogue", in: directory.path)
+    return directory.path
+  }
+
+  init() { ThisProcess.ignoreFailingWrites() }
+
+  private func client(_ identity: String? = nil) async throws -> HTTPClient {
+    let directory = try await Self.files.value
+    return try HTTPClient(
+      trust: .file(directory + "/ca.crt"),
+      identity: identity.map {
+        HTTPClient.Identity(certificateFile: "\(directory)/\($0).crt", keyFile: "\(directory)/\($0).key")
+      })
+  }
+
+  /// As whoever makes each request anew sends it.
+  private static func post(_ url: String, by client: HTTPClient) async throws -> Int {
+    var request = HTTPClient.Request(url: url, body: Secret("a=b".utf8), timeout: .seconds(20))
+    while true {
+      do throws(HTTPClient.Failure) {
+        return try await client.send(request).status
+      } catch {
+        guard error.kind == .lost else { throw error }
+        request.attempt += 1
+      }
+    }
+  }
+
+  @Test("Requests that a GOAWAY says were not read are sent again, and those that it spares are not")
+  func goaway() async throws {
+    let server = try await TLSServer(["--goaway", "4"])
+    let client = try await client()
+    let statuses = try await withThrowingTaskGroup(of: Int.self) { group in
+      for _ in 0..<4 { group.addTask { try await Self.post(server.url, by: client) } }
+      return try await group.reduce(into: []) { $0.append($1) }
+    }
+    #expect(statuses == [200, 200, 200, 200])
+    #expect(server.requests.count == 6 && server.requests.count { $0 == 1 } == 4, "\(server.requests)")
+  }
+
+  @Test("A server that speaks HTTP/1.1 inside TLS gets its requests all at once, before it has answered any")
+  func http1() async throws {
+    let server = try await TLSServer(["--http1"])
+    let client = try await client()
+    let statuses = try await withThrowingTaskGroup(of: Int.self) { group in
+      for _ in 0..<20 { group.addTask { try await Self.post(server.url, by: client) } }
+      return try await group.reduce(into: []) { $0.append($1) }
+    }
+    #expect(statuses == Array(repeating: 200, count: 20) && server.requests.count == 20)
+  }
+
+  @Test(
+    "A server that wants a client certificate is told as that, whenever its alert arrives",
+    arguments: ["", "--http1", "--tls12"], [nil, "rogue"] as [String?])
+  func wanted(_ option: String, _ identity: String?) async throws {
+    let server = try await TLSServer(["--verify"] + (option.isEmpty ? [] : [option]))
+    let client = try await client(identity)
+    for _ in 0..<3 {
+      let failure = await #expect(throws: HTTPClient.Failure.self) { try await Self.post(server.url, by: client) }
+      #expect(failure?.kind == .identity, "\(failure?.message ?? "")")
+      #expect(failure?.message.contains(identity == nil ? "which has none" : "refuses") == true)
+      let report = await client.connect(to: server.url, timeout: .seconds(10))
+      #expect(report.failure?.cause == .identity && report.failure?.stage == .handshake, "\(report)")
+    }
+    #expect(server.requests.isEmpty)
+  }
+
+  @Test("A certificate that the server believes finds nothing wrong", arguments: ["", "--tls12"])
+  func accepted(_ option: String) async throws {
+    let server = try await TLSServer(["--verify"] + (option.isEmpty ? [] : [option]))
+    let client = try await client("client")
+    #expect(await client.connect(to: server.url, timeout: .seconds(10)).failure == nil)
+    #expect(try await Self.post(server.url, by: client) == 200)
+  }
+}
