@@ -142,6 +142,23 @@ import Testing
     #expect(ask(&cache, 4, at: 31) == ["fetch"], "other credentials are tried at once")
   }
 
+  @Test("A refusal of credentials that have been replaced is told to nobody, and asked about again with the new ones")
+  func outdatedRefusal() {
+    var cache = TokenCache()
+    let (late, other) = (
+      TokenKey(client: "default", grant: Grant(audience: "late")),
+      TokenKey(client: "default", grant: Grant(audience: "other"))
+    )
+    let refused = TokenError(cause: .brokerMisconfigured, message: "401")
+    #expect(ask(&cache, 1, at: 0) == ["fetch"] && ask(&cache, 2, at: 0, key: late) == ["fetch"])
+    _ = cache.credentialsChanged(client: "default", now: at(1))
+    #expect(answer(&cache, .failure(refused), at: 2, key: late) == ["fetch"])
+    #expect(ask(&cache, 3, at: 2, key: other) == ["fetch"], "the gate is open")
+    #expect(answer(&cache, .success(minted("t", lifetime: 60, at: 3)), at: 3, key: late) == ["publish t", "2=t"])
+    #expect(answer(&cache, .failure(refused), at: 4) == ["fetch"])
+    #expect(answer(&cache, .failure(refused), at: 5) == ["1=broker_misconfigured"], "the new ones are refused too")
+  }
+
   @Test(
     "While the tenant's door is shut, late answers of another kind do not open it earlier",
     arguments: [TokenError.Cause.upstreamTimeout, .upstreamUnavailable, .upstreamRateLimited, .unknownAudience])

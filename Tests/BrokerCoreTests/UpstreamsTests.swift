@@ -144,4 +144,19 @@ import Testing
       }
     }
   }
+
+  @Test("What a configuration was refused that is gone by then is asked again as the one that there is")
+  func refusedBefore() async throws {
+    try await withTenant { tenant in
+      let upstreams = Upstreams()
+      _ = try upstreams.replace(with: [spec(tenant, secrets: ["old"])], audiences: audiences)
+      tenant.setLatency(.milliseconds(300))
+      async let token = upstreams.mint(key, deadline: soon)
+      for await statistics in tenant.updates where statistics.tokenRequests == 1 { break }
+      _ = try upstreams.replace(
+        with: [spec(tenant, connection: ServerConnection(timeout: .seconds(9)))], audiences: audiences)
+      let minted = try await token
+      #expect(minted.keyID != nil)
+    }
+  }
 }

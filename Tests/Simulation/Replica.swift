@@ -18,6 +18,8 @@ final class Replica {
     let incarnation: Int
     /// What it holds in the store meanwhile.
     var claim: StoreClaim?
+    /// Which of the broker's credentials it is sent with.
+    var credentials = 0
   }
 
   /// A key that is wanted from the tenant, and may have to wait for another broker's doing.
@@ -48,6 +50,8 @@ final class Replica {
     get { source.keySet }
     set { source.keySet = newValue }
   }
+  /// Counts the credentials that it has been given.
+  var credentials = 0
   /// Counts its lives.
   var incarnation = 0
   /// What the event loops hand out.

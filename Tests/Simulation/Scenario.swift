@@ -155,6 +155,11 @@ package struct Scenario: Sendable {
       let after = random.pick(events).at + Self.pow10(.random(in: 0...2, using: &random))
       events.append(Event(at: after, step: .reload(isOther: .random(using: &random))))
     }
+    for _ in 0..<Int.random(in: 0...2, using: &random) {
+      // Credentials matter where a request is under way.
+      let after = random.pick(events).at + .random(in: 0.01...0.4, using: &random)
+      events.append(Event(at: after, step: .changeCredentials))
+    }
     for key in 0..<count {
       // After the time in which all must be whole again.
       events.append(

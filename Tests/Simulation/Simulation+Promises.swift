@@ -27,6 +27,9 @@ extension Simulation {
         throw violation("min_ttl holds, or the token is the freshest there is", "waiter \(waiter)")
       }
     case .failure(let error):
+      if error.cause == .brokerMisconfigured, replica.credentialsRefusedAt == nil {
+        throw violation("a refusal of credentials that are gone is told to nobody", "\(caller.key)")
+      }
       note("answer \(waiter) \(error.cause.rawValue)")
       if let token = replica.table[caller.key], token.isServable(at: now),
         caller.demand.isPlain || error.cause.isTransient,

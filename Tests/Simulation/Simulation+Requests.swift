@@ -21,7 +21,9 @@ extension Simulation {
     try checkAsk(job)
     fleet.asks(job.key)
     replica.asking.insert(job.key)
-    let job = Job(key: job.key, asked: now, deadline: job.deadline, incarnation: job.incarnation, claim: job.claim)
+    let job = Job(
+      key: job.key, asked: now, deadline: job.deadline, incarnation: job.incarnation, claim: job.claim,
+      credentials: replica.credentials)
     plan(.tenantAsked(job), in: Double.random(in: 0.01...0.1, using: &random))
   }
 
@@ -43,6 +45,9 @@ extension Simulation {
     guard job.incarnation == replica.incarnation else { return }
     switch answer {
     case .refused(let error): try fetched(job, .failure(error))
+    case .token where isOutdated(job) && Bool.random(using: &random):
+      // The tenant has looked at the credentials when it no longer took them.
+      try fetched(job, .failure(TokenError(cause: .brokerMisconfigured, message: "401")))
     case .token(let token, let quota): try verify(job, token, quota)
     }
   }
@@ -129,10 +134,18 @@ extension Simulation {
     try finish(job, result)
   }
 
+  /// Whether the broker has been given other credentials since.
+  func isOutdated(_ job: Job) -> Bool { job.credentials != replica.credentials }
+
   /// What a fetch came to, whoever asked.
   mutating func finish(_ job: Job, _ result: Result<MintedToken, TokenError>) throws(Violation) {
     replica.inFlight.remove(job.key)
-    if case .failure(let error) = result {
+    if case .failure(let error) = result, error.cause == .brokerMisconfigured, isOutdated(job) {
+      note("failed \(job.key.audience) by credentials that are gone")
+      // What those who wait want is still wanted.
+      let isForced = replica.callers.values.contains { $0.key == job.key && !$0.demand.isPlain }
+      if isForced { replica.forced.insert(job.key) }
+    } else if case .failure(let error) = result {
       note("failed \(job.key.audience) \(error.cause.rawValue)")
       let previous = replica.lastFailure[job.key]
       // What is long past is forgotten.

@@ -166,6 +166,8 @@ package struct Simulation {
       if replica.keySet.wantsPoll(isNeeded: isNeeded, now: now) { try fetchKeySet() }
     case .revocationIsDue(let revoked, let published): try checkRevocation(revoked, published)
     case .reload(let isOther):
+      // With it may come other credentials.
+      replica.credentials += 1
       forgetRefusals()
       let retired = replica.reload(isOther: isOther, now: now)
       try perform(replica.cache.configure(scenario.rules, prefetched: [], forgetting: retired, now: now))
@@ -180,6 +182,7 @@ package struct Simulation {
     case .restart:
       restart()
     case .changeCredentials:
+      replica.credentials += 1
       forgetRefusals()
       try perform(replica.cache.credentialsChanged(client: "default", now: now))
     case .flood(let unproven, let payer):

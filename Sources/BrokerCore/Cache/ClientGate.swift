@@ -26,6 +26,8 @@ package struct ClientGate {
     let isUnproven: Bool
     /// It is to show whether the block is over.
     let isProbe: Bool
+    /// Which of the client's credentials, one after the other, it may have been sent with.
+    let credentials: Int
     /// Whose allowance is charged if the tenant refuses it; nil: nobody's.
     var payer: Payer?
   }
@@ -52,6 +54,8 @@ package struct ClientGate {
   /// What was admitted last is to show whether the block is over; nothing else is let through before it has.
   private var isProbing = false
   private var faults = 0
+  /// Counts the credentials that the client has had.
+  private var credentials = 0
   private var lastFault: TokenKey?
   private var organizations: [String: Failure] = [:]
   /// Until then little is left of a quota of the client's.
@@ -96,7 +100,7 @@ package struct ClientGate {
     inFlight += 1
     if isUnproven { unprovenInFlight += 1 }
     allowance -= 1
-    return Admission(isUnproven: isUnproven, isProbe: isProbing)
+    return Admission(isUnproven: isUnproven, isProbe: isProbing, credentials: credentials)
   }
 
   /// When a request that is not admitted now could be, if no answer arrives before.
@@ -129,8 +133,15 @@ package struct ClientGate {
       reopen(isProbe: admission.isProbe)
       apply(minted.quota, key, now: now)
       return false
-    case .failure(let error): return apply(error, key, isProbe: admission.isProbe, now: now, random: &random)
+    case .failure(let error):
+      if isOutdated(error, key, admission) { return true }
+      return apply(error, key, isProbe: admission.isProbe, now: now, random: &random)
     }
+  }
+
+  /// Whether it refuses credentials that the client no longer has: it says nothing of those that it has now.
+  func isOutdated(_ error: TokenError, _ key: TokenKey, _ admission: Admission) -> Bool {
+    error.cause == .brokerMisconfigured && key.holder == nil && admission.credentials != credentials
   }
 
   /// Applies what this broker, or another one, was refused with. True if it says nothing of the key, only of the
@@ -224,7 +235,10 @@ package struct ClientGate {
   }
 
   /// The credentials are others now, so what the tenant said of the old ones counts no more.
-  mutating func credentialsChanged() { if block?.cause == .refusal { block = nil } }
+  mutating func credentialsChanged() {
+    credentials += 1
+    if block?.cause == .refusal { block = nil }
+  }
 
   /// Begins to count anew in a new month, told as any number that grows. A clock that was set back changes nothing.
   mutating func enter(month: Int) {

@@ -35,6 +35,9 @@ extension TokenCache {
   mutating func finish(
     _ key: TokenKey, _ admission: ClientGate.Admission, _ result: Result<MintedToken, TokenError>, _ now: Instant
   ) {
+    if case .failure(let error) = result, clients[key.client]?.gate.isOutdated(error, key, admission) == true {
+      return repeatFetch(key, admission, result, now)
+    }
     let isOfClient = clients[key.client]?.gate.finished(key, admission, result, now: now, random: &random) ?? false
     if case .success(let minted) = result, minted.isFromStore {
       return take(SharedFinding(token: minted), for: key, now)
@@ -76,6 +79,17 @@ extension TokenCache {
       refuseUnpaid(&entry, now)
       reschedule(entry, now)
     }
+  }
+
+  /// Those who wait, wait for what the tenant says to the credentials that have come meanwhile.
+  private mutating func repeatFetch(
+    _ key: TokenKey, _ admission: ClientGate.Admission, _ result: Result<MintedToken, TokenError>, _ now: Instant
+  ) {
+    _ = clients[key.client]?.gate.finished(key, admission, result, now: now, random: &random)
+    guard var entry = entries.removeValue(forKey: key) else { return }
+    entry.fetch = .none
+    if !entry.waiters.isEmpty { enqueue(&entry, .demanded, now) }
+    reschedule(entry, now)
   }
 
   /// The client is shut out for a while: those who wait for their turn are told at once.

@@ -22,6 +22,15 @@ package final class Upstreams: Sendable {
     }
   }
 
+  /// The file that a client's assertions are in has changed. False if no client of this name has this file.
+  package func assertionChanged(of name: String, in file: String) -> Bool {
+    let client = roster.withLock { roster in
+      roster.members[name].flatMap { $0.spec.client.authentication.assertionFile?.path == file ? $0.id : nil }
+    }
+    if let client { report.yield(.credentialsChanged(client)) }
+    return client != nil
+  }
+
   /// Gives a client the secrets that its file has now, the newest first. False if they are those already in use, or
   /// there is no client of this name with this file: the configuration may have another by now.
   package func replaceSecrets(of name: String, in file: String, with secrets: [Secret]) -> Bool {
@@ -34,6 +43,12 @@ package final class Upstreams: Sendable {
     }
     if let client { report.yield(.credentialsChanged(client)) }
     return client != nil
+  }
+
+  /// When the assertions in clients' files expire, in Unix time, by the clients' names.
+  package var assertionExpiries: [String: Double] {
+    let files = roster.withLock { $0.members.compactMapValues(\.spec.client.authentication.assertionFile) }
+    return files.compactMapValues { $0.status(now: WallClock.now).expiresAt }
   }
 
   /// The present clients, by their names.
@@ -56,7 +71,15 @@ extension Upstreams: TokenMinter {
     let (source, verification) = roster.withLock { ($0[key.client]?.source, $0.audiences.verification(of: key)) }
     // Without its own credentials a holder's request must not go out with the client's.
     guard let source, (key.holder == nil) == (credentials == nil) else { throw .reconfigured }
-    return try await source.mint(key.grant, verify: verification, as: credentials, in: trace, deadline: deadline)
+    do throws(TokenError) {
+      return try await source.mint(key.grant, verify: verification, as: credentials, in: trace, deadline: deadline)
+    } catch {
+      // What a configuration that is gone was refused says nothing of the one there is now.
+      guard error.cause == .brokerMisconfigured, credentials == nil,
+        let next = roster.withLock({ $0[key.client]?.source }), next !== source
+      else { throw error }
+      return try await next.mint(key.grant, verify: verification, in: trace, deadline: deadline)
+    }
   }
 
   package func revalidate(
