@@ -45,7 +45,7 @@ package final class Application: Sendable {
       shared: shared, health: health, log: log
     ) { [routers, rendered] in routers.tellAll(.token(rendered.change(for: $0))) }
     metrics = Metrics(
-      loops: configuration.workers, routes: Route.labels, clients: numbers, broker: broker
+      loops: configuration.workers, routes: Route.labels, clients: numbers, broker: broker, upstreams: upstreams
     ) { [server] in
       server.listenerStates.reduce((0, 0)) { ($0.0 + $1.http1, $0.1 + $1.http2) }
     }

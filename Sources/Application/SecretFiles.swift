@@ -1,10 +1,13 @@
+import Basics
 import BrokerCore
 import IO
 import Logging
+import OAuth
 import Settings
 import Synchronization
 
-/// Reads the clients' secrets again when their files change.
+/// Takes note of it when the files change that clients prove themselves with: secrets are read again, and of an
+/// assertion, which is read whenever it is needed, it is only said that there is another.
 final class SecretFiles: Sendable {
   private let upstreams: Upstreams
   private let log: Logger
@@ -19,15 +22,39 @@ final class SecretFiles: Sendable {
   func watch(_ specs: [UpstreamSpec]) {
     var next: [FileWatcher] = []
     for spec in specs {
-      guard let path = spec.secretFile else { continue }
-      do throws(SystemError) {
-        next.append(try FileWatcher(path) { [weak self, name = spec.name] in self?.read(path, client: name) })
-      } catch {
-        log.error(
-          "changes of the client secret will not be noticed", metadata: ["file": "\(path)", "reason": "\(error)"])
+      if let path = spec.secretFile {
+        next += watcher(path, of: "secret") { [weak self, name = spec.name] in self?.read(path, client: name) }
+      }
+      if let path = spec.client.authentication.assertionFile?.path {
+        // Read as a secret, so that it stays in no other memory.
+        let fingerprint = Mutex((try? Secret(file: path))?.fingerprint)
+        next += watcher(path, of: "assertion") { [weak self, name = spec.name] in
+          let found = (try? Secret(file: path))?.fingerprint
+          let isOther = fingerprint.withLock { last in
+            defer { last = found }
+            return last != found
+          }
+          if isOther { self?.assertionChanged(path, client: name) }
+        }
       }
     }
     watchers.withLock { $0 = next }
+  }
+
+  /// None if the system has none left.
+  private func watcher(_ path: String, of thing: String, _ changed: @escaping @Sendable () -> Void) -> [FileWatcher] {
+    do throws(SystemError) {
+      return [try FileWatcher(path, changed: changed)]
+    } catch {
+      log.error(
+        "changes of the client \(thing) will not be noticed", metadata: ["file": "\(path)", "reason": "\(error)"])
+      return []
+    }
+  }
+
+  private func assertionChanged(_ path: String, client: String) {
+    guard upstreams.assertionChanged(of: client, in: path) else { return }
+    log.info("the client assertion has changed", metadata: ["client": "\(client)", "file": "\(path)"])
   }
 
   /// Takes over what a file says now. One that makes no sense changes nothing.

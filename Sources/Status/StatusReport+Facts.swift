@@ -111,6 +111,7 @@ extension StatusReport.Client {
     issuer = source.issuer
     authentication = isOwn ? source.authentication : nil
     assertionKey = isOwn ? source.assertionKey : nil
+    assertion = isOwn ? source.assertion.map { Assertion($0) } : nil
     secrets = isOwn ? source.secrets.map { Secret($0, facts) } : []
     keySet = source.keySet.map { KeySet($0, facts) }
     minted = figures.minted
@@ -134,6 +135,12 @@ extension StatusReport.Client.Secret {
   fileprivate init(_ secret: SecretStatus, _ facts: StatusFacts) {
     self.init(
       fingerprint: secret.fingerprint, since: facts.time(secret.since), acceptedAt: facts.time(secret.acceptedAt))
+  }
+}
+
+extension StatusReport.Client.Assertion {
+  fileprivate init(_ status: AssertionStatus) {
+    self.init(file: status.file, expiresAt: status.expiresAt, problem: status.problem)
   }
 }
 

@@ -10,6 +10,7 @@ extension StatusReport.Problem {
       problems += status.clients.compactMap { id in
         facts.broker.clients[id]?.block.flatMap { of(block: $0, client: id.name, facts) }
       }
+      if let problem = status.source.assertion?.problem { problems.append(of(assertion: problem, status)) }
       if let problem = status.source.keySet?.problem { problems.append(of(keySet: problem, status, facts)) }
       problems += status.clients.prefix(1).compactMap { id in
         facts.broker.clients[id]?.budget.flatMap { of(budget: $0, client: id.name) }
@@ -37,6 +38,14 @@ extension StatusReport.Problem {
     return StatusReport.Problem(
       condition: condition, title: title, detail: block.error.message, remedy: block.error.cause.remedy,
       retryAt: facts.time(block.until))
+  }
+
+  private static func of(assertion problem: String, _ status: UpstreamStatus) -> StatusReport.Problem {
+    StatusReport.Problem(
+      condition: .failing, title: "Client \(status.oauth.name) has nothing to prove itself with", detail: problem,
+      remedy:
+        "See that whatever writes the file of its assertion runs, and replaces it before it expires. A new one is "
+        + "used at once.")
   }
 
   private static func of(

@@ -126,6 +126,12 @@ package struct StatusReport: Encodable, Sendable {
       let acceptedAt: Double?
     }
 
+    struct Assertion: Encodable {
+      let file: String
+      let expiresAt: Double?
+      let problem: String?
+    }
+
     struct Key: Encodable {
       let kid: String?
       let alg: String
@@ -164,6 +170,8 @@ package struct StatusReport: Encodable, Sendable {
     let authentication: String?
     let assertionKey: String?
     let secrets: [Secret]
+    /// nil where none is read from a file.
+    let assertion: Assertion?
     let keySet: KeySet?
     let minted: Int
     let saved: Int

@@ -71,6 +71,32 @@ extension IntegrationTests {
       }
     }
 
+    @Test(
+      "check: an assertion's file is looked at before a token is asked for",
+      arguments: [("e30", 1), ("eyJleHAiOjQwMDAwMDAwMDB9", 0)])
+    func assertion(_ payload: String, _ status: Int32) async throws {
+      try await withTenant { tenant in
+        let path = try tenant.file("assertion", status == 0 ? "eyJhbGciOiJub25lIn0.\(payload).c2ln" : "\(payload).x")
+        try await withPeer { connection in
+          while connection.request() != nil {
+            connection.answer("200 OK", body: #"{"access_token":"t","token_type":"Bearer","expires_in":3600}"#)
+          }
+        } _: { peer in
+          let configuration = """
+            clients: {one: {provider: oauth2, tokenURL: '\(peer.url)/', clientId: id, clientAssertionFile: \(path)}}
+            audiences: [{audience: a, client: one, verify: opaque}]
+
+            """
+          let result = try await Result(["BROKER_CONFIG": try tenant.file("c.yaml", configuration)], [])
+          #expect(result.status == status, "\(result.said)")
+          let finding = result.first("assertion")
+          #expect(finding["status"] as? String == (status == 0 ? "ok" : "failed"))
+          #expect(finding["expires_at"] as? Int == (status == 0 ? 4_000_000_000 : nil))
+          #expect(result.names(status == 0 ? "ok" : "skipped").contains("token"))
+        }
+      }
+    }
+
     /// Something that is wrong, and what is to be said of it.
     struct Trouble: Sendable, CustomTestStringConvertible {
       let testDescription: String

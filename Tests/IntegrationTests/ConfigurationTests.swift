@@ -340,7 +340,7 @@ extension IntegrationTests {
         [
           #"""
           auth0.clientSecret (1:8): required: the client secret itself here, or its file in clientSecretFile; or \#
-          privateKeyFile, or certificateFile
+          privateKeyFile, clientAssertionFile or certificateFile
           """#
         ]
       ),
@@ -361,6 +361,20 @@ extension IntegrationTests {
         [#"auth0.clientSecret (1:64): set together with clientSecretFile; expected one of them"#]
       ),
       (
+        nil, #"auth0: {domain: acme.eu.auth0.com, clientId: id, clientSecret: t0p-s3cr3t, basicEncoding: raw}"#,
+        [#"auth0.basicEncoding (1:91): only client_secret_basic has it"#]
+      ),
+      (
+        nil,
+        #"auth0: {domain: a.b, clientId: 'a:b', clientSecret: s, authMethod: client_secret_basic, basicEncoding: raw}"#,
+        [#"auth0.basicEncoding (1:104): raw does not go with a colon in clientId: the server would cut it there"#]
+      ),
+      (
+        nil,
+        #"auth0: {domain: a.b, clientId: id, clientAssertionFile: /x, authMethod: client_secret_post}"#,
+        [#"auth0.authMethod (1:73): client_secret_post does not go with clientAssertionFile"#]
+      ),
+      (
         nil, #"auth0: {domain: acme.eu.auth0.com, clientId: id, clientSecretFile: /no/such/file}"#,
         [#"auth0.clientSecretFile (1:68): /no/such/file: No such file or directory"#]
       ),
@@ -376,7 +390,7 @@ extension IntegrationTests {
           #"auth0.clientId (1:8): required: the client id of a machine-to-machine application"#,
           #"""
           auth0.clientSecret (1:8): required: the client secret itself here, or its file in clientSecretFile; or \#
-          privateKeyFile, or certificateFile
+          privateKeyFile, clientAssertionFile or certificateFile
           """#,
         ]
       ),
@@ -387,7 +401,7 @@ extension IntegrationTests {
           #"AUTH0_CLIENT_ID (environment): required: the client id of a machine-to-machine application"#,
           #"""
           AUTH0_CLIENT_SECRET (environment): required: the client secret itself here, or its file in \#
-          clientSecretFile; or privateKeyFile, or certificateFile
+          clientSecretFile; or privateKeyFile, clientAssertionFile or certificateFile
           """#,
           #"configuration (1:1): expected keys with values (key: value)"#,
         ]
@@ -437,7 +451,7 @@ extension IntegrationTests {
         [
           #"""
           auth0.clientSecret (1:8): required: the client secret itself here, or its file in clientSecretFile; or \#
-          privateKeyFile, or certificateFile
+          privateKeyFile, clientAssertionFile or certificateFile
           """#,
           #"auth0.clientSecret (1:50): no such key; expected a space behind its colon"#,
         ]
@@ -449,7 +463,7 @@ extension IntegrationTests {
           #"AUTH0_CLIENT_ID (environment): required: the client id of a machine-to-machine application"#,
           #"""
           AUTH0_CLIENT_SECRET (environment): required: the client secret itself here, or its file in \#
-          clientSecretFile; or privateKeyFile, or certificateFile
+          clientSecretFile; or privateKeyFile, clientAssertionFile or certificateFile
           """#,
           #"""
           configuration (1:3): no such key; known here: admin, allowedHosts, audiences, auth0, budget, cache, \#

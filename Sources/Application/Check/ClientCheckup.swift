@@ -28,6 +28,11 @@ struct ClientCheckup {
   func examine() async -> Obstacles {
     var way = Way(checkup: self)
     var obstacles = Obstacles()
+    if let file = settings.client.authentication.assertionFile {
+      let finding = TenantFindings.assertion(file, now: WallClock.now)
+      tell(finding)
+      if finding.verdict == .failed { obstacles.meet("assertion failed", forAny: true) }
+    }
     var clockOffset: Double?
     let endpoints: Endpoints
     switch settings.client.location {

@@ -48,6 +48,24 @@ enum TenantFindings {
     }
   }
 
+  /// What a client's file of assertions holds. `now` is Unix time in seconds.
+  static func assertion(_ file: AssertionFile, now: Double) -> Finding {
+    let status = file.status(now: now)
+    if let problem = status.problem {
+      return .failed(
+        .assertion, status.file, problem,
+        remedy:
+          "See that whatever writes it runs, writes a signed JWT, and replaces it before it expires; and that the "
+          + "broker may read it.")
+    }
+    guard let expiresAt = status.expiresAt else {
+      return .ok(.assertion, status.file, "a JWT that does not say its end")
+    }
+    return .ok(
+      .assertion, status.file, "a JWT that is good for \(Int(expiresAt - now)) s",
+      [("expires_at", JSONText.number(Int(expiresAt)))])
+  }
+
   /// More than this is worth a word, in seconds.
   static let offsetToWarn = 5.0
 

@@ -46,6 +46,9 @@ struct ClientReader {
     if isPassThrough, case .tlsClient = credentials.authentication {
       section.fail("passthrough", "does not go with certificateFile: whoever brings a secret has no such certificate")
     }
+    if case .secretBasic(_, .raw) = credentials.authentication, id.contains(":") {
+      section.fail("basicEncoding", "raw does not go with a colon in clientId: the server would cut it there")
+    }
     let client = attempt { () throws(InvalidSetting) -> OAuthClient? in
       if let domain {
         return .auth0(name: name, baseURL: domain, clientID: id, authentication: credentials.authentication)
@@ -121,23 +124,29 @@ struct ClientReader {
     var files: [String: SHA256Digest] = [:]
   }
 
-  private static let ways = ["clientSecret", "clientSecretFile", "privateKeyFile", "certificateFile"]
-  private static let names = ["CLIENT_SECRET", "CLIENT_SECRET_FILE", "PRIVATE_KEY_FILE", nil]
+  private static let ways = [
+    "clientSecret", "clientSecretFile", "privateKeyFile", "clientAssertionFile", "certificateFile",
+  ]
+  private static let names = ["CLIENT_SECRET", "CLIENT_SECRET_FILE", "PRIVATE_KEY_FILE", nil, nil]
 
   /// One way to prove itself; what the environment names, it names alone.
   private func credentials() -> Credentials? {
     let ways = zip(Self.ways, Self.names).map { (key: $0, variable: $1.flatMap { variable($0) }) }
     let isInEnvironment = ways.contains { section.isFromEnvironment($0.variable) }
     let given = ways.filter { isInEnvironment ? section.isFromEnvironment($0.variable) : section.has($0.key) }
+    var variables = Dictionary(uniqueKeysWithValues: ways.compactMap { way in way.variable.map { (way.key, $0) } })
+    variables["keyId"] = variable("KEY_ID")
     section.know(
-      Self.ways + ["certificateKeyFile", "keyAlgorithm", "keyId", "assertionAudience"],
-      variables: Dictionary(uniqueKeysWithValues: ways.compactMap { way in way.variable.map { (way.key, $0) } }))
+      Self.ways + [
+        "basicEncoding", "certificateKeyFile", "clientAssertionType", "keyAlgorithm", "keyId", "assertionAudience",
+      ],
+      variables: variables)
     let method: AuthMethod? = section.value("authMethod", .word)
     guard let way = given.first else {
       section.fail(
         "clientSecret", environment: variable("CLIENT_SECRET"),
-        "required: the client secret itself here, or its file in clientSecretFile; or privateKeyFile, or "
-          + "certificateFile")
+        "required: the client secret itself here, or its file in clientSecretFile; or privateKeyFile, "
+          + "clientAssertionFile or certificateFile")
       return nil
     }
     if given.count > 1 {
@@ -153,9 +162,12 @@ struct ClientReader {
       section.fail("authMethod", "\(method?.rawValue ?? "") does not go with \(key)")
       return false
     }
+    let encoding: BasicEncoding? = section.value("basicEncoding", .word)
+    if encoding != nil, method != .basic { section.fail("basicEncoding", "only client_secret_basic has it") }
     func secret(_ secrets: [Secret], file: String? = nil) -> Credentials {
       let secrets = ClientSecrets(secrets)
-      return Credentials(authentication: method == .basic ? .secretBasic(secrets) : .secretPost(secrets), file: file)
+      return Credentials(
+        authentication: method == .basic ? .secretBasic(secrets, encoding ?? .form) : .secretPost(secrets), file: file)
     }
     switch key {
     case "clientSecret":
@@ -165,6 +177,10 @@ struct ClientReader {
       let value = section.value(key, environment: variable, .secretFile)
       return agrees(.post, .basic) ? value.map { secret($0.secrets, file: $0.path) } : nil
     case "privateKeyFile": return agrees(.privateKeyJWT) ? assertionKey(variable) : nil
+    case "clientAssertionFile":
+      let path = section.value(key, .path)
+      let kind = section.value("clientAssertionType", .word, default: AssertionFile.Kind.bearer)
+      return agrees(.privateKeyJWT) ? path.map { Self.assertions($0, kind) } : nil
     default:
       let certificate = section.value(key, .certificates)
       let keyFile = section.value("certificateKeyFile", .path)
@@ -175,9 +191,21 @@ struct ClientReader {
     }
   }
 
+  /// Not read now: it is replaced all the time, and whatever makes it may start after the broker.
+  private static func assertions(_ path: String, _ kind: AssertionFile.Kind) -> Credentials {
+    let file = AssertionFile(path: path, kind: kind) { () throws(AssertionFile.Unreadable) in
+      do throws(FileError) {
+        return try Secret(file: path)
+      } catch {
+        throw AssertionFile.Unreadable(reason: error.reason)
+      }
+    }
+    return Credentials(authentication: .assertionFile(file))
+  }
+
   private func assertionKey(_ variable: String?) -> Credentials? {
     let algorithm: AssertionKey.Algorithm? = section.value("keyAlgorithm", .keyAlgorithm)
-    let keyID = section.value("keyId", .text("a key id"))
+    let keyID = section.value("keyId", environment: self.variable("KEY_ID"), .text("a key id"))
     let audience = section.value("assertionAudience", .text("an audience"))
     let pem = section.value("privateKeyFile", environment: variable, .secretContents)
     let key = pem.flatMap { pem in

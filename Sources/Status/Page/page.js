@@ -380,6 +380,7 @@ function clients() {
       client.authentication
         && ["Proves itself", client.authentication, client.assertion_key && `, ${client.assertion_key}`],
       client.secrets.length > 0 && ["Secret", h("ul", null, client.secrets.map(secret))],
+      client.assertion && ["Assertion", assertion(client.assertion)],
       ["Requests", requests(client)],
       ["Last mint", when(client.last_mint_at, "none yet")],
       client.last_failure && ["Last error", clientFailure(client.last_failure)],
@@ -408,6 +409,11 @@ function secret(one) {
   return h("li", null, h("code", { title: "A fingerprint, until this process ends" }, one.fingerprint), " ",
     one.accepted_at ? `accepted ${relative(one.accepted_at)}` : one.since ? "not accepted yet" : "the previous one",
     one.since && h("small", { class: "line" }, ` in use since ${clock(one.since)}`));
+}
+
+function assertion(one) {
+  const state = one.problem ? sentence(one.problem) : one.expires_at ? `expires ${relative(one.expires_at)}` : "no end";
+  return [state, h("small", { class: "line" }, ` in ${one.file}`)];
 }
 
 function requests(client) {

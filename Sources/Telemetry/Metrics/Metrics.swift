@@ -10,13 +10,14 @@ package final class Metrics: Sendable {
   private let routes: [RouteLabel]
   private let clients: ClientNumbers
   private let broker: Broker
+  private let upstreams: Upstreams
   private let connections: @Sendable () -> (http1: Int, http2: Int)
 
   /// Audiences that are told apart; a tenant has hundreds at the most, and labels cost whoever stores them.
   private static let maxTokens = 1000
 
   package init(
-    loops count: Int, routes: [RouteLabel], clients: ClientNumbers, broker: Broker,
+    loops count: Int, routes: [RouteLabel], clients: ClientNumbers, broker: Broker, upstreams: Upstreams,
     connections: @escaping @Sendable () -> (http1: Int, http2: Int)
   ) {
     later = LoopMetrics(routes: routes.count)
@@ -24,6 +25,7 @@ package final class Metrics: Sendable {
     self.routes = routes
     self.clients = clients
     self.broker = broker
+    self.upstreams = upstreams
     self.connections = connections
     ProcessFigures.begin()
   }
@@ -33,6 +35,10 @@ package final class Metrics: Sendable {
     var text = MetricsText(format)
     writeRequests(to: &text)
     await writeBroker(broker.figures, to: &text)
+    text.gauge(
+      "token_broker_client_assertion_expiry_timestamp_seconds",
+      "When the assertion in a client's file expires, in Unix time.",
+      upstreams.assertionExpiries.sorted { $0.key < $1.key }.map { ([("client", $0.key)], "\(Int($0.value))") })
     writeProcess(to: &text)
     return text.bytes
   }
