@@ -69,7 +69,6 @@ package final class TokenSource: Sendable {
       try await withKeys(by: soon) { () async throws(KeySetSource.Unavailable) in try await keys.recover() }
     }
     let response = try await request(grant, to: endpoints.tokenURL, as: credentials, in: trace, deadline: deadline)
-    guard response.status == 200 else { throw refusal(response, ofClient: credentials == nil) }
     do throws(TokenError) {
       let answer = try TokenResponse(response)
       // `expires_in` counts from when the answer was made, which is not before it was asked for.
@@ -93,28 +92,28 @@ package final class TokenSource: Sendable {
     }
   }
 
-  private func refusal(_ response: HTTPClient.Response, ofClient isClients: Bool) -> TokenError {
-    let refusal = Refusal(response)
+  private func error(_ refusal: Refusal, ofClient isClients: Bool) -> TokenError {
+    var error = refusal.tokenError(now: Int(WallClock.now))
     if !isClients, refusal.isOfCredentials {
-      return TokenError(cause: .invalidCaller, message: "the tenant refuses the credentials that the caller gave")
-        .with(response)
+      error.cause = .invalidCaller
+      error.message = "the tenant refuses the credentials that the caller gave"
     }
-    return refusal.tokenError(now: Int(WallClock.now))
+    return error
   }
 
   /// Credentials that are tried for one token at the most.
   private static let mostCredentials = 4
 
-  /// Asks with the client's credentials: where its newest secret is refused, with the older one, because while a secret
-  /// is rotated either may be the one accepted. What counts is what is current when a refusal arrives: it says nothing
-  /// of a secret that has come meanwhile.
+  /// The answer with a token, asked for with the client's credentials: where its newest secret is refused, with the
+  /// older one, because while a secret is rotated either may be the one accepted. What counts is what is current when a
+  /// refusal arrives: it says nothing of a secret that has come meanwhile. Throws the last refusal.
   private func request(
     _ grant: Grant, to tokenURL: String, as passedOn: PassThroughCredentials?, in trace: TraceContext?,
     deadline: Instant
   ) async throws(TokenError) -> HTTPClient.Response {
     let token = TokenEndpointRequest(
       tokenURL: tokenURL, clientID: passedOn?.clientID ?? client.clientID, parameters: client.dialect.parameters(grant))
-    var refused: HTTPClient.Response?
+    var refused: Refusal?
     var tried: [Credential] = []
     while tried.count < Self.mostCredentials, let credential = try credential(after: tried, passedOn) {
       tried.append(credential)
@@ -123,11 +122,12 @@ package final class TokenSource: Sendable {
         if passedOn == nil, let secret = credential.secret { client.secrets?.accepted(secret) }
         return response
       }
-      if !Refusal(response).isOfCredentials { return response }
-      refused = response
+      let refusal = Refusal(response, hiding: Redaction(credential, of: token.clientID))
+      refused = refusal
+      if !refusal.isOfCredentials { break }
     }
     guard let refused else { throw TokenError(cause: .brokerMisconfigured, message: "the client has no secret") }
-    return refused
+    throw error(refused, ofClient: passedOn == nil)
   }
 
   /// The first of the credentials that are worth trying now and were not tried. Where the tenant has refused a new
@@ -175,7 +175,7 @@ package final class TokenSource: Sendable {
     for kept: StoredToken, _ grant: Grant, verify verification: Verification = .jwt, deadline: Instant
   ) async throws(TokenError) -> MintedToken {
     guard kept.mintedAt <= WallClock.now + TokenValidator.leeway else {
-      throw TokenError(ValidationError("it was minted in the future, so one of two clocks is wrong"))
+      throw TokenError(ValidationError("it was minted in the future, so one of two clocks is wrong", .time))
     }
     func token(_ keyID: String? = nil, _ expiry: Instant? = nil) -> MintedToken {
       MintedToken(kept, keyID: keyID, expiry: expiry, now: .now, wallNow: WallClock.now)
@@ -201,7 +201,7 @@ package final class TokenSource: Sendable {
       ).exp
       return token(header.keyID, MintedToken.instant(of: exp, now: now, wallNow: wallNow))
     } catch {
-      throw TokenError(error)
+      throw TokenError(error, of: kept.accessToken)
     }
   }
 
@@ -213,7 +213,7 @@ package final class TokenSource: Sendable {
     do throws(ValidationError) {
       header = try validator.header(of: token)
     } catch {
-      throw TokenError(error)
+      throw TokenError(error, of: token)
     }
     let candidates = try await withKeys(by: deadline) { () async throws(KeySetSource.Unavailable) in
       try await keys.candidates(kid: header.keyID, algorithm: header.algorithm, asked: asked)
@@ -226,7 +226,7 @@ package final class TokenSource: Sendable {
         of: token, header, audience: client.checksAudience ? grant.audience : nil, candidates: candidates, now: wallNow
       ).exp
     } catch {
-      throw TokenError(error)
+      throw TokenError(error, of: token)
     }
     return (header.keyID, MintedToken.instant(of: exp, now: now, wallNow: wallNow))
   }
@@ -261,7 +261,10 @@ extension TokenError {
       retryAfter: max(.zero, Instant.now.duration(to: error.retryAt)))
   }
 
-  init(_ error: ValidationError) {
+  /// Why `token` is refused, and what it says of itself.
+  init(_ error: ValidationError, of token: AccessToken? = nil) {
     self.init(cause: .tokenValidationFailed, message: "the tenant's token is refused: \(error.reason)")
+    flaw = error.flaw
+    evidence = token.flatMap { Evidence(of: $0) }
   }
 }

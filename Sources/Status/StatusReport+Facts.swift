@@ -58,13 +58,18 @@ extension StatusReport.Failure {
     isCurrent = success.map { $0 < failure.at } ?? true
     self.error = error.cause.rawValue
     message = error.message
-    remedy = error.cause.remedy
+    remedy = error.remedy
     at = facts.time(failure.at)
     self.times = isCurrent ? times : nil
     self.retryAt = facts.time(retryAt)
     upstreamStatus = error.upstreamStatus
     upstreamRequestId = error.upstreamRequestID
+    evidence = error.evidence?.byName
   }
+}
+
+extension Evidence {
+  var byName: [String: String] { Dictionary(fields.map { ($0.name, $0.value) }) { $1 } }
 }
 
 extension StatusReport.Audience {

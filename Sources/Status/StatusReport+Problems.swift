@@ -36,8 +36,8 @@ extension StatusReport.Problem {
       case .fault: (.attention, "Client \(client) cannot reach its tenant")
       }
     return StatusReport.Problem(
-      condition: condition, title: title, detail: block.error.message, remedy: block.error.cause.remedy,
-      retryAt: facts.time(block.until))
+      condition: condition, title: title, detail: block.error.message, evidence: block.error.evidence?.byName,
+      remedy: block.error.remedy, retryAt: facts.time(block.until))
   }
 
   private static func of(assertion problem: String, _ status: UpstreamStatus) -> StatusReport.Problem {
@@ -79,30 +79,30 @@ extension StatusReport.Problem {
         + "restart. Try token-broker check.")
   }
 
-  /// One for each error among the rows of this state.
+  /// One for each error and remedy among the rows of this state.
   private static func of(
     _ rows: [KeyRow], _ state: StatusReport.Audience.State, _ facts: StatusFacts
   ) -> [StatusReport.Problem] {
     let troubled = rows.filter { row in
       row.state == state && (state == .refreshFailing || row.isPressing(facts.now))
     }
-    let kinds = Dictionary(grouping: troubled) { $0.error?.cause.rawValue ?? "" }.sorted { $0.key < $1.key }
-    return kinds.compactMap { code, rows in
+    let kinds = Dictionary(grouping: troubled) { [$0.error?.cause.rawValue ?? "", $0.error?.remedy ?? ""] }
+    return kinds.sorted { $0.key.lexicographicallyPrecedes($1.key) }.compactMap { _, rows in
       guard let first = rows.first else { return nil }
       let name = rows.count == 1 ? first.key.grant.audience : "\(rows.count) audiences"
       let isRefresh = state == .refreshFailing
       let title = isRefresh ? "No new token for \(name), while the present one is good" : "No token for \(name)"
       return StatusReport.Problem(
-        condition: isRefresh || isOfTheAsker(code) ? .attention : .failing, title: title,
-        detail: first.error?.message, remedy: first.error?.cause.remedy,
+        condition: isRefresh || isOfTheAsker(first.error?.cause) ? .attention : .failing, title: title,
+        detail: first.error?.message, evidence: first.error?.evidence?.byName, remedy: first.error?.remedy,
         retryAt: facts.time(rows.compactMap { $0.retryAt(facts.now) }.min()),
         servedUntil: facts.time(first.status?.token?.servableUntil))
     }
   }
 
   /// Whether it says that something was asked for that does not exist or is not granted: whoever can ask can cause it.
-  private static func isOfTheAsker(_ code: String) -> Bool {
-    switch TokenError.Cause(rawValue: code) {
+  private static func isOfTheAsker(_ cause: TokenError.Cause?) -> Bool {
+    switch cause {
     case .unknownAudience, .audienceNotGranted, .unknownOrganization, .invalidCaller: true
     default: false
     }

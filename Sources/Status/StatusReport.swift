@@ -19,6 +19,8 @@ package struct StatusReport: Encodable, Sendable {
     let title: String
     /// In the words of what went wrong.
     var detail: String?
+    /// In the words of the tenant, by the names of `Evidence.Item`.
+    var evidence: [String: String]?
     var remedy: String?
     /// The tenant is not asked again before.
     var retryAt: Double?
@@ -117,6 +119,8 @@ package struct StatusReport: Encodable, Sendable {
     var retryAt: Double?
     let upstreamStatus: Int?
     let upstreamRequestId: String?
+    /// What the tenant itself said, by the names of `Evidence.Item`; callers are not told.
+    let evidence: [String: String]?
   }
 
   struct Client: Encodable {

@@ -1,7 +1,7 @@
 import OAuth
 
 extension TokenError.Cause {
-  /// What a person can do about it: a sentence or two, for those who look after the broker.
+  /// What a person can do about it where nothing more is known.
   package var remedy: String {
     switch self {
     case .unknownAudience:
@@ -24,7 +24,7 @@ extension TokenError.Cause {
         + "and the tenant: something else than a token endpoint answers."
     case .tokenValidationFailed:
       "Compare the configured domain with the issuer of the tenant's tokens, see that the API signs with RS256 and not "
-        + "HS256, and check this machine's clock. Set verify: opaque only where an API's tokens are no JWTs."
+        + "HS256, and check this machine's clock."
     case .upstreamRateLimited:
       "Wait: what is held is served meanwhile, and the tenant asked again as soon as it allows. If it comes back, "
         + "see who asks for many audiences or scopes, or have the tenant's limit raised."

@@ -42,8 +42,12 @@ private struct Scene {
     _ = cache.fetched(key, .success(token), now: at(seconds))
   }
 
-  mutating func fail(_ key: TokenKey, _ code: TokenError.Cause, retryAfter: Duration? = nil, at seconds: Double) {
-    let error = TokenError(cause: code, message: "it is \(code.rawValue)", retryAfter: retryAfter)
+  mutating func fail(
+    _ key: TokenKey, _ code: TokenError.Cause, saying words: (error: String, description: String)? = nil,
+    retryAfter: Duration? = nil, at seconds: Double
+  ) {
+    var error = TokenError(cause: code, message: "it is \(code.rawValue)", retryAfter: retryAfter)
+    error.evidence = words.flatMap { Evidence(error: $0.error, description: $0.description) }
     _ = cache.fetched(key, .failure(error), now: at(seconds))
   }
 
@@ -125,6 +129,22 @@ private struct Scene {
     #expect(report.condition == (isAskers || code == .upstreamRateLimited ? .attention : .failing))
     let problem = try #require(report.problems.first)
     #expect(problem.remedy == code.remedy && problem.detail?.contains(code.rawValue) == true)
+  }
+
+  @Test("What the tenant said stands with the problem, the audience's last failure, and a remedy that follows from it")
+  func evidence() throws {
+    var scene = Scene()
+    scene.ask(api, at: 0)
+    scene.fail(api, .audienceNotGranted, saying: ("invalid_scope", "AADSTS1002012: The provided value"), at: 1)
+    let other = Scene.key("https://other.example.com/")
+    scene.ask(other, at: 1)
+    scene.fail(other, .audienceNotGranted, at: 1)
+    let report = try scene.report(at: 2)
+    let words = ["upstream_error": "invalid_scope", "upstream_error_description": "AADSTS1002012: The provided value"]
+    #expect(report.audiences.compactMap(\.lastFailure?.evidence) == [words])
+    #expect(report.problems.compactMap(\.evidence) == [words], "each with a remedy of its own is one problem")
+    #expect(report.problems.count == 2)
+    #expect(report.problems.contains { $0.evidence != nil && $0.remedy?.contains("/.default") == true })
   }
 
   @Test("A failure that nobody repeats for a minute leaves the condition ok, and is still in the report")

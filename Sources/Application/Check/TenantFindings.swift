@@ -100,13 +100,15 @@ enum TenantFindings {
   }
 
   static func token(_ audience: String, _ error: TokenError) -> Finding {
-    .failed(.token, audience, "\(error.cause.rawValue): \(error.message)", remedy: error.cause.remedy, facts(error))
+    .failed(
+      .token, audience, "\(error.cause.rawValue): \(error.message)\(error.testimony.map { "; \($0)" } ?? "")",
+      remedy: error.remedy, facts(error))
   }
 
   private static func facts(_ error: TokenError) -> Finding.Facts {
     var facts: Finding.Facts = [("error", JSONText.string(error.cause.rawValue))]
     if let status = error.upstreamStatus { facts.append(("upstream_status", JSONText.number(status))) }
     if let id = error.upstreamRequestID { facts.append(("upstream_request_id", JSONText.string(id))) }
-    return facts
+    return facts + (error.evidence?.fields ?? []).map { ($0.name, JSONText.string($0.value)) }
   }
 }

@@ -36,6 +36,7 @@ extension Broker {
       facts["reason"] = "\(error.message)"
       facts["upstream_status"] = error.upstreamStatus.map { "\($0)" }
       facts["upstream_request_id"] = error.upstreamRequestID.map { "\($0)" }
+      for fact in error.evidence?.fields ?? [] { facts[fact.name] = "\(fact.value)" }
       log.warning("no token", metadata: facts)
     }
   }

@@ -13,9 +13,12 @@ struct Refusal {
   /// nil if the answer does not have the form of RFC 6749 §5.2.
   private var error: String? { body?.error }
   private var text: String { body?.description ?? "" }
+  private let redaction: Redaction
 
-  init(_ response: HTTPClient.Response) {
+  /// `redaction` takes the secrets of the request out of what is shown.
+  init(_ response: HTTPClient.Response, hiding redaction: Redaction = Redaction()) {
     self.response = response
+    self.redaction = redaction
     body = try? JSONDecoder().decode(Body.self, from: Data(response.body))
   }
 
@@ -30,7 +33,11 @@ struct Refusal {
   }
 
   /// `now` is Unix time in seconds.
-  func tokenError(now: Int) -> TokenError { classified(now: now).with(response) }
+  func tokenError(now: Int) -> TokenError {
+    var error = classified(now: now).with(response)
+    error.evidence = Evidence(error: body?.error, description: body?.description, hiding: redaction)
+    return error
+  }
 
   /// Whether the credentials are refused, so that another secret may be accepted. RFC 6749 §5.2 leaves the status open
   /// where they were not in a header.
@@ -86,8 +93,8 @@ struct Refusal {
     case "temporarily_unavailable", "server_error", "slow_down":
       return unavailable("the tenant says '\(error)'", now: now)
     default:
-      let message = "the tenant refused the request as '\(PrintableText.text(error, limit: 40))'"
-      return TokenError(cause: .invalidUpstreamResponse, message: message)
+      return TokenError(
+        cause: .invalidUpstreamResponse, message: "the tenant refuses the request in a word that is not known here")
     }
   }
 

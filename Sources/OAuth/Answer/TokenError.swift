@@ -1,6 +1,7 @@
 import HTTPClient
 
 /// Why there is no token: a word for programs, a sentence for people, and never a secret, a token or a foreign body.
+/// Callers are told of all but the evidence.
 package struct TokenError: Error, Sendable, Equatable {
   /// These words are in store records, logs and metrics.
   package enum Cause: String, Sendable, CaseIterable {
@@ -40,6 +41,10 @@ package struct TokenError: Error, Sendable, Equatable {
   /// The tenant's own status and request id, for the log.
   package var upstreamStatus: Int?
   package var upstreamRequestID: String?
+  /// In the tenant's own words, for operators only.
+  package var evidence: Evidence?
+  /// What is wrong with the token; nil where none came, or none of these is it.
+  package var flaw: TokenFlaw?
 
   package init(cause: Cause, message: String, retryAfter: Duration? = nil) {
     self.cause = cause

@@ -30,9 +30,11 @@ struct TokenResponse {
       throw Self.invalid("holds an access_token that is empty, too long, or has characters no token may have")
     }
     guard fields.tokenType.lowercased() == "bearer" else {
-      throw TokenError(
+      var error = TokenError(
         cause: .tokenValidationFailed,
         message: "the tenant's token is of the type '\(PrintableText.text(fields.tokenType, limit: 20))', not Bearer")
+      error.flaw = .bound
+      throw error
     }
     accessToken = AccessToken(fields.accessToken)
     scope = fields.scope

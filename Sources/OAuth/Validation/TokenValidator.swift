@@ -5,8 +5,12 @@ import JWTKit
 /// A token that must not be used, and why.
 struct ValidationError: Error, Equatable {
   let reason: String
+  let flaw: TokenFlaw?
 
-  init(_ reason: String) { self.reason = reason }
+  init(_ reason: String, _ flaw: TokenFlaw? = nil) {
+    self.reason = reason
+    self.flaw = flaw
+  }
 }
 
 /// Checks an access token as its API would (RFC 9068 §4, RFC 7519 §7.2), with nothing taken on trust from the token.
@@ -31,14 +35,15 @@ struct TokenValidator {
     let segments = token.value.split(separator: ".", omittingEmptySubsequences: false)
     switch segments.count {
     case 3: break
-    case 5: throw ValidationError("it is encrypted (JWE), so it cannot be checked")
-    default: throw ValidationError("it is no JWT: it has \(segments.count) segments, not 3")
+    case 5: throw ValidationError("it is encrypted (JWE), so it cannot be checked", .unreadable)
+    default: throw ValidationError("it is no JWT: it has \(segments.count) segments, not 3", .unreadable)
     }
     guard let bytes = Base64URL.decode(segments[0]),
       let fields = try? JSONDecoder().decode(HeaderFields.self, from: Data(bytes)), !JSONKeys.areAmbiguous(in: bytes)
-    else { throw ValidationError("its header cannot be read") }
+    else { throw ValidationError("its header cannot be read", .unreadable) }
     guard Self.algorithms.contains(fields.alg), let algorithm = JWK.Algorithm(rawValue: fields.alg) else {
-      throw ValidationError("its algorithm is '\(PrintableText.text(fields.alg, limit: 20))', which is not accepted")
+      throw ValidationError(
+        "its algorithm is '\(PrintableText.text(fields.alg, limit: 20))', which is not accepted", .algorithm)
     }
     if fields.crit != nil { throw ValidationError("its header has extensions that must be understood (crit)") }
     return Header(keyID: fields.kid, algorithm: algorithm)
@@ -49,18 +54,22 @@ struct TokenValidator {
   func claims(
     of token: AccessToken, _ header: Header, audience: String?, candidates: [JWK], now: Double
   ) async throws(ValidationError) -> AccessTokenClaims {
-    if candidates.isEmpty { throw ValidationError("it is signed with a key that the tenant does not publish") }
+    if candidates.isEmpty {
+      throw ValidationError("it is signed with a key that the tenant does not publish", .signature)
+    }
     let claims = try await verify(token, header, candidates)
     if hasAmbiguousClaims(token) { throw ValidationError("it makes a claim twice") }
-    guard claims.iss.hasSameBytes(as: issuer) else { throw ValidationError("its issuer is not \(issuer)") }
+    guard claims.iss.hasSameBytes(as: issuer) else { throw ValidationError("its issuer is not \(issuer)", .issuer) }
     if let audience, claims.aud?.values.contains(where: audience.hasSameBytes) != true {
-      throw ValidationError("it is not for the audience")
+      throw ValidationError("it is not for the audience", .audience)
     }
-    guard claims.exp > now else { throw ValidationError("it has expired") }
-    if let issued = claims.iat, issued > now + Self.leeway { throw ValidationError("it was issued in the future") }
-    if let start = claims.nbf, start > now + Self.leeway { throw ValidationError("it is not valid yet") }
+    guard claims.exp > now else { throw ValidationError("it has expired", .time) }
+    if let issued = claims.iat, issued > now + Self.leeway {
+      throw ValidationError("it was issued in the future", .time)
+    }
+    if let start = claims.nbf, start > now + Self.leeway { throw ValidationError("it is not valid yet", .time) }
     if claims.hasConfirmation {
-      throw ValidationError("it is bound to a sender's key (cnf), so nobody else can use it")
+      throw ValidationError("it is bound to a sender's key (cnf), so nobody else can use it", .bound)
     }
     return claims
   }
@@ -83,7 +92,7 @@ struct TokenValidator {
       guard (try? await keys.add(jwk: jwk)) != nil else { continue }
       if let claims = try? await keys.verify(bytes, as: AccessTokenClaims.self) { return claims }
     }
-    throw ValidationError("its signature or its claims are not valid")
+    throw ValidationError("its signature or its claims are not valid", .signature)
   }
 
   private struct HeaderFields: Decodable {

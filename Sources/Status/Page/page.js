@@ -124,6 +124,15 @@ function when(time, otherwise = "–") {
 
 function sentence(text) { return text && text[0].toUpperCase() + text.slice(1).replace(/\.?$/, "."); }
 
+/** What the tenant said, and what a token that is refused says of itself. */
+function testimony(evidence) {
+  if (!evidence) return null;
+  const refusal = [evidence.upstream_error, evidence.upstream_error_description].filter(Boolean).join(": ");
+  const claims = [["iss", evidence.token_issuer], ["aud", evidence.token_audience], ["alg", evidence.token_algorithm],
+    ["kid", evidence.token_key_id]].filter(([, value]) => value).map(([name, value]) => `${name} ${value}`).join(", ");
+  return [refusal && [" The tenant said: ", h("q", null, refusal), "."], claims && ` The token has ${claims}.`];
+}
+
 function notBefore(time) {
   return time > now() && ` Not asked again for ${duration(time - now())}, until ${clock(time)}.`;
 }
@@ -145,7 +154,7 @@ function health() {
     said.add(problem.remedy);
     return h("li", null, icon(tones[problem.condition]),
       h("div", null, h("h3", null, problem.title),
-        h("p", null, sentence(problem.detail),
+        h("p", null, sentence(problem.detail), testimony(problem.evidence),
           problem.served_until && ` What is held can be served for ${duration(problem.served_until - now())}.`,
           notBefore(problem.retry_at))),
       isNew && h("p", { class: "remedy" }, problem.remedy));
@@ -345,11 +354,11 @@ function why(failure) {
   const what = [h("code", null, failure.error), ` ${relative(failure.at)}, at ${clock(failure.at)}`];
   if (!failure.is_current) {
     const text = sentence(failure.message);
-    return h("p", { class: "muted" }, "Recovered. The last error was ", what, ". ", text);
+    return h("p", { class: "muted" }, "Recovered. The last error was ", what, ". ", text, testimony(failure.evidence));
   }
   return h("div", { class: "split" },
     h("p", null, what, failure.times > 1 && `, ${failure.times} times in a row`, ". ", sentence(failure.message),
-      notBefore(failure.retry_at), failure.upstream_request_id
+      testimony(failure.evidence), notBefore(failure.retry_at), failure.upstream_request_id
         && h("small", { class: "muted" }, ` The tenant's request id: ${failure.upstream_request_id}.`)),
     h("p", { class: "remedy" }, failure.remedy));
 }
@@ -425,7 +434,7 @@ function requests(client) {
 
 function clientFailure(failure) {
   return [h("code", null, failure.error), ` ${relative(failure.at)}`, !failure.is_current && ", recovered since",
-    h("small", { class: "block" }, sentence(failure.message))];
+    h("small", { class: "block" }, sentence(failure.message), testimony(failure.evidence))];
 }
 
 function quotaLeft(quota) {

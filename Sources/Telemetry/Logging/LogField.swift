@@ -38,6 +38,14 @@ enum LogField: String, CaseIterable {
   case upstreamStatus = "upstream_status"
   /// What the tenant calls the request in its own log.
   case upstreamRequestID = "upstream_request_id"
+  /// `error` and `error_description` of its refusal.
+  case upstreamError = "upstream_error"
+  case upstreamErrorDescription = "upstream_error_description"
+  /// What a token that is refused says of itself: `iss`, `aud`, `alg` and `kid`.
+  case tokenIssuer = "token_issuer"
+  case tokenAudience = "token_audience"
+  case tokenAlgorithm = "token_algorithm"
+  case tokenKeyID = "token_key_id"
   /// Lines like this one that were left out since the last.
   case repeats
   /// How many failures there were before it went well again, and for how many seconds.

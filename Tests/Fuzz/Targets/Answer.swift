@@ -77,6 +77,10 @@ extension FuzzTarget {
     try promise("a message is printable: \(error.message)", isPrintable && error.message.utf8.count < 300)
     let id = error.upstreamRequestID ?? ""
     try promise("so is the id: \(id)", id.utf8.count <= 64 && id.utf8.allSatisfy { (0x20..<0x7F).contains($0) })
+    for (name, text) in error.evidence?.fields ?? [] {
+      try promise(
+        "so is \(name): \(text)", text.utf8.count <= 300 && text.utf8.allSatisfy { (0x20..<0x7F).contains($0) })
+    }
   }
 }
 

@@ -1,0 +1,86 @@
+import Basics
+import FoundationEssentials
+
+/// What a tenant itself said, or wrote into a token that is refused: for those who look after the broker, never for
+/// callers. It is printable, short, and free of secrets and tokens.
+package struct Evidence: Sendable, Equatable {
+  /// The names are those of log fields.
+  package enum Item: String, Sendable, CaseIterable {
+    /// `error` and `error_description` of a refusal (RFC 6749 §5.2).
+    case error = "upstream_error"
+    case description = "upstream_error_description"
+    /// `iss`, `aud`, `alg` and `kid` of the token, which nobody vouches for.
+    case issuer = "token_issuer"
+    case audience = "token_audience"
+    case algorithm = "token_algorithm"
+    case keyID = "token_key_id"
+
+    /// Characters that are kept.
+    fileprivate var limit: Int { self == .error ? 100 : 300 }
+  }
+
+  /// One word beside every failure that is remembered, since most have nothing to show.
+  private var items: [Item: String] = [:]
+
+  package subscript(_ item: Item) -> String? { items[item] }
+
+  /// All there is, in a fixed order.
+  package var fields: [(name: String, value: String)] {
+    Item.allCases.compactMap { item in items[item].map { (item.rawValue, $0) } }
+  }
+
+  private mutating func note(_ item: Item, _ text: String?, _ redaction: Redaction) {
+    guard let text, !text.isEmpty else { return }
+    items[item] = PrintableText.text(redaction.apply(to: text), limit: item.limit)
+  }
+
+  /// What a refusal says; nil if it says nothing. `redaction` knows the secrets of the request.
+  init?(error: String?, description: String?, hiding redaction: Redaction = Redaction()) {
+    note(.error, error, redaction)
+    note(.description, description, redaction)
+    if items.isEmpty { return nil }
+  }
+
+  /// What a token says of itself; nil for one that cannot be read.
+  init?(of token: AccessToken) {
+    let segments = token.value.split(separator: ".", omittingEmptySubsequences: false)
+    func fields<Fields: Decodable>(_ type: Fields.Type, _ index: Int) -> Fields? {
+      guard index < segments.count, let bytes = Base64URL.decode(segments[index]) else { return nil }
+      return try? JSONDecoder().decode(type, from: Data(bytes))
+    }
+    let (header, claims) = (fields(Header.self, 0), fields(Claims.self, 1))
+    let redaction = Redaction()
+    note(.issuer, claims?.iss, redaction)
+    note(.audience, claims?.aud?.values.joined(separator: ", "), redaction)
+    note(.algorithm, header?.alg, redaction)
+    note(.keyID, header?.kid, redaction)
+    if items.isEmpty { return nil }
+  }
+
+  /// Each is read by itself: what is wrong with one does not hide the others.
+  private struct Header: Decodable {
+    let alg: String?
+    let kid: String?
+
+    enum CodingKeys: CodingKey { case alg, kid }
+
+    init(from decoder: any Decoder) throws {
+      let fields = try decoder.container(keyedBy: CodingKeys.self)
+      alg = try? fields.decode(String.self, forKey: .alg)
+      kid = try? fields.decode(String.self, forKey: .kid)
+    }
+  }
+
+  private struct Claims: Decodable {
+    let iss: String?
+    let aud: AccessTokenClaims.Audience?
+
+    enum CodingKeys: CodingKey { case iss, aud }
+
+    init(from decoder: any Decoder) throws {
+      let fields = try decoder.container(keyedBy: CodingKeys.self)
+      iss = try? fields.decode(String.self, forKey: .iss)
+      aud = try? fields.decode(AccessTokenClaims.Audience.self, forKey: .aud)
+    }
+  }
+}

@@ -1,0 +1,77 @@
+import Basics
+
+/// Takes out of a foreign text what must not be shown: the secrets that the request was made with, as they are, as a
+/// form has them and as Basic has them, and whatever looks like a JWT.
+struct Redaction {
+  static let mark = "[redacted]"
+
+  private let secrets: [Secret]
+
+  init() { secrets = [] }
+
+  /// For an answer to a request with these credentials of this client.
+  init(_ credential: Credential, of clientID: String) {
+    guard let secret = credential.secret, !secret.isEmpty else {
+      secrets = []
+      return
+    }
+    let encoded = FormEncoding.body([FormParameter("client_secret", secret)])
+    let basic = [BasicEncoding.form, .raw].map { BasicCredentials.value(clientID: clientID, secret: secret, $0) }
+    secrets =
+      [secret, encoded.withoutPrefix("client_secret=".utf8.count)]
+      + basic.map { $0.withoutPrefix("Basic ".utf8.count) }
+  }
+
+  func apply(to text: String) -> String {
+    var bytes = Array(text.utf8)
+    for secret in secrets { bytes = Self.replace(secret, in: bytes) }
+    return Self.withoutTokens(String(decoding: bytes, as: UTF8.self))
+  }
+
+  /// Compares bytes where they lie, so that the secret is copied nowhere.
+  private static func replace(_ secret: Secret, in text: [UInt8]) -> [UInt8] {
+    secret.withBytes { secret in
+      var (result, index) = ([UInt8](), 0)
+      while index < text.count {
+        if index + secret.count <= text.count, (0..<secret.count).allSatisfy({ text[index + $0] == secret[$0] }) {
+          result += mark.utf8
+          index += secret.count
+        } else {
+          result.append(text[index])
+          index += 1
+        }
+      }
+      return result
+    }
+  }
+
+  /// A run of the characters that a JWT is made of is taken for one if it holds the beginning of a JSON object in
+  /// base64url, and is as long as one or has three parts.
+  private static func withoutTokens(_ text: String) -> String {
+    func isOfTokens(_ character: Character) -> Bool {
+      character.isASCII && (character.isLetter || character.isNumber || "-_.".contains(character))
+    }
+    var (result, rest) = ("", text[...])
+    while let first = rest.first {
+      let run = rest.prefix { isOfTokens($0) == isOfTokens(first) }
+      result += isOfTokens(first) && isToken(run) ? mark[...] : run
+      rest = rest[run.endIndex...]
+    }
+    return result
+  }
+
+  private static func isToken(_ run: Substring) -> Bool {
+    if run.contains("eyJ") && run.utf8.count >= 16 { return true }
+    let parts = run.split(separator: ".", omittingEmptySubsequences: false)
+    guard parts.count >= 3, let bytes = Base64URL.decode(parts[0]), bytes.count > 1 else { return false }
+    return bytes[0] == UInt8(ascii: "{") && "\" \t\r\n".utf8.contains(bytes[1])
+  }
+}
+
+extension Secret {
+  fileprivate func withoutPrefix(_ count: Int) -> Secret {
+    Secret(capacity: self.count - count) { writer in
+      withBytes { bytes in for index in count..<bytes.count { writer.append(CollectionOfOne(bytes[index])) } }
+    }
+  }
+}
