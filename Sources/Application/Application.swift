@@ -1,3 +1,4 @@
+import Basics
 import BrokerAPI
 import BrokerCore
 import HTTPServer
@@ -91,6 +92,7 @@ package final class Application: Sendable {
     let services = Router.Services(
       broker: broker, health: health, accessLog: AccessLog(log), audit: AuditLog(logging), metrics: metrics,
       rendered: rendered, status: status, passThrough: PassThrough(), tellAll: routers.tellAll)
+    health.awaitPrefetched(until: .now.advanced(by: configuration.prefetchTimeout))
     let policy = try await reloader.start(configuration)
     let signals = await Signals()
     let chores = [

@@ -58,12 +58,15 @@ extension TokenSource {
 
 extension ClientAuthentication {
   /// As in the registry of RFC 8414 §2's token_endpoint_auth_methods.
-  fileprivate var name: String {
+  package var name: String { registeredNames[0] }
+
+  /// The same, and what else a server may call it (RFC 8705 §2.2).
+  var registeredNames: [String] {
     switch self {
-    case .secretPost: "client_secret_post"
-    case .secretBasic: "client_secret_basic"
-    case .privateKeyJWT, .assertionFile: "private_key_jwt"
-    case .tlsClient: "tls_client_auth"
+    case .secretPost: ["client_secret_post"]
+    case .secretBasic: ["client_secret_basic"]
+    case .privateKeyJWT, .assertionFile: ["private_key_jwt"]
+    case .tlsClient: ["tls_client_auth", "self_signed_tls_client_auth"]
     }
   }
 

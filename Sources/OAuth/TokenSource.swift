@@ -250,9 +250,13 @@ package final class TokenSource: Sendable {
 }
 
 extension TokenError {
-  fileprivate static let noIssuer = TokenError(
-    cause: .brokerMisconfigured,
-    message: "the client has no issuer with a key set, so that only opaque tokens can be had")
+  fileprivate static var noIssuer: TokenError {
+    var error = TokenError(
+      cause: .brokerMisconfigured,
+      message: "the client has no issuer with a key set, so that only opaque tokens can be had")
+    error.flaw = .uncheckable
+    return error
+  }
 
   fileprivate init(_ error: KeySetSource.Unavailable) {
     self.init(

@@ -123,6 +123,8 @@ extension TokenFlaw {
     switch self {
     case .unreadable:
       "Set verify: opaque for an audience whose tokens are no JWTs, or encrypted ones: only its API can read them."
+    case .uncheckable:
+      "Set the client's jwksURL and issuer, or verify: opaque for the audience: its tokens are then not checked."
     case .algorithm:
       "See that the API signs with RS256, or another algorithm with public keys, and not with HS256."
     case .signature:

@@ -1,10 +1,11 @@
 import Basics
-import OAuth
 import IO
+import Status
 import Testing
 
-@testable import HTTPClient
 @testable import Application
+@testable import HTTPClient
+@testable import OAuth
 
 /// What `check` makes of what it has seen.
 @Suite struct CheckFindingsTests {
@@ -56,6 +57,28 @@ import Testing
       { $0.failure = ConnectionReport.Failure(stage: stage, message: "in curl's words", cause: .other) }, proxy: proxy)
     #expect(Self.verdicts(findings) == expected)
     for finding in findings { #expect((finding.remedy != nil) == (finding.verdict == .failed)) }
+  }
+
+  @Test(
+    "Metadata that cannot be had for now is no reason to change the issuer, and metadata of another issuer is",
+    arguments: [
+      (.upstreamUnavailable, true, false), (.upstreamTimeout, true, false), (.brokerMisconfigured, true, true),
+      (.invalidUpstreamResponse, true, true), (.upstreamUnavailable, false, false),
+    ] as [(TokenError.Cause, Bool, Bool)])
+  func discovery(_ cause: TokenError.Cause, _ isNeeded: Bool, _ isOfIssuer: Bool) throws {
+    let error = TokenError(cause: cause, message: "the tenant's metadata cannot be read: status 503")
+    let finding = TenantFindings.discovery(
+      "https://a/", .init(contents: .failure(error), clockOffset: nil), isNeeded: isNeeded)
+    #expect(finding.verdict == (isNeeded ? .failed : .warning))
+    #expect(finding.remedy?.contains("byte for byte") == isOfIssuer)
+    if cause.isTransient { #expect(finding.remedy == cause.remedy) }
+  }
+
+  @Test("A way to authenticate that the server does not offer is a warning that names those it does")
+  func authMethod() {
+    let finding = TenantFindings.authMethod("https://a/", "client_secret_post", ["client_secret_basic", "x\ny"])
+    #expect(finding.verdict == .warning && finding.message.hasSuffix("offers: client_secret_basic, x?y"))
+    #expect(finding.message.contains("authenticates by client_secret_post"))
   }
 
   @Test(

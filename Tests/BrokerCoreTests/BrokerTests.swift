@@ -77,6 +77,35 @@ import Testing
     #expect(health.reasonsNotReady(at: .now).count == 1)
   }
 
+  @Test("Until each key to be prefetched has a token, or its time is over, the broker is not ready")
+  func prefetch() async throws {
+    let (other, health) = (TokenKey(client: "default", grant: Grant(audience: "https://other/")), Health())
+    let (published, publications) = AsyncStream<TokenKey>.makeStream()
+    let open = Atomic(false)
+    let broker = broker(health: health) {
+      if case .current(let token) = $0 { publications.yield(token.key) }
+    } mint: { [key] asked, _ throws(TokenError) in
+      if asked == key || open.load(ordering: .relaxed) { return mintedToken() }
+      throw TokenError(cause: .unknownAudience, message: "not yet")
+    }
+    func reasons(after seconds: Int = 0) -> [String] {
+      health.reasonsNotReady(at: .now.advanced(by: .seconds(seconds)))
+    }
+    func configure(_ keys: Set<TokenKey>) async {
+      await broker.configure(
+        rules: TokenCache.Rules(), requestTimeout: .seconds(30), prefetched: keys, forgetting: [], announce: {})
+    }
+    await configure([other])
+    #expect(reasons().isEmpty, "nobody has asked to wait")
+    health.awaitPrefetched(until: .now.advanced(by: .seconds(60)))
+    await configure([key, other])
+    for await key in published where key == self.key { break }
+    #expect(reasons() == ["starting: 1 of the prefetched tokens are not there yet"])
+    #expect(reasons(after: 61).isEmpty, "it waits so long at the most")
+    await configure([key])
+    #expect(reasons().isEmpty, "a reload may give one up")
+  }
+
   private static func request(_ id: String) -> RequestIdentity {
     RequestIdentity(
       id: id, trace: TraceContext(traceparent: "00-\(String(repeating: id, count: 32))-00f067aa0ba902b7-01"))

@@ -268,6 +268,66 @@ extension IntegrationTests {
       #expect(!result.said.contains("t0p-s3cr3t"))
     }
 
+    // MARK: Other servers than Auth0
+
+    /// Checks a client of a server that answers each path as `play` says, with the date of 1 January 2000.
+    private func result(
+      _ location: String, of server: @escaping @Sendable (_ path: Substring, _ origin: String) -> (String, String)
+    ) async throws -> Result {
+      var result: Result?
+      try await withPeer { connection in
+        while let request = connection.request() {
+          let host = request.split(separator: "\r\n").first { $0.hasPrefix("Host: ") }?.dropFirst(6) ?? ""
+          let (status, body) = server(request.split(separator: " ")[1], "http://\(host)")
+          connection.answer(status, "Date: Sat, 01 Jan 2000 00:00:00 GMT\r\n", body: body)
+        }
+      } _: { peer in
+        try await withTenant { tenant in
+          let file = try tenant.file(
+            "other.yaml",
+            """
+            clients: {a: {provider: oauth2, \(location.replacing("ORIGIN", with: peer.url)), clientId: c, \
+            clientSecret: s3cr3t}}
+            audiences: [{audience: 'https://a/', verify: opaque}]
+
+            """)
+          result = try await Result([:], ["--config", file])
+        }
+      }
+      return try #require(result)
+    }
+
+    private static let token = ("200 OK", #"{"access_token":"opaque","token_type":"Bearer","expires_in":3600}"#)
+
+    @Test("check: with only a token URL the clock is read off what is there")
+    func tokenURLOnly() async throws {
+      let result = try await result("tokenURL: 'ORIGIN/token'") { _, _ in Self.token }
+      #expect(result.status == 0 && result.names("warning") == ["clock"], "\(result.said)")
+      #expect((result.first("clock")["tenant_ahead_seconds"] as? Int).map { $0 < -800_000_000 } == true)
+      #expect(result.first("token")["status"] as? String == "ok")
+    }
+
+    @Test("check: a way to authenticate that the metadata does not offer is a warning")
+    func authMethods() async throws {
+      let result = try await result("issuer: 'ORIGIN'") { path, origin in
+        if path == "/token" { return Self.token }
+        let methods = #""token_endpoint_auth_methods_supported":["client_secret_basic"]"#
+        return ("200 OK", #"{"issuer":"\#(origin)","token_endpoint":"\#(origin)/token",\#(methods)}"#)
+      }
+      let warning = result.checks.first { $0["auth_methods"] != nil }
+      #expect(warning?["status"] as? String == "warning" && result.status == 0, "\(result.said)")
+      #expect(warning?["auth_methods"] as? [String] == ["client_secret_basic"])
+      #expect((warning?["message"] as? String)?.contains("authenticates by client_secret_post") == true)
+    }
+
+    @Test("check: a server that is away for now is not told to be another", arguments: ["429 x", "503 x"])
+    func away(_ status: String) async throws {
+      let result = try await result("issuer: 'ORIGIN'") { _, _ in (status, "") }
+      #expect(result.names("failed") == ["discovery"], "\(result.said)")
+      #expect((result.first("discovery")["remedy"] as? String)?.contains("asked again and again") == true)
+      #expect(result.names("warning") == ["clock"], "its answer had a date")
+    }
+
     // MARK: By way of a proxy
 
     /// A proxy that connects to this machine whatever host it is asked for, or says 403; its port is what it prints.

@@ -467,7 +467,8 @@ extension IntegrationTests {
           """#,
           #"""
           configuration (1:3): no such key; known here: admin, allowedHosts, audiences, auth0, budget, cache, \#
-          callers, clients, kubernetes, limits, listen, log, requireHeader, shutdown, store, tls, upstream, workers
+          callers, clients, kubernetes, limits, listen, log, readiness, requireHeader, shutdown, store, tls, \#
+          upstream, workers
           """#,
         ]
       ),
@@ -515,6 +516,37 @@ extension IntegrationTests {
         clientId: x, clientSecret: t0p-s3cr3t}}
         """#,
         [#"clients.a.jwksURL (1:81): tokens are checked with jwksURL and issuer together; expected both or neither"#]
+      ),
+      (
+        nil,
+        #"clients: {a: {provider: oauth2, tokenURL: 'https://example.com/t', clientId: x, clientSecret: t0p-s3cr3t}}"#,
+        [
+          #"""
+          audiences (1:1): required: a list of audiences with verify: opaque, because the client 'a' has no \#
+          keys to check tokens with: its issuer alone, or jwksURL and issuer beside its tokenURL, tell where they are
+          """#
+        ]
+      ),
+      (
+        #"clients: {a: {provider: oauth2, tokenURL: 'https://example.com/t', clientId: x, clientSecret: t0p-s3cr3t}}"#,
+        #"audiences: ['https://a/', {audience: 'https://b/'}, {audience: 'https://c/', verify: opaque}]"#,
+        [
+          #"""
+          audiences (2:12): 'https://a/': expected verify: opaque, because the client 'a' has no keys to check tokens \#
+          with: its issuer alone, or jwksURL and issuer beside its tokenURL, tell where they are
+          """#,
+          #"""
+          audiences[1].verify (2:27): expected opaque, because the client 'a' has no keys to check tokens with: its \#
+          issuer alone, or jwksURL and issuer beside its tokenURL, tell where they are
+          """#,
+        ]
+      ),
+      (
+        sound, #"readiness: {waitForPrefetch: 1, startupTimeout: 2h}"#,
+        [
+          #"readiness.waitForPrefetch (2:30): expected true or false; found '1'"#,
+          #"readiness.startupTimeout (2:49): expected a duration from 0s to 1h, such as 30s, 5m or 1h; found '2h'"#,
+        ]
       ),
       (
         nil, #"clients: {a: {provider: okta, domain: x.example, clientId: x, clientSecret: t0p-s3cr3t}}"#,

@@ -180,6 +180,27 @@ extension LoadTests {
       }
     }
 
+    @Test("With waitForPrefetch the broker becomes ready with the first token")
+    func waitForPrefetch() async throws {
+      try await withTenant { tenant in
+        // So long the first token is on its way.
+        tenant.tenant.setLatency(.seconds(2))
+        let broker = try await tenant.broker(
+          configuration: """
+            audiences: [{audience: '\(API.audience)', prefetch: true}]
+            readiness: {waitForPrefetch: true, startupTimeout: 1m}
+
+            """)
+        await tenant.wait { $0.tokenRequests > 0 }
+        let early = try await Answer.curl([broker.url + "/readyz"])
+        #expect(early.status == 503 && early.body.contains("starting: 1 of the prefetched tokens"), "\(early.body)")
+        #expect(try await Answer.curl([broker.url + "/healthz"]).status == 200)
+        try await eventually("ready") { try await Answer.curl([broker.adminURL + "/readyz"]).status == 200 }
+        #expect(try await broker.token(API.path).status == 200 && tenant.tenant.statistics.mints == 1)
+        try await broker.end()
+      }
+    }
+
     @Test("An audience with prefetch is minted before anybody asks")
     func prefetch() async throws {
       try await withTenant { tenant in

@@ -57,11 +57,13 @@ import TestSupport
   }
 
   @Test(
-    "Endpoints are read from either document, once, at whichever place it is",
+    "Endpoints are read from either document, once, at whichever place it is, behind the issuer's path or before it",
     arguments: [
       ("", oidc, [oidc]), ("/", oidc, [oidc]), ("", rfc8414, [oidc, rfc8414]),
       ("/realms/x", "/realms/x\(oidc)", ["/realms/x\(oidc)"]),
       ("/realms/x", "\(rfc8414)/realms/x", ["/realms/x\(oidc)", "\(rfc8414)/realms/x"]),
+      ("/o/", "/o\(rfc8414)", ["/o\(oidc)", "\(rfc8414)/o", "/o\(rfc8414)"]),
+      ("/o", "\(oidc)/o", ["/o\(oidc)", "\(rfc8414)/o", "/o\(rfc8414)", "\(oidc)/o"]),
     ])
   func found(_ path: String, _ place: String, _ expected: [String]) async throws {
     let documents = Documents([place: ("200 OK", Self.document(issuer: "{issuer}\(path)"))])

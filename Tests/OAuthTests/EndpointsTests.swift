@@ -20,7 +20,7 @@ import Testing
   }
 
   @Test(
-    "Metadata is looked for behind the issuer's path, and then in front of it",
+    "Metadata is looked for where the specifications have it, and then the other way round",
     arguments: [
       (
         "https://a.example.com",
@@ -41,6 +41,8 @@ import Testing
         [
           "https://a.example.com:8443/realms/x/.well-known/openid-configuration",
           "https://a.example.com:8443/.well-known/oauth-authorization-server/realms/x",
+          "https://a.example.com:8443/realms/x/.well-known/oauth-authorization-server",
+          "https://a.example.com:8443/.well-known/openid-configuration/realms/x",
         ]
       ),
     ])

@@ -42,7 +42,7 @@ import Testing
 
   @Test("Each flaw of a token has a remedy of its own")
   func flaws() {
-    let flaws: [TokenFlaw] = [.unreadable, .algorithm, .signature, .issuer, .audience, .time, .bound]
+    let flaws: [TokenFlaw] = [.unreadable, .uncheckable, .algorithm, .signature, .issuer, .audience, .time, .bound]
     #expect(Set(flaws.map { Self.error(.tokenValidationFailed, nil, nil, $0).remedy }).count == flaws.count)
   }
 

@@ -46,15 +46,17 @@ struct ClientCheckup {
       guard let found else {
         let obstacle = await way.obstacle(to: issuer) ?? "discovery failed"
         tell(.skipped(.jwks, nil, obstacle))
-        tell(.skipped(.clock, nil, obstacle))
+        tell(offset == nil ? .skipped(.clock, nil, obstacle) : TenantFindings.clock(offset))
         return Obstacles(toVerified: obstacle, toAny: obstacle)
       }
       (endpoints, clockOffset) = (found, offset)
     }
-    if let failed = await way.obstacle(to: endpoints.tokenURL) { obstacles.meet(failed, forAny: true) }
+    let obstacle = await way.obstacle(to: endpoints.tokenURL)
+    if let obstacle { obstacles.meet(obstacle, forAny: true) }
     let keys = await readKeys(endpoints.jwksURL, &way)
     if keys.hasFailed { obstacles.meet("jwks failed", forAny: false) }
-    let offset = clockOffset ?? keys.clockOffset
+    var offset = clockOffset ?? keys.clockOffset
+    if offset == nil, obstacle == nil { offset = await probe.clockOffset(at: endpoints.tokenURL) }
     let clock =
       offset == nil && way.isBlocked ? .skipped(.clock, nil, "nothing has answered") : TenantFindings.clock(offset)
     tell(clock)
@@ -69,9 +71,13 @@ struct ClientCheckup {
       tell(.skipped(.discovery, issuer, obstacle))
       return (nil, nil)
     }
-    let document = await probe.endpoints(of: issuer)
+    let document = await probe.metadata(of: issuer)
     tell(TenantFindings.discovery(issuer, document, isNeeded: isNeeded))
-    return (try? document.contents.get(), document.clockOffset)
+    let metadata = try? document.contents.get()
+    if let offered = metadata?.otherAuthMethods {
+      tell(TenantFindings.authMethod(issuer, settings.client.authentication.name, offered))
+    }
+    return (metadata?.endpoints, document.clockOffset)
   }
 
   private func readKeys(_ url: String?, _ way: inout Way) async -> (hasFailed: Bool, clockOffset: Double?) {

@@ -5,24 +5,37 @@ import Status
 /// What to say of what a tenant publishes and gives.
 enum TenantFindings {
   /// Metadata is what `isNeeded` says, or only looked at because it tells whether the domain is right.
-  static func discovery(_ issuer: String, _ document: ClientProbe.Document<Endpoints>, isNeeded: Bool) -> Finding {
+  static func discovery(
+    _ issuer: String, _ document: ClientProbe.Document<ClientProbe.Metadata>, isNeeded: Bool
+  ) -> Finding {
     switch document.contents {
-    case .success(let endpoints):
+    case .success(let metadata):
+      let endpoints = metadata.endpoints
       return .ok(
         .discovery, issuer, "tokens at \(endpoints.tokenURL), keys at \(endpoints.jwksURL ?? "none")",
         [("token_url", JSONText.string(endpoints.tokenURL))]
           + (endpoints.jwksURL.map { [("jwks_url", JSONText.string($0))] } ?? []))
     case .failure(let error) where isNeeded:
+      let remedy = "Set issuer to the server's own, byte for byte, or name its tokenURL and jwksURL instead."
       return .failed(
-        .discovery, issuer, error.message,
-        remedy: "Set issuer to the server's own, byte for byte, or name its tokenURL and jwksURL instead.", facts(error)
-      )
+        .discovery, issuer, error.message, remedy: error.cause.isTransient ? error.remedy : remedy, facts(error))
     case .failure(let error):
+      let remedy =
+        "Nothing depends on it, but a tenant has it: see that the domain is the one its tokens name as issuer."
       return .warning(
-        .discovery, issuer, error.message,
-        remedy: "Nothing depends on it, but a tenant has it: see that the domain is the one its tokens name as issuer.",
-        facts(error))
+        .discovery, issuer, error.message, remedy: error.cause.isTransient ? error.remedy : remedy, facts(error))
     }
+  }
+
+  /// The client authenticates by `method`, and the metadata offers only others.
+  static func authMethod(_ issuer: String, _ method: String, _ offered: [String]) -> Finding {
+    let names = offered.prefix(8).map { PrintableText.text($0, limit: 40) }
+    return .warning(
+      .discovery, issuer,
+      "the client authenticates by \(method), which is not among what the server offers: "
+        + names.joined(separator: ", "),
+      remedy: "If the token is refused, set authMethod to one of these, with the secret, key or certificate for it.",
+      [("auth_methods", JSONText.array(names.map { JSONText.string($0) }))])
   }
 
   static func jwks(_ url: String, _ document: ClientProbe.Document<[String]>) -> Finding {

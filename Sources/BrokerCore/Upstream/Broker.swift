@@ -114,6 +114,7 @@ package actor Broker {
     for client in forgotten { counts[client.name]?.quota = [:] }
     health.acceptedAll()
     let actions = cache.configure(rules, prefetched: prefetched, forgetting: forgotten, now: .now)
+    health.lacks(prefetched.filter { cache.token($0) == nil })
     announce()
     for token in cache.tokens { publish(.current(token)) }
     perform(actions)
@@ -158,7 +159,9 @@ package actor Broker {
       case .load(let key): load(key)
       case .fetch(let key): fetch(key)
       case .answer(let waiter, let result): answer(waiter, result)
-      case .publish(let token): publish(.current(token))
+      case .publish(let token):
+        health.holds(token.key)
+        publish(.current(token))
       case .withdraw(let key):
         drop(credentialsOf: key)
         publish(.withdrawn(key))

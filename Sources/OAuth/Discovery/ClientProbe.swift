@@ -10,6 +10,18 @@ package struct ClientProbe: Sendable {
     package let clockOffset: Double?
   }
 
+  /// What an issuer says of itself.
+  package struct Metadata: Sendable {
+    package let endpoints: Endpoints
+    /// The ways to authenticate that it offers, if the client's is not among them.
+    package let otherAuthMethods: [String]?
+
+    package init(endpoints: Endpoints, otherAuthMethods: [String]? = nil) {
+      self.endpoints = endpoints
+      self.otherAuthMethods = otherAuthMethods
+    }
+  }
+
   /// How far the tenant's clock may be ahead before its tokens are refused, in seconds.
   package static var clockTolerance: Double { TokenValidator.leeway }
 
@@ -28,15 +40,19 @@ package struct ClientProbe: Sendable {
     await http.connect(to: url, by: proxy, as: client.authentication.identity, timeout: timeout)
   }
 
-  /// The endpoints in the metadata of `issuer`.
-  package func endpoints(of issuer: String) async -> Document<Endpoints> {
+  /// The metadata of `issuer`.
+  package func metadata(of issuer: String) async -> Document<Metadata> {
     var offset: Double?
     do throws(TokenError) {
       let metadata = try await ServerMetadata.read(issuer: issuer, http: http, timeout: timeout) { response in
         offset = offset ?? Self.clockOffset(response)
       }
       let endpoints = try metadata.endpoints(prefersMutualTLS: client.authentication.identity != nil)
-      return Document(contents: .success(endpoints), clockOffset: offset)
+      let offered = metadata.tokenEndpointAuthMethods ?? []
+      let isOffered = offered.isEmpty || offered.contains(where: client.authentication.registeredNames.contains)
+      return Document(
+        contents: .success(Metadata(endpoints: endpoints, otherAuthMethods: isOffered ? nil : offered)),
+        clockOffset: offset)
     } catch {
       return Document(contents: .failure(error), clockOffset: offset)
     }
@@ -65,6 +81,13 @@ package struct ClientProbe: Sendable {
   }
 
   // MARK: Time
+
+  /// How the clock of the server at `url` stands, whatever it answers to being asked for nothing.
+  package func clockOffset(at url: String) async -> Double? {
+    var request = HTTPClient.Request(url: url, timeout: timeout)
+    request.identity = client.authentication.identity
+    return (try? await http.send(request)).flatMap(Self.clockOffset)
+  }
 
   private static func clockOffset(_ response: HTTPClient.Response) -> Double? {
     let (now, wallNow) = (Instant.now, WallClock.now)

@@ -8,6 +8,7 @@ struct ServerMetadata: Decodable {
   private let tokenEndpoint: String?
   private let jwksURI: String?
   private let aliases: Aliases?
+  private let authMethods: Words?
 
   /// The endpoints for clients that authenticate with a certificate (RFC 8705 §5).
   private struct Aliases: Decodable {
@@ -16,22 +17,32 @@ struct ServerMetadata: Decodable {
     enum CodingKeys: String, CodingKey { case tokenEndpoint = "token_endpoint" }
   }
 
+  /// What is no list of words is nil, so that it does not spoil the rest.
+  private struct Words: Decodable {
+    let list: [String]?
+
+    init(from decoder: any Decoder) throws { list = try? decoder.singleValueContainer().decode([String].self) }
+  }
+
   private enum CodingKeys: String, CodingKey {
     case issuer
     case tokenEndpoint = "token_endpoint"
     case jwksURI = "jwks_uri"
     case aliases = "mtls_endpoint_aliases"
+    case authMethods = "token_endpoint_auth_methods_supported"
   }
 
-  /// Where an issuer's metadata may be, in this order: OpenID Connect Discovery §4 appends to the issuer's path,
-  /// RFC 8414 §3.1 inserts in front of it.
+  /// How clients may authenticate at the token endpoint; nil where it does not say.
+  var tokenEndpointAuthMethods: [String]? { authMethods?.list }
+
+  /// Where an issuer's metadata may be, in this order: OpenID Connect Discovery §4 appends to the issuer's path, and
+  /// RFC 8414 §3.1 inserts in front of it. Servers are found that do it the other way round (django-oauth-toolkit).
   static func locations(issuer: String) -> [String] {
     guard let parts = URLParts(issuer) else { return [] }
     let path = parts.path.hasSuffix("/") ? parts.path.dropLast() : parts.path[...]
-    return [
-      "\(parts.origin)\(path)/.well-known/openid-configuration",
-      "\(parts.origin)/.well-known/oauth-authorization-server\(path)",
-    ]
+    let (openID, oauth) = ("/.well-known/openid-configuration", "/.well-known/oauth-authorization-server")
+    let byTheBook = ["\(parts.origin)\(path)\(openID)", "\(parts.origin)\(oauth)\(path)"]
+    return path.isEmpty ? byTheBook : byTheBook + ["\(parts.origin)\(path)\(oauth)", "\(parts.origin)\(openID)\(path)"]
   }
 
   /// The first of these documents that is there. Throws where there is none, or where it names another issuer.

@@ -74,6 +74,14 @@ package struct OAuthClient: Sendable {
     }
   }
 
+  /// Whether its tokens can be checked, as far as it is known beforehand.
+  package var canVerify: Bool {
+    switch location {
+    case .fixed(let endpoints): endpoints.issuer != nil && endpoints.jwksURL != nil
+    case .discovered: true
+    }
+  }
+
   /// Clients that have this in common get the same tokens for the same grants, however they authenticate.
   package var identity: [String] {
     let place: [String?] =

@@ -2,6 +2,8 @@
 package enum TokenFlaw: Sendable {
   /// It is no JWT, or an encrypted one.
   case unreadable
+  /// It could not be checked, because the client has no key set.
+  case uncheckable
   case algorithm
   /// Its key is not published, or has not signed it.
   case signature

@@ -100,6 +100,7 @@ struct ClientReader {
     }
     if (jwksURL == nil) != (issuer == nil) {
       section.fail("jwksURL", "tokens are checked with jwksURL and issuer together; expected both or neither")
+      return nil
     }
     return attempt { () throws(InvalidSetting) in
       .fixed(try Endpoints(tokenURL: tokenURL, jwksURL: jwksURL, issuer: issuer))

@@ -118,6 +118,12 @@ extension Configuration {
       logging.format = section.value("format", environment: "BROKER_LOG_FORMAT", .word, default: format)
       logging.audits = section.value("audit", .flag, default: logging.audits)
     }
+    root.section("readiness", .nextStart) { section in
+      let range = Duration.zero...(.seconds(3600))
+      let waits = section.value("waitForPrefetch", .flag, default: false)
+      let timeout = section.value("startupTimeout", .duration(range), default: .seconds(10))
+      prefetchTimeout = waits ? timeout : .zero
+    }
     root.section("shutdown") { section in
       let range = Duration.zero...(.seconds(3600))
       shutdownDelay = section.value("delay", .duration(range), default: shutdownDelay)
@@ -204,6 +210,9 @@ extension Configuration {
         return root.fail(
           "audiences", environment: "BROKER_AUDIENCES", "'\(audience)' names no client, and there is more than one")
       }
+      if let problem = uncheckable(standard) {
+        root.fail("audiences", environment: "BROKER_AUDIENCES", "'\(audience)': expected verify: opaque, \(problem)")
+      }
       add(audience, AudienceCatalog.Entry(client: standard))
     }
     if root.isFromEnvironment("BROKER_AUDIENCES") {
@@ -213,7 +222,7 @@ extension Configuration {
         section -> String? in
         let name = section.value("audience", .audience)
         if name == nil, !section.has("audience") { section.fail("audience", "required: the API's identifier") }
-        let entry = Self.entry(section, clients: clients, standard: standard)
+        let entry = entry(section, clients: clients, standard: standard)
         if let entry { add(name, entry) }
         return nil
       }?.forEach(word)
@@ -223,11 +232,21 @@ extension Configuration {
     if isOpen, standard == nil {
       root.fail("audiences", "required with several clients and none called default: a list that gives each its client")
     }
+    if isOpen, let problem = standard.flatMap(uncheckable) {
+      root.fail("audiences", "required: a list of audiences with verify: opaque, \(problem)")
+    }
     audiences = AudienceCatalog(
       listed: listed, other: isOpen ? standard.map { AudienceCatalog.Entry(client: $0) } : nil)
   }
 
-  private static func entry(_ section: Section, clients: [String], standard: String?) -> AudienceCatalog.Entry? {
+  /// Why tokens of this client cannot be checked; nil where they can.
+  private func uncheckable(_ client: String) -> String? {
+    guard let settings = clients[client], !settings.client.canVerify else { return nil }
+    return "because the client '\(client)' has no keys to check tokens with: its issuer alone, or jwksURL and issuer "
+      + "beside its tokenURL, tell where they are"
+  }
+
+  private func entry(_ section: Section, clients: [String], standard: String?) -> AudienceCatalog.Entry? {
     let client = section.value("client", .oneOf(clients.sorted())) ?? standard
     if client == nil, !section.has("client") {
       section.fail("client", "required: there is more than one client, and none called default")
@@ -236,6 +255,9 @@ extension Configuration {
     let organization = section.value("organization", .text("an organization"))
     let verification = section.value("verify", .verification, default: .jwt)
     let isPrefetched = section.value("prefetch", .flag, default: false)
+    if verification == .jwt, let problem = client.flatMap(uncheckable) {
+      section.fail("verify", "expected opaque, \(problem)")
+    }
     return client.map {
       AudienceCatalog.Entry(
         client: $0, scope: scope, organization: organization, verification: verification, isPrefetched: isPrefetched)
