@@ -256,6 +256,7 @@ extension IntegrationTests {
         #expect(status == 0, "\(browser.errors)")
         #expect(
           browser.output.split(separator: "\n").last?.contains(API.audience) == true, "what was so is still shown")
+        #expect(browser.output.contains("The tenant said: access_denied: Service not enabled within domain"))
       }
     }
   }

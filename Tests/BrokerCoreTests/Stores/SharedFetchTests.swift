@@ -1,8 +1,8 @@
 import Basics
-import OAuth
 import Testing
 
 @testable import BrokerCore
+@testable import OAuth
 
 @Suite struct SharedFetchTests {
   private let now = Instant(nanoseconds: 1_000_000_000_000)
@@ -24,6 +24,16 @@ import Testing
       "\(token.accessToken.value)\(claim == nil ? "" : ", released")"
     case .finish(.failure(let error), let claim): "\(error.cause.rawValue)\(claim == nil ? "" : ", released")"
     }
+  }
+
+  @Test("What the tenant said of a refusal goes into no store")
+  func evidence() throws {
+    var error = TokenError(cause: .unknownAudience, message: "no such API")
+    error.evidence = Evidence(error: "access_denied", description: "Service not enabled")
+    let failure = try #require(SharedFailure(error))
+    let record = try #require(StoreRecord.encode(StoreRecord.Failure(failure, wallNow: 0)))
+    let text = String(decoding: record, as: UTF8.self)
+    #expect(text.contains("no such API") && !text.contains("access_denied") && !text.contains("Service"))
   }
 
   @Test("Who has the claim asks the tenant, unless what it wants is there already")
