@@ -32,7 +32,7 @@ def serve(folder, place):
             scope="read",
             client={
                 "provider": "oauth2",
-                "tokenURL": f"http://127.0.0.1:{port}/o/token/",
+                "issuer": f"http://127.0.0.1:{port}/o",
                 "clientId": client_id,
                 "clientSecret": secret,
                 "authMethod": "client_secret_basic",
