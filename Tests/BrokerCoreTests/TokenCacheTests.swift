@@ -159,6 +159,18 @@ import Testing
     #expect(answer(&cache, .failure(refused), at: 5) == ["1=broker_misconfigured"], "the new ones are refused too")
   }
 
+  @Test("Who waits for an answer to new credentials when the tenant shuts its door is told at once")
+  func outdatedRefusalAtAShutDoor() {
+    var cache = TokenCache()
+    let other = TokenKey(client: "default", grant: Grant(audience: "other"))
+    _ = [ask(&cache, 1, at: 0), ask(&cache, 2, at: 0, key: other)]
+    _ = cache.credentialsChanged(client: "default", now: at(1))
+    let limited = TokenError(cause: .upstreamRateLimited, message: "429", retryAfter: .seconds(60))
+    #expect(answer(&cache, .failure(limited), at: 2, key: other) == ["2=upstream_rate_limited"])
+    let refused = TokenError(cause: .brokerMisconfigured, message: "401")
+    #expect(answer(&cache, .failure(refused), at: 3) == ["1=upstream_rate_limited"])
+  }
+
   @Test(
     "While the tenant's door is shut, late answers of another kind do not open it earlier",
     arguments: [TokenError.Cause.upstreamTimeout, .upstreamUnavailable, .upstreamRateLimited, .unknownAudience])

@@ -90,6 +90,7 @@ extension TokenCache {
     entry.fetch = .none
     if !entry.waiters.isEmpty { enqueue(&entry, .demanded, now) }
     reschedule(entry, now)
+    if clients[key.client]?.gate.isShut(now: now) == true { refuseQueued(key.client, now) }
   }
 
   /// The client is shut out for a while: those who wait for their turn are told at once.
