@@ -3,4 +3,4 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-find .ci/run Tests deploy \( -name '*.sh' -o -path .ci/run \) -exec shellcheck --exclude=SC2016 {} +
+find .ci/run Tests deploy findings \( -name '*.sh' -o -path .ci/run \) -exec shellcheck --exclude=SC2016 {} +
