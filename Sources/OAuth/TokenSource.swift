@@ -13,13 +13,14 @@ package enum Verification: Sendable {
 /// Mints tokens for one client: asks its token endpoint, and checks what comes back.
 package final class TokenSource: Sendable {
   let client: OAuthClient
-  private let http: HTTPClient
+  let http: HTTPClient
   let endpoints: EndpointSource
   let keys: KeySetSource
   /// The key set each time it has been read. It has one reader at the most.
   package let keySetChanges: AsyncStream<KeySetChange>
 
-  private let timeout: Duration
+  let timeout: Duration
+  private let memory = TokenMemory()
   /// How long to wait for a key set that cannot be read, before a token is asked for.
   private static let keySetTimeout = Duration.seconds(5)
 
@@ -53,200 +54,238 @@ package final class TokenSource: Sendable {
   }
 
   /// A new, validated token for `grant`, by `deadline`. A token that does not pass has still been counted by the
-  /// tenant. With `credentials` the client's own are not used, and a refusal of them is `invalidCaller`. `trace` is
-  /// told to the token endpoint.
+  /// tenant. One that cannot be checked, because the keys are out of reach, is held: until they are not, or it ends, the
+  /// tenant is not asked for another. With `credentials` the client's own are not used, and a refusal of them is
+  /// `invalidCaller`; `holder` tells them apart from others'. `trace` is told to the token endpoint.
   package func mint(
     _ grant: Grant, verify verification: Verification = .jwt, as credentials: PassThroughCredentials? = nil,
-    in trace: TraceContext? = nil, deadline: Instant
+    holder: SHA256Digest? = nil, in trace: TraceContext? = nil, deadline: Instant
   ) async throws(TokenError) -> MintedToken {
     let endpoints = try await endpoints.endpoints(by: deadline)
-    var issuer: String?
-    if verification == .jwt {
-      guard let expected = endpoints.issuer, endpoints.jwksURL != nil else { throw .noIssuer }
-      issuer = expected
-      // A token that could not be checked is not asked for. In an outage nobody is to wait long to hear that.
-      let soon = min(deadline, Instant.now.advanced(by: Self.keySetTimeout))
-      try await withKeys(by: soon) { () async throws(KeySetSource.Unavailable) in try await keys.recover() }
+    let key = TokenMemory.Key(grant: grant, holder: credentials == nil ? nil : holder ?? .nobody)
+    guard verification == .jwt else {
+      let (token, response) = try await ask(grant, endpoints, as: credentials, in: trace, deadline: deadline)
+      do throws(TokenError) { return try opaque(token, key) } catch { throw error.with(response) }
     }
-    let response = try await request(grant, to: endpoints.tokenURL, as: credentials, in: trace, deadline: deadline)
+    guard let issuer = endpoints.issuer, endpoints.jwksURL != nil else { throw .noIssuer }
+    if let token = try await checkHeld(key, of: issuer, deadline: deadline) { return token }
+    // A token that could not be checked is not asked for. In an outage nobody is to wait long to hear that.
+    try await recoverKeys(by: min(deadline, Instant.now.advanced(by: Self.keySetTimeout)))
+    let (token, response) = try await ask(grant, endpoints, as: credentials, in: trace, deadline: deadline)
     do throws(TokenError) {
-      let answer = try TokenResponse(response)
-      // `expires_in` counts from when the answer was made, which is not before it was asked for.
-      var expiresAt = answer.expiresIn.map { response.requestedAt.advanced(by: .seconds($0)) }
-      var keyID: String?
-      if let issuer {
-        let proof = try await verify(
-          answer.accessToken, of: issuer, for: grant, asked: response.requestedAt, deadline: deadline)
-        expiresAt = min(proof.expiresAt, expiresAt ?? proof.expiresAt)
-        keyID = proof.keyID
-      }
-      guard let expiresAt else {
-        throw TokenError(
-          cause: .invalidUpstreamResponse, message: "the tenant's answer does not say how long its opaque token lives")
-      }
-      return MintedToken(
-        accessToken: answer.accessToken, scope: answer.scope, keyID: keyID, mintedAt: response.requestedAt,
-        expiresAt: expiresAt, quota: QuotaBucket.all(in: response), upstreamRequestID: response.upstreamRequestID)
+      return try await check(token, of: issuer, for: key, deadline: deadline)
     } catch {
       throw error.with(response)
     }
   }
 
-  private func error(_ refusal: Refusal, ofClient isClients: Bool) -> TokenError {
-    var error = refusal.tokenError(now: Int(WallClock.now))
-    if !isClients, refusal.isOfCredentials {
-      error.cause = .invalidCaller
-      error.message = "the tenant refuses the credentials that the caller gave"
-    }
-    return error
-  }
-
-  /// Credentials that are tried for one token at the most.
-  private static let mostCredentials = 4
-
-  /// The answer with a token, asked for with the client's credentials: where its newest secret is refused, with the
-  /// older one, because while a secret is rotated either may be the one accepted. What counts is what is current when a
-  /// refusal arrives: it says nothing of a secret that has come meanwhile. Throws the last refusal.
-  private func request(
-    _ grant: Grant, to tokenURL: String, as passedOn: PassThroughCredentials?, in trace: TraceContext?,
-    deadline: Instant
-  ) async throws(TokenError) -> HTTPClient.Response {
-    let token = TokenEndpointRequest(
-      tokenURL: tokenURL, clientID: passedOn?.clientID ?? client.clientID, parameters: client.dialect.parameters(grant))
-    var refused: Refusal?
-    var tried: [Credential] = []
-    while tried.count < Self.mostCredentials, let credential = try credential(after: tried, passedOn) {
-      tried.append(credential)
-      let response = try await exchange(token, as: credential, in: trace, deadline: deadline)
-      if response.status == 200 {
-        if passedOn == nil, let secret = credential.secret { client.secrets?.accepted(secret) }
-        return response
-      }
-      let refusal = Refusal(response, hiding: Redaction(credential, of: token.clientID))
-      refused = refusal
-      if !refusal.isOfCredentials { break }
-    }
-    guard let refused else { throw TokenError(cause: .brokerMisconfigured, message: "the client has no secret") }
-    throw error(refused, ofClient: passedOn == nil)
-  }
-
-  /// The first of the credentials that are worth trying now and were not tried. Where the tenant has refused a new
-  /// secret and then the old one, which it used to take, it has been given the new one in between.
-  private func credential(
-    after tried: [Credential], _ passedOn: PassThroughCredentials?
-  ) throws(TokenError) -> Credential? {
-    let authentication = client.authentication
-    let candidates =
-      if let passedOn { [passedOn.credential(authentication.basicEncoding)] } else { try authentication.candidates() }
-    if let next = candidates.first(where: { one in !tried.contains { $0.isSame(as: one) } }) { return next }
-    guard tried.count == 2, let old = tried[1].secret, client.secrets?.wasAccepted(old) == true,
-      let newest = candidates.first, !newest.isSame(as: tried[1])
-    else { return nil }
-    return newest
-  }
-
-  /// Sends the request, and again where a connection that was kept has ended under it. Each time it is made anew, for
-  /// the tenant may have read the one before: it would refuse an assertion that it has seen.
-  private func exchange(
-    _ token: TokenEndpointRequest, as credential: Credential, in trace: TraceContext?, deadline: Instant
-  ) async throws(TokenError) -> HTTPClient.Response {
-    var attempt = 0
-    while true {
-      let left = Instant.now.duration(to: deadline)
-      guard left > .zero else { throw .timedOut }
-      var request = try await token.authenticated(by: credential, timeout: min(left, timeout))
-      if let trace { request.headers.append(("traceparent", trace.traceparent)) }
-      request.attempt = attempt
-      do throws(HTTPClient.Failure) {
-        return try await http.send(request)
-      } catch {
-        guard error.kind == .lost else { throw TokenError(error) }
-        attempt += 1
-      }
-    }
-  }
-
   // MARK: Validation
 
-  /// Checks a token that was kept, by `deadline`, as when it was minted. Where the key set cannot be read the token
-  /// passes without that: it was checked before it was kept, and an outage of the tenant must not take away what is
-  /// held. When the set is read again, `keySetChanges` tells which keys have left it.
+  /// The token that is held for `key`, now that it can be checked; nil if there is none, or none that passes.
+  private func checkHeld(
+    _ key: TokenMemory.Key, of issuer: String, deadline: Instant
+  ) async throws(TokenError) -> MintedToken? {
+    guard var held = memory.held(key, now: .now) else { return nil }
+    // What it said of the tenant's allotments is out of date.
+    held.quota = []
+    do throws(TokenError) {
+      let soon = min(deadline, Instant.now.advanced(by: Self.keySetTimeout))
+      return try await check(held, of: issuer, for: key, deadline: soon)
+    } catch {
+      if error.cause == .upstreamUnavailable { throw error }
+      return nil
+    }
+  }
+
+  /// Checks a token that was just answered, or is held; it is held for as long as its keys cannot be read.
+  private func check(
+    _ token: UncheckedToken, of issuer: String, for key: TokenMemory.Key, deadline: Instant
+  ) async throws(TokenError) -> MintedToken {
+    memory.hold(token, for: key, now: .now)
+    do throws(TokenError) {
+      let minted = try await verify(token, of: issuer, for: key.grant, deadline: deadline)
+      memory.release(key)
+      return minted
+    } catch {
+      if error.cause != .upstreamUnavailable { memory.release(key) }
+      throw error
+    }
+  }
+
+  /// The token that is held for a grant because its keys cannot be read; another broker that gets it must check it.
+  package func held(_ grant: Grant) -> StoredToken? {
+    guard let token = memory.held(.init(grant: grant, holder: nil), now: .now) else { return nil }
+    let (now, wallNow) = (Instant.now, WallClock.now)
+    func wall(_ instant: Instant) -> Double { wallNow + now.duration(to: instant) / .seconds(1) }
+    return StoredToken(
+      accessToken: token.accessToken, scope: token.scope, mintedAt: wall(token.asked),
+      expiresAt: wall(token.end), isChecked: false)
+  }
+
+  /// An opaque token, which lives for as long as the answer says, or else the configuration.
+  private func opaque(_ token: UncheckedToken, _ key: TokenMemory.Key) throws(TokenError) -> MintedToken {
+    let life = memory.life(
+      of: token.accessToken, for: key, asked: token.asked, stated: token.stated, assumed: client.tokenLifetime)
+    guard let life else {
+      throw TokenError(
+        cause: .invalidUpstreamResponse,
+        message: "the tenant's answer does not say how long its opaque token lives, and the client has no lifetime set")
+    }
+    return try MintedToken(token, life)
+  }
+
+  /// Checks a token that was kept, by `deadline`, as when it was minted. Where the key set cannot be read a token that
+  /// was checked before passes without that: an outage of the tenant must not take away what is held. When the set is
+  /// read again, `keySetChanges` tells which keys have left it.
   package func revalidate(
     for kept: StoredToken, _ grant: Grant, verify verification: Verification = .jwt, deadline: Instant
   ) async throws(TokenError) -> MintedToken {
     guard kept.mintedAt <= WallClock.now + TokenValidator.leeway else {
       throw TokenError(ValidationError("it was minted in the future, so one of two clocks is wrong", .time))
     }
-    func token(_ keyID: String? = nil, _ expiry: Instant? = nil) -> MintedToken {
-      MintedToken(kept, keyID: keyID, expiry: expiry, now: .now, wallNow: WallClock.now)
+    let key = TokenMemory.Key(grant: grant, holder: nil)
+    func token(_ keyID: String? = nil, _ proof: Proof? = nil) -> MintedToken {
+      MintedToken(
+        kept, keyID: keyID, expiry: proof?.expiresAt, lifetime: proof?.lifetime, now: .now, wallNow: WallClock.now)
     }
-    guard verification == .jwt else { return token() }
+    guard verification == .jwt else {
+      let token = token()
+      let life = TokenMemory.Life(expiresAt: token.expiresAt, whole: token.lifetime)
+      memory.saw(token.accessToken, for: key, life, now: .now)
+      return token
+    }
     // Learns where the key set is, if that is not known yet and can be.
     _ = try? await endpoints.endpoints(by: deadline)
     guard let issuer = client.issuer else { throw .noIssuer }
-    let validator = TokenValidator(issuer: issuer)
-    do throws(ValidationError) {
-      let header = try validator.header(of: kept.accessToken)
-      let candidates: [JWK]
-      do throws(KeySetSource.Unavailable) {
-        candidates = try await keys.candidates(
-          kid: header.keyID, algorithm: header.algorithm, asked: token().mintedAt, by: deadline)
-      } catch {
-        return token(header.keyID)
-      }
-      let (now, wallNow) = (Instant.now, WallClock.now)
-      let exp = try await validator.claims(
-        of: kept.accessToken, header, audience: client.checksAudience ? grant.audience : nil, candidates: candidates,
-        now: wallNow
-      ).exp
-      return token(header.keyID, MintedToken.instant(of: exp, now: now, wallNow: wallNow))
+    let minted = token().mintedAt
+    do throws(Flaw) {
+      let proof = try await proof(
+        of: kept.accessToken, by: issuer, for: grant, kept.isChecked ? .shown(since: minted) : .issued(minted),
+        deadline: deadline)
+      memory.release(key, askedBy: minted)
+      return token(proof.keyID, proof)
     } catch {
-      throw TokenError(error, of: kept.accessToken)
+      switch error {
+      case .invalid(let error): throw TokenError(error, of: kept.accessToken)
+      case .unknown(_, let keyID) where kept.isChecked:
+        memory.release(key, askedBy: minted)
+        return token(keyID)
+      case .unknown(let error, _): throw TokenError(error)
+      }
     }
   }
 
+  /// Tries until it has the token's keys, or throws when that could not be before `deadline`.
   private func verify(
-    _ token: AccessToken, of issuer: String, for grant: Grant, asked: Instant, deadline: Instant
-  ) async throws(TokenError) -> (keyID: String?, expiresAt: Instant) {
+    _ token: UncheckedToken, of issuer: String, for grant: Grant, deadline: Instant
+  ) async throws(TokenError) -> MintedToken {
+    while true {
+      let proof: Proof
+      do throws(Flaw) {
+        proof = try await self.proof(
+          of: token.accessToken, by: issuer, for: grant, .issued(token.asked), deadline: deadline)
+      } catch {
+        switch error {
+        case .invalid(let error):
+          throw token.isNearItsEnd && error.hasJustEnded ? .ending(in: .zero) : TokenError(error, of: token.accessToken)
+        case .unknown(let error, _): try await wait(for: error, by: deadline)
+        }
+        continue
+      }
+      return try MintedToken(token, proof)
+    }
+  }
+
+  /// What checking a token has shown.
+  struct Proof {
+    let keyID: String?
+    /// `exp` seen from now, in monotonic time: a step of the wall clock does not move it.
+    let expiresAt: Instant
+    /// From `iat` to `exp`; nil where it has no `iat`.
+    let lifetime: Duration?
+  }
+
+  /// Why a token is not proven.
+  enum Flaw: Error {
+    case invalid(ValidationError)
+    /// The keys to check it with cannot be had now.
+    case unknown(KeySetSource.Unavailable, keyID: String?)
+  }
+
+  private func proof(
+    of token: AccessToken, by issuer: String, for grant: Grant, _ need: FetchSchedule<KeySet>.Need, deadline: Instant
+  ) async throws(Flaw) -> Proof {
     let validator = TokenValidator(issuer: issuer)
     let header: TokenValidator.Header
-    do throws(ValidationError) {
-      header = try validator.header(of: token)
+    do throws(ValidationError) { header = try validator.header(of: token) } catch { throw .invalid(error) }
+    let candidates: [JWK]
+    do throws(KeySetSource.Unavailable) {
+      candidates = try await keys.candidates(kid: header.keyID, algorithm: header.algorithm, for: need, by: deadline)
     } catch {
-      throw TokenError(error, of: token)
-    }
-    let candidates = try await withKeys(by: deadline) { () async throws(KeySetSource.Unavailable) in
-      try await keys.candidates(kid: header.keyID, algorithm: header.algorithm, asked: asked)
+      throw .unknown(error, keyID: header.keyID)
     }
     // Read together, before any wait: an instant read later would make the token seem to live longer.
     let (now, wallNow) = (Instant.now, WallClock.now)
-    let exp: Double
     do throws(ValidationError) {
-      exp = try await validator.claims(
-        of: token, header, audience: client.checksAudience ? grant.audience : nil, candidates: candidates, now: wallNow
-      ).exp
+      let claims = try await validator.claims(
+        of: token, header, audience: client.checksAudience ? grant.audience : nil, candidates: candidates, now: wallNow)
+      return Proof(
+        keyID: header.keyID, expiresAt: MintedToken.instant(of: claims.exp, now: now, wallNow: wallNow),
+        lifetime: claims.lifetime)
     } catch {
-      throw TokenError(error, of: token)
+      throw .invalid(error)
     }
-    return (header.keyID, MintedToken.instant(of: exp, now: now, wallNow: wallNow))
   }
 
-  /// Tries `read` until it has its keys, or throws when that could not be before `deadline`. A token that was minted
-  /// meanwhile waits with it: a new one would fare no better.
-  private func withKeys<Result: Sendable>(
-    by deadline: Instant, _ read: () async throws(KeySetSource.Unavailable) -> Result
-  ) async throws(TokenError) -> Result {
+  /// Waits until the key set may be read again, if that is before `deadline`: nothing that could be waited for happens
+  /// before.
+  private func wait(for keys: KeySetSource.Unavailable, by deadline: Instant) async throws(TokenError) {
+    guard keys.retryAt < deadline, (try? await Task.sleep(until: keys.retryAt)) != nil else { throw TokenError(keys) }
+  }
+
+  /// Returns unless a token that is minted now could not be checked. A token that was minted meanwhile waits with it: a
+  /// new one would fare no better.
+  private func recoverKeys(by deadline: Instant) async throws(TokenError) {
     while true {
       do throws(KeySetSource.Unavailable) {
-        return try await read()
+        return try await keys.recover(by: deadline)
       } catch {
-        // The key set says when it may be read again, and nothing that could be waited for happens before.
-        guard error.retryAt < deadline, (try? await Task.sleep(until: error.retryAt)) != nil else {
-          throw TokenError(error)
-        }
+        try await wait(for: error, by: deadline)
       }
     }
   }
+}
+
+extension MintedToken {
+  /// An opaque token.
+  fileprivate init(_ token: UncheckedToken, _ life: TokenMemory.Life) throws(TokenError) {
+    try self.init(
+      token, keyID: nil, expiresAt: life.expiresAt, lifetime: life.whole, isRepeated: life.whole > .zero)
+  }
+
+  /// One that was checked. It ends with `exp`, or before that if the answer says so.
+  fileprivate init(_ token: UncheckedToken, _ proof: TokenSource.Proof) throws(TokenError) {
+    try self.init(
+      token, keyID: proof.keyID, expiresAt: min(proof.expiresAt, token.stated ?? proof.expiresAt),
+      lifetime: proof.lifetime, isRepeated: proof.expiresAt <= token.asked.advanced(by: .seconds(2)))
+  }
+
+  /// Throws for a token without any life, which a server may repeat in its last second.
+  private init(
+    _ token: UncheckedToken, keyID: String?, expiresAt: Instant, lifetime: Duration?, isRepeated: Bool
+  ) throws(TokenError) {
+    guard expiresAt > token.asked else {
+      throw isRepeated ? .ending(in: .zero) : .lifeless
+    }
+    self.init(
+      accessToken: token.accessToken, scope: token.scope, keyID: keyID, mintedAt: token.asked, expiresAt: expiresAt,
+      lifetime: lifetime, quota: token.quota, upstreamRequestID: token.upstreamRequestID)
+  }
+}
+
+extension SHA256Digest {
+  /// For credentials that nobody comes back with.
+  fileprivate static var nobody: SHA256Digest { SHA256Digest((0..<32).map { _ in UInt8.random(in: .min ... .max) }) }
 }
 
 extension TokenError {
@@ -264,6 +303,10 @@ extension TokenError {
       message: "the tenant's signing keys cannot be read, so its token cannot be checked: \(error.reason)",
       retryAfter: max(.zero, Instant.now.duration(to: error.retryAt)))
   }
+
+  /// An answer that gives no life to its token.
+  fileprivate static let lifeless = TokenError(
+    cause: .invalidUpstreamResponse, message: "the tenant's answer says that the token has no life left")
 
   /// Why `token` is refused, and what it says of itself.
   init(_ error: ValidationError, of token: AccessToken? = nil) {

@@ -17,6 +17,8 @@ struct StubMinter: TokenMinter {
     _ stored: StoredToken, for key: TokenKey, deadline: Instant
   ) async throws(TokenError) -> MintedToken { throw .timedOut }
 
+  func held(_ key: TokenKey) -> StoredToken? { nil }
+
   func vault(of client: UpstreamID) -> Vault? { vaults[client] }
 
   var events: AsyncStream<UpstreamEvent> { AsyncStream { $0.finish() } }

@@ -461,4 +461,55 @@ import Testing
     #expect(say(cache.advance(now: at(90))) == ["9=upstream_timeout", "10=upstream_timeout"])
     #expect(counts(cache) == [1, 3, 2, 3, 1])
   }
+
+  // MARK: Tokens that the tenant repeats
+
+  private func repeated(_ name: String, at seconds: Double, end: Double, lifetime: Double) -> MintedToken {
+    MintedToken(
+      accessToken: AccessToken(name), scope: nil, keyID: nil, mintedAt: at(seconds), expiresAt: at(end),
+      lifetime: .seconds(lifetime), quota: [], upstreamRequestID: nil)
+  }
+
+  @Test("A token that the tenant repeats is never served with less life than was promised of it")
+  func repeatedToken() {
+    var cache = TokenCache()
+    _ = ask(&cache, 1, at: 30)
+    #expect(answer(&cache, .success(repeated("t", at: 30, end: 60, lifetime: 60)), at: 30) == ["publish t", "1=t"])
+    #expect(ask(&cache, 2, at: 52.4) == ["2=t"])
+    #expect(ask(&cache, 3, at: 52.6).contains("fetch"))
+    let ending = answer(&cache, .success(repeated("t", at: 52.6, end: 60, lifetime: 60)), at: 52.6)
+    #expect(ending == ["3=upstream_unavailable", "withdraw https://api/"])
+    #expect(ask(&cache, 4, at: 59.9) == ["4=upstream_unavailable"], "until it ends the tenant is left alone")
+    #expect(ask(&cache, 5, at: 60.1) == ["fetch"])
+  }
+
+  @Test("A token that the tenant repeats when it is to be replaced is asked for once more near its end, and no more")
+  func repeatedWhenDue() throws {
+    var cache = TokenCache()
+    _ = ask(&cache, 1, at: 0)
+    _ = answer(&cache, .success(minted("t", lifetime: 86400)), at: 0)
+    _ = cache.used(key, now: at(1))
+    var fetches: [Double] = []
+    while let next = nextFetch(&cache), fetches.count < 10 {
+      let seconds = start.duration(to: next) / .seconds(1)
+      fetches.append(seconds)
+      _ = answer(&cache, .success(repeated("t", at: seconds, end: 86400, lifetime: 86400)), at: seconds)
+      cache.token(key)?.markUsed(at: next)
+    }
+    #expect(fetches.count == 2 && fetches.last.map { $0 > 86400 - 73 && $0 < 86400 - 30 } == true, "\(fetches)")
+  }
+
+  // MARK: The wall clock
+
+  @Test("A refusal for a token's dates is forgotten when the clock is set, and no other is", arguments: [true, false])
+  func clock(_ dependsOnClock: Bool) {
+    var cache = TokenCache()
+    var refused = TokenError(cause: .tokenValidationFailed, message: "issued in the future")
+    if dependsOnClock { refused.flaw = .time }
+    _ = ask(&cache, 1, at: 0)
+    _ = answer(&cache, .failure(refused), at: 0)
+    #expect(ask(&cache, 2, at: 1) == ["2=token_validation_failed"])
+    _ = cache.clockStepped(now: at(2))
+    #expect(ask(&cache, 3, at: 2) == (dependsOnClock ? ["fetch"] : ["3=token_validation_failed"]))
+  }
 }

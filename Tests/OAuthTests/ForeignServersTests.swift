@@ -181,6 +181,21 @@ import Testing
     #expect(try await mint(try source("basic", basic(), bare, checksAudience: false)).get().keyID == "authlib-1")
   }
 
+  @Test(
+    "A token signed with Ed25519 by another library passes as the tenant's, and as a caller's",
+    arguments: ["EdDSA", "Ed25519"])
+  func edwards(_ algorithm: String) async throws {
+    let dialect = try Dialect(extraParameters: [("token_format", algorithm)])
+    let token = try await mint(try source("basic", basic(), dialect)).get()
+    #expect(token.keyID == "authlib-2")
+    let verifier = try JWTVerifier(
+      issuer: server.issuer, audience: "https://api.example.com/",
+      keys: .remote(url: server.issuer + "/keys", http: try HTTPClient()))
+    let verified = try await verifier.verify(
+      Array(token.accessToken.value.utf8), deadline: .now.advanced(by: .seconds(10)))
+    #expect(verified.subject == "basic")
+  }
+
   @Test("An opaque token is taken without an issuer, and only where it is wanted")
   func opaque() async throws {
     let basic = ClientAuthentication.secretBasic(secrets("s3cr3t-._~"))

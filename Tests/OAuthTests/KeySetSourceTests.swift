@@ -1,6 +1,7 @@
 import Basics
 import HTTPClient
 import IO
+import JWTKit
 import Testing
 import TestSupport
 
@@ -31,6 +32,33 @@ import TestSupport
       for _ in 0..<3 { await source.poll(isNeeded: isNeeded) }
       #expect(Self.paths(peer) == Array(repeating: "/keys", count: requests))
       #expect(await (source.status.fetchedAt != nil) == isNeeded)
+    }
+  }
+
+  @Test(
+    "The wait that a failing key set or metadata asks for is kept",
+    arguments: ["429 Too Many Requests", "503 Unavailable"])
+  func retryAfter(_ status: String) async throws {
+    try await withPeer { connection in
+      while connection.request() != nil { connection.answer(status, "Retry-After: 120\r\n") }
+    } _: { peer in
+      let source = KeySetSource(http: try HTTPClient()) { KeySetSource.request(peer.url + "/keys") }
+      for _ in 0..<3 {
+        let error = await #expect(throws: KeySetSource.Unavailable.self) {
+          try await source.candidates(kid: "a", algorithm: .rs256, for: .issued(.now), by: inSeconds(10))
+        }
+        #expect(error.map { $0.retryAt > inSeconds(100) && $0.retryAt < inSeconds(121) } == true)
+      }
+      #expect(peer.requests.count == 1)
+      let client = try OAuthClient(
+        name: "test", clientID: "c", authentication: .secretPost(ClientSecrets([])),
+        location: .discovered(issuer: peer.url))
+      let endpoints = EndpointSource(client: client, http: try HTTPClient())
+      for _ in 0..<3 {
+        let error = await #expect(throws: TokenError.self) { try await endpoints.endpoints(by: inSeconds(10)) }
+        #expect(error?.retryAfter.map { $0 > .seconds(100) && $0 <= .seconds(120) } == true)
+      }
+      #expect(peer.requests.count == 2)
     }
   }
 

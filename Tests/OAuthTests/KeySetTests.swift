@@ -47,6 +47,29 @@ import Testing
     #expect(keys.candidates(kid: "ec", algorithm: .rs256).isEmpty)
   }
 
+  private static let ed25519 = #""kty":"OKP","crv":"Ed25519","x":"\#(String(repeating: "A", count: 43))""#
+
+  @Test(
+    "An Ed25519 key serves EdDSA, by whichever name it or the token has",
+    arguments: ["", #","alg":"EdDSA""#, #","alg":"Ed25519""#])
+  func ed25519(_ algorithm: String) throws {
+    let keys = try set("{\(Self.ed25519),\"kid\":\"ed\"\(algorithm)}")
+    #expect(keys.candidates(kid: "ed", algorithm: .eddsa).count == 1)
+    #expect(keys.candidates(kid: "ed", algorithm: .es256).isEmpty && keys.unusable.isEmpty)
+  }
+
+  @Test("Keys for signing that cannot be used are named, and others are not")
+  func unusable() throws {
+    let keys = try set(
+      rsa("good"), #"{"kty":"OKP","crv":"Ed448","x":"AAAA"}"#, #"{"kty":"OKP","crv":"Ed448","alg":"Ed448","x":"AAAA"}"#,
+      #"{"kty":"OKP","crv":"Ed25519","x":"AAAA"}"#, #"{"kty":"OKP","crv":"Ed25519","alg":"Ed25519"}"#,
+      #"{"kty":"EC","crv":"secp256k1","x":"AAAA","y":"AAAA","alg":"ES256K"}"#, rsa("oaep", #","alg":"RSA-OAEP""#),
+      rsa("enc", #","use":"enc""#), "{\(Self.ed25519),\"d\":\"AAAA\"}", #"{"kty":"oct","k":"AAAA"}"#,
+      #"{"kty":"RSA","n":"AQAB","e":"AQAB"}"#)
+    #expect(keys.purposes == ["RSA"])
+    #expect(keys.unusable == ["ES256K", "Ed25519", "Ed25519", "Ed448", "Ed448", "RSA", "RSA-OAEP"])
+  }
+
   @Test("Keys that share a kid are all candidates")
   func duplicateIDs() throws {
     #expect(try set(rsa("a"), rsa("a"), rsa("b")).candidates(kid: "a", algorithm: .rs256).count == 2)

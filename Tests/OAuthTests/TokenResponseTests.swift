@@ -21,11 +21,36 @@ import Testing
     #expect(answer.accessToken.value == "a.b.c")
   }
 
-  @Test("The token type is Bearer in any case, and scope is kept")
-  func accepted() throws {
-    let answer = try TokenResponse(
-      HTTPClient.Response(200, #"{"token_type":"bEARER","access_token":"x","scope":"read:a write:a","other":[1,{}]}"#))
-    #expect(answer.scope == "read:a write:a")
+  @Test(
+    "The token type is Bearer as servers write it, or is not named",
+    arguments: [
+      #""token_type":"bEARER","#, #""token_type":"BearerToken","#, #""token_type":"bearer_token","#,
+      #""token_type":null,"#, "",
+    ])
+  func types(_ type: String) throws {
+    let answer = try TokenResponse(HTTPClient.Response(200, #"{\#(type)"access_token":"x","other":[1,{}]}"#))
+    #expect(answer.accessToken.value == "x")
+  }
+
+  @Test(
+    "scope is a text or a list of texts",
+    arguments: [
+      (#""read:a write:a""#, "read:a write:a"), (#"["read:a","write:a"]"#, "read:a write:a"), ("null", nil), ("[]", ""),
+    ] as [(String, String?)])
+  func scopes(_ scope: String, _ expected: String?) throws {
+    let answer = try TokenResponse(HTTPClient.Response(200, #"{"scope":\#(scope),\#(Self.rest)}"#))
+    #expect(answer.scope == expected)
+  }
+
+  @Test("A token may have any visible character that is unambiguous in a header")
+  func characters() throws {
+    for code in UInt8.min ... .max {
+      let character = String(UnicodeScalar(code))
+      let body =
+        #"{"token_type":"Bearer","access_token":\#(String(decoding: JSONText.string("a\(character)b"), as: UTF8.self))}"#
+      let isAllowed = (0x21...0x7E).contains(code) && !#"",\"#.contains(character)
+      #expect(((try? TokenResponse(HTTPClient.Response(200, body))) != nil) == isAllowed, "\(code)")
+    }
   }
 
   @Test(
@@ -42,10 +67,10 @@ import Testing
   @Test(
     "An answer that is no usable token is refused",
     arguments: [
-      #"{"access_token":"a"}"#, #"{"access_token":1,"token_type":"Bearer"}"#,
+      #"{"scope":[1],\#(rest)}"#, #"{"scope":{},\#(rest)}"#, #"{"access_token":1,"token_type":"Bearer"}"#,
       #"{"access_token":"","token_type":"Bearer"}"#, #"{"access_token":"a b","token_type":"Bearer"}"#,
       #"{"access_token":"a\r\nX: y","token_type":"Bearer"}"#, #"{"access_token":"é","token_type":"Bearer"}"#,
-      #"{"expires_in":0,\#(rest)}"#, #"{"expires_in":-5,\#(rest)}"#, #"{"expires_in":"soon",\#(rest)}"#,
+      #"{"expires_in":-0.5,\#(rest)}"#, #"{"expires_in":-5,\#(rest)}"#, #"{"expires_in":"soon",\#(rest)}"#,
       #"{"expires_in":"inf",\#(rest)}"#, #"{"expires_in":true,\#(rest)}"#,
       #"{\#(rest),"access_token":"other"}"#, #"{\#(rest),"access\u005ftoken":"other"}"#,
       #"{"access_token":"\#(String(repeating: "a", count: 16385))","token_type":"Bearer"}"#,
@@ -67,12 +92,12 @@ import Testing
     }
   }
 
-  @Test("A token that is bound to a sender is refused")
-  func bound() {
-    let dpop = #expect(throws: TokenError.self) {
-      try TokenResponse(HTTPClient.Response(200, #"{"access_token":"a","token_type":"DPoP"}"#))
+  @Test("A token of another type than Bearer is refused", arguments: ["DPoP", "mac", "pop", "N_A", "", "Bearer "])
+  func types(refused type: String) {
+    let error = #expect(throws: TokenError.self) {
+      try TokenResponse(HTTPClient.Response(200, #"{"access_token":"a","token_type":"\#(type)"}"#))
     }
-    #expect(dpop?.cause == .tokenValidationFailed)
+    #expect(error?.cause == .tokenValidationFailed)
   }
 
   @Test("A content coding that nobody asked for is refused")

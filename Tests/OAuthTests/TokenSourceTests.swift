@@ -181,6 +181,62 @@ import Testing
     }
   }
 
+  @Test("Just after the key set was read a token of a new key is checked at once")
+  func rotated() async throws {
+    try await withTenant { tenant, source in
+      _ = try await source.mint(grant, deadline: inSeconds(10))
+      let start = Instant.now
+      for _ in 0..<2 {
+        try tenant.rotateKey(revokingPrevious: false)
+        _ = try await source.mint(grant, deadline: inSeconds(10))
+      }
+      #expect(start.duration(to: .now) < FetchSchedule<KeySet>.cooldown / 2)
+      #expect(tenant.statistics.mints == 3)
+    }
+  }
+
+  @Test("A token whose key cannot be read is the only one that is minted until the key can be")
+  func rotatedUnreadable() async throws {
+    try await withTenant { tenant, source in
+      _ = try await source.mint(grant, deadline: inSeconds(10))
+      try tenant.rotateKey(revokingPrevious: false)
+      tenant.setKeySet(.failing)
+      for _ in 0..<20 {
+        let error = try await refusal(source, within: 0.1)
+        #expect(error.cause == .upstreamUnavailable && error.retryAfter != nil)
+      }
+      #expect(tenant.statistics.mints == 2)
+      let held = try #require(source.held(grant))
+      #expect(!held.isChecked && source.held(Grant(audience: "other")) == nil)
+      let unknown = await #expect(throws: TokenError.self) {
+        try await source.revalidate(for: held, grant, deadline: inSeconds(0.1))
+      }
+      #expect(unknown?.cause == .upstreamUnavailable)
+      tenant.setKeySet(.normal)
+      let token = try await source.mint(grant, deadline: inSeconds(20))
+      #expect(token.accessToken == held.accessToken && source.held(grant) == nil)
+      #expect(tenant.statistics.mints == 2)
+    }
+  }
+
+  @Test("What is held for one holder of credentials is given to no other")
+  func heldByHolder() async throws {
+    try await withTenant { tenant, source in
+      _ = try await source.mint(grant, deadline: inSeconds(10))
+      try tenant.rotateKey(revokingPrevious: false)
+      tenant.setKeySet(.failing)
+      let credentials = PassThroughCredentials(clientID: tenant.clientID, secret: Secret(tenant.secrets[0].utf8))
+      let holders = ["a", "b"].map { SHA256Digest(of: Array($0.utf8).span) } + [nil]
+      for holder in holders + holders {
+        await #expect(throws: TokenError.self) {
+          try await source.mint(grant, as: credentials, holder: holder, deadline: inSeconds(0.3))
+        }
+      }
+      #expect(tenant.statistics.mints == 1 + 4, "once for each holder, and each time for nobody in particular")
+      #expect(source.held(grant) == nil)
+    }
+  }
+
   // MARK: Opaque tokens
 
   @Test("A token that cannot be checked is taken where that is wanted, for as long as expires_in says")

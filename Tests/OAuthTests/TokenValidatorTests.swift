@@ -180,7 +180,7 @@ import Testing
     arguments: [
       ("opaque", "1 segments"), ("a.b", "2 segments"), ("a.b.c.d", "4 segments"), ("a..c.d.e", "encrypted"),
       ("..", "header"),
-      ("a.b.c", "header"), ("\(encode(#"{"alg":"none"}"#)).e30.", "'none'"),
+      ("a.b.c", "header"), ("a.b!.c", "characters"), ("\(encode(#"{"alg":"none"}"#)).e30.", "'none'"),
       ("\(encode(#"{"alg":"HS256"}"#)).e30.AA", "'HS256'"),
       ("\(encode(#"{"alg":"none ","typ":"JWT"}"#)).e30.AA", "'none '"),
       ("\(encode(#"{"alg":"rs256"}"#)).e30.AA", "'rs256'"),
@@ -194,6 +194,41 @@ import Testing
   }
 
   private static func encode(_ json: String) -> String { Base64URL.encode(json.utf8) }
+
+  @Test(
+    "A signature by Ed25519 passes under both names of the algorithm, and no other's does",
+    arguments: ["EdDSA", "Ed25519"])
+  func ed25519(_ algorithm: String) async throws {
+    let key = Curve25519.Signing.PrivateKey()
+    let x = Base64URL.encode(key.publicKey.rawRepresentation)
+    let input =
+      "\(Self.encode(#"{"alg":"\#(algorithm)","kid":"ed"}"#)).\(Base64URL.encode(try JSONEncoder().encode(Self.good)))"
+    let signature = try key.signature(for: Data(input.utf8))
+    for (x, signature, isAccepted) in [
+      (x, signature, true),
+      (Base64URL.encode(Curve25519.Signing.PrivateKey().publicKey.rawRepresentation), signature, false),
+      (x, Data(signature.reversed()), false), (x, Data(), false),
+    ] {
+      let keys = try KeySet(json: Array(#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"ed","x":"\#(x)"}]}"#.utf8))
+      let token = AccessToken("\(input).\(Base64URL.encode(signature))")
+      #expect(((try? await check(token, keys)) != nil) == isAccepted)
+    }
+  }
+
+  @Test("What the clock decides is told from what it does not")
+  func clock() async throws {
+    for (changes, dependsOnClock, hasJustEnded) in [
+      (["exp": .number(Self.now - 1)], true, true), (["exp": .number(Self.now - 6)], true, false),
+      (["exp": .number(Self.now - 1), "iat": .number(Self.now - 1)], true, false),
+      (["iat": .number(Self.now + 61)], true, false), (["nbf": .number(Self.now + 61)], true, false),
+      (["iss": "other"], false, false),
+    ] as [([String: Value], Bool, Bool)] {
+      let claims = Self.good.merging(["iat": .number(Self.now - 60)]) { $1 }.merging(changes) { $1 }
+      let token = try await sign(claims)
+      let error = await #expect(throws: ValidationError.self) { try await check(token, published()) }
+      #expect((error?.flaw == .time) == dependsOnClock && error?.hasJustEnded == hasJustEnded, "\(changes)")
+    }
+  }
 
   @Test("The public key's PEM as an HMAC secret buys nothing")
   func confusion() async throws {

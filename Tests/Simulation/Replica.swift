@@ -13,13 +13,21 @@ final class Replica {
   /// A request to the token endpoint, as `TokenSource` would carry it out.
   struct Job {
     let key: TokenKey
-    let asked: Instant
+    var asked: Instant
     let deadline: Instant
     let incarnation: Int
     /// What it holds in the store meanwhile.
     var claim: StoreClaim?
     /// Which of the broker's credentials it is sent with.
     var credentials = 0
+    /// It is over when the token that was held cannot be checked by then.
+    var keysBy: Instant?
+  }
+
+  /// A minted token that waits for its keys.
+  struct Unchecked {
+    let token: SimulatedTenant.Token
+    let asked: Instant
   }
 
   /// A key that is wanted from the tenant, and may have to wait for another broker's doing.
@@ -35,6 +43,7 @@ final class Replica {
   /// What a `TokenSource` knows of its tenant.
   final class Source {
     var keySet = FetchSchedule<Set<String>>()
+    var held = HeldTokens<TokenKey, Unchecked>()
     let madeAt: Instant
 
     init(madeAt: Instant) { self.madeAt = madeAt }
@@ -62,7 +71,12 @@ final class Replica {
   var keySetBusy = false
   var keySetAskedAt: Instant?
   var keySetFailed = false
-  var held: [(job: Job, token: SimulatedTenant.Token, quota: [QuotaBucket])] = []
+  /// The server was heard to say that it wants no request for the key set before.
+  var keySetLimitedUntil: Instant?
+  /// When the key set was asked for lately.
+  var keySetFetches: [Instant] = []
+  /// Who waits for the key set: to check a token, or to ask for one.
+  var waitingForKeys: [(job: Job, token: SimulatedTenant.Token?, quota: [QuotaBucket])] = []
   var errands: [TokenKey: Errand] = [:]
 
   // What the promises are checked against.
@@ -72,6 +86,12 @@ final class Replica {
   var answered = 0
   /// Those of them that the tenant is asked for.
   var asking: Set<TokenKey> = []
+  /// Until when a token that was minted, and could not be checked, must do for its key.
+  var mustWait: [TokenKey: Instant] = [:]
+  /// How often a token of the store has waited for the keys.
+  var keyWaits: [TokenKey: Int] = [:]
+  /// The offset of the clock that a key was refused by.
+  var clockRefusals: [TokenKey: Double] = [:]
   var lastMint: [TokenKey: CachedToken] = [:]
   /// What is remembered may have had to make room.
   var forgetsUntil = Instant(nanoseconds: 0)
@@ -102,7 +122,7 @@ final class Replica {
     if isOther {
       configuration += 1
       // A new source knows nothing of when the old one asked.
-      keySetAskedAt = nil
+      (keySetAskedAt, keySetLimitedUntil, keySetFetches, mustWait) = (nil, nil, [], [:])
     }
     return configure(now)
   }
@@ -124,9 +144,10 @@ final class Replica {
     self.cache = cache
     roster = UpstreamRoster()
     _ = configure(now)
-    (keySetBusy, keySetAskedAt) = (false, nil)
+    (keySetBusy, keySetAskedAt, keySetLimitedUntil, keySetFetches) = (false, nil, nil, [])
+    (mustWait, keyWaits, clockRefusals) = ([:], [:], [:])
     (table, lastMint, lastFailure, callers) = ([:], [:], [:], [:])
-    (inFlight, asking, forced, fetches, held, errands) = ([], [], [], [], [], [:])
+    (inFlight, asking, forced, fetches, waitingForKeys, errands) = ([], [], [], [], [], [:])
     (credentialsRefusedAt, limitedUntil, outageSince) = (nil, nil, nil)
     (proven, refusals) = ([], [:])
     alarmAt = .distantFuture

@@ -59,6 +59,8 @@ package struct Scenario: Sendable {
     case refusesCredentials
     /// The key set cannot be read.
     case noKeySet
+    /// The key set cannot be read, and the server says to come back in a minute.
+    case limitsKeySet
     /// Tokens are signed with keys that nobody publishes.
     case foreignKeys
     /// A key's grant is withdrawn.
@@ -94,6 +96,15 @@ package struct Scenario: Sendable {
   package let calmFrom: Seconds
   package let end: Seconds
   package var events: [Event]
+
+  init(
+    seed: UInt64, lifetimes: [Seconds], quota: Quota?, replicas: Int, hasStore: Bool, rules: TokenCache.Rules,
+    calmFrom: Seconds, end: Seconds, events: [Event]
+  ) {
+    (self.seed, self.lifetimes, self.quota) = (seed, lifetimes, quota)
+    (self.replicas, self.hasStore, self.rules) = (replicas, hasStore, rules)
+    (self.calmFrom, self.end, self.events) = (calmFrom, end, events)
+  }
 
   /// With `isFleet` of up to three brokers and a store that they share, which has troubles of its own.
   package init(seed: UInt64, isFleet: Bool = false) {
@@ -176,6 +187,7 @@ package struct Scenario: Sendable {
       }
       for index in events.indices { events[index].replica = Int.random(in: 0..<replicas, using: &random) }
     }
+    events += Self.keyTroubles(seed: seed, first: events.map(\.at).min() ?? 0, keys: count, before: calmFrom, replicas)
     self.events = events.sorted { $0.at < $1.at }
   }
 
@@ -218,11 +230,5 @@ package struct Scenario: Sendable {
     var power = 1.0
     for _ in 0..<Int(exponent) { power *= 10 }
     return power * (1 + (exponent - Double(Int(exponent))) * 9)
-  }
-}
-
-extension SeededGenerator {
-  fileprivate mutating func pick<Value>(_ values: [Value]) -> Value {
-    values[Int.random(in: 0..<values.count, using: &self)]
   }
 }

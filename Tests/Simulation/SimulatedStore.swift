@@ -14,6 +14,8 @@ struct SimulatedStore {
   struct Limit {
     let error: TokenError
     let until: Instant
+    /// What was minted all the same, and waits to be checked.
+    var held: Kept?
   }
 
   private struct Claim {
@@ -59,6 +61,13 @@ struct SimulatedStore {
     return kept.flatMap { now < $0.until ? $0 : nil }
   }
 
+  /// A token that waits to be checked, unless it has been by now.
+  func held(_ key: TokenKey, _ now: Instant) -> Kept? {
+    guard let held = failures[key]?.held, now < held.until else { return nil }
+    if let checked = token(key, now), checked.token.mintedAt >= held.token.mintedAt { return nil }
+    return held
+  }
+
   func failure(_ key: TokenKey, _ now: Instant) -> TokenError? {
     guard let found = [limit, failures[key]].compactMap(\.self).first(where: { now < $0.until }) else { return nil }
     var error = found.error
@@ -82,9 +91,9 @@ struct SimulatedStore {
   }
 
   /// False if nothing came of it.
-  mutating func save(_ key: TokenKey, _ kept: Kept?, _ failure: SharedFailure?, _ claim: StoreClaim?, _ now: Instant)
-    -> Bool
-  {
+  mutating func save(
+    _ key: TokenKey, _ kept: Kept?, _ failure: SharedFailure?, held: Kept?, _ claim: StoreClaim?, _ now: Instant
+  ) -> Bool {
     if isDown(now) { return false }
     if let claim {
       guard claims[key]?.fence == claim.fence else { return false }
@@ -93,7 +102,7 @@ struct SimulatedStore {
     if forgets(now) { return true }
     if let kept { (former[key], tokens[key]) = (tokens[key], kept) }
     if let failure {
-      let found = Limit(error: failure.error, until: now.advanced(by: failure.lifetime))
+      let found = Limit(error: failure.error, until: now.advanced(by: failure.lifetime), held: held)
       if failure.reach == .client { limit = found } else { failures[key] = found }
     }
     return true

@@ -21,7 +21,7 @@ struct SimulatedTenant {
   private(set) var publishedKeys: Set<String> = ["key-0"]
   private var signingKey = "key-0"
   private var keyCount = 0
-  private var tokenCount = 0
+  private(set) var tokenCount = 0
   private var faults: [(fault: Scenario.Fault, from: Instant, until: Instant)] = []
   private var recent: [Instant] = []
   private var hour: [Instant] = []
@@ -40,7 +40,7 @@ struct SimulatedTenant {
     faults.contains { fault, from, until in
       guard from <= end, until >= start else { return false }
       switch fault {
-      case .outage, .noKeySet: return true
+      case .outage, .noKeySet, .limitsKeySet: return true
       default: return false
       }
     }
@@ -60,7 +60,16 @@ struct SimulatedTenant {
   func isDown(_ now: Instant) -> Bool { has(now) { if case .outage = $0 { true } else { false } } }
   func isSlow(_ now: Instant) -> Bool { has(now) { if case .slow = $0 { true } else { false } } }
   func hidesKeySet(_ now: Instant) -> Bool {
-    isDown(now) || has(now) { if case .noKeySet = $0 { true } else { false } }
+    isDown(now) || limitsKeySet(now) || has(now) { if case .noKeySet = $0 { true } else { false } }
+  }
+  /// It answers a request for the key set with a wait.
+  func limitsKeySet(_ now: Instant) -> Bool { has(now) { if case .limitsKeySet = $0 { true } else { false } } }
+
+  /// Whether tokens were signed with keys that nobody publishes at any time in between.
+  func usedForeignKeys(between start: Instant, and end: Instant) -> Bool {
+    faults.contains { fault, from, until in
+      if case .foreignKeys = fault { from <= end && until >= start } else { false }
+    }
   }
   func refusesCredentials(_ now: Instant) -> Bool {
     has(now) { if case .refusesCredentials = $0 { true } else { false } }

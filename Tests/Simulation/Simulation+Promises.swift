@@ -31,6 +31,9 @@ extension Simulation {
         throw violation("a refusal of credentials that are gone is told to nobody", "\(caller.key)")
       }
       note("answer \(waiter) \(error.cause.rawValue)")
+      if error.dependsOnClock, let offset = replica.clockRefusals[caller.key], offset != replica.wallOffset {
+        throw violation("a refusal by a wrong clock is forgotten when it is set", caller.key.audience)
+      }
       if let token = replica.table[caller.key], token.isServable(at: now),
         caller.demand.isPlain || error.cause.isTransient,
         now.duration(to: token.minted.expiresAt) >= caller.demand.minTTL || isBeyondReach(caller.demand, of: caller.key)
@@ -109,6 +112,9 @@ extension Simulation {
     replica.fetches = replica.fetches.filter { $0.duration(to: now) < .seconds(60) } + [now]
     if replica.fetches.count > 2 * scenario.rules.client.mintsPerMinute + 1 {
       throw violation("mints a minute are bounded", "\(replica.fetches.count)")
+    }
+    if let until = replica.mustWait[job.key], now < until {
+      throw violation("one mint for an outage of the key set", "another is held for \(now.duration(to: until))")
     }
     try checkRetry(job.key)
     try checkTenantIsSpared(job)
@@ -189,5 +195,33 @@ extension Simulation {
     } else if replica.outageSince != nil, replica.inFlight.isEmpty {
       replica.outageSince = nil
     }
+  }
+}
+
+extension Simulation {
+  // MARK: Keys
+
+  /// Before the key set is read, for a token that was just issued or for another reason.
+  mutating func checkKeySetFetch(isForIssued: Bool) throws(Violation) {
+    if let last = replica.keySetAskedAt, !replica.keySetFailed, !isForIssued, last.duration(to: now) < .seconds(29) {
+      throw violation("the key set is fetched at most once in 30 s for others' tokens", "\(last.duration(to: now))")
+    }
+    if let until = replica.keySetLimitedUntil, now < until {
+      throw violation("the key set's Retry-After is heeded", "\(now.duration(to: until)) early")
+    }
+    replica.keySetFetches = replica.keySetFetches.filter { $0.duration(to: now) < .seconds(60) } + [now]
+    if replica.keySetFetches.count > 16 {
+      throw violation("the key set is not asked for in a storm", "\(replica.keySetFetches.count) times in a minute")
+    }
+  }
+
+  /// A token of a new key is good as soon as that is published.
+  func checkDelay(_ job: Job, _ token: SimulatedTenant.Token) throws(Violation) {
+    let answered = token.expiresAt.advanced(by: .seconds(-(scenario.lifetimes[Int(job.key.audience) ?? 0])))
+    let before = answered.advanced(by: .seconds(-120))
+    guard job.keysBy == nil, answered.duration(to: now) > .seconds(3), !tenant.hidKeySet(between: before, and: now),
+      !tenant.usedForeignKeys(between: before, and: now), !tenant.isSlow(answered)
+    else { return }
+    throw violation("a token of a new key is checked at once", "after \(answered.duration(to: now))")
   }
 }

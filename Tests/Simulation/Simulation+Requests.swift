@@ -17,13 +17,42 @@ extension Simulation {
     plan(.storeClaims(key, incarnation: job.incarnation, turn: 0), in: storeLatency())
   }
 
+  /// As `TokenSource.mint` does it: first the token that is held, then the keys, if none are known, then the tenant.
   mutating func ask(_ job: Job) throws(Violation) {
+    if let held = replica.source.held.token(job.key, now: now) {
+      var job = job
+      job.asked = held.asked
+      job.keysBy = min(job.deadline, now.advanced(by: .seconds(5)))
+      return try verify(job, held.token, [])
+    }
+    var job = job
+    job.keysBy = min(job.deadline, now.advanced(by: .seconds(5)))
+    try askWithKeys(job)
+  }
+
+  mutating func askWithKeys(_ job: Job) throws(Violation) {
+    guard job.incarnation == replica.incarnation else { return }
+    guard replica.keySet.current == nil, replica.keySet.isFailing else { return try askTenant(job) }
+    if replica.keySetBusy || replica.keySet.wantsFetch(isKnown: false, now: now) {
+      replica.waitingForKeys.append((job, nil, []))
+      return try fetchKeySet(isForIssued: true)
+    }
+    let retry = replica.keySet.nextFetch() ?? now
+    if retry < job.keysBy ?? job.deadline { return plan(.askAfterKeys(job), at: retry) }
+    try fetched(job, .failure(noKeys(until: retry)))
+  }
+
+  private func noKeys(until retry: Instant) -> TokenError {
+    TokenError(
+      cause: .upstreamUnavailable, message: "no keys", retryAfter: max(.zero, now.duration(to: retry)))
+  }
+
+  private mutating func askTenant(_ job: Job) throws(Violation) {
     try checkAsk(job)
     fleet.asks(job.key)
     replica.asking.insert(job.key)
-    let job = Job(
-      key: job.key, asked: now, deadline: job.deadline, incarnation: job.incarnation, claim: job.claim,
-      credentials: replica.credentials)
+    var job = job.anew(now)
+    job.credentials = replica.credentials
     plan(.tenantAsked(job), in: Double.random(in: 0.01...0.1, using: &random))
   }
 
@@ -52,29 +81,41 @@ extension Simulation {
     }
   }
 
-  /// As `KeySetSource.candidates` and `TokenSource.withKeys` do it.
+  /// As `KeySetSource.candidates` and `TokenSource.check` do it.
   mutating func verify(
     _ job: Job, _ token: SimulatedTenant.Token, _ quota: [QuotaBucket]
   ) throws(Violation) {
     guard job.incarnation == replica.incarnation else { return }
     let isKnown = replica.keySet.current?.contains(token.kid) ?? false
-    if replica.keySetBusy || replica.keySet.wantsFetch(isKnown: isKnown, now: now) {
-      replica.held.append((job, token, quota))
-      return try fetchKeySet()
+    let need = FetchSchedule<Set<String>>.Need.issued(job.asked)
+    let end = job.asked.advanced(by: .seconds(token.expiresIn))
+    replica.source.held.hold(.init(token: token, asked: job.asked), for: job.key, asked: job.asked, end: end, now: now)
+    if replica.keySetBusy, !isKnown || replica.keySet.wantsFetch(need, isKnown: isKnown, now: now) {
+      return replica.waitingForKeys.append((job, token, quota))
     }
-    if isKnown { return try accept(job, token, quota) }
-    if case .wait(let retry) = replica.keySet.step(isKnown: false, asked: job.asked, now: now), retry < job.deadline {
-      return plan(.verify(job, token, quota), at: retry)
+    switch replica.keySet.step(need, isKnown: isKnown, now: now) {
+    case .fetch:
+      replica.waitingForKeys.append((job, token, quota))
+      try fetchKeySet(isForIssued: true)
+    case .settled:
+      replica.source.held.release(job.key)
+      replica.mustWait[job.key] = nil
+      if isKnown {
+        try checkDelay(job, token)
+        return try accept(job, token, quota)
+      }
+      if job.keysBy != nil, !replica.asking.contains(job.key) { return try askWithKeys(job.anew(now)) }
+      try fetched(job, .failure(TokenError(cause: .tokenValidationFailed, message: "no key")))
+    case .wait(let retry):
+      if retry < job.keysBy ?? job.deadline { return plan(.verify(job, token, quota), at: retry) }
+      replica.mustWait[job.key] = job.asked.advanced(by: job.asked.duration(to: end) / 8 * 7)
+      try fetched(job, .failure(noKeys(until: retry)))
     }
-    let cause: TokenError.Cause = replica.keySet.isFailing ? .upstreamUnavailable : .tokenValidationFailed
-    try fetched(job, .failure(TokenError(cause: cause, message: "no key")))
   }
 
-  mutating func fetchKeySet() throws(Violation) {
+  mutating func fetchKeySet(isForIssued: Bool) throws(Violation) {
     if replica.keySetBusy { return }
-    if let last = replica.keySetAskedAt, !replica.keySetFailed, last.duration(to: now) < .seconds(29) {
-      throw violation("the key set is fetched at most once in 30 s", "again after \(last.duration(to: now))")
-    }
+    try checkKeySetFetch(isForIssued: isForIssued)
     replica.keySetBusy = true
     replica.keySetAskedAt = now
     plan(.keySetAnswered, in: Double.random(in: 0.02...0.4, using: &random))
@@ -85,19 +126,23 @@ extension Simulation {
     replica.keySetBusy = false
     replica.keySetFailed = tenant.hidesKeySet(now)
     if replica.keySetFailed {
-      replica.keySet.failed(now: now)
+      let wait: Duration? = tenant.limitsKeySet(now) ? .seconds(60) : nil
+      replica.keySet.failed(now: now, retryAfter: wait)
+      replica.keySetLimitedUntil = wait.map { now.advanced(by: $0) }
     } else {
-      replica.keySet.fetched(tenant.publishedKeys, now: now)
       let asked = replica.keySetAskedAt ?? now
+      replica.keySet.fetched(tenant.publishedKeys, asked: asked)
       try perform(replica.cache.keySetChanged(tenant.publishedKeys, client: "default", asked: asked, now: now))
       for (key, token) in replica.table where token.minted.mintedAt < asked {
         guard let kid = token.minted.keyID, !tenant.publishedKeys.contains(kid) else { continue }
         throw violation("a token whose key is revoked is evicted", "key \(key.audience)")
       }
     }
-    let waiting = replica.held
-    replica.held = []
-    for (job, token, quota) in waiting { try verify(job, token, quota) }
+    let waiting = replica.waitingForKeys
+    replica.waitingForKeys = []
+    for (job, token, quota) in waiting {
+      if let token { try verify(job, token, quota) } else { try askWithKeys(job) }
+    }
   }
 
   mutating func accept(
@@ -107,7 +152,12 @@ extension Simulation {
     let wallNow = Double(now.nanoseconds) / 1e9 + replica.wallOffset
     let exp = Double(token.expiresAt.nanoseconds) / 1e9
     if exp <= wallNow || Double(job.asked.nanoseconds) / 1e9 > wallNow + 60 {
-      return try fetched(job, .failure(TokenError(cause: .tokenValidationFailed, message: "the clocks differ")))
+      // What was held and does not pass is let go, and the tenant is asked.
+      if job.keysBy != nil, !replica.asking.contains(job.key) { return try askWithKeys(job.anew(now)) }
+      var error = TokenError(cause: .tokenValidationFailed, message: "the clocks differ")
+      error.flaw = .time
+      replica.clockRefusals[job.key] = replica.wallOffset
+      return try fetched(job, .failure(error))
     }
     let stated = job.asked.advanced(by: .seconds(token.expiresIn))
     let proven = MintedToken.instant(of: exp, now: now, wallNow: wallNow)
@@ -125,8 +175,7 @@ extension Simulation {
   }
 
   mutating func fetched(_ job: Job, _ result: Result<MintedToken, TokenError>) throws(Violation) {
-    fleet.answered(job.key)
-    replica.asking.remove(job.key)
+    if replica.asking.remove(job.key) != nil { fleet.answered(job.key) }
     if store != nil {
       replica.errands[job.key] = nil
       plan(.storeSaved(job, result), in: storeLatency())
@@ -165,5 +214,12 @@ extension Simulation {
       replica.outageSince = nil
     }
     try perform(replica.cache.fetched(job.key, result, now: now))
+  }
+}
+
+extension Replica.Job {
+  /// The same, to be asked of the tenant now.
+  func anew(_ now: Instant) -> Replica.Job {
+    Replica.Job(key: key, asked: now, deadline: deadline, incarnation: incarnation, claim: claim)
   }
 }

@@ -15,17 +15,59 @@ extension Simulation {
   }
 
   mutating func loaded(_ key: TokenKey) throws(Violation) {
-    try perform(replica.cache.loaded(key, finding(key), now: now))
+    let found = try finding(key)
+    try perform(replica.cache.loaded(key, found, now: now))
   }
 
   /// What the store has of the key, as far as it passes.
-  mutating func finding(_ key: TokenKey) -> SharedFinding {
+  mutating func finding(_ key: TokenKey) throws(Violation) -> SharedFinding {
     guard let store, !store.isDown(now) else { return SharedFinding() }
-    return SharedFinding(token: store.token(key, now).flatMap { revalidated($0) }, failure: store.failure(key, now))
+    var found = SharedFinding(
+      token: store.token(key, now).flatMap { revalidated($0, key) }, failure: store.failure(key, now))
+    if let held = store.held(key, now) { try check(held, key, &found) }
+    return found
+  }
+
+  /// A key set answers within this time, in seconds.
+  static var keyWait: Double { 0.41 }
+
+  /// Whether a token that another broker could not check waits for the keys, which it does for two seconds at most.
+  mutating func isReadingKeys(for key: TokenKey) throws(Violation) -> Bool {
+    guard let store, !store.isDown(now), let held = store.held(key, now),
+      held.keyID.map({ replica.keySet.current?.contains($0) == true }) != true
+    else { return false }
+    let asked = now.advanced(by: .seconds(held.token.mintedAt - Double(now.nanoseconds) / 1e9 - replica.wallOffset))
+    if replica.keySet.wantsFetch(.issued(asked), isKnown: false, now: now) { try fetchKeySet(isForIssued: true) }
+    let waits = replica.keyWaits[key] ?? 0
+    let isWaiting = replica.keySetBusy && Double(waits + 1) * Self.keyWait < 2
+    replica.keyWaits[key] = isWaiting ? waits + 1 : nil
+    return isWaiting
+  }
+
+  /// A token that another broker could not check. As long as this one cannot either, none is minted.
+  private mutating func check(
+    _ held: SimulatedStore.Kept, _ key: TokenKey, _ found: inout SharedFinding
+  ) throws(Violation) {
+    let wallNow = Double(now.nanoseconds) / 1e9 + replica.wallOffset
+    let minted = MintedToken(held.token, keyID: held.keyID, expiry: nil, now: now, wallNow: wallNow)
+    let isKnown = held.keyID.map { replica.keySet.current?.contains($0) == true } ?? false
+    if isKnown {
+      if let token = revalidated(held, key) { (found.token, found.failure) = (token, nil) }
+      return
+    }
+    let need = FetchSchedule<Set<String>>.Need.issued(minted.mintedAt)
+    if replica.keySet.wantsFetch(need, isKnown: false, now: now) { try fetchKeySet(isForIssued: true) }
+    var wait = Duration.milliseconds(400)
+    switch replica.keySet.step(need, isKnown: false, now: now) {
+    case .settled: return
+    case .wait(let instant): if !replica.keySetBusy { wait = now.duration(to: instant) }
+    case .fetch: break
+    }
+    found.failure = TokenError(cause: .upstreamUnavailable, message: "no keys", retryAfter: wait)
   }
 
   /// As `TokenSource.revalidate` does it.
-  private mutating func revalidated(_ kept: SimulatedStore.Kept) -> MintedToken? {
+  private mutating func revalidated(_ kept: SimulatedStore.Kept, _ key: TokenKey) -> MintedToken? {
     let wallNow = Double(now.nanoseconds) / 1e9 + replica.wallOffset
     let name = kept.token.accessToken.value
     guard let known = truth[name], kept.token.mintedAt <= wallNow + 60 else { return nil }
@@ -36,7 +78,10 @@ extension Simulation {
     if !isPublished, !replica.keySet.isFailing, replica.keySet.isRead(since: minted.mintedAt) { return nil }
     // Whose clock was set back cannot know better.
     if replica.wallOffset < 0 { truth[name]?.expiresAt = known.expiresAt.advanced(by: .seconds(-replica.wallOffset)) }
-    return exp > wallNow ? minted : nil
+    guard exp > wallNow else { return nil }
+    replica.source.held.release(key, askedBy: minted.mintedAt)
+    replica.mustWait[key] = nil
+    return minted
   }
 
   // MARK: Claims
@@ -46,7 +91,7 @@ extension Simulation {
     errand.turn += 1
     errand.isWaiting = false
     let outcome = store?.claim(key, now)
-    let found = finding(key)
+    let found = try finding(key)
     let step = errand.fetch.step(outcome, found, now: now)
     replica.errands[key] = errand
     switch step {
@@ -85,7 +130,16 @@ extension Simulation {
     case .failure(let error): failure = SharedFailure(error)
     case nil: break
     }
-    guard store?.save(job.key, kept, failure, job.claim, now) == true else { return }
+    var held: SimulatedStore.Kept?
+    if case .failure = result, let unchecked = replica.source.held.token(job.key, now: now) {
+      let end = unchecked.asked.advanced(by: .seconds(unchecked.token.expiresIn))
+      let stored = StoredToken(
+        accessToken: AccessToken(unchecked.token.name), scope: nil,
+        mintedAt: wallNow + now.duration(to: unchecked.asked) / .seconds(1),
+        expiresAt: wallNow + now.duration(to: end) / .seconds(1), isChecked: false)
+      held = SimulatedStore.Kept(token: stored, keyID: unchecked.token.kid, until: end)
+    }
+    guard store?.save(job.key, kept, failure, held: held, job.claim, now) == true else { return }
     if let failure, failure.reach == .client, store?.forgets(now) == false {
       fleet.limitedUntil = max(fleet.limitedUntil ?? now, now.advanced(by: failure.lifetime))
     }

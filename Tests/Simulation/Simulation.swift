@@ -22,6 +22,7 @@ package struct Simulation {
     case tenantAnswered(Job, SimulatedTenant.Answer)
     case keySetAnswered
     case verify(Job, SimulatedTenant.Token, [QuotaBucket])
+    case askAfterKeys(Job)
     case alarm
     case storeLoaded(TokenKey, incarnation: Int)
     case storeClaims(TokenKey, incarnation: Int, turn: Int)
@@ -81,6 +82,9 @@ package struct Simulation {
     }
   }
 
+  /// How many tokens the tenant has given.
+  package var mints: Int { tenant.tokenCount }
+
   /// Throws the first promise that is broken.
   package mutating func run() throws(Violation) {
     let end = start.advanced(by: .seconds(scenario.end + 60))
@@ -131,13 +135,16 @@ package struct Simulation {
     case .tenantAnswered(let job, let answer): try answered(job, answer)
     case .keySetAnswered: try keySetAnswered()
     case .verify(let job, let token, let quota): try verify(job, token, quota)
+    case .askAfterKeys(let job): try askWithKeys(job)
     case .alarm:
       replica.alarmAt = .distantFuture
       try perform(replica.cache.advance(now: now))
     case .storeLoaded(let key, let incarnation):
-      if incarnation == replica.incarnation { try loaded(key) }
+      guard incarnation == replica.incarnation else { return }
+      if try isReadingKeys(for: key) { plan(happening, in: Self.keyWait) } else { try loaded(key) }
     case .storeClaims(let key, let incarnation, let turn):
-      if incarnation == replica.incarnation { try claim(key, turn: turn) }
+      guard incarnation == replica.incarnation else { return }
+      if try isReadingKeys(for: key) { plan(happening, in: Self.keyWait) } else { try claim(key, turn: turn) }
     case .storeRenews(let claim, let incarnation, let key):
       if incarnation == replica.incarnation { renew(claim, key) }
     case .storeSaved(let job, let result):
@@ -163,7 +170,7 @@ package struct Simulation {
       }
     case .pollKeySet:
       let isNeeded = !replica.cache.clientsWithSignedTokens.isEmpty
-      if replica.keySet.wantsPoll(isNeeded: isNeeded, now: now) { try fetchKeySet() }
+      if replica.keySet.wantsPoll(isNeeded: isNeeded, now: now) { try fetchKeySet(isForIssued: false) }
     case .revocationIsDue(let revoked, let published): try checkRevocation(revoked, published)
     case .reload(let isOther):
       // With it may come other credentials.
@@ -179,6 +186,8 @@ package struct Simulation {
     case .stepWallClock(let seconds):
       fleet.hasTrueClocks = false
       replica.wallOffset += seconds
+      for key in replica.clockRefusals.keys { replica.lastFailure[key] = nil }
+      try perform(replica.cache.clockStepped(now: now))
     case .restart:
       restart()
     case .changeCredentials:

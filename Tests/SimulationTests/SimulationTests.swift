@@ -20,6 +20,20 @@ import Testing
     if let report { Issue.record("\(report)") }
   }
 
+  @Test(
+    "A month of ten brokers, with an hour without keys and another key in it, costs the mints of one without faults")
+  func month() throws {
+    var mints: [Int] = []
+    for (replicas, troubles) in [(1, false), (10, true)] {
+      var simulation = Simulation(.month(replicas: replicas, keys: 8, troubles: troubles))
+      try simulation.run()
+      mints.append(simulation.mints)
+    }
+    let ratio = Double(mints[1]) / Double(mints[0])
+    #expect(ratio <= 1.01, "\(mints[1]) mints where \(mints[0]) would do: \(ratio)")
+    print("a month's mints: \(mints[1]) by ten brokers with faults, \(mints[0]) by one without: \(ratio)")
+  }
+
   @Test("A seed replays exactly")
   func replay() {
     let scenario = Scenario(seed: 7, isFleet: true)

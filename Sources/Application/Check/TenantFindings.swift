@@ -38,19 +38,22 @@ enum TenantFindings {
       [("auth_methods", JSONText.array(names.map { JSONText.string($0) }))])
   }
 
-  static func jwks(_ url: String, _ document: ClientProbe.Document<[String]>) -> Finding {
+  static func jwks(_ url: String, _ document: ClientProbe.Document<ClientProbe.PublishedKeys>) -> Finding {
     switch document.contents {
-    case .success(let keys) where keys.isEmpty:
+    case .success(let keys) where keys.usable.isEmpty:
       return .failed(
-        .jwks, url, "no key in it can be used, so that no token can be verified",
-        remedy: "The tenant must publish the key it signs with: RSA of 2048 bits or more, or EC, for signing.",
+        .jwks, url, "no key in it can be used\(others(keys)), so that no token can be verified",
+        remedy:
+          "The tenant must publish the key it signs with: RSA of 2048 bits or more, EC or Ed25519, for signing.",
         [("keys", JSONText.number(0))])
     case .success(let keys):
       return .ok(
-        .jwks, url, "\(keys.count) \(keys.count == 1 ? "key" : "keys"): \(keys.joined(separator: ", "))",
+        .jwks, url,
+        "\(keys.usable.count) \(keys.usable.count == 1 ? "key" : "keys"): \(keys.usable.joined(separator: ", "))"
+          + others(keys),
         [
-          ("keys", JSONText.number(keys.count)),
-          ("algorithms", JSONText.array(Set(keys).sorted().map { JSONText.string($0) })),
+          ("keys", JSONText.number(keys.usable.count)),
+          ("algorithms", JSONText.array(Set(keys.usable).sorted().map { JSONText.string($0) })),
         ])
     case .failure(let error):
       return .failed(
@@ -77,6 +80,10 @@ enum TenantFindings {
     return .ok(
       .assertion, status.file, "a JWT that is good for \(Int(expiresAt - now)) s",
       [("expires_at", JSONText.number(Int(expiresAt)))])
+  }
+
+  private static func others(_ keys: ClientProbe.PublishedKeys) -> String {
+    keys.unusable.isEmpty ? "" : " (not usable here: \(keys.unusable.joined(separator: ", ")))"
   }
 
   /// More than this is worth a word, in seconds.

@@ -15,16 +15,23 @@ package final class CachedToken: Sendable {
   private let lastUse: Atomic<Int>
   private let isRefreshReported = Atomic(false)
 
-  /// `predecessor` is the token it replaces without anybody having asked: then it is not in use yet.
-  init(key: TokenKey, minted: MintedToken, rules: TokenCache.Rules, inPlaceOf predecessor: CachedToken?, now: Instant) {
+  /// `predecessor` is the token it replaces without anybody having asked: then it is not in use yet. One that
+  /// `isRepeated` is the token that was held before.
+  init(
+    key: TokenKey, minted: MintedToken, rules: TokenCache.Rules, inPlaceOf predecessor: CachedToken?,
+    isRepeated: Bool = false, now: Instant
+  ) {
     self.key = key
     self.minted = minted
-    let lifetime = minted.lifetime
+    let left = minted.mintedAt.duration(to: minted.expiresAt)
     let margin = minted.margin(rules.minRemaining)
     servableUntil = minted.expiresAt.advanced(by: .zero - margin)
-    let ahead = Self.ahead(lifetime, margin: margin, rules.refreshBefore)
+    let ahead = isRepeated ? margin * 2 : Self.ahead(left, margin: margin, rules.refreshBefore)
     let jitter = ahead / 5 * Self.fraction(of: minted.accessToken)
-    refreshAt = max(minted.mintedAt.advanced(by: lifetime / 4), minted.expiresAt.advanced(by: .zero - ahead - jitter))
+    let due = minted.expiresAt.advanced(by: .zero - ahead - jitter)
+    // A tenant that repeats its token once more, shortly before that ends, gives no other before.
+    refreshAt =
+      isRepeated && now.duration(to: due) < margin ? servableUntil : max(minted.mintedAt.advanced(by: left / 4), due)
     lastUse = Atomic(predecessor?.lastUsed ?? Self.seconds(now))
   }
 
@@ -66,8 +73,6 @@ package final class CachedToken: Sendable {
 }
 
 extension MintedToken {
-  var lifetime: Duration { mintedAt.duration(to: expiresAt) }
-
   /// The last of its life, in which it is not served.
   func margin(_ minRemaining: Duration) -> Duration { min(minRemaining, lifetime / 8) }
 }

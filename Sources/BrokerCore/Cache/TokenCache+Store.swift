@@ -55,7 +55,9 @@ extension TokenCache {
 
   /// A token as it is held. One that nobody waits for takes over how its predecessor was used.
   func newToken(_ minted: MintedToken, for entry: Entry, hasWaiters: Bool, _ now: Instant) -> CachedToken {
-    CachedToken(key: entry.key, minted: minted, rules: rules, inPlaceOf: hasWaiters ? nil : entry.token, now: now)
+    CachedToken(
+      key: entry.key, minted: minted, rules: rules, inPlaceOf: hasWaiters ? nil : entry.token,
+      isRepeated: minted.accessToken == entry.token?.minted.accessToken, now: now)
   }
 
   mutating func keep(_ token: CachedToken, in entry: inout Entry) {

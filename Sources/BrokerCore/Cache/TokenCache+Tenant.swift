@@ -48,7 +48,7 @@ extension TokenCache {
     let waiters = removeWaiters(of: &entry)
     let outcome = result.flatMap { minted in
       let token = newToken(minted, for: entry, hasWaiters: !waiters.isEmpty, now)
-      return token.isServable(at: now) ? .success(token) : .failure(TokenError.expiredOnArrival)
+      return token.isServable(at: now) ? .success(token) : .failure(minted.refusal(at: now))
     }
     switch outcome {
     case .success(let token):
@@ -104,5 +104,14 @@ extension TokenCache {
       }
       reschedule(entry, now)
     }
+  }
+}
+
+extension MintedToken {
+  /// What is said of a token that comes with too little life. One whose life began well before it was asked for is
+  /// repeated by the tenant until it ends.
+  fileprivate func refusal(at now: Instant) -> TokenError {
+    let isRepeated = lifetime > mintedAt.duration(to: expiresAt) + .seconds(2)
+    return isRepeated && now < expiresAt ? .ending(in: now.duration(to: expiresAt)) : .expiredOnArrival
   }
 }

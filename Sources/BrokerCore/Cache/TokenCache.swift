@@ -135,6 +135,14 @@ package struct TokenCache {
     changing(client, now) { cache in cache.forgetRefusals(of: client) }
   }
 
+  /// The wall clock was set: a token that was refused for its dates may be sound.
+  package mutating func clockStepped(now: Instant) -> [Action] {
+    for entry in entries.values where entry.failure?.error.dependsOnClock == true {
+      reschedule(entry.key, now) { entry in entry.failure = nil }
+    }
+    return advance(now: now)
+  }
+
   private mutating func forgetRefusals(of client: UpstreamID) {
     clients[client]?.gate.credentialsChanged()
     let refused = entries.values.filter { $0.key.client == client && $0.failure?.error.cause == .brokerMisconfigured }

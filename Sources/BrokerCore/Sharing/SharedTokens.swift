@@ -72,7 +72,7 @@ package final class SharedTokens: Sendable {
         let result = await renewing(claim) {
           do throws(TokenError) { return .success(try await mint()) } catch { return Result.failure(error) }
         }
-        settle(slots, claim, with: result)
+        settle(slots, claim, with: result, held: minter.held(key))
         return try result.get()
       }
     }
@@ -95,8 +95,10 @@ package final class SharedTokens: Sendable {
   // MARK: Writing
 
   /// Leaves what came of a fetch. Who waits for the token here does not wait for this.
-  private func settle(_ slots: StoreSlots, _ claim: StoreClaim?, with result: Result<MintedToken, TokenError>?) {
-    let entry = result.flatMap { slots.entry(for: $0, now: .now, wallNow: WallClock.now) }
+  private func settle(
+    _ slots: StoreSlots, _ claim: StoreClaim?, with result: Result<MintedToken, TokenError>?, held: StoredToken? = nil
+  ) {
+    let entry = result.flatMap { slots.entry(for: $0, held: held, now: .now, wallNow: WallClock.now) }
     if claim == nil, entry == nil { return }
     let id = UInt64.random(in: .min ... .max)
     saves.withLock { saves in
@@ -149,6 +151,7 @@ package final class SharedTokens: Sendable {
 
   private func open(_ values: [[UInt8]?], of slots: StoreSlots) async -> SharedFinding {
     var found = SharedFinding()
+    var checked: StoredToken?
     for (slot, sealed) in zip(slots.slots, values) {
       guard let sealed else { continue }
       guard let bytes = slots.vault.open(sealed, about: slot.subject) else {
@@ -158,23 +161,30 @@ package final class SharedTokens: Sendable {
       switch slot.subject {
       case .token:
         if found.token == nil, let record = StoreRecord.decode(StoreRecord.Token.self, bytes) {
-          found.token = await revalidated(record.stored, for: slots.key)
+          checked = record.stored
+          found.token = try? await revalidated(record.stored, for: slots.key).get()
         }
       case .failure, .limit:
-        let error = StoreRecord.decode(StoreRecord.Failure.self, bytes)?.error(wallNow: WallClock.now)
+        let record = StoreRecord.decode(StoreRecord.Failure.self, bytes)
         // What concerns more than the key comes later, and counts more.
-        found.failure = error ?? found.failure
+        found.failure = record?.error(wallNow: WallClock.now) ?? found.failure
+        guard let held = record?.held?.stored(isChecked: false), held.isNewer(than: checked) else { continue }
+        switch await revalidated(held, for: slots.key) {
+        case .success(let token): (found.token, found.failure) = (token, nil)
+        case .failure(let error): found.failure = error.cause.isTransient ? error : nil
+        }
       }
     }
     return found
   }
 
-  private func revalidated(_ stored: StoredToken, for key: TokenKey) async -> MintedToken? {
+  private func revalidated(_ stored: StoredToken, for key: TokenKey) async -> Result<MintedToken, TokenError> {
     do throws(TokenError) {
-      return try await minter.revalidate(stored, for: key, deadline: Instant.now.advanced(by: Self.revalidationTimeout))
+      let deadline = Instant.now.advanced(by: Self.revalidationTimeout)
+      return .success(try await minter.revalidate(stored, for: key, deadline: deadline))
     } catch {
-      ignore(key, error.message)
-      return nil
+      if stored.isChecked || !error.cause.isTransient { ignore(key, error.message) }
+      return .failure(error)
     }
   }
 
@@ -198,5 +208,12 @@ package final class SharedTokens: Sendable {
       counts.withLock { $0.outcomes[.init(operation: operation, isOK: false), default: 0] += 1 }
       throw error
     }
+  }
+}
+
+extension StoredToken {
+  /// Whether it was minted after `other`.
+  fileprivate func isNewer(than other: StoredToken?) -> Bool {
+    other.map { mintedAt > $0.mintedAt && accessToken != $0.accessToken } ?? true
   }
 }

@@ -10,6 +10,8 @@ enum StoreRecord {
     let scope: String?
     let mintedAt: Double
     let expiresAt: Double
+    /// The whole of its life in seconds, where that is more.
+    var lifetime: Double?
   }
 
   /// Why there is no token, and until when nobody should ask.
@@ -18,6 +20,8 @@ enum StoreRecord {
     let message: String
     let until: Double
     let isOfOrganization: Bool
+    /// A token that was minted all the same, and could not be checked yet.
+    var held: Token?
   }
 
   static func encode(_ record: some Encodable) -> [UInt8]? { (try? JSONEncoder().encode(record)).map { Array($0) } }
@@ -30,11 +34,16 @@ enum StoreRecord {
 extension StoreRecord.Token {
   init(_ stored: StoredToken) {
     self.init(
-      token: stored.accessToken.value, scope: stored.scope, mintedAt: stored.mintedAt, expiresAt: stored.expiresAt)
+      token: stored.accessToken.value, scope: stored.scope, mintedAt: stored.mintedAt, expiresAt: stored.expiresAt,
+      lifetime: stored.lifetime)
   }
 
-  var stored: StoredToken {
-    StoredToken(accessToken: AccessToken(token), scope: scope, mintedAt: mintedAt, expiresAt: expiresAt)
+  var stored: StoredToken { stored(isChecked: true) }
+
+  func stored(isChecked: Bool) -> StoredToken {
+    StoredToken(
+      accessToken: AccessToken(token), scope: scope, mintedAt: mintedAt, expiresAt: expiresAt, lifetime: lifetime,
+      isChecked: isChecked)
   }
 }
 

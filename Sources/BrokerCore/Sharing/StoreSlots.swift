@@ -32,7 +32,10 @@ struct StoreSlots {
   }
 
   /// What others are to find of a fetch that came to `result`; nil for what says nothing to them.
-  func entry(for result: Result<MintedToken, TokenError>, now: Instant, wallNow: Double) -> StoreEntry? {
+  /// `held` is a token that could not be checked: until it ends they need not ask for another.
+  func entry(
+    for result: Result<MintedToken, TokenError>, held: StoredToken? = nil, now: Instant, wallNow: Double
+  ) -> StoreEntry? {
     switch result {
     case .success(let minted):
       let record = StoreRecord.Token(minted.kept(now: now, wallNow: wallNow))
@@ -45,7 +48,10 @@ struct StoreSlots {
         case .organization: .limit(organization: grant.organization)
         case .client: .limit(organization: nil)
         }
-      return entry(subject, StoreRecord.Failure(failure, wallNow: wallNow), lifetime: failure.lifetime)
+      var record = StoreRecord.Failure(failure, wallNow: wallNow)
+      record.held = held.map { .init($0) }
+      return entry(
+        subject, record, lifetime: max(failure.lifetime, held.map { .seconds($0.expiresAt - wallNow) } ?? .zero))
     }
   }
 

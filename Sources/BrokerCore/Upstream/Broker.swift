@@ -43,6 +43,8 @@ package actor Broker {
   var counts: [String: BrokerFigures.Client] = [:]
   /// The clients that are no longer configured; how their last requests end says nothing of the broker.
   private(set) var retired: Set<UpstreamID> = []
+  /// By how much the wall clock is ahead of monotonic time, as seen last.
+  private var clockOffset = WallClock.offset
   /// Sleeps until the cache has something to do.
   private var alarm: (at: Instant, task: Task<Void, Never>)?
 
@@ -72,6 +74,7 @@ package actor Broker {
     if let brought { credentials[key] = brought }
     lastWaiter += 1
     let id = lastWaiter
+    noticeClock()
     let now = Instant.now
     if let request, causes[key] == nil { causes[key] = Cause(waiter: id, request: request) }
     let result = await withCheckedContinuation { continuation in
@@ -143,6 +146,13 @@ package actor Broker {
       if !retired.contains(client) { health.accepted(client: client.name) }
       perform(cache.credentialsChanged(client: client, now: .now))
     }
+  }
+
+  /// Has what was refused by a wrong clock forgotten once that is set.
+  private func noticeClock() {
+    let offset = WallClock.offset
+    defer { clockOffset = offset }
+    if abs(offset - clockOffset) > 2 { perform(cache.clockStepped(now: .now)) }
   }
 
   func pollKeySets() async { await minter.pollKeySets(holders: cache.clientsWithSignedTokens) }
@@ -242,6 +252,7 @@ package actor Broker {
       // The cache knows no clock: somebody must come back at its time. Cancelled, another task does.
       guard (try? await Task.sleep(until: next)) != nil else { return }
       alarm = nil
+      noticeClock()
       perform(cache.advance(now: .now))
     }
     alarm = (next, task)

@@ -12,6 +12,9 @@ package protocol TokenMinter: Sendable {
   /// Checks a token that a store has kept, by the deadline. Throws why it must not be used.
   func revalidate(_ stored: StoredToken, for key: TokenKey, deadline: Instant) async throws(TokenError) -> MintedToken
 
+  /// A token that was minted and cannot be checked yet; whoever gets it from a store must check it first.
+  func held(_ key: TokenKey) -> StoredToken?
+
   /// What a client's values in a store are sealed with now; nil for a client that shares nothing.
   func vault(of client: UpstreamID) -> Vault?
 

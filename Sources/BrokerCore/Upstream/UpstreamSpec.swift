@@ -48,6 +48,7 @@ package struct UpstreamSpec: Sendable {
   func canTakeOver(_ other: UpstreamSpec) -> Bool {
     connection == other.connection && isPassThrough == other.isPassThrough && files == other.files
       && client.authentication.isLike(other.client.authentication)
+      && client.tokenLifetime == other.client.tokenLifetime
   }
 
   /// What its values in a store are sealed with now; nil if nothing of it is kept there.

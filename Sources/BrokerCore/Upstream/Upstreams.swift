@@ -72,7 +72,8 @@ extension Upstreams: TokenMinter {
     // Without its own credentials a holder's request must not go out with the client's.
     guard let source, (key.holder == nil) == (credentials == nil) else { throw .reconfigured }
     do throws(TokenError) {
-      return try await source.mint(key.grant, verify: verification, as: credentials, in: trace, deadline: deadline)
+      return try await source.mint(
+        key.grant, verify: verification, as: credentials, holder: key.holder, in: trace, deadline: deadline)
     } catch {
       // What a configuration that is gone was refused says nothing of the one there is now.
       guard error.cause == .brokerMisconfigured, credentials == nil,
@@ -88,6 +89,10 @@ extension Upstreams: TokenMinter {
     let (source, verification) = roster.withLock { ($0[key.client]?.source, $0.audiences.verification(of: key)) }
     guard let source else { throw .reconfigured }
     return try await source.revalidate(for: stored, key.grant, verify: verification, deadline: deadline)
+  }
+
+  package func held(_ key: TokenKey) -> StoredToken? {
+    key.holder == nil ? roster.withLock { $0[key.client] }?.source.held(key.grant) : nil
   }
 
   package func vault(of client: UpstreamID) -> Vault? { roster.withLock { $0[client] }?.vault }

@@ -11,11 +11,20 @@ package struct AccessToken: Sendable, Equatable {
 
   static let maxBytes = 16 * 1024
 
-  /// Whether the text is a `b64token` (RFC 6750 §2.1): it then cannot break out of a header or a log line.
+  /// Whether the text is a token that cannot break out of a header, a list in one, a quoted string or a log line: the
+  /// `VSCHAR` of RFC 6749 appendix A.12 but space, `"`, `\` and `,`.
   static func isWellFormed(_ text: String) -> Bool {
+    !text.isEmpty && text.utf8.count <= maxBytes
+      && text.utf8.allSatisfy { (0x21...0x7E).contains($0) && !ambiguous.contains($0) }
+  }
+
+  private static let ambiguous = Set(#"",\"#.utf8)
+
+  /// Whether the text is a `b64token` (RFC 6750 §2.1), as every JWT is.
+  static func isB64Token(_ text: String) -> Bool {
     let others = Set("-._~+/".utf8)
     let padding = text.utf8.reversed().prefix { $0 == UInt8(ascii: "=") }.count
-    return text.utf8.count > padding && text.utf8.count <= maxBytes
+    return text.utf8.count > padding
       && text.utf8.dropLast(padding).allSatisfy { byte in
         (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
           || others.contains(byte)
@@ -40,6 +49,8 @@ package struct MintedToken: Sendable {
   package let mintedAt: Instant
   /// The earlier of `expires_in` after it was asked for and its `exp`.
   package let expiresAt: Instant
+  /// The whole of its life, which for a token that the tenant has given before began before it was asked for.
+  package let lifetime: Duration
   /// What the tenant said is left of its quotas.
   package let quota: [QuotaBucket]
   package let upstreamRequestID: String?
@@ -56,13 +67,15 @@ package struct MintedToken: Sendable {
 
   package init(
     accessToken: AccessToken, scope: String?, keyID: String?, mintedAt: Instant,
-    expiresAt: Instant, quota: [QuotaBucket], upstreamRequestID: String?, isFromStore: Bool = false
+    expiresAt: Instant, lifetime: Duration? = nil, quota: [QuotaBucket], upstreamRequestID: String?,
+    isFromStore: Bool = false
   ) {
     self.accessToken = accessToken
     self.scope = scope
     self.keyID = keyID
     self.mintedAt = mintedAt
     self.expiresAt = expiresAt
+    self.lifetime = max(lifetime ?? .zero, mintedAt.duration(to: expiresAt))
     self.quota = quota
     self.upstreamRequestID = upstreamRequestID
     self.isFromStore = isFromStore

@@ -45,6 +45,8 @@ package struct TokenError: Error, Sendable, Equatable {
   package var evidence: Evidence?
   /// What is wrong with the token; nil where none came, or none of these is it.
   package var flaw: TokenFlaw?
+  /// Whether a token was refused for its dates, so that it may be sound once this machine's clock is set.
+  package var dependsOnClock: Bool { flaw == .time }
 
   package init(cause: Cause, message: String, retryAfter: Duration? = nil) {
     self.cause = cause
@@ -57,6 +59,13 @@ package struct TokenError: Error, Sendable, Equatable {
   package static let timedOut = TokenError(cause: .upstreamTimeout, message: "the tenant did not answer in time")
   package static let expiredOnArrival = TokenError(
     cause: .invalidUpstreamResponse, message: "the tenant's token had too little life left to be used")
+
+  /// The tenant gives a token that it has given before, until that ends.
+  package static func ending(in left: Duration) -> TokenError {
+    TokenError(
+      cause: .upstreamUnavailable, message: "the tenant repeats a token that has too little life left to be used",
+      retryAfter: max(left, .seconds(1)))
+  }
 
   /// The transport failed before there was an answer.
   init(_ failure: HTTPClient.Failure) {

@@ -5,12 +5,15 @@ import HTTPClient
 /// A successful answer of a token endpoint (RFC 6749 §5.1), read with the tolerance that real servers need.
 struct TokenResponse {
   let accessToken: AccessToken
-  /// Whole seconds of life; nil where the server did not say, as RFC 6749 allows.
+  /// Whole seconds of life, perhaps none; nil where the server did not say, as RFC 6749 allows.
   let expiresIn: Int?
   let scope: String?
 
   /// The longest life that is believed, in seconds: Auth0's own maximum.
   static let maxLifetime = 2_592_000
+
+  /// How servers write RFC 6750's Bearer, in any case; the last is Apigee's. One that names no type means this one.
+  private static let bearerTypes: Set<String> = ["bearer", "bearer_token", "bearertoken"]
 
   /// Throws `upstreamGlitch` where there is no token, `invalidUpstreamResponse` for one that cannot be used, or
   /// `tokenValidationFailed` for one that is bound to a key.
@@ -23,16 +26,17 @@ struct TokenResponse {
       guard Token.isAny(in: response) else {
         throw TokenError(cause: .upstreamGlitch, message: "the tenant's answer is no JSON object with an access_token")
       }
-      throw Self.invalid("is no JSON object with an access_token, a token_type and a sensible expires_in")
+      throw Self.invalid(
+        "is no JSON object with an access_token, and a token_type, scope and expires_in that make sense")
     }
     if JSONKeys.areAmbiguous(in: response.body) { throw Self.invalid("names a member twice, or is not in UTF-8") }
     guard AccessToken.isWellFormed(fields.accessToken) else {
       throw Self.invalid("holds an access_token that is empty, too long, or has characters no token may have")
     }
-    guard fields.tokenType.lowercased() == "bearer" else {
+    if let type = fields.tokenType, !Self.bearerTypes.contains(type.lowercased()) {
       var error = TokenError(
         cause: .tokenValidationFailed,
-        message: "the tenant's token is of the type '\(PrintableText.text(fields.tokenType, limit: 20))', not Bearer")
+        message: "the tenant's token is of the type '\(PrintableText.text(type, limit: 20))', not Bearer")
       error.flaw = .bound
       throw error
     }
@@ -40,7 +44,7 @@ struct TokenResponse {
     scope = fields.scope
     switch fields.expiresIn {
     case nil: expiresIn = nil
-    case let seconds? where seconds >= 1: expiresIn = Int(min(seconds, Double(Self.maxLifetime)))
+    case let seconds? where seconds >= 0: expiresIn = Int(min(seconds, Double(Self.maxLifetime)))
     case _?: throw Self.invalid("says that the token has no life left")
     }
   }
@@ -68,7 +72,7 @@ struct TokenResponse {
 
   private struct Fields: Decodable {
     let accessToken: String
-    let tokenType: String
+    let tokenType: String?
     let expiresIn: Double?
     let scope: String?
 
@@ -82,8 +86,10 @@ struct TokenResponse {
     init(from decoder: any Decoder) throws {
       let fields = try decoder.container(keyedBy: CodingKeys.self)
       accessToken = try fields.decode(String.self, forKey: .accessToken)
-      tokenType = try fields.decode(String.self, forKey: .tokenType)
-      scope = try fields.decodeIfPresent(String.self, forKey: .scope)
+      tokenType = try fields.decodeIfPresent(String.self, forKey: .tokenType)
+      // A list of scopes is RFC 6749's text with spaces, cut.
+      let scopes = try? fields.decodeIfPresent([String].self, forKey: .scope)
+      scope = try scopes?.joined(separator: " ") ?? fields.decodeIfPresent(String.self, forKey: .scope)
       // Some servers send the number as a string.
       if let text = try? fields.decodeIfPresent(String.self, forKey: .expiresIn) {
         // Double would also read hexadecimal.

@@ -58,8 +58,20 @@ package struct ClientProbe: Sendable {
     }
   }
 
-  /// What the usable keys at `url` are for: an algorithm each, or the family of a key that names none.
-  package func keys(at url: String) async -> Document<[String]> {
+  /// What a key set's keys are for: an algorithm each, or the family of a key that names none.
+  package struct PublishedKeys: Sendable {
+    package let usable: [String]
+    /// Those for signing that no token is verified with here.
+    package let unusable: [String]
+
+    package init(usable: [String], unusable: [String] = []) {
+      self.usable = usable
+      self.unusable = unusable
+    }
+  }
+
+  /// The keys at `url`.
+  package func keys(at url: String) async -> Document<PublishedKeys> {
     do throws(HTTPClient.Failure) {
       let response = try await http.send(KeySetSource.request(url))
       return Document(contents: Self.keys(in: response), clockOffset: Self.clockOffset(response))
@@ -68,7 +80,7 @@ package struct ClientProbe: Sendable {
     }
   }
 
-  private static func keys(in response: HTTPClient.Response) -> Result<[String], TokenError> {
+  private static func keys(in response: HTTPClient.Response) -> Result<PublishedKeys, TokenError> {
     guard response.status == 200 else {
       let problem = "the tenant's signing keys cannot be read: status \(response.status)"
       return .failure(TokenError(cause: .upstreamUnavailable, message: problem).with(response))
@@ -77,7 +89,7 @@ package struct ClientProbe: Sendable {
       return .failure(
         TokenError(cause: .invalidUpstreamResponse, message: "what is at the key set's address is none").with(response))
     }
-    return .success(keys.purposes)
+    return .success(PublishedKeys(usable: keys.purposes, unusable: keys.unusable))
   }
 
   // MARK: Time

@@ -31,16 +31,16 @@ actor EndpointSource {
     }
     if let known { return known }
     guard fetching.current == nil, var failure = lastFailure else { throw .timedOut }
-    failure.retryAfter = schedule.nextFetch.map { max(.zero, Instant.now.duration(to: $0)) }
+    failure.retryAfter = schedule.nextFetch().map { max(.zero, Instant.now.duration(to: $0)) }
     throw failure
   }
 
   private func fetch(_ issuer: String) async {
     do throws(TokenError) {
       let metadata = try await ServerMetadata.read(issuer: issuer, http: http, timeout: Self.timeout)
-      schedule.fetched(try metadata.endpoints(prefersMutualTLS: prefersMutualTLS), now: .now)
+      schedule.fetched(try metadata.endpoints(prefersMutualTLS: prefersMutualTLS), asked: .now)
     } catch {
-      schedule.failed(now: .now)
+      schedule.failed(now: .now, retryAfter: error.retryAfter)
       lastFailure = error
     }
   }

@@ -61,7 +61,8 @@ struct ServerMetadata: Decodable {
       onAnswer(response)
       if response.status == 429 || response.status >= 500 {
         throw TokenError(
-          cause: .upstreamUnavailable, message: "the tenant's metadata cannot be read: status \(response.status)"
+          cause: .upstreamUnavailable, message: "the tenant's metadata cannot be read: status \(response.status)",
+          retryAfter: RetryHint.wait(response, now: Int(WallClock.now))
         ).with(response)
       }
       guard response.status == 200,

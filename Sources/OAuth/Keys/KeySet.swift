@@ -10,6 +10,8 @@ struct KeySet: Sendable {
   }
 
   private let keys: [Key]
+  /// What the keys for signing are for that cannot be used here: their algorithm, curve or type. Sorted.
+  let unusable: [String]
 
   /// The length in base64url of an RSA modulus of 2,048 bits. Smaller ones are not accepted (RFC 7518 §3.3).
   private static let minModulusLength = 342
@@ -17,10 +19,20 @@ struct KeySet: Sendable {
   /// Reads a JWKS document. Keys that are not for verifying, or not understood, are left out.
   /// Throws if it is no JWKS at all.
   init(json: [UInt8]) throws {
-    keys = try JSONDecoder().decode(Document.self, from: Data(json)).keys.compactMap { entry in
-      guard let jwk = entry.jwk, entry.use == nil || entry.use == "sig", jwk.privateExponent == nil else { return nil }
-      if jwk.keyType == .rsa, (jwk.modulus ?? "").utf8.count < Self.minModulusLength { return nil }
-      return Key(id: jwk.keyIdentifier?.string, jwk: jwk)
+    let entries = try JSONDecoder().decode(Document.self, from: Data(json)).keys.filter(\.isForVerifying)
+    keys = entries.compactMap { entry in
+      entry.jwk.flatMap { Self.isUsable($0) ? Key(id: $0.keyIdentifier?.string, jwk: $0) : nil }
+    }
+    unusable = entries.filter { !($0.jwk.map(Self.isUsable) ?? false) }.compactMap(\.purpose).sorted()
+  }
+
+  /// Whether the key is of a kind that tokens are verified with.
+  private static func isUsable(_ jwk: JWK) -> Bool {
+    if let algorithm = jwk.algorithm, !TokenValidator.algorithms.values.contains(algorithm) { return false }
+    switch jwk.keyType {
+    case .rsa: return (jwk.modulus ?? "").utf8.count >= minModulusLength
+    case .octetKeyPair: return jwk.curve?.rawValue == "Ed25519" && Base64URL.decode(jwk.x ?? "")?.count == 32
+    default: return jwk.curve != nil
     }
   }
 
@@ -56,11 +68,11 @@ struct KeySet: Sendable {
   }
 
   private static func family(of algorithm: JWK.Algorithm) -> JWK.KeyType {
-    algorithm.rawValue.hasPrefix("ES") ? .ecdsa : .rsa
+    algorithm == .eddsa ? .octetKeyPair : algorithm.rawValue.hasPrefix("ES") ? .ecdsa : .rsa
   }
 
   private static func curve(of algorithm: JWK.Algorithm) -> String? {
-    ["ES256": "P-256", "ES384": "P-384", "ES512": "P-521"][algorithm.rawValue]
+    ["ES256": "P-256", "ES384": "P-384", "ES512": "P-521", "EdDSA": "Ed25519"][algorithm.rawValue]
   }
 
   private struct Document: Decodable { let keys: [Entry] }
@@ -69,12 +81,33 @@ struct KeySet: Sendable {
   private struct Entry: Decodable {
     let jwk: JWK?
     let use: String?
+    /// What it is for, or what it is, in the document's words.
+    let purpose: String?
+    private let hasPublicHalf: Bool
 
-    enum CodingKeys: CodingKey { case use }
+    /// Whether it is, or may be, the public half of a key for signing.
+    var isForVerifying: Bool { (use == nil || use == "sig") && hasPublicHalf }
+
+    enum CodingKeys: CodingKey {
+      case use, kty, alg, crv, kid, x, d
+    }
 
     init(from decoder: any Decoder) throws {
-      jwk = try? JWK(from: decoder)
-      use = try? decoder.container(keyedBy: CodingKeys.self).decodeIfPresent(String.self, forKey: .use)
+      let members = try? decoder.container(keyedBy: CodingKeys.self)
+      func text(_ name: CodingKeys) -> String? { try? members?.decodeIfPresent(String.self, forKey: name) }
+      use = text(.use)
+      hasPublicHalf = text(.kty) != "oct" && members?.contains(.d) == false
+      purpose = (text(.alg) ?? text(.crv) ?? text(.kty)).map { PrintableText.text($0, limit: 20) }
+      if text(.alg) == "Ed25519" {
+        // RFC 9864's name, which the decoder does not know.
+        jwk =
+          text(.crv) == "Ed25519" && text(.kty) == "OKP"
+          ? JWK.octetKeyPair(
+            .eddsa, identifier: text(.kid).map { JWKIdentifier(string: $0) }, x: text(.x), y: nil, curve: .ed25519)
+          : nil
+      } else {
+        jwk = try? JWK(from: decoder)
+      }
     }
   }
 }

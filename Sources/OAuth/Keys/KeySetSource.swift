@@ -53,41 +53,31 @@ actor KeySetSource {
 
   /// Returns at once, unless it is known that the key set cannot be had and none is held: a token minted now could not
   /// be checked. Then it is asked for again.
-  func recover() async throws(Unavailable) {
+  func recover(by deadline: Instant) async throws(Unavailable) {
     guard schedule.current == nil, schedule.isFailing else { return }
-    await fetchIfWanted(isKnown: false)
-    if schedule.current == nil { throw unavailable(until: schedule.nextFetch) }
+    if schedule.wantsFetch(isKnown: false, now: .now) { await fetch().wait(until: deadline) }
+    if schedule.current == nil { throw unavailable(until: schedule.nextFetch()) }
   }
 
-  /// The keys that may have signed a token with this `kid` and algorithm, which was asked for at `asked`; none if a key
-  /// set read since then has none.
-  func candidates(kid: String?, algorithm: JWK.Algorithm, asked: Instant) async throws(Unavailable) -> [JWK] {
-    await fetching.current?.value
-    await fetchIfWanted(isKnown: !held(kid, algorithm).isEmpty)
-    let candidates = held(kid, algorithm)
-    if case .wait(let instant) = schedule.step(isKnown: !candidates.isEmpty, asked: asked, now: .now) {
-      throw unavailable(until: instant)
-    }
-    return candidates
-  }
-
-  /// The same for a token that somebody shows, where what can be known by `deadline` decides. A `kid` that nobody has
-  /// heard of delays no token whose key is known, and is asked for once in a cooldown. With `asked`, which is when a
-  /// token of known origin was minted, a key set read before that decides nothing.
+  /// The keys that may have signed a token with this `kid` and algorithm; none if what was read in time for the `need`
+  /// has none. What is known by `deadline` decides. A `kid` that nobody has heard of delays no token whose key is known.
   func candidates(
-    kid: String?, algorithm: JWK.Algorithm, asked: Instant? = nil, by deadline: Instant
+    kid: String?, algorithm: JWK.Algorithm, for need: FetchSchedule<KeySet>.Need = .shown(), by deadline: Instant
   ) async throws(Unavailable) -> [JWK] {
-    if schedule.wantsFetch(isKnown: !held(kid, algorithm).isEmpty, now: .now) { await fetch().wait(until: deadline) }
+    if schedule.wantsFetch(need, isKnown: !held(kid, algorithm).isEmpty, now: .now) {
+      await fetch().wait(until: deadline)
+    }
     let candidates = held(kid, algorithm)
-    let isSettled = fetching.current == nil && !schedule.isFailing && schedule.isRead(since: asked)
-    if candidates.isEmpty, !isSettled { throw unavailable(until: schedule.nextFetch) }
-    return candidates
+    if !candidates.isEmpty { return candidates }
+    let step = schedule.step(need, isKnown: false, now: .now)
+    if step == .settled, fetching.current == nil { return [] }
+    throw unavailable(until: schedule.nextFetch(need))
   }
 
   var status: KeySetStatus {
     KeySetStatus(
       keys: schedule.current?.descriptions ?? [], fetchedAt: schedule.fetchedAt,
-      problem: schedule.isFailing ? lastProblem : nil, nextFetch: schedule.nextFetch)
+      problem: schedule.isFailing ? lastProblem : nil, nextFetch: schedule.nextFetch())
   }
 
   private func held(_ kid: String?, _ algorithm: JWK.Algorithm) -> [JWK] {
@@ -95,11 +85,10 @@ actor KeySetSource {
   }
 
   private func unavailable(until instant: Instant?) -> Unavailable {
-    Unavailable(retryAt: instant ?? .now, reason: lastProblem)
-  }
-
-  private func fetchIfWanted(isKnown: Bool) async {
-    if schedule.wantsFetch(isKnown: isKnown, now: .now) { await fetch().value }
+    let isRead = schedule.current != nil && !schedule.isFailing
+    return Unavailable(
+      retryAt: max(.now, instant ?? .now),
+      reason: isRead ? "the key that it is signed with is not among them yet" : lastProblem)
   }
 
   /// The request under way, or a new one.
@@ -108,17 +97,20 @@ actor KeySetSource {
   private func fetchNow() async {
     do {
       let response = try await http.send(try await makeRequest())
-      guard response.status == 200 else { return failed("it answered with status \(response.status)") }
+      guard response.status == 200 else {
+        let wait = RetryHint.wait(response, now: Int(WallClock.now))
+        return failed("it answered with status \(response.status)", retryAfter: wait)
+      }
       guard let keys = try? KeySet(json: response.body) else { return failed("its answer is no key set") }
-      schedule.fetched(keys, now: .now)
+      schedule.fetched(keys, asked: response.requestedAt)
       if let keyIDs = keys.ids { onChange(KeySetChange(keyIDs: keyIDs, asked: response.requestedAt)) }
     } catch {
       failed("\(error)")
     }
   }
 
-  private func failed(_ problem: String) {
+  private func failed(_ problem: String, retryAfter: Duration? = nil) {
     lastProblem = problem
-    schedule.failed(now: .now)
+    schedule.failed(now: .now, retryAfter: retryAfter)
   }
 }

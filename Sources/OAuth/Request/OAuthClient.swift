@@ -16,22 +16,24 @@ package struct OAuthClient: Sendable {
   package let dialect: Dialect
   /// Whether a token must name the audience that was asked for; false for servers that put no `aud` into theirs.
   package let checksAudience: Bool
+  /// How long an opaque token lives, where the server's answers do not say so.
+  package let tokenLifetime: Duration?
 
   /// Throws for an issuer whose URL is not https, or http to this machine itself, or has a query.
   package init(
     name: String, clientID: String, authentication: ClientAuthentication, location: Location,
-    dialect: Dialect = .standard, checksAudience: Bool = true
+    dialect: Dialect = .standard, checksAudience: Bool = true, tokenLifetime: Duration? = nil
   ) throws(InvalidSetting) {
     if case .discovered(let issuer) = location {
       try Endpoints.check(issuer, "issuer")
       if issuer.contains("?") { throw InvalidSetting("issuer", "expected a URL without a query") }
     }
-    self.init(unchecked: name, clientID, authentication, location, dialect, checksAudience)
+    self.init(unchecked: name, clientID, authentication, location, dialect, checksAudience, tokenLifetime)
   }
 
   private init(
     unchecked name: String, _ clientID: String, _ authentication: ClientAuthentication, _ location: Location,
-    _ dialect: Dialect, _ checksAudience: Bool
+    _ dialect: Dialect, _ checksAudience: Bool, _ tokenLifetime: Duration?
   ) {
     self.name = name
     self.clientID = clientID
@@ -39,18 +41,20 @@ package struct OAuthClient: Sendable {
     self.location = location
     self.dialect = dialect
     self.checksAudience = checksAudience
+    self.tokenLifetime = tokenLifetime
   }
 
   /// An Auth0 application. `baseURL` is `https://host[:port]`, without a slash at the end.
   package static func auth0(
-    name: String = "default", baseURL: String, clientID: String, authentication: ClientAuthentication
+    name: String = "default", baseURL: String, clientID: String, authentication: ClientAuthentication,
+    tokenLifetime: Duration? = nil
   ) -> OAuthClient {
     let endpoints = Endpoints.auth0(baseURL: baseURL)
     var authentication = authentication
     if case .privateKeyJWT(let key, nil) = authentication {
       authentication = .privateKeyJWT(key, audience: endpoints.issuer)
     }
-    return OAuthClient(unchecked: name, clientID, authentication, .fixed(endpoints), .standard, true)
+    return OAuthClient(unchecked: name, clientID, authentication, .fixed(endpoints), .standard, true, tokenLifetime)
   }
 
   /// An Auth0 application with its secrets, the newest first, which are sent in the body.

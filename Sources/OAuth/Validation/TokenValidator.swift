@@ -6,6 +6,8 @@ import JWTKit
 struct ValidationError: Error, Equatable {
   let reason: String
   let flaw: TokenFlaw?
+  /// Whether it lived until a moment ago.
+  var hasJustEnded = false
 
   init(_ reason: String, _ flaw: TokenFlaw? = nil) {
     self.reason = reason
@@ -19,11 +21,16 @@ struct TokenValidator {
   let issuer: String
 
   /// Signatures by public keys only: never `none`, and never HS*, which could be checked against public bytes.
-  private static let algorithms: Set<String> = [
-    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512",
+  static let algorithms: [String: JWK.Algorithm] = [
+    "RS256": .rs256, "RS384": .rs384, "RS512": .rs512, "PS256": .ps256, "PS384": .ps384, "PS512": .ps512,
+    "ES256": .es256, "ES384": .es384, "ES512": .es512,
+    // RFC 8037's word, and RFC 9864's for the one curve of it that is accepted.
+    "EdDSA": .eddsa, "Ed25519": .eddsa,
   ]
   /// How far the tenant's clock may be ahead, in seconds. It counts for `iat` and `nbf`, not for `exp`.
   static let leeway = 60.0
+  /// How long ago a token may have expired that a server repeats until it ends by its own clock, in seconds.
+  private static let moment = 5.0
 
   struct Header: Equatable {
     let keyID: String?
@@ -38,10 +45,13 @@ struct TokenValidator {
     case 5: throw ValidationError("it is encrypted (JWE), so it cannot be checked", .unreadable)
     default: throw ValidationError("it is no JWT: it has \(segments.count) segments, not 3", .unreadable)
     }
+    guard AccessToken.isB64Token(token.value) else {
+      throw ValidationError("it has characters that no JWT has", .unreadable)
+    }
     guard let bytes = Base64URL.decode(segments[0]),
       let fields = try? JSONDecoder().decode(HeaderFields.self, from: Data(bytes)), !JSONKeys.areAmbiguous(in: bytes)
     else { throw ValidationError("its header cannot be read", .unreadable) }
-    guard Self.algorithms.contains(fields.alg), let algorithm = JWK.Algorithm(rawValue: fields.alg) else {
+    guard let algorithm = Self.algorithms[fields.alg] else {
       throw ValidationError(
         "its algorithm is '\(PrintableText.text(fields.alg, limit: 20))', which is not accepted", .algorithm)
     }
@@ -63,7 +73,11 @@ struct TokenValidator {
     if let audience, claims.aud?.values.contains(where: audience.hasSameBytes) != true {
       throw ValidationError("it is not for the audience", .audience)
     }
-    guard claims.exp > now else { throw ValidationError("it has expired", .time) }
+    guard claims.exp > now else {
+      var error = ValidationError("it has expired", .time)
+      error.hasJustEnded = claims.lifetime.map { $0 > .zero } ?? true && claims.exp > now - Self.moment
+      throw error
+    }
     if let issued = claims.iat, issued > now + Self.leeway {
       throw ValidationError("it was issued in the future", .time)
     }
@@ -111,6 +125,11 @@ struct AccessTokenClaims: JWTPayload {
   let iat: Double?
   let nbf: Double?
   let hasConfirmation: Bool
+
+  /// From `iat` to `exp`, as far as any life is believed; nil without an `iat`.
+  var lifetime: Duration? {
+    iat.map { .seconds(max(0, min(exp - $0, Double(TokenResponse.maxLifetime)))) }
+  }
 
   /// A string or an array of them (RFC 7519 §4.1.3).
   struct Audience: Codable {

@@ -41,6 +41,7 @@ struct ClientReader {
     let credentials = credentials()
     let dialect = provider == .oauth2 ? dialect() : .standard
     let checksAudience = provider == .oauth2 ? section.value("checkAudience", .flag, default: true) : true
+    let lifetime = section.value("lifetime", .duration(.seconds(1)...(.seconds(30 * 86_400))))
     let authorities = section.value("caFile", environment: variable("CA_FILE"), .certificates)
     guard let id, let credentials, let dialect else { return nil }
     if isPassThrough, case .tlsClient = credentials.authentication {
@@ -51,12 +52,14 @@ struct ClientReader {
     }
     let client = attempt { () throws(InvalidSetting) -> OAuthClient? in
       if let domain {
-        return .auth0(name: name, baseURL: domain, clientID: id, authentication: credentials.authentication)
+        return .auth0(
+          name: name, baseURL: domain, clientID: id, authentication: credentials.authentication,
+          tokenLifetime: lifetime)
       }
       return try location.map { location throws(InvalidSetting) in
         try OAuthClient(
           name: name, clientID: id, authentication: credentials.authentication, location: location,
-          dialect: dialect, checksAudience: checksAudience)
+          dialect: dialect, checksAudience: checksAudience, tokenLifetime: lifetime)
       }
     }
     return client.flatMap(\.self).map {

@@ -57,7 +57,7 @@ extension FuzzTarget {
     }
     try promise("a token is one", AccessToken.isWellFormed(answer.accessToken.value))
     try promise(
-      "it lives, and not forever", answer.expiresIn.map { (1...TokenResponse.maxLifetime).contains($0) } ?? true)
+      "it lives, and not forever", answer.expiresIn.map { (0...TokenResponse.maxLifetime).contains($0) } ?? true)
     var members = [
       (name: "access_token", value: JSONText.string(answer.accessToken.value)),
       (name: "token_type", value: JSONText.string("Bearer")),

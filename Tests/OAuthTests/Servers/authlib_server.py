@@ -17,7 +17,8 @@ import time
 os.environ["AUTHLIB_INSECURE_TRANSPORT"] = "1"  # plain HTTP, on loopback only
 
 from authlib.integrations.flask_oauth2 import AuthorizationServer
-from authlib.jose import JsonWebKey, jwt
+from authlib.common.encoding import urlsafe_b64encode
+from authlib.jose import JsonWebKey, JsonWebToken, jwt
 from authlib.oauth2.rfc6749 import ClientMixin, OAuth2Error, grants
 from authlib.oauth2.rfc7523 import JWTBearerClientAssertion
 from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
@@ -29,6 +30,7 @@ parent = os.getppid()
 end = time.monotonic() + 300
 app = Flask(__name__)
 signing_key = JsonWebKey.generate_key("RSA", 2048, {"kid": "authlib-1", "use": "sig"}, is_private=True)
+edwards_key = JsonWebKey.generate_key("OKP", "Ed25519", {"kid": "authlib-2", "use": "sig"}, is_private=True)
 audiences = {"https://api.example.com/", "https://ledger.example.com"}
 seen = set()
 
@@ -113,6 +115,14 @@ def access_token(client, grant_type, user, scope):
     }
     if request.form.get("token_format") == "without_aud":
         del claims["aud"]
+    if request.form.get("token_format") == "EdDSA":
+        header = {"alg": "EdDSA", "typ": "at+jwt", "kid": "authlib-2"}
+        return JsonWebToken(["EdDSA"]).encode(header, claims, edwards_key).decode()
+    if request.form.get("token_format") == "Ed25519":
+        # RFC 9864's name is newer than this library, so its key signs what is put together here.
+        header = {"alg": "Ed25519", "typ": "at+jwt", "kid": "authlib-2"}
+        signed = b".".join(urlsafe_b64encode(json.dumps(part).encode()) for part in (header, claims))
+        return (signed + b"." + urlsafe_b64encode(edwards_key.get_op_key("sign").sign(signed))).decode()
     return jwt.encode({"alg": "RS256", "typ": "at+jwt", "kid": "authlib-1"}, claims, signing_key).decode()
 
 
@@ -142,7 +152,7 @@ def token():
 
 @app.get("/oauth2/keys")
 def keys():
-    return jsonify({"keys": [signing_key.as_dict(is_private=False)]})
+    return jsonify({"keys": [key.as_dict(is_private=False) for key in (signing_key, edwards_key)]})
 
 
 @app.get("/.well-known/oauth-authorization-server/oauth2")

@@ -1,0 +1,109 @@
+import Basics
+import Synchronization
+
+/// A token that a tenant has answered with, and whose signature has not been checked.
+struct UncheckedToken: Sendable {
+  let accessToken: AccessToken
+  let scope: String?
+  /// When it was asked for.
+  let asked: Instant
+  /// When it ends by what the answer says of it.
+  let stated: Instant?
+  var quota: [QuotaBucket]
+  let upstreamRequestID: String?
+
+  /// When it ends, as far as is known without looking into it.
+  var end: Instant { stated ?? asked.advanced(by: HeldTokens<TokenMemory.Key, UncheckedToken>.unknownLife) }
+
+  /// Whether the answer does not say that it lives on.
+  var isNearItsEnd: Bool { stated.map { $0 <= asked.advanced(by: .seconds(2)) } ?? true }
+
+  /// `expires_in` counts from when the answer was made, which is not before it was asked for.
+  init(_ answer: TokenResponse, asked: Instant, quota: [QuotaBucket], upstreamRequestID: String?) {
+    accessToken = answer.accessToken
+    scope = answer.scope
+    self.asked = asked
+    stated = answer.expiresIn.map { asked.advanced(by: .seconds($0)) }
+    self.quota = quota
+    self.upstreamRequestID = upstreamRequestID
+  }
+}
+
+/// What a source remembers of the tokens that it was given: those that wait for the keys to check them with, and which
+/// opaque one each grant was answered with last, for some servers repeat theirs until it ends.
+final class TokenMemory: Sendable {
+  /// A grant, and whose credentials it was asked for with; nil for the client's own.
+  struct Key: Hashable, Sendable {
+    let grant: Grant
+    let holder: SHA256Digest?
+  }
+
+  /// How long an opaque token lives.
+  struct Life: Sendable, Equatable {
+    let expiresAt: Instant
+    /// From when it was first seen to its end.
+    let whole: Duration
+  }
+
+  fileprivate struct State {
+    var held = HeldTokens<Key, UncheckedToken>()
+    var seen: [Key: (digest: SHA256Digest, life: Life)] = [:]
+  }
+
+  private let state = Mutex(State())
+
+  fileprivate static let maxSeen = 10_000
+  /// A server that counts in whole seconds, or by another clock, repeats a token a little beyond its end.
+  private static let grace = Duration.seconds(60)
+
+  // MARK: Tokens that wait for their keys
+
+  func held(_ key: Key, now: Instant) -> UncheckedToken? { state.withLock { $0.held.token(key, now: now) } }
+
+  func hold(_ token: UncheckedToken, for key: Key, now: Instant) {
+    state.withLock { $0.held.hold(token, for: key, asked: token.asked, end: token.stated, now: now) }
+  }
+
+  func release(_ key: Key) { state.withLock { $0.held.release(key) } }
+
+  func release(_ key: Key, askedBy instant: Instant) { state.withLock { $0.held.release(key, askedBy: instant) } }
+
+  // MARK: Opaque tokens that are repeated
+
+  /// The life of an opaque token that was asked for at `asked`. A repeated one goes on with the life it had: where the
+  /// answer does not say when it ends, what was `assumed` of it counts from when it came first. nil if neither says
+  /// anything.
+  func life(
+    of token: AccessToken, for key: Key, asked: Instant, stated: Instant?, assumed: Duration?
+  ) -> Life? {
+    let digest = SHA256Digest(of: Array(token.value.utf8).span)
+    return state.withLock { state in
+      var life = (stated ?? assumed.map { asked.advanced(by: $0) })
+        .map { Life(expiresAt: $0, whole: asked.duration(to: $0)) }
+      if let (known, old) = state.seen[key], known == digest {
+        if let stated, asked < old.expiresAt.advanced(by: Self.grace) {
+          life = Life(expiresAt: stated, whole: max(old.whole, asked.duration(to: stated)))
+        } else if stated == nil, asked < old.expiresAt {
+          life = old
+        }
+      }
+      if let life { state.remember(key, digest, life, now: asked) }
+      return life
+    }
+  }
+
+  /// Takes note of an opaque token that was had in another way.
+  func saw(_ token: AccessToken, for key: Key, _ life: Life, now: Instant) {
+    let digest = SHA256Digest(of: Array(token.value.utf8).span)
+    state.withLock { $0.remember(key, digest, life, now: now) }
+  }
+}
+
+extension TokenMemory.State {
+  fileprivate mutating func remember(
+    _ key: TokenMemory.Key, _ digest: SHA256Digest, _ life: TokenMemory.Life, now: Instant
+  ) {
+    if seen.count >= TokenMemory.maxSeen, seen[key] == nil { seen = seen.filter { now < $0.value.life.expiresAt } }
+    if seen.count < TokenMemory.maxSeen || seen[key] != nil { seen[key] = (digest, life) }
+  }
+}
