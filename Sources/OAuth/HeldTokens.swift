@@ -1,6 +1,6 @@
 package import Basics
 
-/// Tokens that were minted and cannot be checked yet, because the keys are out of reach: the next mint for a grant first
+/// Tokens that were minted and cannot be checked yet, for want of the keys: the next mint for a grant first
 /// tries the one that is held, and the tenant is asked for no other. A value that takes the time.
 package struct HeldTokens<Key: Hashable & Sendable, Token: Sendable>: Sendable {
   private var tokens: [Key: (token: Token, asked: Instant, until: Instant)] = [:]

@@ -54,8 +54,8 @@ package final class TokenSource: Sendable {
   }
 
   /// A new, validated token for `grant`, by `deadline`. A token that does not pass has still been counted by the
-  /// tenant. One that cannot be checked, because the keys are out of reach, is held: until they are not, or it ends, the
-  /// tenant is not asked for another. With `credentials` the client's own are not used, and a refusal of them is
+  /// tenant. One whose keys are out of reach is held: until it can be checked, or ends, the tenant is not asked for
+  /// another. With `credentials` the client's own are not used, and a refusal of them is
   /// `invalidCaller`; `holder` tells them apart from others'. `trace` is told to the token endpoint.
   package func mint(
     _ grant: Grant, verify verification: Verification = .jwt, as credentials: PassThroughCredentials? = nil,

@@ -2,7 +2,7 @@ import BrokerCore
 
 /// A month of a fleet at work, to be counted.
 extension Scenario {
-  /// `replicas` brokers with a store, and callers who ask each of them for each of `keys` audiences every twenty minutes,
+  /// `replicas` brokers with a store, and callers who ask each for each of `keys` audiences every twenty minutes,
   /// whose tokens live for an hour or a day. With `troubles` the tenant signs with another key while nobody can read
   /// its keys for an hour, and brokers start anew meanwhile.
   package static func month(replicas: Int, keys: Int, troubles: Bool) -> Scenario {

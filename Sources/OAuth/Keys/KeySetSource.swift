@@ -60,7 +60,7 @@ actor KeySetSource {
   }
 
   /// The keys that may have signed a token with this `kid` and algorithm; none if what was read in time for the `need`
-  /// has none. What is known by `deadline` decides. A `kid` that nobody has heard of delays no token whose key is known.
+  /// has none. What is known by `deadline` decides. A `kid` that nobody knows delays no token whose key is known.
   func candidates(
     kid: String?, algorithm: JWK.Algorithm, for need: FetchSchedule<KeySet>.Need = .shown(), by deadline: Instant
   ) async throws(Unavailable) -> [JWK] {
