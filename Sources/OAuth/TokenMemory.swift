@@ -83,7 +83,7 @@ final class TokenMemory: Sendable {
       if let (known, old) = state.seen[key], known == digest {
         if let stated, asked < old.expiresAt.advanced(by: Self.grace) {
           life = Life(expiresAt: stated, whole: max(old.whole, asked.duration(to: stated)))
-        } else if stated == nil, asked < old.expiresAt {
+        } else if stated == nil, asked < old.expiresAt.advanced(by: Self.grace) {
           life = old
         }
       }

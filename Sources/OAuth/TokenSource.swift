@@ -92,7 +92,7 @@ package final class TokenSource: Sendable {
       let soon = min(deadline, Instant.now.advanced(by: Self.keySetTimeout))
       return try await check(held, of: issuer, for: key, deadline: soon)
     } catch {
-      if error.cause == .upstreamUnavailable { throw error }
+      if error.isForWantOfKeys { throw error }
       return nil
     }
   }
@@ -107,7 +107,7 @@ package final class TokenSource: Sendable {
       memory.release(key)
       return minted
     } catch {
-      if error.cause != .upstreamUnavailable { memory.release(key) }
+      if !error.isForWantOfKeys { memory.release(key) }
       throw error
     }
   }
@@ -302,6 +302,7 @@ extension TokenError {
       cause: .upstreamUnavailable,
       message: "the tenant's signing keys cannot be read, so its token cannot be checked: \(error.reason)",
       retryAfter: max(.zero, Instant.now.duration(to: error.retryAt)))
+    isForWantOfKeys = true
   }
 
   /// An answer that gives no life to its token.

@@ -31,6 +31,12 @@ import Testing
     request.firstMatch(of: /client_assertion=([^&]*)/).map { String($0.1) } ?? ""
   }
 
+  @Test("An end beyond all dates in a file is one", arguments: ["1e300", "1e19", "-1e19"])
+  func endBeyondDates(_ end: String) {
+    let status = file { Self.jwt(#"{"exp":\#(end)}"#) }.status(now: 0)
+    #expect(status.expiresAt.map { (0...253_402_300_799).contains($0) } == true)
+  }
+
   @Test("Where a kept connection ends under a request that was read, the tenant sees no assertion twice")
   func lostAssertion() async throws {
     let seen = Mutex<Set<String>>([])

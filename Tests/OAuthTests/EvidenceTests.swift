@@ -7,6 +7,16 @@ import Testing
 @Suite struct EvidenceTests {
   private static let jwt = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl"
 
+  @Test("A secret is taken out in whatever case a form writes it, and of Basic without its padding")
+  func spellings() {
+    let secret = Secret("a/b+c=".utf8)
+    let basic = "YzphL2IrYz0"
+    let redaction = Redaction(.basic(secret, .raw), of: "c")
+    let text = "a%2fb%2bc%3d, a%2Fb%2Bc%3D, \(basic), \(basic)="
+    let evidence = Evidence(error: nil, description: text, hiding: redaction)
+    #expect(evidence?[.description] == "[redacted], [redacted], [redacted], [redacted]")
+  }
+
   @Test("A refusal leaves its error and its description, in printable characters and at most 300 of them")
   func refusal() throws {
     let text = String(repeating: "x", count: 400)

@@ -74,6 +74,18 @@ import Testing
     }
   }
 
+  @Test("A token of assumed life that is repeated just after its end has not begun another")
+  func repeatedAtItsEnd() {
+    let (memory, key, start) = (TokenMemory(), TokenMemory.Key(grant: grant, holder: nil), Instant.now)
+    func life(at seconds: Int) -> TokenMemory.Life? {
+      memory.life(
+        of: AccessToken("a"), for: key, asked: start.advanced(by: .seconds(seconds)), stated: nil,
+        assumed: .seconds(3600))
+    }
+    #expect(life(at: 0) == life(at: 3601))
+    #expect(life(at: 7300)?.expiresAt == start.advanced(by: .seconds(10_900)))
+  }
+
   @Test("A token without any life is a fault that passes where it is repeated, and else no answer")
   func lifeless() async throws {
     try await withAnswers([answer("a", 60), answer("a", 0), answer("b", 0)]) { source in

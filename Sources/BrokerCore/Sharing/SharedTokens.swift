@@ -168,7 +168,9 @@ package final class SharedTokens: Sendable {
         let record = StoreRecord.decode(StoreRecord.Failure.self, bytes)
         // What concerns more than the key comes later, and counts more.
         found.failure = record?.error(wallNow: WallClock.now) ?? found.failure
-        guard let held = record?.held?.stored(isChecked: false), held.isNewer(than: checked) else { continue }
+        guard case .failure = slot.subject, let held = record?.held?.stored(isChecked: false),
+          held.isNewer(than: checked)
+        else { continue }
         switch await revalidated(held, for: slots.key) {
         case .success(let token): (found.token, found.failure) = (token, nil)
         case .failure(let error): found.failure = error.cause.isTransient ? error : nil

@@ -49,9 +49,13 @@ struct StoreSlots {
         case .client: .limit(organization: nil)
         }
       var record = StoreRecord.Failure(failure, wallNow: wallNow)
-      record.held = held.map { .init($0) }
-      return entry(
-        subject, record, lifetime: max(failure.lifetime, held.map { .seconds($0.expiresAt - wallNow) } ?? .zero))
+      var lifetime = failure.lifetime
+      // What concerns more than the key is read for other grants, too.
+      if failure.reach == .key, let held {
+        record.held = .init(held)
+        lifetime = max(lifetime, .seconds(held.expiresAt - wallNow))
+      }
+      return entry(subject, record, lifetime: lifetime)
     }
   }
 

@@ -19,7 +19,7 @@ struct Redaction {
     let basic = [BasicEncoding.form, .raw].map { BasicCredentials.value(clientID: clientID, secret: secret, $0) }
     secrets =
       [secret, encoded.withoutPrefix("client_secret=".utf8.count)]
-      + basic.map { $0.withoutPrefix("Basic ".utf8.count) }
+      + basic.map { $0.withoutPrefix("Basic ".utf8.count).withoutPadding }
   }
 
   func apply(to text: String) -> String {
@@ -28,14 +28,16 @@ struct Redaction {
     return Self.withoutTokens(String(decoding: bytes, as: UTF8.self))
   }
 
-  /// Compares bytes where they lie, so that the secret is copied nowhere.
+  /// Compares bytes where they lie, so that the secret is copied nowhere, and without regard to case, which differs
+  /// between ways to write `%2F`.
   private static func replace(_ secret: Secret, in text: [UInt8]) -> [UInt8] {
     secret.withBytes { secret in
       var (result, index) = ([UInt8](), 0)
       while index < text.count {
-        if index + secret.count <= text.count, (0..<secret.count).allSatisfy({ text[index + $0] == secret[$0] }) {
+        if index + secret.count <= text.count, (0..<secret.count).allSatisfy({ text[index + $0] | 0x20 == secret[$0] | 0x20 }) {
           result += mark.utf8
           index += secret.count
+          while index < text.count, text[index] == UInt8(ascii: "=") { index += 1 }
         } else {
           result.append(text[index])
           index += 1
@@ -69,6 +71,16 @@ struct Redaction {
 }
 
 extension Secret {
+  /// Without `=` at its end.
+  fileprivate var withoutPadding: Secret {
+    Secret(capacity: count) { writer in
+      withBytes { bytes in
+        let end = bytes.indices.last { bytes[$0] != UInt8(ascii: "=") }.map { $0 + 1 } ?? 0
+        for index in 0..<end { writer.append(CollectionOfOne(bytes[index])) }
+      }
+    }
+  }
+
   fileprivate func withoutPrefix(_ count: Int) -> Secret {
     Secret(capacity: self.count - count) { writer in
       withBytes { bytes in for index in count..<bytes.count { writer.append(CollectionOfOne(bytes[index])) } }

@@ -41,6 +41,8 @@ package struct TokenError: Error, Sendable, Equatable {
   /// The tenant's own status and request id, for the log.
   package var upstreamStatus: Int?
   package var upstreamRequestID: String?
+  /// Whether it is only that the keys are out of reach which a token is to be checked with.
+  var isForWantOfKeys = false
   /// In the tenant's own words, for operators only.
   package var evidence: Evidence?
   /// What is wrong with the token; nil where none came, or none of these is it.

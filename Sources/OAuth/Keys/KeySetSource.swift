@@ -66,6 +66,8 @@ actor KeySetSource {
   ) async throws(Unavailable) -> [JWK] {
     if schedule.wantsFetch(need, isKnown: !held(kid, algorithm).isEmpty, now: .now) {
       await fetch().wait(until: deadline)
+    } else if held(kid, algorithm).isEmpty {
+      await fetching.current?.wait(until: deadline)
     }
     let candidates = held(kid, algorithm)
     if !candidates.isEmpty { return candidates }

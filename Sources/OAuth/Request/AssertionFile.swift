@@ -48,6 +48,9 @@ package struct AssertionFile: Sendable {
     }
   }
 
+  /// The end of the year 9999: whoever wrote the file may have written anything.
+  private static let latestEnd = 253_402_300_799.0
+
   private func load() throws(TokenError) -> (assertion: Secret, expiresAt: Double?) {
     let found: Secret
     do throws(Unreadable) {
@@ -58,7 +61,7 @@ package struct AssertionFile: Sendable {
     let assertion = Self.trimmed(found)
     if assertion.isEmpty { throw Self.unusable("is empty") }
     guard let claims = Self.claims(of: assertion) else { throw Self.unusable("holds no JWT") }
-    return (assertion, claims.exp)
+    return (assertion, claims.exp.map { min(max(0, $0), Self.latestEnd) })
   }
 
   private static func unusable(_ problem: String) -> TokenError {
