@@ -177,12 +177,12 @@ extension Simulation {
   }
 
   mutating func checkTenantIsSpared(_ job: Job) throws(Violation) {
-    if let refused = replica.credentialsRefusedAt, refused.duration(to: now) < .seconds(60) {
+    // What was let out before has been on its way through the store and the key set.
+    func isLate(_ heard: Instant) -> Bool { job.asked < heard && heard.duration(to: now) < .seconds(2) }
+    if let refused = replica.credentialsRefusedAt, refused.duration(to: now) < .seconds(60), !isLate(refused) {
       throw violation("refused credentials are not tried again at once", "after \(refused.duration(to: now))")
     }
-    // What was let out just before has been on its way through the store.
-    let isLate = job.asked < replica.limitHeardAt && job.asked.duration(to: now) < .milliseconds(300)
-    if let limitedUntil = replica.limitedUntil, now < limitedUntil, !isLate {
+    if let limitedUntil = replica.limitedUntil, now < limitedUntil, !isLate(replica.limitHeardAt) {
       throw violation("a limit is kept for as long as the tenant told", "\(now.duration(to: limitedUntil)) early")
     }
     if tenant.isDown(now) {

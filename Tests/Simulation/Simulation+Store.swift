@@ -31,15 +31,21 @@ extension Simulation {
   /// A key set answers within this time, in seconds.
   static var keyWait: Double { 0.41 }
 
-  /// Whether a token that another broker could not check waits for the keys, which it does for two seconds at most.
+  /// Whether what the store has for the key waits for the tenant's keys, which it does for two seconds at most.
   mutating func isReadingKeys(for key: TokenKey) throws(Violation) -> Bool {
-    guard let store, !store.isDown(now), let held = store.held(key, now),
-      held.keyID.map({ replica.keySet.current?.contains($0) == true }) != true
-    else { return false }
-    let asked = now.advanced(by: .seconds(held.token.mintedAt - Double(now.nanoseconds) / 1e9 - replica.wallOffset))
-    if replica.keySet.wantsFetch(.issued(asked), isKnown: false, now: now) { try fetchKeySet(isForIssued: true) }
+    guard let store, !store.isDown(now) else { return false }
+    var isUnknown = false
+    for kept in [store.token(key, now), store.held(key, now)].compactMap(\.self) {
+      let minted = now.advanced(by: .seconds(kept.token.mintedAt - Double(now.nanoseconds) / 1e9 - replica.wallOffset))
+      let isKnown = kept.keyID.map { replica.keySet.current?.contains($0) == true } ?? false
+      let isChecked = kept.token.isChecked
+      if replica.keySet.wantsFetch(isChecked ? .shown(since: minted) : .issued(minted), isKnown: isKnown, now: now) {
+        try fetchKeySet(isForIssued: !isChecked)
+      }
+      if !isKnown { isUnknown = true }
+    }
     let waits = replica.keyWaits[key] ?? 0
-    let isWaiting = replica.keySetBusy && Double(waits + 1) * Self.keyWait < 2
+    let isWaiting = isUnknown && replica.keySetBusy && Double(waits + 1) * Self.keyWait < 2
     replica.keyWaits[key] = isWaiting ? waits + 1 : nil
     return isWaiting
   }
