@@ -34,7 +34,9 @@ struct Redaction {
     secret.withBytes { secret in
       var (result, index) = ([UInt8](), 0)
       while index < text.count {
-        if index + secret.count <= text.count, (0..<secret.count).allSatisfy({ text[index + $0] | 0x20 == secret[$0] | 0x20 }) {
+        if index + secret.count <= text.count,
+          (0..<secret.count).allSatisfy({ text[index + $0] | 0x20 == secret[$0] | 0x20 })
+        {
           result += mark.utf8
           index += secret.count
           while index < text.count, text[index] == UInt8(ascii: "=") { index += 1 }
