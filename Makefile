@@ -6,7 +6,10 @@ SHELL := /bin/bash
 
 sudo := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help run test interop simulate fuzz soak check bench compare deploy dependencies format
+.PHONY: help run build install test interop simulate fuzz soak check bench compare deploy dependencies format
+
+# As it is shipped: optimised, with the Swift runtime inside.
+release := swift build -c release --static-swift-stdlib
 
 help: ## List these
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -14,6 +17,14 @@ help: ## List these
 run: packages-build ## Build, then start the broker with its embedded development tenant
 	swift build --product token-broker
 	@exec "$$(swift build --show-bin-path)/token-broker" dev
+
+build: packages-build ## Build what is shipped, with the Swift runtime inside: .build/release/token-broker
+	$(release) --product token-broker
+
+PREFIX := /usr/local
+
+install: ## Install what `make build` has built; PREFIX=/usr/local, DESTDIR= for packages
+	install -D --mode 0755 .build/release/token-broker '$(DESTDIR)$(PREFIX)/bin/token-broker'
 
 # With a sanitizer, instrumented and in a build of its own.
 sanitized := $(if $(SANITIZE),--sanitize $(SANITIZE) --scratch-path .build-$(SANITIZE))
@@ -61,9 +72,6 @@ check: packages-check ## Everything in Tests/Checks: format, what may import wha
 	  echo "== $$check"; "$$check" || failed="$$failed $$check"; \
 	done; \
 	[ -z "$$failed" ] || { echo "Failed:$$failed"; exit 1; }
-
-# As it is shipped: optimised, with the Swift runtime inside.
-release := swift build -c release --static-swift-stdlib
 
 bench: packages-build packages-test packages-bench ## Compare with nginx and a Go broker; BENCH="--rounds 3 load" for a part
 	$(release) --product token-broker

@@ -7,7 +7,7 @@ struct BrokerCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "token-broker",
     abstract: "Gives internal services Auth0 access tokens; the client secret stays here.",
-    discussion: "Configured by environment variables, a YAML file, or both; the README lists the settings.",
+    discussion: "Configured by environment variables, a YAML file, or both; docs/configuration.md lists the settings.",
     version: Application.version,
     subcommands: [
       ServeCommand.self, DevCommand.self, CheckCommand.self, TokenCommand.self, HealthCommand.self,
