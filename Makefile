@@ -39,6 +39,7 @@ interop: packages-build ## Put the broker before OAuth servers that others wrote
 	-@$(MAKE) --no-print-directory packages-interop
 	swift build --product token-broker
 	/usr/bin/python3 Tests/Interop/interop.py "$$(swift build --show-bin-path)/token-broker" .build/interop $(SERVER)
+	$(if $(SERVER),,/usr/bin/python3 Tests/Interop/examples.py "$$(swift build --show-bin-path)/token-broker")
 
 SEEDS := 100000
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Lines of Swift have at most 120 columns, comments too, and files in Sources at most 400. No comment begins with "Of".
+# The README has at most 150 lines.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 # So that grep counts characters and not bytes.
@@ -23,4 +24,9 @@ while read -r lines file; do
     failed=yes
   fi
 done < <(find Sources -name '*.swift' -exec wc -l {} \; | sort -k2)
+lines=$(wc -l < README.md)
+if [ "$lines" -gt 150 ]; then
+  echo "README.md: $lines lines, where at most 150 are expected; docs/ has room"
+  failed=yes
+fi
 [ -z "$failed" ]
