@@ -1,7 +1,7 @@
 /// The kinds of errors that callers are told.
 enum APIError: CaseIterable, Sendable {
   case invalidRequest, invalidAudience, invalidScope, invalidTarget, unsupportedGrantType, notAcceptable
-  case invalidCaller, callerNotAllowed, notFound, methodNotAllowed
+  case invalidCaller, callerNotAllowed, callerRateLimited, notFound, methodNotAllowed
   case unknownAudience, audienceNotGranted
   case brokerMisconfigured, invalidUpstreamResponse, tokenValidationFailed
   case upstreamRateLimited, upstreamUnavailable, upstreamTimeout, overloaded
@@ -16,6 +16,7 @@ enum APIError: CaseIterable, Sendable {
     case .unsupportedGrantType: "unsupported_grant_type"
     case .invalidCaller: "invalid_caller"
     case .callerNotAllowed: "caller_not_allowed"
+    case .callerRateLimited: "caller_rate_limited"
     case .notFound: "not_found"
     case .methodNotAllowed: "method_not_allowed"
     case .unknownAudience: "unknown_audience"
@@ -38,6 +39,7 @@ enum APIError: CaseIterable, Sendable {
     case .notFound, .unknownAudience: 404
     case .methodNotAllowed: 405
     case .notAcceptable: 406
+    case .callerRateLimited: 429
     case .brokerMisconfigured, .invalidUpstreamResponse, .tokenValidationFailed: 502
     case .upstreamRateLimited, .upstreamUnavailable, .overloaded: 503
     case .upstreamTimeout: 504
@@ -50,7 +52,7 @@ enum APIError: CaseIterable, Sendable {
     case .invalidCaller: "invalid_client"
     case .callerNotAllowed, .audienceNotGranted: "unauthorized_client"
     case .unknownAudience, .invalidAudience: "invalid_target"
-    case .upstreamRateLimited, .upstreamUnavailable, .overloaded: "temporarily_unavailable"
+    case .callerRateLimited, .upstreamRateLimited, .upstreamUnavailable, .overloaded: "temporarily_unavailable"
     case .brokerMisconfigured, .invalidUpstreamResponse, .tokenValidationFailed, .upstreamTimeout: "server_error"
     case .invalidRequest, .invalidScope, .invalidTarget, .unsupportedGrantType, .notAcceptable, .notFound,
       .methodNotAllowed:
@@ -72,7 +74,7 @@ enum APIError: CaseIterable, Sendable {
   /// Asking again, after a while that `Retry-After` tells, may help.
   var isTransient: Bool {
     switch self {
-    case .upstreamRateLimited, .upstreamUnavailable, .overloaded: true
+    case .callerRateLimited, .upstreamRateLimited, .upstreamUnavailable, .overloaded: true
     default: false
     }
   }

@@ -49,7 +49,7 @@ struct Problem: Error {
 
   /// A caller beyond its own limit.
   static func tooMany(_ wait: Duration) -> Problem {
-    Problem(.overloaded, "the caller asks too often", retryAfter: max(1, wait.wholeSecondsUp))
+    Problem(.callerRateLimited, "the caller asks too often", retryAfter: max(1, wait.wholeSecondsUp))
   }
 
   /// The answer to a caller whose token could not be had, with the time for which that is remembered.

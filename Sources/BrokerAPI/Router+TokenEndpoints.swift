@@ -12,7 +12,7 @@ extension Router {
     let takesJSON = accept.map { request.equals("*/*", at: $0) || request.equals("application/json", at: $0) } ?? true
     // No scope, no freshness, JSON: asked for by audience alone.
     let isPlain = takesJSON && request.query == nil && request.value(of: "cache-control") == nil
-    if isPlain, serveHeld(audience, .json, to: identity, request, response) { return }
+    if isPlain, serveHeld(audience, .token, .json, to: identity, request, response) { return }
     do throws(Problem) {
       let query = try TokenQuery(audience: audience, request)
       guard let representation = Representation.negotiate(request.text(of: "accept")) else {
@@ -31,7 +31,7 @@ extension Router {
       return refuse(objection, .forwardAuth, request, response)
     }
     let identity = authenticator.identify(request, now: loop.now)
-    if request.query == nil, serveHeld(audience, .field, to: identity, request, response) { return }
+    if request.query == nil, serveHeld(audience, .forwardAuth, .field, to: identity, request, response) { return }
     do throws(Problem) {
       let query = try TokenQuery(audience: audience, request, isForwarded: true)
       give(query, .forwardAuth, .field, to: identity, request, response)

@@ -8,8 +8,8 @@ import Telemetry
 extension Router {
   /// Answers from the bytes of the request, without making a key of them; false where that does not settle it.
   func serveHeld(
-    _ audience: Range<Int>, _ representation: Representation, to identity: Identity, _ request: Request,
-    _ response: ResponseWriter
+    _ audience: Range<Int>, _ endpoint: Endpoint, _ representation: Representation, to identity: Identity,
+    _ request: Request, _ response: ResponseWriter
   ) -> Bool {
     guard request.decode(audience, into: &name), let hit = tokens.find(name), hit.token.isServable(at: loop.now) else {
       return false
@@ -20,7 +20,9 @@ extension Router {
       // All else is for the slower way to refuse or to reckon.
       guard caller.scopes == nil, caller.audiences.contains(name) else { return false }
       if let wait = caller.admit(now: loop.now) {
-        response.send(.tooMany(wait), to: request)
+        let audience = String(decoding: name, as: UTF8.self)
+        services.audit.limited(caller.name, audience: audience, RequestIdentity(request))
+        response.send(.tooMany(wait), endpoint.errors, to: request)
       } else {
         serve(hit, representation, to: caller.name, request, response)
       }
@@ -57,7 +59,7 @@ extension Router {
       services: services, policy: policy, query: query, endpoint: endpoint, representation: representation)
     switch identity {
     case .refused(let problem):
-      service.noteDenial(problem, nil, RequestIdentity(request))
+      service.note(problem, nil, RequestIdentity(request))
       response.send(problem, endpoint.errors, to: request)
     case .unverifiedToken(let token):
       let (identity, answer) = (RequestIdentity(request), deferred(response, endpoint))
@@ -77,7 +79,7 @@ extension Router {
       let (identity, answer) = (RequestIdentity(request), deferred(response, service.endpoint))
       Task { await service.serve(key, to: caller, identity, answer) }
     } catch {
-      if error.error.isDenial { service.noteDenial(error, caller, RequestIdentity(request)) }
+      service.note(error, caller?.name, RequestIdentity(request))
       response.send(error, service.endpoint.errors, to: request)
     }
   }
@@ -95,6 +97,7 @@ extension Router {
       let (identity, answer) = (RequestIdentity(request), deferred(response, service.endpoint))
       Task { await service.serve(key, with: credentials, identity, answer) }
     } catch {
+      service.note(error, credentials.clientID, RequestIdentity(request))
       response.send(error, service.endpoint.errors, to: request)
     }
   }

@@ -12,9 +12,15 @@ struct TokenService: Sendable {
   let endpoint: Endpoint
   let representation: Representation
 
-  /// Notes that the request was denied.
-  func noteDenial(_ problem: Problem, _ caller: Caller?, _ request: RequestIdentity) {
-    services.audit.denied(caller, audience: query.grant.audience, reason: problem.description, request)
+  /// Logs that the request was denied, or that who sent it asks too often; nothing of any other problem. `name` is the
+  /// caller's; nil where nobody was recognised.
+  func note(_ problem: Problem, _ name: String?, _ request: @autoclosure () -> RequestIdentity) {
+    let audience = query.grant.audience
+    if problem.error.isDenial {
+      services.audit.denied(name, audience: audience, reason: problem.description, request())
+    } else if let name, problem.error == .callerRateLimited {
+      services.audit.limited(name, audience: audience, request())
+    }
   }
 
   /// For the keys that service accounts' tokens are checked with.
@@ -30,7 +36,7 @@ struct TokenService: Sendable {
       caller = verified.caller
       try await serve(policy.key(for: query.grant, caller, now: .now), to: caller, request, answer)
     } catch {
-      if error.error.isDenial { noteDenial(error, caller, request) }
+      note(error, caller?.name, request)
       answer.send(error)
     }
   }
@@ -58,7 +64,7 @@ struct TokenService: Sendable {
     } catch {
       let problem = Problem(error, audience: key.grant.audience)
       guard problem.error == .invalidCaller else { return answer.send(problem) }
-      noteDenial(.unknownClient, nil, request)
+      note(.unknownClient, nil, request)
       answer.send(.unknownClient)
     }
   }

@@ -23,12 +23,16 @@ warnings.simplefilter("ignore", DeprecationWarning)
 from jsonschema import Draft202012Validator, RefResolver  # noqa: E402
 
 SPEC = yaml.safe_load((pathlib.Path(__file__).parents[2] / "deploy/openapi.yaml").read_text())
-KEY = "tb_openapi"
+KEY, GREEDY = "tb_openapi", "tb_greedy"
 CONFIGURATION = """
 callers:
   app:
     bearerSHA256: [%s]
     audiences: [https://api.example.com/]
+  greedy:
+    bearerSHA256: [%s]
+    audiences: [https://api.example.com/]
+    requestsPerMinute: 1
 """
 PLAIN = "log: {level: info}\n"
 # Rather than 30 seconds, for the tenant that never answers.
@@ -201,6 +205,11 @@ def closed_cases():
     yield "/oauth/token", "POST", "/oauth/token", FORM, body, 401, "invalid_client"
     yield "/oauth/token", "POST", "/oauth/token", {**FORM, **BASIC}, body, 200, None
     yield "/oauth/token", "POST", "/oauth/token", {**FORM, **BASIC}, body + "x", 400, "unauthorized_client"
+    greedy = {"Authorization": f"Bearer {GREEDY}"}
+    template, path = "/token/{audience}", "/token/" + audience(API)
+    yield template, "HEAD", path, greedy, None, 200, None
+    yield template, "GET", path, greedy, None, 429, "caller_rate_limited"
+    yield "/oauth/token", "POST", "/oauth/token", {**FORM, **greedy}, body, 429, "temporarily_unavailable"
 
 
 def impatient_cases():
@@ -213,7 +222,7 @@ def impatient_cases():
 
 def main(binary):
     shown, failures = set(), 0
-    closed = CONFIGURATION % hashlib.sha256(KEY.encode()).hexdigest()
+    closed = CONFIGURATION % tuple(hashlib.sha256(key.encode()).hexdigest() for key in (KEY, GREEDY))
     for configuration, cases in (
         (PLAIN, open_cases()), (PLAIN, refused_cases()), (closed, closed_cases()), (IMPATIENT, impatient_cases())
     ):

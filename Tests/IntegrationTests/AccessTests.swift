@@ -233,20 +233,46 @@ extension IntegrationTests {
       }
     }
 
-    @Test("A caller beyond its requestsPerMinute is told 503, and others are served")
+    /// Runs a broker whose caller `reports` may ask thrice a minute, and has done so.
+    private func withExhaustedCaller(_ body: (BrokerProcess, TestCallers) async throws -> Void) async throws {
+      let callers = TestCallers()
+      let text = callers.text.replacing("scopes: [\"read:a\"]", with: "requestsPerMinute: 3")
+      try await withBroker(configuration: text) { _, broker in
+        for _ in 0..<3 { #expect(try await broker.token(API.path, "-H", callers.reportsProof).status == 200) }
+        try await body(broker, callers)
+      }
+    }
+
+    @Test("A caller beyond its requestsPerMinute is told 429 and when to come back, and others are served")
     func limit() async throws {
-      let limited = TestCallers()
-      let text = limited.text.replacing("scopes: [\"read:a\"]", with: "requestsPerMinute: 3")
-      try await withTenant { tenant in
-        let broker = try await tenant.broker(configuration: text)
-        for status in [200, 200, 200, 503] {
-          let answer = try await broker.token(API.path, "-H", "Authorization: Bearer \(limited.reports)")
-          #expect(answer.status == status)
-          if status == 503 {
-            #expect(answer.error == "overloaded" && (Int(answer.field("retry-after") ?? "") ?? 0) > 0)
-          }
+      try await withExhaustedCaller { broker, callers in
+        for path in [API.path, "\(API.path)?scope=read%3Aa"] {
+          let answer = try await broker.token(path, "-H", callers.reportsProof)
+          #expect(answer.status == 429 && answer.error == "caller_rate_limited")
+          #expect((Int(answer.field("retry-after") ?? "") ?? 0) > 0)
         }
-        #expect(try await broker.token(API.path, "-H", "Authorization: Bearer \(limited.billing)").status == 200)
+        let oauth = try await Answer.curl([
+          "\(broker.url)/oauth/token", "-u", "reports:\(callers.reports)", "-d", "grant_type=client_credentials",
+          "-d", "audience=\(API.audience)",
+        ])
+        #expect(oauth.status == 429 && oauth.error == "temporarily_unavailable")
+        #expect((Int(oauth.field("retry-after") ?? "") ?? 0) > 0)
+        #expect(try await broker.token(API.path, "-H", callers.billingProof).status == 200)
+      }
+    }
+
+    @Test("A caller beyond its limit has a line in the log, and is no failure of the broker")
+    func limitIsLogged() async throws {
+      try await withExhaustedCaller { broker, callers in
+        for _ in 0..<20 { _ = try await broker.token(API.path, "-H", callers.reportsProof) }
+        try await broker.child.wait(forLog: "\"message\":\"denied\"")
+        let lines = broker.child.errors.split(separator: "\n").filter { $0.contains("\"denied\"") }
+        #expect(lines.count == 1, "\(lines)")
+        #expect(lines[0].contains("\"caller\":\"reports\"") && lines[0].contains("asks too often"))
+        let metrics = try await broker.metrics()
+        #expect(metrics["token_broker_http_requests_total{route=\"/token/{audience}\",status=\"429\"}"] == 20)
+        let status = try await Answer.curl(["\(broker.adminURL)/status.json"]).json
+        #expect(status["condition"] as? String == "ok" && (status["problems"] as? [Any])?.isEmpty == true, "\(status)")
       }
     }
 

@@ -78,7 +78,7 @@ extension IntegrationTests {
         let own = try await ask(broker, "billing", callers.billing)
         let first = try await ask(broker, id, tenant.secret)
         var refused = 0
-        for guess in 0..<20 where try await ask(broker, id, "guess-\(guess)").status == 503 { refused += 1 }
+        for guess in 0..<20 where try await ask(broker, id, "guess-\(guess)").status == 429 { refused += 1 }
         #expect(refused >= 10 && tenant.tenant.statistics.tokenRequests <= 12)
         #expect(try await ask(broker, id, tenant.secret).token == first.token)
         #expect(try await ask(broker, "billing", callers.billing).token == own.token)

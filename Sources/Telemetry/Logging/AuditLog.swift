@@ -2,13 +2,15 @@ import Basics
 import Logging
 package import BrokerCore
 
-/// A line for each token that an authenticated caller is given, and for each that it is denied.
+/// A line for each token that an authenticated caller is given, for each that it is denied, and for callers that ask too
+/// often.
 package struct AuditLog: Sendable {
   private let control: LogControl
   private let output: LogOutput
   /// Anybody can be denied, as often as they like.
   private let denials = SharedRateLimiter(perMinute: 6000)
   private let unsaid = Counter()
+  private let excesses = RepeatedLines()
 
   package init(_ control: LogControl, _ output: LogOutput = .standardError) {
     self.control = control
@@ -31,16 +33,27 @@ package struct AuditLog: Sendable {
     output.add(control.settings.format, level: .info, "token given", facts)
   }
 
-  /// `caller` is nil where nobody was recognised.
-  package func denied(_ caller: Caller?, audience: String?, reason: String, _ request: RequestIdentity) {
+  /// `name` is a caller's; nil where nobody was recognised.
+  package func denied(_ name: String?, audience: String?, reason: String, _ request: RequestIdentity) {
     let settings = control.settings
     guard settings.level <= .warning else { return }
     if denials.admit(now: .now) != nil { return unsaid.add() }
     var facts = [("reason", reason)] + request.facts
     let missing = unsaid.reset()
     if missing > 0 { facts.append(("denials_not_logged", "\(missing)")) }
-    if let caller { facts.append(("caller", caller.name)) }
+    if let name { facts.append(("caller", name)) }
     if let audience { facts.append(("audience", audience)) }
+    output.add(settings.format, level: .warning, "denied", facts)
+  }
+
+  /// A request is refused because its sender asks too often: there is a line a minute of each. `name` is a caller's, or a
+  /// client id of the tenant's own.
+  package func limited(_ name: String, audience: String, _ request: @autoclosure () -> RequestIdentity) {
+    let settings = control.settings
+    guard settings.level <= .warning, let repeats = excesses.admit(name, now: .now) else { return }
+    var facts = [("reason", "the caller asks too often")] + request().facts
+    if repeats > 0 { facts.append(("repeats", "\(repeats)")) }
+    facts += [("caller", name), ("audience", audience)]
     output.add(settings.format, level: .warning, "denied", facts)
   }
 }
