@@ -30,7 +30,7 @@ struct UncheckedToken: Sendable {
 }
 
 /// What a source remembers of the tokens that it was given: those that wait for the keys to check them with, and which
-/// opaque one each grant was answered with last, for some servers repeat theirs until it ends.
+/// one each grant was answered with last, for some servers repeat theirs until it ends.
 final class TokenMemory: Sendable {
   /// A grant, and whose credentials it was asked for with; nil for the client's own.
   struct Key: Hashable, Sendable {
@@ -38,11 +38,13 @@ final class TokenMemory: Sendable {
     let holder: SHA256Digest?
   }
 
-  /// How long an opaque token lives.
+  /// How long a token lives.
   struct Life: Sendable, Equatable {
     let expiresAt: Instant
     /// From when it was first seen to its end.
     let whole: Duration
+    /// Nobody but the configuration says when it ends.
+    var isAssumed = false
   }
 
   fileprivate struct State {
@@ -50,11 +52,19 @@ final class TokenMemory: Sendable {
     var seen: [Key: (digest: SHA256Digest, life: Life)] = [:]
   }
 
-  private let state = Mutex(State())
+  private let state: Mutex<State>
 
   fileprivate static let maxSeen = 10_000
   /// A server that counts in whole seconds, or by another clock, repeats a token a little beyond its end.
   private static let grace = Duration.seconds(60)
+
+  /// `other` remembers for the same client, as it was configured before: it knows which tokens are repeated. What it
+  /// holds may be for what was asked for in another way.
+  init(knowing other: TokenMemory? = nil) {
+    var state = State()
+    if let other { state.seen = other.state.withLock(\.seen) }
+    self.state = Mutex(state)
+  }
 
   // MARK: Tokens that wait for their keys
 
@@ -68,33 +78,36 @@ final class TokenMemory: Sendable {
 
   func release(_ key: Key, askedBy instant: Instant) { state.withLock { $0.held.release(key, askedBy: instant) } }
 
-  // MARK: Opaque tokens that are repeated
+  // MARK: Tokens that are repeated
 
-  /// The life of an opaque token that was asked for at `asked`. A repeated one goes on with the life it had: where the
-  /// answer does not say when it ends, what was `assumed` of it counts from when it came first. nil if neither says
-  /// anything.
+  /// The life of a token that was asked for at `asked`. A repeated one goes on with the life it had: where nobody says
+  /// when it ends, what is `assumed` of it counts from when it came first. nil if neither says anything.
   func life(
     of token: AccessToken, for key: Key, asked: Instant, stated: Instant?, assumed: Duration?
   ) -> Life? {
     let digest = SHA256Digest(of: Array(token.value.utf8).span)
     return state.withLock { state in
-      var life = (stated ?? assumed.map { asked.advanced(by: $0) })
-        .map { Life(expiresAt: $0, whole: asked.duration(to: $0)) }
-      if let (known, old) = state.seen[key], known == digest {
-        if let stated, asked < old.expiresAt.advanced(by: Self.grace) {
-          life = Life(expiresAt: stated, whole: max(old.whole, asked.duration(to: stated)))
-        } else if stated == nil, asked < old.expiresAt.advanced(by: Self.grace) {
-          life = old
-        }
+      let old = state.seen[key].flatMap { known, life in
+        known == digest && asked < life.expiresAt.advanced(by: Self.grace) ? life : nil
+      }
+      var life = old
+      if let stated {
+        let left = asked.duration(to: stated)
+        life = Life(expiresAt: stated, whole: max(old?.whole ?? left, left))
+      } else if let assumed, old?.isAssumed != false {
+        // What is assumed may have been set to something else meanwhile.
+        let start = old.map { $0.expiresAt.advanced(by: .zero - $0.whole) } ?? asked
+        life = Life(expiresAt: start.advanced(by: assumed), whole: assumed, isAssumed: true)
       }
       if let life { state.remember(key, digest, life, now: asked) }
       return life
     }
   }
 
-  /// Takes note of an opaque token that was had in another way.
-  func saw(_ token: AccessToken, for key: Key, _ life: Life, now: Instant) {
-    let digest = SHA256Digest(of: Array(token.value.utf8).span)
+  /// Takes note of a token that was had in another way.
+  func saw(_ token: MintedToken, for key: Key, now: Instant) {
+    let digest = SHA256Digest(of: Array(token.accessToken.value.utf8).span)
+    let life = Life(expiresAt: token.expiresAt, whole: token.lifetime)
     state.withLock { $0.remember(key, digest, life, now: now) }
   }
 }

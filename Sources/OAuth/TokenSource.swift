@@ -20,17 +20,26 @@ package final class TokenSource: Sendable {
   package let keySetChanges: AsyncStream<KeySetChange>
 
   let timeout: Duration
-  private let memory = TokenMemory()
+  private let memory: TokenMemory
   /// How long to wait for a key set that cannot be read, before a token is asked for.
   private static let keySetTimeout = Duration.seconds(5)
 
-  package convenience init(client: OAuthClient, connection: ServerConnection) throws(HTTPClient.Failure) {
-    self.init(client: client, http: try HTTPClient(connection), timeout: connection.timeout)
+  /// `predecessor` has asked the same server as the same client, before its configuration changed: which tokens are
+  /// repeated is known from it and, where the same is asked for in the same way, which wait for their keys.
+  package convenience init(
+    client: OAuthClient, connection: ServerConnection, after predecessor: TokenSource? = nil
+  ) throws(HTTPClient.Failure) {
+    let memory = predecessor.map { $0.client.identity == client.identity ? $0.memory : TokenMemory(knowing: $0.memory) }
+    self.init(
+      client: client, http: try HTTPClient(connection), timeout: connection.timeout, memory: memory ?? TokenMemory())
   }
 
   /// `timeout` is for one request to the token endpoint.
-  init(client: OAuthClient, http: HTTPClient, timeout: Duration = .seconds(10)) {
+  init(
+    client: OAuthClient, http: HTTPClient, timeout: Duration = .seconds(10), memory: TokenMemory = TokenMemory()
+  ) {
     self.client = client
+    self.memory = memory
     self.timeout = timeout
     self.http = http
     let (changes, continuation) = AsyncStream<KeySetChange>.makeStream(bufferingPolicy: .bufferingNewest(1))
@@ -103,7 +112,7 @@ package final class TokenSource: Sendable {
   ) async throws(TokenError) -> MintedToken {
     memory.hold(token, for: key, now: .now)
     do throws(TokenError) {
-      let minted = try await verify(token, of: issuer, for: key.grant, deadline: deadline)
+      let minted = try await verify(token, of: issuer, for: key, deadline: deadline)
       memory.release(key)
       return minted
     } catch {
@@ -131,7 +140,8 @@ package final class TokenSource: Sendable {
         cause: .invalidUpstreamResponse,
         message: "the tenant's answer does not say how long its opaque token lives, and the client has no lifetime set")
     }
-    return try MintedToken(token, life)
+    return try MintedToken(
+      token, keyID: nil, expiresAt: life.expiresAt, lifetime: life.whole, isRepeated: life.whole > .zero)
   }
 
   /// Checks a token that was kept, by `deadline`, as when it was minted. Where the key set cannot be read a token that
@@ -144,26 +154,22 @@ package final class TokenSource: Sendable {
       throw TokenError(ValidationError("it was minted in the future, so one of two clocks is wrong", .time))
     }
     let key = TokenMemory.Key(grant: grant, holder: nil)
-    func token(_ keyID: String? = nil, _ proof: Proof? = nil) -> MintedToken {
-      MintedToken(
-        kept, keyID: keyID, expiry: proof?.expiresAt, lifetime: proof?.lifetime, now: .now, wallNow: WallClock.now)
-    }
-    guard verification == .jwt else {
-      let token = token()
-      let life = TokenMemory.Life(expiresAt: token.expiresAt, whole: token.lifetime)
-      memory.saw(token.accessToken, for: key, life, now: .now)
+    func token(_ keyID: String? = nil, until expiry: Instant? = nil) -> MintedToken {
+      let token = MintedToken(kept, keyID: keyID, expiry: expiry, now: .now, wallNow: WallClock.now)
+      memory.saw(token, for: key, now: .now)
       return token
     }
+    guard verification == .jwt else { return token() }
     // Learns where the key set is, if that is not known yet and can be.
     _ = try? await endpoints.endpoints(by: deadline)
     guard let issuer = client.issuer else { throw .noIssuer }
-    let minted = token().mintedAt
+    let minted = MintedToken(kept, keyID: nil, expiry: nil, now: .now, wallNow: WallClock.now).mintedAt
     do throws(Flaw) {
       let proof = try await proof(
         of: kept.accessToken, by: issuer, for: grant, kept.isChecked ? .shown(since: minted) : .issued(minted),
         deadline: deadline)
       memory.release(key, askedBy: minted)
-      return token(proof.keyID, proof)
+      return token(proof.keyID, until: proof.expiresAt)
     } catch {
       switch error {
       case .invalid(let error): throw TokenError(error, of: kept.accessToken)
@@ -177,13 +183,13 @@ package final class TokenSource: Sendable {
 
   /// Tries until it has the token's keys, or throws when that could not be before `deadline`.
   private func verify(
-    _ token: UncheckedToken, of issuer: String, for grant: Grant, deadline: Instant
+    _ token: UncheckedToken, of issuer: String, for key: TokenMemory.Key, deadline: Instant
   ) async throws(TokenError) -> MintedToken {
     while true {
       let proof: Proof
       do throws(Flaw) {
         proof = try await self.proof(
-          of: token.accessToken, by: issuer, for: grant, .issued(token.asked), deadline: deadline)
+          of: token.accessToken, by: issuer, for: key.grant, .issued(token.asked), deadline: deadline)
       } catch {
         switch error {
         case .invalid(let error):
@@ -192,7 +198,12 @@ package final class TokenSource: Sendable {
         }
         continue
       }
-      return try MintedToken(token, proof)
+      // It ends with `exp`, or before that if the answer says so.
+      let end = min(proof.expiresAt, token.stated ?? proof.expiresAt)
+      let life = memory.life(of: token.accessToken, for: key, asked: token.asked, stated: end, assumed: nil)
+      return try MintedToken(
+        token, keyID: proof.keyID, expiresAt: end, lifetime: life?.whole,
+        isRepeated: proof.expiresAt <= token.asked.advanced(by: .seconds(2)))
     }
   }
 
@@ -201,8 +212,6 @@ package final class TokenSource: Sendable {
     let keyID: String?
     /// `exp` seen from now, in monotonic time: a step of the wall clock does not move it.
     let expiresAt: Instant
-    /// From `iat` to `exp`; nil where it has no `iat`.
-    let lifetime: Duration?
   }
 
   /// Why a token is not proven.
@@ -230,8 +239,7 @@ package final class TokenSource: Sendable {
       let claims = try await validator.claims(
         of: token, header, audience: client.checksAudience ? grant.audience : nil, candidates: candidates, now: wallNow)
       return Proof(
-        keyID: header.keyID, expiresAt: MintedToken.instant(of: claims.exp, now: now, wallNow: wallNow),
-        lifetime: claims.lifetime)
+        keyID: header.keyID, expiresAt: MintedToken.instant(of: claims.exp, now: now, wallNow: wallNow))
     } catch {
       throw .invalid(error)
     }
@@ -257,21 +265,8 @@ package final class TokenSource: Sendable {
 }
 
 extension MintedToken {
-  /// An opaque token.
-  fileprivate init(_ token: UncheckedToken, _ life: TokenMemory.Life) throws(TokenError) {
-    try self.init(
-      token, keyID: nil, expiresAt: life.expiresAt, lifetime: life.whole, isRepeated: life.whole > .zero)
-  }
-
-  /// One that was checked. It ends with `exp`, or before that if the answer says so.
-  fileprivate init(_ token: UncheckedToken, _ proof: TokenSource.Proof) throws(TokenError) {
-    try self.init(
-      token, keyID: proof.keyID, expiresAt: min(proof.expiresAt, token.stated ?? proof.expiresAt),
-      lifetime: proof.lifetime, isRepeated: proof.expiresAt <= token.asked.advanced(by: .seconds(2)))
-  }
-
   /// Throws for a token without any life, which a server may repeat in its last second.
-  private init(
+  fileprivate init(
     _ token: UncheckedToken, keyID: String?, expiresAt: Instant, lifetime: Duration?, isRepeated: Bool
   ) throws(TokenError) {
     guard expiresAt > token.asked else {

@@ -3,6 +3,7 @@ import DevTenant
 import IO
 import Logging
 import OAuth
+import TestSupport
 import Testing
 
 @testable import BrokerCore
@@ -158,5 +159,58 @@ import Testing
       let minted = try await token
       #expect(minted.keyID != nil)
     }
+  }
+
+  /// A client of a server that answers each request with the same opaque token, and does not say how long it lives.
+  private func opaque(
+    _ peer: RawPeer, named name: String = "default", id: String = "c", timeout: Int = 10, lifetime: Int = 3600,
+    scope: String? = nil
+  ) throws -> UpstreamSpec {
+    let client = try OAuthClient(
+      name: name, clientID: id, authentication: .secretPost(ClientSecrets([Secret("s".utf8)])),
+      location: .fixed(Endpoints(tokenURL: peer.url)), dialect: Dialect(scopeTemplate: scope),
+      tokenLifetime: .seconds(lifetime))
+    return UpstreamSpec(client: client, connection: ServerConnection(timeout: .seconds(timeout)))
+  }
+
+  /// The lives that a repeated token is given under these configurations, one after the other.
+  private func lives(_ specs: (RawPeer) throws -> [UpstreamSpec]) async throws -> [MintedToken] {
+    ThisProcess.ignoreFailingWrites()
+    return try await withPeer { connection in
+      while connection.request() != nil { connection.answer("200 OK", body: #"{"access_token":"t"}"#) }
+    } _: { peer in
+      let upstreams = Upstreams()
+      var tokens: [MintedToken] = []
+      for spec in try specs(peer) {
+        let audiences = AudienceCatalog(listed: [:], other: .init(client: spec.name, verification: .opaque))
+        let change = try upstreams.replace(with: [spec], audiences: audiences)
+        let key = try #require(change.audiences.key(for: key.grant))
+        tokens.append(try await upstreams.mint(key, deadline: soon))
+      }
+      return tokens
+    }
+  }
+
+  @Test("A repeated token is known again after a reload that changes a client, by whatever name it goes then")
+  func repeatedAfterReload() async throws {
+    let tokens = try await lives { peer in
+      try [
+        opaque(peer), opaque(peer, timeout: 9), opaque(peer, timeout: 9, scope: "read"),
+        opaque(peer, named: "other", scope: "read"),
+      ]
+    }
+    #expect(Set(tokens.map(\.expiresAt)).count == 1, "\(tokens.map(\.expiresAt))")
+  }
+
+  @Test("Where the lifetime that is assumed was set wrong, a repeated token's life is mended from its beginning")
+  func otherLifetime() async throws {
+    let tokens = try await lives { peer in try [opaque(peer), opaque(peer, lifetime: 600)] }
+    #expect(tokens[0].expiresAt.duration(to: tokens[1].expiresAt) == .seconds(-3000))
+  }
+
+  @Test("Another client id makes a token that looks the same another one")
+  func otherClientID() async throws {
+    let tokens = try await lives { peer in try [opaque(peer), opaque(peer, id: "d")] }
+    #expect(tokens[0].expiresAt < tokens[1].expiresAt)
   }
 }

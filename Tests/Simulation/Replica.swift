@@ -132,7 +132,7 @@ final class Replica {
     let spec = UpstreamSpec(
       client: client, connection: ServerConnection(timeout: .seconds(10 + configuration % 2)))
     let audiences = AudienceCatalog(listed: [:], other: .init(client: "default"))
-    let change = roster.replace(with: [spec], audiences: audiences) { _ in Source(madeAt: now) }
+    let change = roster.replace(with: [spec], audiences: audiences) { _, _ in Source(madeAt: now) }
     source = roster["default"] ?? source
     return change.retired
   }

@@ -25,9 +25,10 @@ package struct UpstreamRoster<Source> {
   package subscript(_ client: UpstreamID) -> Source? { sources[client] }
 
   /// Takes over the clients of a configuration. A client that is the same as before keeps its source and is only given
-  /// its secrets, which are replaced where they are others; `make` makes the source of any other.
+  /// its secrets, which are replaced where they are others; `make` makes the source of any other, and is told which one
+  /// has asked the same server as the same client before.
   package mutating func replace<Failure>(
-    with specs: [UpstreamSpec], audiences: AudienceCatalog, make: (UpstreamSpec) throws(Failure) -> Source
+    with specs: [UpstreamSpec], audiences: AudienceCatalog, make: (UpstreamSpec, Source?) throws(Failure) -> Source
   ) throws(Failure) -> UpstreamChange {
     var next = UpstreamRoster()
     next.audiences = audiences
@@ -47,7 +48,8 @@ package struct UpstreamRoster<Source> {
         next.members[spec.name] = Member(spec: kept, identity: identity, id: id, source: old.source)
       } else {
         if let secrets = old?.spec.client.secrets { spec.client.secrets?.succeed(secrets) }
-        next.members[spec.name] = Member(spec: spec, identity: identity, id: id, source: try make(spec))
+        let source = try make(spec, predecessor(of: spec))
+        next.members[spec.name] = Member(spec: spec, identity: identity, id: id, source: source)
       }
     }
     // Nothing can be refused any more.
@@ -68,6 +70,14 @@ package struct UpstreamRoster<Source> {
     return UpstreamChange(
       audiences: current,
       passThrough: members.values.first(where: \.spec.isPassThrough)?.id.passThrough, retired: retired)
+  }
+}
+
+extension UpstreamRoster {
+  /// By the same name rather than by another.
+  private func predecessor(of spec: UpstreamSpec) -> Source? {
+    let candidates = (members[spec.name].map { [$0] } ?? []) + members.values
+    return candidates.first { $0.spec.client.isSameClient(as: spec.client) }?.source
   }
 }
 

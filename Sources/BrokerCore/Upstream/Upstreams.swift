@@ -13,7 +13,7 @@ package final class Upstreams: Sendable {
   /// Takes over the clients of a configuration. Throws, with nothing changed, if one cannot be used.
   package func replace(with specs: [UpstreamSpec], audiences: AudienceCatalog) throws -> UpstreamChange {
     try roster.withLock { roster in
-      let change = try roster.replace(with: specs, audiences: audiences) { spec in try Upstream(spec) }
+      let change = try roster.replace(with: specs, audiences: audiences) { try Upstream($0, after: $1) }
       for member in roster.members.values {
         member.source.report(to: report, as: member.ids)
         member.source.seal(with: member.spec.vault(member.identity))
@@ -120,7 +120,9 @@ final class Upstream: Sendable {
   private let currentVault = Mutex<Vault?>(nil)
   private let reports = Mutex<Task<Void, Never>?>(nil)
 
-  init(_ spec: UpstreamSpec) throws { source = try TokenSource(client: spec.client, connection: spec.connection) }
+  init(_ spec: UpstreamSpec, after predecessor: Upstream?) throws {
+    source = try TokenSource(client: spec.client, connection: spec.connection, after: predecessor?.source)
+  }
 
   deinit { reports.withLock { $0?.cancel() } }
 

@@ -49,7 +49,8 @@ package struct MintedToken: Sendable {
   package let mintedAt: Instant
   /// The earlier of `expires_in` after it was asked for and its `exp`.
   package let expiresAt: Instant
-  /// The whole of its life, which for a token that the tenant has given before began before it was asked for.
+  /// The whole of its life: from when it was first had, which for a token that the tenant repeats was before this time.
+  /// What the token says of when it was issued is not believed.
   package let lifetime: Duration
   /// What the tenant said is left of its quotas.
   package let quota: [QuotaBucket]

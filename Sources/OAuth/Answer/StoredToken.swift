@@ -40,14 +40,14 @@ extension MintedToken {
   /// A token that was kept, with its life in monotonic time: not longer than it was said to be, nor beyond `expiry`.
   /// One that seems to come from the future was minted now, by a faster clock.
   package init(
-    _ kept: StoredToken, keyID: String?, expiry: Instant?, lifetime: Duration? = nil, now: Instant, wallNow: Double
+    _ kept: StoredToken, keyID: String?, expiry: Instant?, now: Instant, wallNow: Double
   ) {
     let known = kept.lifetime.map { Duration.seconds(max(0, min($0, Double(TokenResponse.maxLifetime)))) }
     let expiresAt = Self.instant(of: kept.expiresAt, now: now, wallNow: wallNow)
     self.init(
       accessToken: kept.accessToken, scope: kept.scope, keyID: keyID,
       mintedAt: min(now, Self.instant(of: kept.mintedAt, now: now, wallNow: wallNow)),
-      expiresAt: min(expiresAt, expiry ?? expiresAt), lifetime: lifetime ?? known, quota: [], upstreamRequestID: nil,
+      expiresAt: min(expiresAt, expiry ?? expiresAt), lifetime: known, quota: [], upstreamRequestID: nil,
       isFromStore: true)
   }
 }

@@ -97,6 +97,19 @@ package struct OAuthClient: Sendable {
     return (place + words).map { $0.map { "=\($0)" } ?? "" } + dialect.extraParameters.flatMap { [$0.name, $0.value] }
   }
 
+  /// Whether it asks the same server under the same client id, whatever else differs.
+  package func isSameClient(as other: OAuthClient) -> Bool {
+    clientID == other.clientID && !Set(places).isDisjoint(with: other.places)
+  }
+
+  /// What its server is known by: its issuer, and where tokens are asked for.
+  private var places: [String] {
+    switch location {
+    case .fixed(let endpoints): [endpoints.tokenURL] + (endpoints.issuer.map { [$0] } ?? [])
+    case .discovered(let issuer): [issuer]
+    }
+  }
+
   /// The client's secrets, where it authenticates with any.
   package var secrets: ClientSecrets? { authentication.secrets }
 }

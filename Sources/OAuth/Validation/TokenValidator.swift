@@ -75,7 +75,7 @@ struct TokenValidator {
     }
     guard claims.exp > now else {
       var error = ValidationError("it has expired", .time)
-      error.hasJustEnded = claims.lifetime.map { $0 > .zero } ?? true && claims.exp > now - Self.moment
+      error.hasJustEnded = claims.iat.map { $0 < claims.exp } ?? true && claims.exp > now - Self.moment
       throw error
     }
     if let issued = claims.iat, issued > now + Self.leeway {
@@ -125,11 +125,6 @@ struct AccessTokenClaims: JWTPayload {
   let iat: Double?
   let nbf: Double?
   let hasConfirmation: Bool
-
-  /// From `iat` to `exp`, as far as any life is believed; nil without an `iat`.
-  var lifetime: Duration? {
-    iat.map { .seconds(max(0, min(exp - $0, Double(TokenResponse.maxLifetime)))) }
-  }
 
   /// A string or an array of them (RFC 7519 §4.1.3).
   struct Audience: Codable {
