@@ -1,6 +1,7 @@
 import Basics
 package import BrokerCore
 import OAuth
+import Telemetry
 
 /// What requests are decided by: replaced as a whole when the configuration changes.
 package final class AccessPolicy: Sendable {
@@ -27,13 +28,19 @@ package final class AccessPolicy: Sendable {
   /// A service account's token is believed for so long at the most before it is checked again.
   private static let belief = Duration.seconds(300)
 
-  /// Finds the caller whose service account's token this is. Throws the answer to anybody else.
-  func verify(_ token: UnverifiedToken, deadline: Instant) async throws(Problem) -> VerifiedToken {
+  /// Finds the caller whose service account's token this is. Throws the answer to anybody else; what it does not say of
+  /// an outage is in the log.
+  func verify(
+    _ token: UnverifiedToken, _ request: RequestIdentity, _ audit: AuditLog, deadline: Instant
+  ) async throws(Problem) -> VerifiedToken {
     guard let callers, let verifier = callers.serviceAccounts else { throw .unknownToken() }
     let proof: JWTVerifier.VerifiedToken
     do throws(JWTVerifier.Failure) {
       proof = try await verifier.verify(token.bytes, deadline: deadline)
     } catch {
+      if case .unavailable(let reason, let evidence, _) = error {
+        audit.uncheckable(reason: reason, details: evidence?.fields ?? [], request)
+      }
       throw Problem(error)
     }
     let name = proof.subject.split(separator: ":", omittingEmptySubsequences: false)

@@ -63,7 +63,7 @@ struct Problem: Error {
   init(_ error: JWTVerifier.Failure) {
     switch error {
     case .refused(let reason): self = .unknownToken("the bearer token is refused: \(reason)")
-    case .unavailable(let reason, let retryAfter):
+    case .unavailable(let reason, _, let retryAfter):
       self.init(.upstreamUnavailable, reason, retryAfter: max(1, retryAfter.wholeSecondsUp))
     }
   }

@@ -30,7 +30,8 @@ struct TokenService: Sendable {
   func serve(_ token: UnverifiedToken, _ request: RequestIdentity, _ answer: DeferredAnswer) async {
     var caller: Caller?
     do throws(Problem) {
-      let verified = try await policy.verify(token, deadline: Instant.now.advanced(by: Self.verificationTimeout))
+      let deadline = Instant.now.advanced(by: Self.verificationTimeout)
+      let verified = try await policy.verify(token, request, services.audit, deadline: deadline)
       services.tellAll(.verified(verified))
       if let clientID = token.clientID, clientID != verified.caller.name { throw .otherName }
       caller = verified.caller

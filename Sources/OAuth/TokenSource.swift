@@ -295,9 +295,10 @@ extension TokenError {
   fileprivate init(_ error: KeySetSource.Unavailable) {
     self.init(
       cause: .upstreamUnavailable,
-      message: "the tenant's signing keys cannot be read, so its token cannot be checked: \(error.reason)",
+      message: "the tenant's signing keys cannot be read, so its token cannot be checked: \(error.problem.reason)",
       retryAfter: max(.zero, Instant.now.duration(to: error.retryAt)))
     isForWantOfKeys = true
+    evidence = error.problem.evidence
   }
 
   /// An answer that gives no life to its token.

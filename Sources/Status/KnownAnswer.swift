@@ -108,13 +108,19 @@ extension TokenError {
     return cause.remedy
   }
 
-  /// What the tenant said, and what its token says of itself, in a sentence; nil if nothing is known of it.
+  /// What the tenant said, what its token says of itself, and what became of the connection; nil if nothing is known.
   package var testimony: String? {
     guard let evidence else { return nil }
     let refusal = [evidence[.error], evidence[.description]].compactMap(\.self).joined(separator: ": ")
-    let claims = [("iss", Evidence.Item.issuer), ("aud", .audience), ("alg", .algorithm), ("kid", .keyID)]
+    let claims = [
+      ("iss", Evidence.Item.issuer), ("aud", .audience), ("alg", .algorithm), ("kid", .keyID), ("token_type", .type),
+    ]
     let token = claims.compactMap { name, item in evidence[item].map { "\(name) \($0)" } }.joined(separator: ", ")
-    return refusal.isEmpty ? "the token has \(token)" : "the tenant said \(refusal)"
+    let parts = [
+      refusal.isEmpty ? nil : "the tenant said \(refusal)", token.isEmpty ? nil : "the token has \(token)",
+      evidence[.metadataIssuer].map { "the metadata names \($0)" }, evidence[.connection],
+    ]
+    return parts.compactMap(\.self).joined(separator: "; ")
   }
 }
 

@@ -18,12 +18,12 @@ enum TenantFindings {
     case .failure(let error) where isNeeded:
       let remedy = "Set issuer to the server's own, byte for byte, or name its tokenURL and jwksURL instead."
       return .failed(
-        .discovery, issuer, error.message, remedy: error.cause.isTransient ? error.remedy : remedy, facts(error))
+        .discovery, issuer, words(error), remedy: error.cause.isTransient ? error.remedy : remedy, facts(error))
     case .failure(let error):
       let remedy =
         "Nothing depends on it, but a tenant has it: see that the domain is the one its tokens name as issuer."
       return .warning(
-        .discovery, issuer, error.message, remedy: error.cause.isTransient ? error.remedy : remedy, facts(error))
+        .discovery, issuer, words(error), remedy: error.cause.isTransient ? error.remedy : remedy, facts(error))
     }
   }
 
@@ -57,7 +57,7 @@ enum TenantFindings {
         ])
     case .failure(let error):
       return .failed(
-        .jwks, url, error.message,
+        .jwks, url, words(error),
         remedy:
           "It must answer with a JSON key set (RFC 7517). If the tenant is down, its status page says so; tokens that "
           + "a broker holds are served meanwhile.", facts(error))
@@ -121,8 +121,12 @@ enum TenantFindings {
 
   static func token(_ audience: String, _ error: TokenError) -> Finding {
     .failed(
-      .token, audience, "\(error.cause.rawValue): \(error.message)\(error.testimony.map { "; \($0)" } ?? "")",
+      .token, audience, "\(error.cause.rawValue): \(words(error))",
       remedy: error.remedy, facts(error))
+  }
+
+  private static func words(_ error: TokenError) -> String {
+    error.message + (error.testimony.map { "; \($0)" } ?? "")
   }
 
   private static func facts(_ error: TokenError) -> Finding.Facts {

@@ -1,8 +1,8 @@
 import Basics
 import FoundationEssentials
 
-/// What a tenant itself said, or wrote into a token that is refused: for those who look after the broker, never for
-/// callers. It is printable, short, and free of secrets and tokens.
+/// What a tenant itself said, or wrote into a token that is refused, and what a connection to it has failed with: for
+/// those who look after the broker, never for callers. It is printable, short, and free of secrets and tokens.
 package struct Evidence: Sendable, Equatable {
   /// The names are those of log fields.
   package enum Item: String, Sendable, CaseIterable {
@@ -14,6 +14,12 @@ package struct Evidence: Sendable, Equatable {
     case audience = "token_audience"
     case algorithm = "token_algorithm"
     case keyID = "token_key_id"
+    /// `token_type` of the answer.
+    case type = "token_type"
+    /// `issuer` of metadata that names another one.
+    case metadataIssuer = "metadata_issuer"
+    /// libcurl's words, in which the name on a certificate may be.
+    case connection = "connection_error"
 
     /// Characters that are kept.
     fileprivate var limit: Int { self == .error ? 100 : 300 }
@@ -38,6 +44,12 @@ package struct Evidence: Sendable, Equatable {
   init?(error: String?, description: String?, hiding redaction: Redaction = Redaction()) {
     note(.error, error, redaction)
     note(.description, description, redaction)
+    if items.isEmpty { return nil }
+  }
+
+  /// One thing by itself; nil if nothing is there.
+  init?(_ item: Item, _ text: String) {
+    note(item, text, Redaction())
     if items.isEmpty { return nil }
   }
 

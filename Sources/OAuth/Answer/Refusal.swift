@@ -91,7 +91,7 @@ struct Refusal {
       return TokenError(
         cause: .unknownOrganization, message: "the tenant does not know the organization, or asks for one")
     case "temporarily_unavailable", "server_error", "slow_down":
-      return unavailable("the tenant says '\(error)'", now: now)
+      return unavailable("the tenant says that it cannot answer now", now: now)
     default:
       return TokenError(
         cause: .invalidUpstreamResponse, message: "the tenant refuses the request in a word that is not known here")

@@ -73,14 +73,14 @@ package struct TokenError: Error, Sendable, Equatable {
   init(_ failure: HTTPClient.Failure) {
     switch failure.kind {
     case .timeout: self = .timedOut
-    case .tooLarge:
-      self.init(cause: .invalidUpstreamResponse, message: "the tenant's answer is over the limit of 1 MiB")
+    case .tooLarge: self.init(cause: .invalidUpstreamResponse, message: "the tenant's answer: \(failure.summary)")
     case .identity:
       self.init(
-        cause: .brokerMisconfigured, message: "the client cannot prove itself with a certificate: \(failure.message)")
+        cause: .brokerMisconfigured, message: "the client cannot prove itself with a certificate: \(failure.summary)")
     case .connect, .tls, .exchange, .lost:
-      self.init(cause: .upstreamUnavailable, message: "the tenant cannot be reached: \(failure.message)")
+      self.init(cause: .upstreamUnavailable, message: "the tenant cannot be reached: \(failure.summary)")
     }
+    evidence = Evidence(failure)
   }
 
   func with(_ response: HTTPClient.Response) -> TokenError {
@@ -89,4 +89,22 @@ package struct TokenError: Error, Sendable, Equatable {
     error.upstreamRequestID = response.upstreamRequestID
     return error
   }
+}
+
+extension HTTPClient.Failure {
+  /// What has failed, in words that anybody may see.
+  var summary: String {
+    switch kind {
+    case .connect: "no connection was made"
+    case .tls: "no TLS connection was made"
+    case .timeout: "there was no answer in time"
+    case .tooLarge: "it is over the limit of 1 MiB"
+    case .identity: "it cannot be used, or is not accepted"
+    case .exchange, .lost: "the connection has failed before there was an answer"
+    }
+  }
+}
+
+extension Evidence {
+  init?(_ failure: HTTPClient.Failure) { self.init(.connection, failure.message) }
 }

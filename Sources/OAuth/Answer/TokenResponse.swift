@@ -34,10 +34,9 @@ struct TokenResponse {
       throw Self.invalid("holds an access_token that is empty, too long, or has characters no token may have")
     }
     if let type = fields.tokenType, !Self.bearerTypes.contains(type.lowercased()) {
-      var error = TokenError(
-        cause: .tokenValidationFailed,
-        message: "the tenant's token is of the type '\(PrintableText.text(type, limit: 20))', not Bearer")
+      var error = TokenError(cause: .tokenValidationFailed, message: "the tenant's token is not of the type Bearer")
       error.flaw = .bound
+      error.evidence = Evidence(.type, type)
       throw error
     }
     accessToken = AccessToken(fields.accessToken)

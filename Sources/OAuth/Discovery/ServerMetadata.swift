@@ -71,10 +71,10 @@ struct ServerMetadata: Decodable {
       if JSONKeys.areAmbiguous(in: response.body) { throw invalid("names a member of its metadata twice") }
       // Else one issuer could have its tokens taken for another's (RFC 8414 §3.3).
       guard metadata.issuer.hasSameBytes(as: issuer) else {
-        throw TokenError(
-          cause: .brokerMisconfigured,
-          message:
-            "the tenant calls itself '\(PrintableText.text(metadata.issuer))', which is not the issuer configured")
+        var error = TokenError(
+          cause: .brokerMisconfigured, message: "the tenant's metadata names another issuer than is configured")
+        error.evidence = Evidence(.metadataIssuer, metadata.issuer)
+        throw error
       }
       return metadata
     }

@@ -15,7 +15,17 @@ actor KeySetSource {
   struct Unavailable: Error {
     let retryAt: Instant
     /// Why the last request for it failed.
+    let problem: Problem
+  }
+
+  /// Why a request for the set has failed.
+  struct Problem: Sendable {
+    /// Anybody may see it.
     let reason: String
+    var evidence: Evidence?
+
+    /// All that is known of it.
+    var description: String { reason + (evidence?[.connection].map { ": \($0)" } ?? "") }
   }
 
   /// The set cannot even be asked for.
@@ -27,7 +37,7 @@ actor KeySetSource {
   private let makeRequest: MakeRequest
   private let onChange: @Sendable (KeySetChange) -> Void
   private var schedule = FetchSchedule<KeySet>()
-  private var lastProblem = "no answer yet"
+  private var lastProblem = Problem(reason: "no answer yet")
   private let fetching = SingleFlight()
 
   /// `onChange` is told of each set that was read, and `makeRequest` is asked for what to send, each time.
@@ -79,7 +89,7 @@ actor KeySetSource {
   var status: KeySetStatus {
     KeySetStatus(
       keys: schedule.current?.descriptions ?? [], fetchedAt: schedule.fetchedAt,
-      problem: schedule.isFailing ? lastProblem : nil, nextFetch: schedule.nextFetch())
+      problem: schedule.isFailing ? lastProblem.description : nil, nextFetch: schedule.nextFetch())
   }
 
   private func held(_ kid: String?, _ algorithm: JWK.Algorithm) -> [JWK] {
@@ -88,9 +98,8 @@ actor KeySetSource {
 
   private func unavailable(until instant: Instant?) -> Unavailable {
     let isRead = schedule.current != nil && !schedule.isFailing
-    return Unavailable(
-      retryAt: max(.now, instant ?? .now),
-      reason: isRead ? "the key that it is signed with is not among them yet" : lastProblem)
+    let problem = isRead ? Problem(reason: "the key that it is signed with is not among them yet") : lastProblem
+    return Unavailable(retryAt: max(.now, instant ?? .now), problem: problem)
   }
 
   /// The request under way, or a new one.
@@ -101,17 +110,21 @@ actor KeySetSource {
       let response = try await http.send(try await makeRequest())
       guard response.status == 200 else {
         let wait = RetryHint.wait(response, now: Int(WallClock.now))
-        return failed("it answered with status \(response.status)", retryAfter: wait)
+        return failed(Problem(reason: "it answered with status \(response.status)"), retryAfter: wait)
       }
-      guard let keys = try? KeySet(json: response.body) else { return failed("its answer is no key set") }
+      guard let keys = try? KeySet(json: response.body) else {
+        return failed(Problem(reason: "its answer is no key set"))
+      }
       schedule.fetched(keys, asked: response.requestedAt)
       if let keyIDs = keys.ids { onChange(KeySetChange(keyIDs: keyIDs, asked: response.requestedAt)) }
+    } catch let failure as HTTPClient.Failure {
+      failed(Problem(reason: failure.summary, evidence: Evidence(failure)))
     } catch {
-      failed("\(error)")
+      failed(Problem(reason: "\(error)"))
     }
   }
 
-  private func failed(_ problem: String, retryAfter: Duration? = nil) {
+  private func failed(_ problem: Problem, retryAfter: Duration? = nil) {
     lastProblem = problem
     schedule.failed(now: .now, retryAfter: retryAfter)
   }

@@ -25,10 +25,10 @@ package final class JWTVerifier: Sendable {
 
   /// Why a token does not pass.
   package enum Failure: Error, Equatable {
-    /// It is no proof; the reason says nothing that is in it but its algorithm.
+    /// It is no proof; the reason says nothing that is in it.
     case refused(reason: String)
-    /// The issuer's keys cannot be had; asking again may help after `retryAfter`.
-    case unavailable(reason: String, retryAfter: Duration)
+    /// The issuer's keys cannot be had; asking again may help after `retryAfter`. The evidence is for operators.
+    case unavailable(reason: String, evidence: Evidence?, retryAfter: Duration)
   }
 
   private enum Source {
@@ -107,7 +107,8 @@ package final class JWTVerifier: Sendable {
         return try await keys.candidates(kid: header.keyID, algorithm: header.algorithm, by: deadline)
       } catch {
         throw .unavailable(
-          reason: "the keys of its issuer cannot be read: \(error.reason)",
+          reason: "the keys of its issuer cannot be read: \(error.problem.reason)",
+          evidence: error.problem.evidence,
           retryAfter: max(.zero, Instant.now.duration(to: error.retryAt)))
       }
     }

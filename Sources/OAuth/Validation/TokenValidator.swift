@@ -52,8 +52,7 @@ struct TokenValidator {
       let fields = try? JSONDecoder().decode(HeaderFields.self, from: Data(bytes)), !JSONKeys.areAmbiguous(in: bytes)
     else { throw ValidationError("its header cannot be read", .unreadable) }
     guard let algorithm = Self.algorithms[fields.alg] else {
-      throw ValidationError(
-        "its algorithm is '\(PrintableText.text(fields.alg, limit: 20))', which is not accepted", .algorithm)
+      throw ValidationError("it is signed with an algorithm that is not accepted", .algorithm)
     }
     if fields.crit != nil { throw ValidationError("its header has extensions that must be understood (crit)") }
     return Header(keyID: fields.kid, algorithm: algorithm)

@@ -124,13 +124,16 @@ function when(time, otherwise = "–") {
 
 function sentence(text) { return text && text[0].toUpperCase() + text.slice(1).replace(/\.?$/, "."); }
 
-/** What the tenant said, and what a token that is refused says of itself. */
+/** What the tenant said, what a token that is refused says of itself, and what became of the connection. */
 function testimony(evidence) {
   if (!evidence) return null;
   const refusal = [evidence.upstream_error, evidence.upstream_error_description].filter(Boolean).join(": ");
   const claims = [["iss", evidence.token_issuer], ["aud", evidence.token_audience], ["alg", evidence.token_algorithm],
-    ["kid", evidence.token_key_id]].filter(([, value]) => value).map(([name, value]) => `${name} ${value}`).join(", ");
-  return [refusal && [" The tenant said: ", h("q", null, refusal), "."], claims && ` The token has ${claims}.`];
+    ["kid", evidence.token_key_id], ["token_type", evidence.token_type]]
+    .filter(([, value]) => value).map(([name, value]) => `${name} ${value}`).join(", ");
+  return [refusal && [" The tenant said: ", h("q", null, refusal), "."], claims && ` The token has ${claims}.`,
+    evidence.metadata_issuer && ` The metadata names ${evidence.metadata_issuer}.`,
+    evidence.connection_error && ` ${sentence(evidence.connection_error)}`];
 }
 
 function notBefore(time) {

@@ -11,6 +11,7 @@ package struct AuditLog: Sendable {
   private let denials = SharedRateLimiter(perMinute: 6000)
   private let unsaid = Counter()
   private let excesses = RepeatedLines()
+  private let outages = RepeatedLines()
 
   package init(_ control: LogControl, _ output: LogOutput = .standardError) {
     self.control = control
@@ -55,5 +56,17 @@ package struct AuditLog: Sendable {
     if repeats > 0 { facts.append(("repeats", "\(repeats)")) }
     facts += [("caller", name), ("audience", audience)]
     output.add(settings.format, level: .warning, "denied", facts)
+  }
+
+  /// A caller's signed token cannot be checked, for want of its issuer's keys; a line a minute. `details` are fields.
+  package func uncheckable(
+    reason: String, details: [(name: String, value: String)], _ request: RequestIdentity
+  ) {
+    let settings = control.settings
+    guard settings.level <= .warning, let repeats = outages.admit("", now: .now) else { return }
+    let repeated = repeats > 0 ? [("repeats", "\(repeats)")] : []
+    output.add(
+      settings.format, level: .warning, "a caller's token cannot be checked",
+      [("reason", reason)] + details + repeated + request.facts)
   }
 }

@@ -46,6 +46,11 @@ enum LogField: String, CaseIterable {
   case tokenAudience = "token_audience"
   case tokenAlgorithm = "token_algorithm"
   case tokenKeyID = "token_key_id"
+  case tokenType = "token_type"
+  /// The issuer that the tenant's metadata names, where it should be another.
+  case metadataIssuer = "metadata_issuer"
+  /// What libcurl says of a connection that has failed.
+  case connectionError = "connection_error"
   /// Lines like this one that were left out since the last.
   case repeats
   /// How many failures there were before it went well again, and for how many seconds.
