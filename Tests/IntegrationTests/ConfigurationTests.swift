@@ -345,6 +345,25 @@ extension IntegrationTests {
         ]
       ),
       (
+        nil, #"auth0: {domain: YOUR-TENANT.example, clientId: id, clientSecret: t0p-s3cr3t}"#,
+        [
+          #"""
+          auth0.domain (1:17): still the placeholder of an example; expected your own tenant's or server's name in \#
+          its place
+          """#
+        ]
+      ),
+      (
+        nil,
+        #"clients: {a: {provider: oauth2, issuer: "https://sso.INVALID/x", clientId: x, clientSecret: t0p-s3cr3t}}"#,
+        [
+          #"""
+          clients.a.issuer (1:41): still the placeholder of an example; expected your own tenant's or server's name \#
+          in its place
+          """#
+        ]
+      ),
+      (
         nil,
         #"auth0: {domain: 'https://user:t0p-s3cr3t@acme.eu.auth0.com', clientId: '', clientSecret: "t0p-s3cr3t\n"}"#,
         [
@@ -549,7 +568,7 @@ extension IntegrationTests {
         ]
       ),
       (
-        nil, #"clients: {a: {provider: okta, domain: x.example, clientId: x, clientSecret: t0p-s3cr3t}}"#,
+        nil, #"clients: {a: {provider: okta, domain: x.test, clientId: x, clientSecret: t0p-s3cr3t}}"#,
         [#"clients.a.provider (1:25): expected one of auth0, oauth2; found 'okta'"#]
       ),
       (

@@ -115,7 +115,7 @@ extension IntegrationTests {
         let local = text.replacing(/\/run\/secrets\/okta.pem/, with: key).replacing(
           /\/run\/secrets\/[a-z]+/, with: secret
         )
-        .replacing(/https:\/\/[a-z0-9.\-]+\//, with: "http://127.0.0.1:1/")
+        .replacing(/https:\/\/[A-Za-z0-9.\-]+\//, with: "http://127.0.0.1:1/")
         let result = try await ChildProcess.run(
           BrokerProcess.executable, ["check", "--config", try tenant.file("\(name).yaml", local)])
         #expect(result.status == 1 && result.output.contains("ok      configuration"), "\(result)")
@@ -131,7 +131,7 @@ extension IntegrationTests {
         let file = try tenant.file(
           "example.yaml",
           text.replacing("/run/secrets/auth0 ", with: "\(secret) ").replacing(
-            "acme.eu.auth0.com", with: tenant.tenant.baseURL))
+            "YOUR-TENANT.example", with: tenant.tenant.baseURL))
         let result = try await ChildProcess.run(
           BrokerProcess.executable, ["check", "--config", file],
           environment: tenant.environment.filter { $0.key == "AUTH0_CA_FILE" || $0.key == "AUTH0_CLIENT_ID" })

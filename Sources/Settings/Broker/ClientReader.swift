@@ -91,9 +91,9 @@ struct ClientReader {
   // MARK: Another server than Auth0
 
   private func location() -> OAuthClient.Location? {
-    let tokenURL = section.value("tokenURL", .url)
+    let tokenURL = section.value("tokenURL", .serverURL)
     let jwksURL = section.value("jwksURL", .url)
-    let issuer = section.value("issuer", .url)
+    let issuer = section.value("issuer", .serverURL)
     guard let tokenURL else {
       if let issuer { return .discovered(issuer: issuer) }
       if !section.has("tokenURL"), !section.has("issuer") {

@@ -65,6 +65,22 @@ extension Format where Value == String {
     }
   }
 
+  /// A URL of an OAuth server.
+  static var serverURL: Format {
+    Format { text throws(Unexpected) in
+      let url = try Self.url.read(text)
+      if let parts = URLParts(url) { try refusePlaceholder(parts.host) }
+      return url
+    }
+  }
+
+  /// Refuses the top-level names that RFC 2606 keeps for examples: nobody can register what stands under them, so an
+  /// example that was not filled in sends no secret anywhere.
+  private static func refusePlaceholder(_ host: String) throws(Unexpected) {
+    guard let top = host.lowercased().split(separator: ".").last, ["example", "invalid"].contains(top) else { return }
+    throw Unexpected("still the placeholder of an example; expected your own tenant's or server's name in its place")
+  }
+
   /// A tenant's base URL: `https://host[:port]`, without a slash at its end nor the port that goes without saying, for
   /// its issuer has neither.
   static var tenant: Format {
@@ -77,6 +93,7 @@ extension Format where Value == String {
           "expected a domain such as acme.eu.auth0.com, or an https:// URL of only a host and perhaps a port; "
             + "http:// is for 127.0.0.1, [::1] and localhost")
       }
+      try refusePlaceholder(parts.host)
       guard let port = parts.port, port == parts.defaultPort else { return parts.origin }
       return String(parts.origin.dropLast(":\(port)".utf8.count))
     }
