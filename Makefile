@@ -6,7 +6,7 @@ SHELL := /bin/bash
 
 sudo := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help run build install test interop simulate fuzz soak check bench compare deploy dependencies format
+.PHONY: help run build install sbom deb test interop simulate fuzz soak check bench compare deploy dependencies format
 
 # As it is shipped: optimised, with the Swift runtime inside.
 release := swift build -c release --static-swift-stdlib
@@ -23,8 +23,19 @@ build: packages-build ## Build what is shipped, with the Swift runtime inside: .
 
 PREFIX := /usr/local
 
-install: ## Install what `make build` has built; PREFIX=/usr/local, DESTDIR= for packages
+install: ## Install what `make build` has built, its units, an example; PREFIX=/usr/local, DESTDIR= for packages
 	install -D --mode 0755 .build/release/token-broker '$(DESTDIR)$(PREFIX)/bin/token-broker'
+	install -D --mode 0644 --target-directory '$(DESTDIR)$(PREFIX)/lib/systemd/system' deploy/systemd/*
+	sed --in-place 's#/usr/local/bin/#$(PREFIX)/bin/#' '$(DESTDIR)$(PREFIX)/lib/systemd/system/token-broker.service'
+	install -D --mode 0644 --target-directory '$(DESTDIR)$(PREFIX)/share/doc/token-broker' deploy/token-broker.yaml \
+	  $(wildcard .build/release/token-broker.cdx.json)
+	install -D --mode 0644 LICENSE '$(DESTDIR)$(PREFIX)/share/doc/token-broker/copyright'
+
+sbom: build ## What the binary is made of, as CycloneDX: .build/release/token-broker.cdx.json
+	python3 deploy/dependencies.py .build/release/token-broker --cyclonedx > .build/release/token-broker.cdx.json
+
+deb: sbom packages-deb ## A Debian package: .build/token-broker_VERSION_ARCHITECTURE.deb
+	deploy/deb.sh .build
 
 # With a sanitizer, instrumented and in a build of its own.
 sanitized := $(if $(SANITIZE),--sanitize $(SANITIZE) --scratch-path .build-$(SANITIZE))
@@ -98,9 +109,8 @@ compare: packages-build packages-bench ## What a cached answer costs, to what it
 	python3 Benchmarks/compare.py "$$bin/token-broker" "$$base/token-broker" "$$bin/tenant" $(BENCH)
 
 deploy: packages-build packages-deploy ## Build and run the image, boot the units, validate the manifests: as root, with kubectl, a network and 15 GB
-	$(release) --product token-broker
-	binary="$$($(release) --show-bin-path)/token-broker"; \
-	Tests/Deploy/validate.sh "$$binary"; Tests/Deploy/systemd.sh "$$binary"; Tests/Deploy/image.sh
+	package="$$($(MAKE) --silent --no-print-directory deb | tail -n 1)"; \
+	Tests/Deploy/validate.sh .build/release/token-broker; Tests/Deploy/systemd.sh "$$package"; Tests/Deploy/image.sh
 
 dependencies: packages-build ## Write deploy/dependencies.md: what the broker is made of, with versions and licences
 	swift build --product token-broker

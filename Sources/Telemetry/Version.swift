@@ -1,4 +1,4 @@
 /// The broker's version, as metrics, reports and `--version` say it.
 package enum Version {
-  package static let current = "0.1.0"
+  package static let current = "0.2.0"
 }

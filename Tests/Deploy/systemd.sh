@@ -1,27 +1,28 @@
 #!/usr/bin/env bash
-# Runs the units of deploy/systemd under a real systemd, in a container of Debian made by debootstrap.
+# Installs the Debian package (`make deb`) in a Debian made by debootstrap, and runs its units under a real systemd there.
 #
-#   Tests/Deploy/systemd.sh BINARY [DIRECTORY]     needs root, debootstrap and systemd-container; a binary with the Swift
-#                                                  runtime inside; keeps the Debian in DIRECTORY, if given
+#   Tests/Deploy/systemd.sh PACKAGE [DIRECTORY]     needs root, debootstrap, systemd-container and a network; keeps the Debian
+#                                                   in DIRECTORY, if given
 #
-# Shows: the service starts as nobody's user, without capabilities and behind its filter of system calls; it gets its secret
+# Shows: the package's dependencies are all it needs; the service starts as nobody's user, without capabilities and behind its filter of system calls; it gets its secret
 # and its sockets from systemd, mints a token, knows a caller by its user, and stops with 0; while it is stopped, the
 # sockets start it again.
 set -euo pipefail
 
-binary="$(readlink -f "$1")"
-repository="$(cd "$(dirname "$0")/../.." && pwd)"
+package="$(readlink -f "$1")"
 root="${2:-$(mktemp -d)}"
 [ $# -gt 1 ] || trap 'rm -rf --one-file-system "$root" "$root.log" "$root.console"' EXIT
 # In the container it is /, which every user must be able to enter.
 chmod 755 "$root"
 
 [ -e "$root/usr/bin/curl" ] || debootstrap --variant=minbase \
-  --include=systemd,systemd-sysv,curl,ca-certificates,libcurl4,libhiredis0.14,libnghttp2-14,libstdc++6,libyaml-0-2 bookworm "$root" \
-  > "$root.log"
-install -D "$binary" "$root/usr/local/bin/token-broker"
+  --include=systemd,systemd-sysv,curl,ca-certificates bookworm "$root" > "$root.log"
+# With its security updates, which the package asks for.
+echo 'deb http://deb.debian.org/debian-security bookworm-security main' > "$root/etc/apt/sources.list.d/security.list"
+cp "$package" "$root/token-broker.deb"
+chroot "$root" /bin/sh -ec 'export DEBIAN_FRONTEND=noninteractive; apt-get update -qq
+  apt-get install -qq -y --no-install-recommends ./token-broker.deb' >> "$root.log" 2>&1 || { cat "$root.log"; exit 1; }
 units="$root/etc/systemd/system"
-install -D --mode=644 --target-directory="$units" "$repository"/deploy/systemd/*
 mkdir -p "$root/etc/token-broker" "$units/token-broker.service.d"
 cat > "$root/etc/token-broker/token-broker.yaml" <<'END'
 callers:
@@ -32,7 +33,7 @@ END
 echo secret > "$root/etc/token-broker/auth0"
 chmod 600 "$root"/etc/token-broker/*
 # The embedded tenant, because the container reaches no other; all else is the unit's.
-sed 's/ serve / dev /; /^ExecStart=/!d; s/^/ExecStart=\n/' "$repository/deploy/systemd/token-broker.service" \
+sed 's/ serve / dev /; /^ExecStart=/!d; s/^/ExecStart=\n/' "$root/usr/lib/systemd/system/token-broker.service" \
   | sed '1i [Service]' > "$units/token-broker.service.d/tenant.conf"
 
 cat > "$root/try" <<'END'
@@ -77,8 +78,8 @@ After=token-broker.service
 ExecStart=/try
 END
 mkdir -p "$units/multi-user.target.wants" "$units/sockets.target.wants"
-ln -sf ../token-broker.service ../try.service "$units/multi-user.target.wants/"
-ln -sf ../token-broker.socket ../token-broker-admin.socket "$units/sockets.target.wants/"
+ln -sf ../try.service "$units/multi-user.target.wants/"
+chroot "$root" systemctl --quiet enable token-broker.service token-broker.socket token-broker-admin.socket
 
 timeout --kill-after=5 90 systemd-nspawn --quiet --directory="$root" --boot --register=no --keep-unit --private-network \
   --link-journal=no < /dev/null > "$root.console" 2>&1 || true

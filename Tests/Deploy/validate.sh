@@ -12,10 +12,10 @@ end() { [ -z "$broker" ] || kill "$broker" 2> /dev/null || true; rm -rf "$work";
 trap end EXIT
 
 python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install --quiet check-jsonschema kubernetes-validate openapi-spec-validator schemathesis
+"$work/venv/bin/pip" install --quiet check-jsonschema "cyclonedx-python-lib[json-validation]==11.12.0" kubernetes-validate openapi-spec-validator schemathesis
 
 echo "== Kubernetes"
-for overlay in standalone sidecar fleet; do
+for overlay in standalone sidecar fleet example; do
   kubectl kustomize "deploy/kubernetes/overlays/$overlay" > "$work/$overlay.yaml"
   # From the first version with sidecars to the newest that the validator knows. ServiceMonitor is not Kubernetes' own.
   for version in 1.29 1.37; do
@@ -26,6 +26,19 @@ done
 
 echo "== Compose"
 "$work/venv/bin/check-jsonschema" --builtin-schema vendor.compose-spec deploy/compose.yaml
+
+echo "== bill of materials"
+python3 deploy/dependencies.py "$binary" --cyclonedx > "$work/sbom.json"
+"$work/venv/bin/python" - "$work/sbom.json" <<'END'
+import pathlib
+import sys
+
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+
+fault = JsonStrictValidator(SchemaVersion.V1_5).validate_str(pathlib.Path(sys.argv[1]).read_text())
+sys.exit(f"no CycloneDX: {fault}" if fault else 0)
+END
 
 echo "== Prometheus"
 promtool check rules deploy/prometheus/alerts.yaml

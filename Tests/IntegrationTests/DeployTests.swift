@@ -13,14 +13,18 @@ extension IntegrationTests {
 
     @Test(
       "check accepts the configurations of the Kubernetes manifests",
-      arguments: ["base/token-broker.yaml", "components/sidecar/token-broker.yaml"])
+      arguments: [
+        "base/token-broker.yaml", "components/sidecar/token-broker.yaml", "overlays/example/token-broker.yaml",
+      ])
     func configuration(_ name: String) async throws {
       let text = try Repository.text("deploy/kubernetes/\(name)")
       try await withTenant { tenant in
         let token = try tenant.file("token", "token")
         let authorities = try #require(tenant.environment["AUTH0_CA_FILE"])
+        try await OpenSSL.run("authority tls", in: tenant.directory.path)
         // What the pod has mounted, here as files of the test's own.
-        let local = text.replacing("/var/run/secrets/kubernetes.io/serviceaccount/token", with: token)
+        let local = text.replacing("/run/secrets/token-broker-tls", with: tenant.directory.path)
+          .replacing("/var/run/secrets/kubernetes.io/serviceaccount/token", with: token)
           .replacing("/var/run/secrets/kubernetes.io/serviceaccount/ca.crt", with: authorities)
         let result = try await ChildProcess.run(
           BrokerProcess.executable, ["check", "--config", try tenant.file("token-broker.yaml", local)],

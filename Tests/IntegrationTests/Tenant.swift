@@ -8,7 +8,7 @@ struct Tenant {
   let tenant: DevTenant
   let secret: String
   let environment: [String: String]
-  private let directory: URL
+  let directory: URL
 
   fileprivate init(_ change: (inout DevTenant.Options) -> Void) throws {
     var options = DevTenant.Options(address: try SocketAddress(parsing: "127.0.0.1:0"))
