@@ -13,7 +13,7 @@ struct GrantRequest {
     let isBasic: Bool
   }
 
-  let query: TokenQuery
+  var query: TokenQuery
   let credentials: Credentials?
 
   /// Reads a form or a JSON object. Throws the problem to answer with.

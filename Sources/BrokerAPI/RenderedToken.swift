@@ -86,7 +86,7 @@ package final class RenderedToken: Sendable {
     }
   }
 
-  private var text: [UInt8] { Array((token.minted.accessToken.value + "\n").utf8) }
+  private var text: [UInt8] { Array(token.minted.accessToken.value.utf8) }
 
   private static func fields(type: String) -> [(name: String, value: String)] {
     [("Content-Type", type), ("Cache-Control", "no-store"), ("Pragma", "no-cache")]

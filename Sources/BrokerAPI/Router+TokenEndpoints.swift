@@ -1,3 +1,4 @@
+import BrokerCore
 import HTTPServer
 import IO
 import OAuth
@@ -31,7 +32,8 @@ extension Router {
       return refuse(objection, .forwardAuth, request, response)
     }
     let identity = authenticator.identify(request, now: loop.now)
-    if request.query == nil, serveHeld(audience, .forwardAuth, .field, to: identity, request, response) { return }
+    let isPlain = request.query == nil && request.value(of: "cache-control") == nil
+    if isPlain, serveHeld(audience, .forwardAuth, .field, to: identity, request, response) { return }
     do throws(Problem) {
       let query = try TokenQuery(audience: audience, request, isForwarded: true)
       give(query, .forwardAuth, .field, to: identity, request, response)
@@ -44,9 +46,10 @@ extension Router {
   func oauthToken(_ request: Request, _ response: ResponseWriter) {
     if let objection = policy.guards.objection(to: request) { return refuse(objection, .oauthToken, request, response) }
     do throws(Problem) {
-      let asked = try GrantRequest(
+      var asked = try GrantRequest(
         contentType: request.text(of: "content-type"), authorization: request.text(of: "authorization"),
         body: request.array(at: request.body))
+      asked.query.demand.freshness = try Demand.Freshness(request)
       let identity = authenticator.identify(asked.credentials, request, now: loop.now)
       give(asked.query, .oauthToken, .json, to: identity, request, response)
     } catch {

@@ -90,7 +90,7 @@ extension Router {
     do throws(Problem) {
       let holder = services.passThrough.holder(of: credentials)
       let key = try policy.key(for: service.query.grant, heldBy: holder)
-      if let hit = tokens.find(key), hit.token.isServable(at: loop.now) {
+      if service.query.demand.isPlain, let hit = tokens.find(key), hit.token.isServable(at: loop.now) {
         return serve(hit, service.representation, to: credentials.clientID, request, response)
       }
       if let wait = services.passThrough.admit(credentials, holder, now: loop.now) { throw .tooMany(wait) }

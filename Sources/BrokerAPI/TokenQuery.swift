@@ -9,18 +9,13 @@ struct TokenQuery: Sendable {
 }
 
 extension TokenQuery {
-  /// Reads the audience and the query. Throws the problem to answer with.
+  /// Reads the audience, the query, and how fresh the token shall be. Throws the problem to answer with.
   ///
-  /// `isForwarded`: header fields are those of the request that a proxy asks about, and say nothing of the token. A
-  /// parameter `uri` ends the query, so that a proxy can only add to what it was told to ask.
+  /// `isForwarded`: a parameter `uri` ends the query, so that a proxy can only add to what it was told to ask.
   init(audience range: Range<Int>, _ request: Request, isForwarded: Bool = false) throws(Problem) {
-    guard let audience = request.withBytes({ PercentDecoder.text($0, range) }) else {
-      throw Problem(.invalidAudience, "the audience is malformed percent-encoding or no UTF-8")
-    }
-    if let problem = Audience.problem(with: audience) { throw Problem(.invalidAudience, problem) }
-    let parameters = try request.withBytes { bytes throws(Problem) in
-      try Self.parameters(request.query, bytes, isForwarded: isForwarded)
-    }
+    let audience = try Self.audience(at: range, request)
+    let known = ["scope", "organization", "min_ttl"]
+    let parameters = try Self.parameters(of: request, known: known, isForwarded: isForwarded)
     grant = try Grant(audience: audience, parameters)
     if let text = parameters["min_ttl"] {
       guard text.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let seconds = UInt32(text) else {
@@ -28,20 +23,29 @@ extension TokenQuery {
       }
       demand.minTTL = .seconds(seconds)
     }
-    if !isForwarded, request.asksForFresh {
-      demand.freshness = .new
-      if let hash = request.text(of: "x-rejected-token") {
-        guard hash.utf8.count == 64, hash.utf8.allSatisfy({ (0x30...0x39).contains($0) || (0x61...0x66).contains($0) })
-        else { throw Problem(.invalidRequest, "X-Rejected-Token is no SHA-256 in 64 lower-case hexadecimal digits") }
-        demand.freshness = .newUnlessReplaced(rejected: hash)
-      }
+    demand.freshness = try Demand.Freshness(request)
+  }
+
+  /// The audience that stands in a path.
+  static func audience(at range: Range<Int>, _ request: Request) throws(Problem) -> String {
+    guard let audience = request.withBytes({ PercentDecoder.text($0, range) }) else {
+      throw Problem(.invalidAudience, "the audience is malformed percent-encoding or no UTF-8")
+    }
+    if let problem = Audience.problem(with: audience) { throw Problem(.invalidAudience, problem) }
+    return audience
+  }
+
+  /// The parameters of the query, each of which is `known` and has a value.
+  static func parameters(
+    of request: Request, known: [String], isForwarded: Bool = false
+  ) throws(Problem) -> [String: String] {
+    try request.withBytes { bytes throws(Problem) in
+      try parameters(request.query, bytes, known: known, isForwarded: isForwarded)
     }
   }
 
-  private static let known = ["scope", "organization", "min_ttl"]
-
   private static func parameters(
-    _ query: Range<Int>?, _ bytes: Span<UInt8>, isForwarded: Bool
+    _ query: Range<Int>?, _ bytes: Span<UInt8>, known: [String], isForwarded: Bool
   ) throws(Problem) -> [String: String] {
     var parameters: [String: String] = [:]
     guard let query else { return [:] }
@@ -76,11 +80,22 @@ extension Grant {
   }
 }
 
-extension Request {
-  /// `Cache-Control: no-cache`: the token the caller has was refused.
-  var asksForFresh: Bool {
-    guard let value = text(of: "cache-control") else { return false }
-    return value.split(separator: ",").contains { $0.trimmingSpaces.lowercased() == "no-cache" }
+extension Demand.Freshness {
+  /// `Cache-Control: no-cache`: the token that the caller has was refused; `X-Rejected-Token` says which one that was.
+  /// Throws the problem to answer with.
+  init(_ request: Request) throws(Problem) {
+    let directives = request.text(of: "cache-control")?.split(separator: ",") ?? []
+    guard directives.contains(where: { $0.trimmingSpaces.lowercased() == "no-cache" }) else {
+      self = .any
+      return
+    }
+    guard let hash = request.text(of: "x-rejected-token") else {
+      self = .new
+      return
+    }
+    guard hash.utf8.count == 64, hash.utf8.allSatisfy({ (0x30...0x39).contains($0) || (0x61...0x66).contains($0) })
+    else { throw Problem(.invalidRequest, "X-Rejected-Token is no SHA-256 in 64 lower-case hexadecimal digits") }
+    self = .newUnlessReplaced(rejected: hash)
   }
 }
 

@@ -58,7 +58,7 @@ struct TokenService: Sendable {
   ) async {
     do throws(TokenError) {
       let payer = key.holder.map { services.passThrough.payer($0) }
-      let token = try await services.broker.token(key, with: credentials, for: request, payer: payer)
+      let token = try await services.broker.token(key, query.demand, with: credentials, for: request, payer: payer)
       if let holder = key.holder { services.passThrough.accepted(holder) }
       send(token, answer)
       services.audit.given(key, to: credentials.clientID, request)

@@ -7,12 +7,13 @@ extension IntegrationTests {
   /// Clients that bring credentials of their own.
   @Suite struct PassThroughTests {
     private func ask(
-      _ broker: BrokerProcess, _ id: String, _ secret: String, audience: String = API.audience
+      _ broker: BrokerProcess, _ id: String, _ secret: String, audience: String = API.audience, _ more: String...
     ) async throws -> Answer {
-      try await Answer.curl([
-        "\(broker.url)/oauth/token", "-u", "\(id):\(secret)", "-d", "grant_type=client_credentials",
-        "-d", "audience=\(audience)",
-      ])
+      try await Answer.curl(
+        [
+          "\(broker.url)/oauth/token", "-u", "\(id):\(secret)", "-d", "grant_type=client_credentials",
+          "-d", "audience=\(audience)",
+        ] + more)
     }
 
     /// Runs a broker that lets credentials through, beside its callers.
@@ -35,6 +36,20 @@ extension IntegrationTests {
         broker.child.signal(SIGHUP)
         try await broker.child.wait(forLog: BrokerProcess.reloaded)
         #expect(try await ask(broker, id, tenant.secret).token == first.token)
+        #expect(tenant.tenant.statistics.mints == 2)
+      }
+    }
+
+    @Test("Who brings credentials is given a new token on demand")
+    func fresh() async throws {
+      let text = TestCallers().text + "auth0: {passthrough: true}\ncache: {minRefreshInterval: 1s}\n"
+      try await withBroker(configuration: text) { tenant, broker in
+        let id = tenant.tenant.clientID
+        let first = try await ask(broker, id, tenant.secret)
+        try await eventually("a new token") {
+          let answer = try await ask(broker, id, tenant.secret, "-H", "Cache-Control: no-cache")
+          return answer.token != first.token
+        }
         #expect(tenant.tenant.statistics.mints == 2)
       }
     }

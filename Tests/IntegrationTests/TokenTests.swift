@@ -116,7 +116,7 @@ extension IntegrationTests {
         let json = try await broker.token(API.path)
         let text = try await broker.token(API.path, "-H", "Accept: text/plain")
         #expect(text.field("content-type")?.hasPrefix("text/plain") == true)
-        #expect(text.body == (json.token ?? "") + "\n")
+        #expect(text.body == json.token)
         let neither = try await broker.token(API.path, "-H", "Accept: image/png")
         #expect(neither.status == 406 && neither.field("content-type") == "application/problem+json")
       }
@@ -133,6 +133,45 @@ extension IntegrationTests {
         }
         #expect(try await broker.token("\(API.path)?min_ttl=600").field("x-min-ttl") == nil)
         #expect(tenant.tenant.statistics.mints == 1)
+      }
+    }
+
+    /// The ways to ask for a token, each with what the answer has of it.
+    enum Way: CaseIterable {
+      case get, post, forwardAuth
+
+      func ask(_ broker: BrokerProcess, _ fields: [String]) async throws -> String? {
+        let fields = fields.flatMap { ["-H", $0] }
+        switch self {
+        case .get: return try await Answer.curl(["\(broker.url)/token/\(API.path)"] + fields).token
+        case .post:
+          let form = ["-d", "grant_type=client_credentials", "-d", "audience=\(API.audience)"]
+          return try await Answer.curl(["\(broker.url)/oauth/token"] + form + fields).token
+        case .forwardAuth:
+          let answer = try await Answer.curl(["\(broker.url)/forward-auth/\(API.path)"] + fields)
+          return answer.field("authorization").map { String($0.dropFirst("Bearer ".count)) }
+        }
+      }
+    }
+
+    @Test(
+      "no-cache gets a new token however it is asked for, unless the one that was rejected is another by then",
+      arguments: Way.allCases)
+    func fresh(_ way: Way) async throws {
+      try await withBroker(configuration: "cache: {minRefreshInterval: 1s}") { tenant, broker in
+        let first = try #require(try await way.ask(broker, []))
+        // Until the token is no longer the freshest there is.
+        try await eventually("a new token") { try await way.ask(broker, ["Cache-Control: no-cache"]) != first }
+        #expect(tenant.tenant.statistics.mints == 2)
+        let second = try #require(try await way.ask(broker, ["Cache-Control: max-age=0"]))
+        #expect(second != first)
+        let rejected = "X-Rejected-Token: \(TestCallers.digest(second))"
+        try await eventually("a third token") {
+          let stale = ["Cache-Control: max-age=0, no-cache", "X-Rejected-Token: \(TestCallers.digest(first))"]
+          #expect(try await way.ask(broker, stale) == second, "that one was replaced already")
+          return try await way.ask(broker, ["Cache-Control: no-cache", rejected]) != second
+        }
+        #expect(tenant.tenant.statistics.mints == 3)
       }
     }
 
