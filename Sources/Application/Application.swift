@@ -72,8 +72,8 @@ package final class Application: Sendable {
     secretFiles.watch(specs)
     logging.apply(configuration.logging)
     let policy = AccessPolicy(
-      audiences: clients.audiences, callers: configuration.callers, guards: configuration.guards,
-      passThrough: clients.passThrough,
+      audiences: clients.audiences, callers: configuration.callers, clients: Set(configuration.clients.keys),
+      guards: configuration.guards, passThrough: clients.passThrough,
       scopeClients: Set(configuration.clients.filter { $0.value.client.dialect.audienceParameter == .none }.keys))
     await broker.configure(
       rules: configuration.cache, requestTimeout: configuration.limits.requestTimeout,

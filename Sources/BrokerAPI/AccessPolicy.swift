@@ -8,6 +8,8 @@ package final class AccessPolicy: Sendable {
   let audiences: AudienceCatalog
   /// nil: whoever can connect is served.
   let callers: Callers?
+  /// The names of the clients.
+  let clients: Set<String>
   let guards: RequestGuards
   /// Whose tenant is asked with credentials that are brought along; nil: nobody's are passed on.
   let passThrough: UpstreamID?
@@ -15,11 +17,12 @@ package final class AccessPolicy: Sendable {
   private let scopeClients: Set<String>
 
   package init(
-    audiences: AudienceCatalog, callers: Callers?, guards: RequestGuards, passThrough: UpstreamID?,
-    scopeClients: Set<String>
+    audiences: AudienceCatalog, callers: Callers?, clients: Set<String>, guards: RequestGuards,
+    passThrough: UpstreamID?, scopeClients: Set<String>
   ) {
     self.audiences = audiences
     self.callers = callers
+    self.clients = clients
     self.guards = guards
     self.passThrough = passThrough
     self.scopeClients = scopeClients

@@ -3,7 +3,8 @@ package import Telemetry
 
 /// What a route leads to; its number is the route's place in `Route.table`.
 enum Endpoint: Int, Sendable {
-  case token, forwardAuth, oauthToken, health, readiness, metrics, statusPage, statusReport, nothing
+  case token, forwardAuth, oauthToken, health, readiness, metrics, statusPage, statusReport
+  case audiencePurge, clientPurge, nothing
 
   /// How its errors are told.
   var errors: ErrorShape { self == .oauthToken ? .oauth : .problemDetails }
@@ -16,12 +17,14 @@ package struct Route: Sendable {
   enum Methods: String, Sendable {
     case reading = "GET, HEAD"
     case post = "POST"
+    case deleting = "DELETE, POST"
     case any = "*"
 
     func contains(_ method: RequestHead.Method) -> Bool {
       switch self {
       case .reading: method == .get || method == .head
       case .post: method == .post
+      case .deleting: method == .delete || method == .post
       case .any: true
       }
     }
@@ -46,6 +49,8 @@ package struct Route: Sendable {
     Route(endpoint: .metrics, path: "/metrics", methods: .reading, role: .admin),
     Route(endpoint: .statusPage, path: "/status", methods: .reading, role: .admin),
     Route(endpoint: .statusReport, path: "/status.json", methods: .reading, role: .admin),
+    Route(endpoint: .audiencePurge, path: "/tokens/", takesAudience: true, methods: .deleting, role: .admin),
+    Route(endpoint: .clientPurge, path: "/tokens", methods: .deleting, role: .admin),
   ]
 
   /// What is counted where no row matches.
@@ -57,7 +62,7 @@ package struct Route: Sendable {
   private var label: RouteLabel {
     RouteLabel(
       template: takesAudience ? "\(path){audience}" : "\(path)",
-      givesTokens: takesAudience || endpoint == .oauthToken)
+      givesTokens: role == .main)
   }
 
   /// What of the request's path stands behind the route's own; nil where the path is another.

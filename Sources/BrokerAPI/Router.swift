@@ -107,6 +107,8 @@ package final class Router: RequestHandler {
       case .metrics: metrics(request, response)
       case .statusPage: response.send(services.status.page)
       case .statusReport: statusReport(response)
+      case .audiencePurge: purge(audience: rest, request, response)
+      case .clientPurge: purgeClient(request, response)
       case .nothing: response.send(Problem(.notFound, "there is nothing at this path"), to: request)
       }
     }

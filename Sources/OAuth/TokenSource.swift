@@ -131,6 +131,9 @@ package final class TokenSource: Sendable {
       expiresAt: wall(token.end), isChecked: false)
   }
 
+  /// Lets go of such a token.
+  package func forget(_ grant: Grant, holder: SHA256Digest?) { memory.release(.init(grant: grant, holder: holder)) }
+
   /// An opaque token, which lives for as long as the answer says, or else the configuration.
   private func opaque(_ token: UncheckedToken, _ key: TokenMemory.Key) throws(TokenError) -> MintedToken {
     let life = memory.life(

@@ -19,6 +19,8 @@ struct StubMinter: TokenMinter {
 
   func held(_ key: TokenKey) -> StoredToken? { nil }
 
+  func forget(_ key: TokenKey) {}
+
   func vault(of client: UpstreamID) -> Vault? { vaults[client] }
 
   var events: AsyncStream<UpstreamEvent> { AsyncStream { $0.finish() } }

@@ -123,6 +123,7 @@ def fault(name):
 API = "https://api.example.com/"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 JSON = {"Content-Type": "application/json"}
+FRESH = {"Cache-Control": "no-cache"}
 BASIC = {"Authorization": "Basic " + base64.b64encode(f"app:{KEY}".encode()).decode()}
 BEARER = {"Authorization": f"Bearer {KEY}"}
 
@@ -175,6 +176,16 @@ def open_cases():
         body = {"grant_type": "client_credentials", **body}
         yield "/oauth/token", "POST", "/oauth/token", FORM, urllib.parse.urlencode(body), status, error
         yield "/oauth/token", "POST", "/oauth/token", JSON, json.dumps(body), status, error
+        yield "/oauth/token", "POST", "/oauth/token", FRESH | JSON, json.dumps(body), status, error
+    for method in ("DELETE", "POST"):
+        tokens, purged = "/tokens/{audience}", "/tokens/" + audience(API)
+        yield tokens, method, purged, {}, None, 200, None
+        yield tokens, method, purged + "?scope=a", {}, None, 400, "invalid_request"
+        yield tokens, method, purged, {"Origin": "null"}, None, 403, "caller_not_allowed"
+        yield "/tokens", method, "/tokens?client=default", {}, None, 200, None
+        yield "/tokens", method, "/tokens", {}, None, 400, "invalid_request"
+        yield "/tokens", method, "/tokens?client=none", {}, None, 404, "not_found"
+        yield "/tokens", method, "/tokens?client=default", {"Origin": "null"}, None, 403, "caller_not_allowed"
     # Last, when all kinds of things have happened.
     for path in ("/healthz", "/readyz", "/status", "/status.json"):
         for method in ("GET", "HEAD"):

@@ -21,6 +21,8 @@ extension TokenCache {
     var isUnproven: Bool
     /// When the store was last asked.
     var loadedAt: Instant?
+    /// What was let go of on demand, and when.
+    var purged: Purged?
     /// When `reschedule` is to be called next.
     var dueAt = Instant.distantFuture
 
@@ -44,6 +46,12 @@ extension TokenCache {
 }
 
 extension TokenCache.Entry {
+  /// The token that somebody has had thrown away: it is not taken back from a store.
+  struct Purged {
+    let token: MintedToken?
+    let at: Instant
+  }
+
   /// How a new token is being got.
   ///
   /// - `none` becomes `loading` where a store may have a token, and otherwise `queued`.
@@ -86,6 +94,7 @@ extension TokenCache.Entry {
   /// It says nothing that a new entry would not.
   var isBlank: Bool {
     token == nil && isIdle && waiters.isEmpty && failure == nil && lastFailure == nil && loadedAt == nil
+      && purged == nil
   }
 
   /// What is kept longer when room runs out.
@@ -93,6 +102,9 @@ extension TokenCache.Entry {
 
   /// Who pays if the tenant refuses the key now: whoever has waited longest.
   var payer: Payer? { isUnproven ? waiters.first?.payer : nil }
+
+  /// What a token must be newer than to be taken over from others.
+  var newest: MintedToken? { token?.minted ?? purged?.token }
 
   /// A token that can be given out.
   func servableToken(_ now: Instant) -> CachedToken? { token.flatMap { $0.isServable(at: now) ? $0 : nil } }

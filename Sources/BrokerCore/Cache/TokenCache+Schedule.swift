@@ -72,13 +72,14 @@ extension TokenCache {
     } else if prefetched.contains(entry.key) {
       consider(entry.isIdle ? nextPrefetch(entry, now) : .distantFuture)
     } else if let failure = entry.failure {
-      let forgotten = failure.until.advanced(by: Self.refusalMemory)
+      let forgotten = max(failure.until.advanced(by: Self.refusalMemory), purgeEnd(entry) ?? now)
       consider(max(forgotten, now.advanced(by: .seconds(1))))
       if now >= forgotten, entry.isIdle, entry.waiters.isEmpty { return nil }
     } else if !entry.isIdle {
       consider(.distantFuture)
-    } else if let forgotten = entry.loadedAt?.advanced(by: Self.storeMemory), now < forgotten {
-      consider(forgotten)
+    } else {
+      let forgotten = max(entry.loadedAt?.advanced(by: Self.storeMemory) ?? now, purgeEnd(entry) ?? now)
+      if now < forgotten { consider(forgotten) }
     }
     return next
   }

@@ -228,6 +228,9 @@ package struct TokenCache {
   /// Whether a token is held for the key, or being asked for.
   package func isConcerned(with key: TokenKey) -> Bool { entries[key].map { $0.token != nil || !$0.isIdle } ?? false }
 
+  /// What a token of the key must be newer than to be taken over from others.
+  package func newest(_ key: TokenKey) -> MintedToken? { entries[key]?.newest }
+
   /// The key's token, if one is held.
   package func token(_ key: TokenKey) -> CachedToken? { entries[key]?.token }
 

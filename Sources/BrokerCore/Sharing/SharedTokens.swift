@@ -141,6 +141,29 @@ package final class SharedTokens: Sendable {
     }
   }
 
+  /// Takes out what there is about these keys, but for a token that is newer than the one held here and younger than
+  /// `age`: another broker has just got it. False if the store cannot do it; nil if it is not asked.
+  func remove(_ keys: [(TokenKey, holding: MintedToken?)], younger age: Duration) async -> Bool? {
+    let shared = keys.compactMap { key, minted in slots(for: key).map { (slots: $0, minted: minted) } }
+    if shared.isEmpty { return nil }
+    do throws(StoreError) {
+      for start in stride(from: 0, to: shared.count, by: Self.batch) {
+        let some = shared[start..<min(start + Self.batch, shared.count)]
+        let values = try await counted("load") { () async throws(StoreError) in
+          try await store.load(some.map(\.slots.tokenName))
+        }
+        let old = zip(some, values).filter { found, value in
+          found.minted.map { !found.slots.isToken(value, newerThan: $0, younger: age) } ?? true
+        }
+        let names = old.flatMap(\.0.slots.ownNames)
+        try await counted("remove") { () async throws(StoreError) in try await store.remove(names) }
+      }
+      return true
+    } catch {
+      return false
+    }
+  }
+
   // MARK: What is found
 
   /// nil for a key whose tokens are not shared.

@@ -20,6 +20,9 @@ package protocol Store: Sendable {
   /// now: who was too slow must not overwrite what is newer. Without a claim the entries are left all the same.
   func save(_ entries: [StoreEntry], settling claim: StoreClaim?) async throws(StoreError)
 
+  /// Takes out what is under these names, if there is anything.
+  func remove(_ names: [StoreName]) async throws(StoreError)
+
   /// Returns when a claim of `name` is given up, or at `deadline`; perhaps earlier, for no reason.
   func waitForChange(of name: StoreName, until deadline: Instant) async
 

@@ -1,7 +1,7 @@
 /// What was asked of a store so far.
 package struct StoreFigures: Sendable {
   package struct Outcome: Hashable, Sendable {
-    /// `load`, `claim` or `save`.
+    /// `load`, `claim`, `save` or `remove`.
     package let operation: String
     package let isOK: Bool
 

@@ -31,6 +31,19 @@ struct StoreSlots {
     return found.token == stored.accessToken.value || found.mintedAt >= stored.mintedAt
   }
 
+  /// Where there may be something about the key alone.
+  var ownNames: [StoreName] {
+    slots.compactMap { slot in if case .limit = slot.subject { nil } else { slot.name } }
+  }
+
+  /// Whether what was found in the token's slot was minted after `minted`, and less than `age` ago.
+  func isToken(_ sealed: [UInt8]?, newerThan minted: MintedToken, younger age: Duration) -> Bool {
+    guard isToken(sealed, asNewAs: minted), let sealed, let bytes = vault.open(sealed, about: .token(grant)),
+      let found = StoreRecord.decode(StoreRecord.Token.self, bytes)
+    else { return false }
+    return found.token != minted.accessToken.value && found.mintedAt > WallClock.now - age / .seconds(1)
+  }
+
   /// What others are to find of a fetch that came to `result`; nil for what says nothing to them.
   /// `held` is a token that could not be checked: until it ends they need not ask for another.
   func entry(

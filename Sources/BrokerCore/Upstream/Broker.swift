@@ -106,6 +106,22 @@ package actor Broker {
   /// A token is used though it is due to be replaced.
   package func used(_ key: TokenKey) { perform(cache.used(key, now: .now)) }
 
+  /// Throws away the tokens whose keys `isMeant` picks, and what is remembered of failures, here and in the store.
+  /// `listed` are keys that the store may have a token for though nothing is known of them here.
+  package func purge(listed: [TokenKey], _ isMeant: @Sendable (TokenKey) -> Bool) async -> Purge {
+    let kept = cache.freshCount(now: .now, isMeant)
+    let known = cache.purgeable(now: .now, isMeant)
+    for key in known { minter.forget(key) }
+    // The store first: else a token could come back from there before it is gone.
+    let unknown = listed.filter { !cache.knows($0) }
+    let stored = Set(known + unknown).map { ($0, holding: cache.newest($0)) }
+    let isStoreCleared = await shared?.remove(stored, younger: cache.rules.minRefreshInterval)
+    var (purge, actions) = cache.purge(known, now: .now)
+    perform(actions)
+    (purge.kept, purge.isStoreCleared) = (kept, isStoreCleared)
+    return purge
+  }
+
   /// Takes over another configuration. `announce` tells those who hand tokens out, who are then told of all that are
   /// held.
   package func configure(
@@ -189,14 +205,14 @@ package actor Broker {
   private func load(_ key: TokenKey) {
     Task {
       let found = await shared?.load(key) ?? SharedFinding()
-      if let token = found.token, token.isNewer(than: cache.token(key)?.minted) { logTakenOver(token, key) }
+      if let token = found.token, token.isNewer(than: cache.newest(key)) { logTakenOver(token, key) }
       perform(cache.loaded(key, found, now: .now))
     }
   }
 
   private func fetch(_ key: TokenKey) {
     let deadline = Instant.now.advanced(by: requestTimeout)
-    let (holding, minRemaining) = (cache.token(key)?.minted, cache.rules.minRemaining)
+    let (holding, minRemaining) = (cache.newest(key), cache.rules.minRemaining)
     // The request to the tenant is a span of its own. One that nobody has asked for, to replace a token in time, has no
     // trace.
     let cause = causes.removeValue(forKey: key).map {

@@ -15,6 +15,9 @@ package protocol TokenMinter: Sendable {
   /// A token that was minted and cannot be checked yet; whoever gets it from a store must check it first.
   func held(_ key: TokenKey) -> StoredToken?
 
+  /// Lets go of such a token.
+  func forget(_ key: TokenKey)
+
   /// What a client's values in a store are sealed with now; nil for a client that shares nothing.
   func vault(of client: UpstreamID) -> Vault?
 

@@ -12,7 +12,12 @@ package struct UpstreamID: Hashable, Sendable {
   }
 
   /// The same client for those with credentials of their own: what happens to theirs is not its own affair.
-  package var passThrough: UpstreamID { UpstreamID("\(name) (pass-through)", generation: generation) }
+  package var passThrough: UpstreamID { UpstreamID(name + Self.passThroughMark, generation: generation) }
+
+  private static let passThroughMark = " (pass-through)"
+
+  /// Whether it is the client of this name, or those with credentials of their own there.
+  package func isOf(_ client: String) -> Bool { name == client || name == client + Self.passThroughMark }
 }
 
 extension UpstreamID: ExpressibleByStringLiteral {

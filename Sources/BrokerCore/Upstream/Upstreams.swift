@@ -95,6 +95,10 @@ extension Upstreams: TokenMinter {
     key.holder == nil ? roster.withLock { $0[key.client] }?.source.held(key.grant) : nil
   }
 
+  package func forget(_ key: TokenKey) {
+    roster.withLock { $0[key.client] }?.source.forget(key.grant, holder: key.holder)
+  }
+
   package func vault(of client: UpstreamID) -> Vault? { roster.withLock { $0[client] }?.vault }
 
   package func pollKeySets(holders: Set<UpstreamID>) async {

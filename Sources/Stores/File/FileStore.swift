@@ -87,6 +87,14 @@ package final class FileStore: Store {
     }
   }
 
+  package func remove(_ names: [StoreName]) throws(StoreError) {
+    try whileUsable { state in
+      for name in names { state.values.remove(name) }
+      state.saves += 1
+      scheduleWrite(&state)
+    }
+  }
+
   package func waitForChange(of name: StoreName, until deadline: Instant) async {
     try? await Task.sleep(until: deadline)
   }

@@ -123,6 +123,13 @@ package final class RedisStore: Store {
     if !commands.isEmpty { _ = try await write("SET", commands) }
   }
 
+  package func remove(_ names: [StoreName]) async throws(StoreError) {
+    if names.isEmpty { return }
+    var command = RedisCommand("DEL", answer: .integer)
+    for name in names { command.add(key(name)) }
+    _ = try await write("DEL", [command])
+  }
+
   package func waitForChange(of name: StoreName, until deadline: Instant) async {
     await changes.wait(for: name, until: deadline)
   }

@@ -2,8 +2,8 @@ import Basics
 import Logging
 package import BrokerCore
 
-/// A line for each token that an authenticated caller is given, for each that it is denied, and for callers that ask too
-/// often.
+/// A line for each token that an authenticated caller is given, for each that it is denied, for callers that ask too
+/// often, and for tokens that operators throw away.
 package struct AuditLog: Sendable {
   private let control: LogControl
   private let output: LogOutput
@@ -47,8 +47,19 @@ package struct AuditLog: Sendable {
     output.add(settings.format, level: .warning, "denied", facts)
   }
 
-  /// A request is refused because its sender asks too often: there is a line a minute of each. `name` is a caller's, or a
-  /// client id of the tenant's own.
+  /// An operator has thrown tokens away: those of what `subject` names.
+  package func purged(_ purge: Purge, _ subject: (name: String, value: String), _ request: RequestIdentity) {
+    let settings = control.settings
+    guard settings.level <= .warning else { return }
+    var facts = [
+      subject, ("dropped", "\(purge.dropped)"), ("kept", "\(purge.kept)"), ("mints", "\(purge.mints)"),
+    ]
+    if purge.isStoreCleared == false { facts.append(("reason", "the store could not be cleared of them")) }
+    output.add(settings.format, level: .warning, "tokens dropped on demand", facts + request.facts)
+  }
+
+  /// A request is refused because its sender asks too often: there is a line a minute of each. `name` is a caller's, or
+  /// a client id of the tenant's own.
   package func limited(_ name: String, audience: String, _ request: @autoclosure () -> RequestIdentity) {
     let settings = control.settings
     guard settings.level <= .warning, let repeats = excesses.admit(name, now: .now) else { return }

@@ -25,6 +25,8 @@ enum LogField: String, CaseIterable {
   case caller
   /// Seconds.
   case expiresIn = "expires_in"
+  /// Tokens that were thrown away on demand, that were spared, and that the tenant is asked for because of it at most.
+  case dropped, kept, mints
   /// The key that a token is signed with.
   case keyID = "key_id"
 

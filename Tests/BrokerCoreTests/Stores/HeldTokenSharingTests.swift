@@ -22,6 +22,10 @@ import Testing
       values.withLock { values in for entry in entries { values[entry.name] = entry.value } }
     }
 
+    func remove(_ names: [StoreName]) async throws(StoreError) {
+      values.withLock { values in for name in names { values[name] = nil } }
+    }
+
     func claim(
       _ name: StoreName, for lease: Duration, loading names: [StoreName]
     ) async throws(StoreError) -> StoreAnswer {
@@ -48,6 +52,7 @@ import Testing
     var events: AsyncStream<UpstreamEvent> { AsyncStream { $0.finish() } }
     func pollKeySets(holders: Set<UpstreamID>) async {}
     func held(_ key: TokenKey) -> StoredToken? { state.withLock(\.held) }
+    func forget(_ key: TokenKey) { state.withLock { $0.held = nil } }
 
     func mint(
       _ key: TokenKey, as credentials: PassThroughCredentials?, in trace: TraceContext?, deadline: Instant

@@ -52,6 +52,8 @@ import Testing
       if !isDone { throw StoreError("") }
     }
 
+    func remove(_ names: [StoreName]) async throws(StoreError) {}
+
     func claim(
       _ name: StoreName, for lease: Duration, loading names: [StoreName]
     ) async throws(StoreError) -> StoreAnswer {

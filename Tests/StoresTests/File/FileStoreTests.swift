@@ -30,6 +30,19 @@ import BrokerCore
     #expect(place.lines.warnings.isEmpty)
   }
 
+  @Test("What is removed is gone for the next process, too")
+  func removal() async throws {
+    try await place.withStore { store in
+      try store.save([Sample.entry(1), Sample.entry(2)], settling: nil)
+      try store.remove([Sample.name(1), Sample.name(9)])
+      #expect(try store.load([1, 2].map(Sample.name)) == [nil, Sample.entry(2).value])
+    }
+    try await place.withStore { store in
+      let found = try store.load([1, 2].map(Sample.name))
+      #expect(found == [nil, Sample.entry(2).value])
+    }
+  }
+
   @Test("A value that has expired in the file is not read, and not written again")
   func expiry() async throws {
     let past = Sample.file([1, 2], expiry: UInt64(WallClock.now * 1000) - 1)

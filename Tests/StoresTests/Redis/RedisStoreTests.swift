@@ -33,6 +33,15 @@ import BrokerCore
     #expect(try await server.ask("STRLEN", key(3)) == "31744")
   }
 
+  @Test("What is removed is gone for all, and nothing else is")
+  func removal() async throws {
+    let store = try server.store()
+    try await store.save([1, 2, 3].map { entry($0, [$0]) }, settling: nil)
+    try await store.remove([StoreName(1), StoreName(3), StoreName(9)])
+    try await store.remove([])
+    #expect(try await server.store().load([1, 2, 3].map { StoreName($0) }) == [nil, [2], nil])
+  }
+
   @Test("More values are loaded than one answer could hold")
   func manyValues() async throws {
     let store = try server.store()
