@@ -192,8 +192,11 @@ package final class HTTPClient: Sendable {
   /// Runs until nothing is in flight and nothing waits.
   private func drive() {
     while true {
-      takeIn()
-      transfers.advance()
+      let submissions = inbox.withLock { inbox in
+        defer { inbox.waiting = [] }
+        return inbox.waiting
+      }
+      transfers.advance(submissions)
       if transfers.isEmpty {
         let ends = inbox.withLock { inbox in
           if !inbox.waiting.isEmpty { return false }
@@ -205,13 +208,5 @@ package final class HTTPClient: Sendable {
         transfers.wait()
       }
     }
-  }
-
-  private func takeIn() {
-    let submissions = inbox.withLock { inbox in
-      defer { inbox.waiting = [] }
-      return inbox.waiting
-    }
-    for submission in submissions { transfers.submit(submission) }
   }
 }

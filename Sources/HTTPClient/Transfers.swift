@@ -47,12 +47,6 @@ import CCurl
     _ = unsafe curl_multi_poll(multi, nil, 0, isCalm ? 1000 : 50, nil)
   }
 
-  /// Gives a request to curl as soon as its server has room for it.
-  func submit(_ submission: HTTPClient.Submission) {
-    let server = URLParts(submission.request.url)?.origin ?? ""
-    queues.add(submission, to: server, deadline: submission.deadline)
-  }
-
   private func start(_ submission: HTTPClient.Submission, _ server: String) {
     guard let transfer = Transfer(submission, options, to: server, speaking: queues.version(of: server)),
       unsafe curl_multi_add_handle(multi, transfer.easy) == CURLM_OK
@@ -64,8 +58,13 @@ import CCurl
     unsafe active[transfer.easy] = transfer
   }
 
-  /// Moves every transfer on as far as it goes, ends those that are done, and starts those that there is room for.
-  func advance() {
+  /// Queues what is new, moves every transfer on as far as it goes, ends those that are done, and starts those that
+  /// there is room for.
+  func advance(_ new: [HTTPClient.Submission]) {
+    for submission in new {
+      let server = URLParts(submission.request.url)?.origin ?? ""
+      queues.add(submission, to: server, deadline: submission.deadline)
+    }
     startQueued()
     var running: Int32 = 0
     guard unsafe curl_multi_perform(multi, &running) == CURLM_OK else { return abandon() }
