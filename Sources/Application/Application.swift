@@ -44,7 +44,7 @@ package final class Application: Sendable {
     broker = Broker(
       rules: configuration.cache, requestTimeout: configuration.limits.requestTimeout, minter: upstreams,
       shared: shared, health: health, log: log
-    ) { [routers, rendered] in routers.tellAll(.token(rendered.change(for: $0))) }
+    ) { [routers, rendered] in routers.tellAll(rendered.message(of: $0)) }
     metrics = Metrics(
       loops: configuration.workers, routes: Route.labels, clients: numbers, broker: broker, upstreams: upstreams
     ) { [server] in

@@ -11,8 +11,8 @@ package final class RenderedTokens: Sendable {
 
   package init(_ clients: ClientNumbers) { self.clients = clients }
 
-  /// Takes over what the broker publishes, and returns what the tables are to be told of it.
-  package func change(for publication: Broker.Publication) -> TokenTable.Change {
+  /// Takes over what the broker publishes, and returns what all routers are to be told.
+  package func message(of publication: Broker.Publication) -> Router.Message {
     switch publication {
     case .current(let token):
       let rendered = render(token)
@@ -20,10 +20,10 @@ package final class RenderedTokens: Sendable {
         if latest.count >= Self.capacity { latest.removeAll() }
         latest[token.key] = rendered
       }
-      return .insert(rendered)
+      return .current(rendered)
     case .withdrawn(let key):
       latest.withLock { $0[key] = nil }
-      return .remove(key)
+      return .withdrawn(key)
     }
   }
 

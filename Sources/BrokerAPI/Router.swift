@@ -38,7 +38,9 @@ package final class Router: RequestHandler {
   }
 
   package enum Message: Sendable {
-    case token(TokenTable.Change)
+    /// The token of its key from now on.
+    case current(RenderedToken)
+    case withdrawn(TokenKey)
     /// Another configuration; all tokens that are held follow.
     case policy(AccessPolicy)
     case verified(VerifiedToken)
@@ -73,7 +75,8 @@ package final class Router: RequestHandler {
 
   package func receive(_ message: Message) {
     switch message {
-    case .token(let change): tokens.apply(change)
+    case .current(let token): tokens.insert(token)
+    case .withdrawn(let key): tokens.remove(key)
     case .verified(let token): authenticator.learn(token)
     case .count(let keys, let tell): tell(tokens.hits(of: keys))
     case .policy(let policy):

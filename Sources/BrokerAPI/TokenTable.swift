@@ -1,16 +1,11 @@
 import OAuth
-package import BrokerCore
+import BrokerCore
 
 /// The tokens one event loop can hand out at once.
 ///
 /// Those asked for by audience alone are found with the bytes of a request, without making a key of them. Two audiences
 /// with the same hash share a place and drive each other out, which costs them a slower answer and nothing else.
-package struct TokenTable {
-  package enum Change: Sendable {
-    case insert(RenderedToken)
-    case remove(TokenKey)
-  }
-
+struct TokenTable {
   /// A token found, and where, so that its being used can be counted without finding it again.
   struct Hit {
     fileprivate enum Place {
@@ -65,14 +60,7 @@ package struct TokenTable {
     }
   }
 
-  mutating func apply(_ change: Change) {
-    switch change {
-    case .insert(let token): insert(token)
-    case .remove(let key): remove(key)
-    }
-  }
-
-  private mutating func insert(_ token: RenderedToken) {
+  mutating func insert(_ token: RenderedToken) {
     let key = token.token.key
     // One that replaces its like goes on counting.
     guard audiences.isPlain(key) else { return others[key, default: Slot(token: token)].token = token }
@@ -84,7 +72,7 @@ package struct TokenTable {
     }
   }
 
-  private mutating func remove(_ key: TokenKey) {
+  mutating func remove(_ key: TokenKey) {
     guard audiences.isPlain(key) else { return others[key] = nil }
     let audience = Array(key.grant.audience.utf8)
     let hash = Self.hash(audience)

@@ -21,8 +21,8 @@ import Testing
   func once() {
     let tokens = RenderedTokens(ClientNumbers())
     let token = token("t")
-    guard case .insert(let rendered) = tokens.change(for: .current(token)) else {
-      Issue.record("it is not inserted")
+    guard case .current(let rendered) = tokens.message(of: .current(token)) else {
+      Issue.record("it is not told")
       return
     }
     for _ in 0..<3 { #expect(tokens.rendered(token) === rendered) }
@@ -32,7 +32,7 @@ import Testing
   func replaced() {
     let tokens = RenderedTokens(ClientNumbers())
     let (old, new) = (token("old"), token("new"))
-    for token in [old, new] { _ = tokens.change(for: .current(token)) }
+    for token in [old, new] { _ = tokens.message(of: .current(token)) }
     #expect(tokens.rendered(old).token === old)
     #expect(tokens.rendered(new).token === new)
   }
@@ -42,9 +42,9 @@ import Testing
     let tokens = RenderedTokens(ClientNumbers())
     let token = token("t")
     weak var kept: RenderedToken?
-    if case .insert(let rendered) = tokens.change(for: .current(token)) { kept = rendered }
+    if case .current(let rendered) = tokens.message(of: .current(token)) { kept = rendered }
     #expect(kept != nil)
-    _ = tokens.change(for: .withdrawn(token.key))
+    _ = tokens.message(of: .withdrawn(token.key))
     #expect(kept == nil)
   }
 }
