@@ -111,6 +111,10 @@ extension Problem {
   }
 }
 
+extension DeferredResponse {
+  func send(_ problem: Problem, _ shape: ErrorShape) { send(problem.response(shape, requestID: requestID)) }
+}
+
 extension ResponseWriter {
   func send(_ problem: Problem, _ shape: ErrorShape = .problemDetails, to request: Request) {
     send(problem.response(shape, requestID: request.id))

@@ -124,11 +124,13 @@ package final class Router: RequestHandler {
     if logsRequests { line = nil }
   }
 
-  /// Puts the answer to the request at hand off.
-  func deferred(_ response: ResponseWriter, _ endpoint: Endpoint) -> DeferredAnswer {
-    DeferredAnswer(
-      response: response.deferred(), endpoint: endpoint, started: loop.now, metrics: services.metrics.later,
-      line: line)
+  /// Puts the answer to the request at hand off. It is counted and logged when it is given.
+  func deferred(_ response: ResponseWriter, _ endpoint: Endpoint) -> DeferredResponse {
+    response.deferred { [line, started = loop.now, metrics = services.metrics.later] status in
+      let took = started.duration(to: .now)
+      metrics.answered(endpoint.rawValue, status: status, took: took)
+      line?.write(status: status, took: took)
+    }
   }
 
   // MARK: For the server

@@ -27,7 +27,7 @@ struct TokenService: Sendable {
   private static let verificationTimeout = Duration.seconds(5)
 
   /// For a service account: its token is checked first.
-  func serve(_ token: UnverifiedToken, _ request: RequestIdentity, _ answer: DeferredAnswer) async {
+  func serve(_ token: UnverifiedToken, _ request: RequestIdentity, _ answer: DeferredResponse) async {
     var caller: Caller?
     do throws(Problem) {
       let deadline = Instant.now.advanced(by: Self.verificationTimeout)
@@ -38,23 +38,23 @@ struct TokenService: Sendable {
       try await serve(policy.key(for: query.grant, caller, now: .now), to: caller, request, answer)
     } catch {
       note(error, caller?.name, request)
-      answer.send(error)
+      answer.send(error, endpoint.errors)
     }
   }
 
-  func serve(_ key: TokenKey, to caller: Caller?, _ request: RequestIdentity, _ answer: DeferredAnswer) async {
+  func serve(_ key: TokenKey, to caller: Caller?, _ request: RequestIdentity, _ answer: DeferredResponse) async {
     do throws(TokenError) {
       let payer = policy.payer(of: key, caller)
       send(try await services.broker.token(key, query.demand, for: request, payer: payer), answer)
       if let caller { services.audit.given(key, to: caller.name, request) }
     } catch {
-      answer.send(Problem(error, audience: key.grant.audience))
+      answer.send(Problem(error, audience: key.grant.audience), endpoint.errors)
     }
   }
 
   /// With credentials that were brought along: if they are refused, that is their bearer's affair.
   func serve(
-    _ key: TokenKey, with credentials: PassThroughCredentials, _ request: RequestIdentity, _ answer: DeferredAnswer
+    _ key: TokenKey, with credentials: PassThroughCredentials, _ request: RequestIdentity, _ answer: DeferredResponse
   ) async {
     do throws(TokenError) {
       let payer = key.holder.map { services.passThrough.payer($0) }
@@ -64,13 +64,13 @@ struct TokenService: Sendable {
       services.audit.given(key, to: credentials.clientID, request)
     } catch {
       let problem = Problem(error, audience: key.grant.audience)
-      guard problem.error == .invalidCaller else { return answer.send(problem) }
+      guard problem.error == .invalidCaller else { return answer.send(problem, endpoint.errors) }
       note(.unknownClient, nil, request)
-      answer.send(.unknownClient)
+      answer.send(.unknownClient, endpoint.errors)
     }
   }
 
-  private func send(_ token: CachedToken, _ answer: DeferredAnswer) {
+  private func send(_ token: CachedToken, _ answer: DeferredResponse) {
     let now = Instant.now
     var response = services.rendered.rendered(token).response(representation, now: now)
     if !query.demand.isMet(byLifeOf: token.minted, now: now) { response.fields.append(("X-Min-TTL", "unmet")) }

@@ -5,6 +5,8 @@ package struct DeferredResponse: Sendable {
   package let requestID: String
   let mailbox: Mailbox<ServerLoop.Command>
   let destination: Destination
+  /// Told of the status that is given, on the thread that gives it.
+  let answered: @Sendable (Int) -> Void
 
   /// The connection that waits for an answer, and which of its requests.
   struct Destination {
@@ -12,5 +14,8 @@ package struct DeferredResponse: Sendable {
     let serial: UInt32
   }
 
-  package func send(_ response: Response) { mailbox.post(.respond(destination, response)) }
+  package func send(_ response: Response) {
+    mailbox.post(.respond(destination, response))
+    answered(response.status)
+  }
 }

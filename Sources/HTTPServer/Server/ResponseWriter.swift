@@ -55,10 +55,12 @@ package final class ResponseWriter {
   }
 
   /// Puts the answer off, which must not have been given: it is due before the server's `Limits.requestTimeout`.
-  package func deferred() -> DeferredResponse {
+  /// `answered` is told of its status then, on any thread.
+  package func deferred(_ answered: @escaping @Sendable (Int) -> Void = { _ in }) -> DeferredResponse {
     guard status == nil, !isDeferred, let destination else { preconditionFailure("the request has its answer") }
     isDeferred = true
-    return DeferredResponse(requestID: request.id, mailbox: mailbox, destination: destination)
+    return DeferredResponse(
+      requestID: request.id, mailbox: mailbox, destination: destination, answered: answered)
   }
 
   /// Answers now, with a body of `length` bytes, which `append` writes.
