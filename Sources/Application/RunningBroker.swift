@@ -15,32 +15,40 @@ package struct RunningBroker {
     package let body: [UInt8]
   }
 
-  /// Without a slash at its end.
+  /// This process's environment.
+  package static var environment: [String: String] { ProcessEnvironment.variables }
+
+  /// Without a slash at its end; `unix:` and the path of its socket for one that listens there.
   package let url: String
+  /// The path of the Unix socket that it is reached by; nil: by TCP.
+  private let socket: String?
   /// A caller's key to ask with; nil: none.
   private let callerKey: String?
 
-  /// `url` is as a command was told it; without one the broker is where this machine's environment has it listen. The
-  /// caller's key comes from BROKER_CALLER_KEY: on the command line everybody could read it.
-  package init(url: String?, environment: [String: String] = ProcessEnvironment.variables) throws(Unreachable) {
-    var url = if let url { url } else { try Self.url(listening: environment["BROKER_LISTEN"] ?? "") }
+  /// `url` is as a command was told it. The caller's key comes from BROKER_CALLER_KEY: on the command line everybody
+  /// could read it.
+  package init(url: String, environment: [String: String] = environment) throws(Unreachable) {
+    var url = url
     while url.last == "/" { url.removeLast() }
     self.url = url
+    socket = url.hasPrefix("unix:") ? String(url.dropFirst("unix:".count)) : nil
+    if let socket, !socket.hasPrefix("/") {
+      throw Unreachable(reason: "\(url): expected unix:/ and the path of a socket")
+    }
     callerKey = environment["BROKER_CALLER_KEY"].flatMap { $0.isEmpty ? nil : $0 }
   }
 
-  /// The first address of a list that is not a Unix socket, as a URL.
-  private static func url(listening addresses: String) throws(Unreachable) -> String {
-    let addresses = addresses.split { $0 == "," || $0.isWhitespace }
-    guard
-      let first = addresses.first(where: { !$0.starts(with: "unix:") }) ?? (addresses.isEmpty ? "127.0.0.1:8080" : nil)
-    else { throw Unreachable(reason: "BROKER_LISTEN has only a Unix socket; give the broker's --url") }
-    if first.starts(with: "https://") { return String(first) }
+  /// The URL of a broker that listens on these addresses, as its configuration has them: of the first that can be asked
+  /// without the PROXY protocol.
+  package static func url(listening addresses: [String]) -> String {
+    let askable = addresses.first { !$0.contains("proxy=required") } ?? addresses.first
+    let address = askable.map { String($0.prefix { $0 != "?" }) } ?? "127.0.0.1:8080"
+    if address.hasPrefix("https://") || address.hasPrefix("unix:") { return address }
     // An address that means every interface is reached by way of the loopback one.
-    for (every, loopback) in [("0.0.0.0:", "127.0.0.1:"), ("[::]:", "[::1]:")] where first.starts(with: every) {
-      return "http://\(loopback)\(first.dropFirst(every.count))"
+    for (every, loopback) in [("0.0.0.0:", "127.0.0.1:"), ("[::]:", "[::1]:")] where address.hasPrefix(every) {
+      return "http://\(loopback)\(address.dropFirst(every.count))"
     }
-    return "http://\(first)"
+    return "http://\(address)"
   }
 
   /// Why there can be no such audience; nil where there can.
@@ -58,11 +66,17 @@ package struct RunningBroker {
     return String(decoding: encoded, as: UTF8.self)
   }
 
-  /// Asks for `path`. A caller's key goes over TLS, or to this machine itself, and nowhere else.
-  package func get(_ path: String, accept: String = "application/json") async throws(Unreachable) -> Answer {
-    var request = HTTPClient.Request(url: url + path, headers: [("Accept", accept)], timeout: .seconds(35))
+  /// Asks for `path`, with these header fields. A caller's key goes over TLS, or to this machine itself, and nowhere
+  /// else.
+  package func get(
+    _ path: String, _ fields: [(name: String, value: String)] = []
+  ) async throws(Unreachable) -> Answer {
+    let base = socket == nil ? url : "http://localhost"
+    var request = HTTPClient.Request(
+      url: base + path, headers: [("Accept", "application/json")] + fields, timeout: .seconds(35))
+    request.socket = socket
     if let callerKey {
-      guard let parts = URLParts(url + path), parts.isConfidential, parts.user == nil else {
+      guard let parts = URLParts(request.url), parts.isConfidential, parts.user == nil else {
         throw Unreachable(reason: "\(url): a caller's key is sent over https:// or to this machine only")
       }
       request.authorization = Secret("Bearer \(callerKey)".utf8)

@@ -46,6 +46,8 @@ package final class HTTPClient: Sendable {
     package var headers: [(name: String, value: String)] = []
     /// The value of an `Authorization` field. Handed to curl without a copy, and wiped when the request is over.
     package var authorization: Secret?
+    /// The path of the Unix socket that the server is reached by; nil: by TCP, as the URL says.
+    package var socket: String?
     /// Instead of the client's own identity.
     package var identity: Identity?
     /// Makes it a POST. Wiped when the request is over, as is what curl has read of it.

@@ -68,6 +68,7 @@ import COpenSSL
     if URLParts(request.url)?.isLoopback == true { set(CURLOPT_NOPROXY, "*") }
     for address in options.addresses { unsafe addresses = curl_slist_append(addresses, address) }
     unsafe set(CURLOPT_RESOLVE, pointer: addresses)
+    if let socket = request.socket { set(CURLOPT_UNIX_SOCKET_PATH, socket) }
     setTLS(options.trust, identity)
     isHTTP2Offered = request.probe == nil && request.attempt < HTTPClient.Request.lastAttempt
     setVersion(request.attempt, known)

@@ -29,19 +29,36 @@ struct ConfigurationOptions: ParsableArguments {
   var origin: Configuration.Origin { Configuration.Origin(file: file) }
 }
 
-/// The option of the commands that ask a running broker.
+/// The options of the commands that ask a running broker.
 struct BrokerLocation: ParsableArguments {
-  @Option(help: "The broker's base URL. Default: the first address of BROKER_LISTEN, or http://127.0.0.1:8080.")
+  @Option(help: "The broker's base URL, or unix:/path. Default: the first address that the configuration listens on.")
   var url: String?
 
-  /// What the broker at `url` answers, and that URL. Without an answer says why, and exits with code 1.
-  func get(_ path: String, accept: String = "application/json") async throws -> (RunningBroker.Answer, url: String) {
+  @OptionGroup var configuration: ConfigurationOptions
+
+  /// What the broker at `url` answers, and that URL. Without an answer says why, and exits with code 1; with a
+  /// configuration that does not say where it listens, with 78.
+  func get(
+    _ path: String, _ fields: [(name: String, value: String)] = []
+  ) async throws -> (RunningBroker.Answer, url: String) {
+    let url = try self.url ?? address()
     do throws(RunningBroker.Unreachable) {
       let broker = try RunningBroker(url: url)
-      return (try await broker.get(path, accept: accept), broker.url)
+      return (try await broker.get(path, fields), broker.url)
     } catch {
       Console.complain(error.reason)
       throw ExitCode.failure
+    }
+  }
+}
+
+extension BrokerLocation {
+  private func address() throws -> String {
+    do throws(ConfigurationErrors) {
+      return RunningBroker.url(listening: try Configuration.addresses(from: configuration.origin))
+    } catch {
+      for error in error.errors { Console.complain("\(error)") }
+      throw ExitCode.configuration
     }
   }
 }

@@ -1,26 +1,66 @@
 import Application
 import ArgumentParser
 
+extension TokenOutput: ExpressibleByArgument {}
+
 struct TokenCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "token", abstract: "Print a token from a running broker.")
+    commandName: "token", abstract: "Print a token from a running broker.",
+    discussion: "A caller's key is taken from BROKER_CALLER_KEY.")
+
+  /// What git asks a credential helper for (gitcredentials(7)).
+  enum GitAction: String, CaseIterable, ExpressibleByArgument {
+    case get, store, erase
+  }
 
   @Argument(help: "The audience: the identifier of the API the token is for.") var audience: String
 
+  @Argument(help: "As git calls a credential helper: get prints the token for it, erase has a refused one replaced.")
+  var git: GitAction?
+
   @OptionGroup var broker: BrokerLocation
 
-  @Flag(help: "Print a whole Authorization header, for curl -H.") var header = false
+  @Option(help: "How to print it; exec-credential is for kubectl. Default: text, or git-credential for git.")
+  var output: TokenOutput?
 
-  func validate() throws { if let problem = RunningBroker.problem(with: audience) { throw ValidationError(problem) } }
+  @Flag(help: "Print a whole Authorization header, for curl -H; the same as --output header.") var header = false
+
+  @Flag(help: "Ask for a new token, because the API has refused the last; one younger than 30 s is the newest.")
+  var fresh = false
+
+  func validate() throws {
+    if let problem = RunningBroker.problem(with: audience) { throw ValidationError(problem) }
+    if header, output ?? .header != .header { throw ValidationError("--header contradicts --output") }
+  }
 
   func run() async throws {
     Application.prepareProcess()
-    let (answer, url) = try await broker.get(RunningBroker.tokenPath(audience), accept: "text/plain")
-    let text = String(decoding: answer.body, as: UTF8.self)
-    guard answer.status == 200 else {
-      Console.complain("\(url) answered \(answer.status): \(text)")
+    switch git {
+    case nil: try await printToken(output ?? (header ? .header : .text))
+    case .get: try await printToken(output ?? .gitCredential, user: GitAttributes(AnyIterator { readLine() }).user)
+    case .store: break
+    case .erase:
+      guard let rejected = GitAttributes(AnyIterator { readLine() }).rejected else { return }
+      _ = try await ask([Self.noCache, ("X-Rejected-Token", rejected)])
+    }
+  }
+
+  private static let noCache = (name: "Cache-Control", value: "no-cache")
+
+  private func printToken(_ output: TokenOutput, user: String? = nil) async throws {
+    let token = try await ask(fresh ? [Self.noCache] : [])
+    do throws(GivenToken.Unprintable) {
+      Console.output(try token.text(output, environment: RunningBroker.environment, user: user))
+    } catch {
+      Console.complain(error.reason)
       throw ExitCode.failure
     }
-    Console.output(header ? "Authorization: Bearer \(text)" : text)
+  }
+
+  private func ask(_ fields: [(name: String, value: String)]) async throws -> GivenToken {
+    let (answer, url) = try await broker.get(RunningBroker.tokenPath(audience), fields)
+    if answer.status == 200, let token = GivenToken(answer.body) { return token }
+    Console.complain("\(url) answered \(answer.status): \(String(decoding: answer.body, as: UTF8.self))")
+    throw ExitCode.failure
   }
 }

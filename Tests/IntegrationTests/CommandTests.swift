@@ -210,6 +210,101 @@ extension IntegrationTests {
       #expect(try await run(["health", "--url", "http://127.0.0.1:1"]).status == 1)
     }
 
+    /// Runs a broker that listens on a Unix socket, which knows this test's user, and on a TCP port that asks for keys.
+    private func withSocket(_ body: (_ file: String, _ socket: String) async throws -> Void) async throws {
+      try await withTenant { tenant in
+        let socket = try tenant.file("socket", "")
+        try FileManager.default.removeItem(atPath: socket)
+        let file = try tenant.file(
+          "socket.yaml",
+          """
+          listen: ["unix:\(socket)?mode=0600"]
+          admin: {listen: off}
+          callers: {me: {unixUser: ["\(getuid())"], audiences: ["*"]}}
+          """)
+        let child = try ChildProcess(
+          BrokerProcess.executable, ["serve", "--config", file], environment: tenant.environment)
+        try await child.wait(forLog: "\"message\":\"serving\"")
+        try await body(file, socket)
+        child.signal(SIGTERM)
+        #expect(try await child.end() == 0)
+      }
+    }
+
+    @Test("The commands ask at a Unix socket, which --url names, or a configuration that is sound in that only")
+    func unixSocket() async throws {
+      try await withSocket { file, socket in
+        // The credentials are not for those who ask.
+        for place in [["--url", "unix:\(socket)"], ["--config", file]] {
+          let token = try await run(["token", API.audience] + place)
+          #expect(token.status == 0 && token.output.hasPrefix("eyJ"), "\(token)")
+          let keyed = try await run(["token", API.audience] + place, ["BROKER_CALLER_KEY": "tb_nobody's"])
+          #expect(keyed.status == 1 && keyed.errors.contains("invalid_caller"), "a key is sent there: \(keyed)")
+          #expect(try await run(["health", "--ready"] + place).status == 0)
+        }
+        let environment = ["BROKER_CONFIG": "/no/such/file", "BROKER_LISTEN": "unix:\(socket)"]
+        #expect(try await run(["health"], environment).status == 0, "variables go before the file")
+        #expect(try await run(["health", "--config", "/no/such/file"]).status == 78)
+      }
+    }
+
+    @Test("A token is printed as each program reads one")
+    func outputs() async throws {
+      try await withBroker { _, broker in
+        func token(_ arguments: String..., environment: [String: String] = [:]) async throws -> String {
+          let result = try await run(["token", API.audience, "--url", broker.url] + arguments, environment)
+          #expect(result.status == 0, "\(result)")
+          return result.output
+        }
+        let text = try await token()
+        let bare = String(text.dropLast())
+        #expect(try await token("--output", "text") == text && text.hasSuffix("\n"))
+        #expect(try await token("--output", "header") == "Authorization: Bearer \(text)")
+        #expect(try await token("--output", "json").contains("\"access_token\":\"\(bare)\""))
+        let info = #"{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1beta1","spec":{}}"#
+        let credential = try await token("--output", "exec-credential", environment: ["KUBERNETES_EXEC_INFO": info])
+        #expect(credential.contains("io/v1beta1\"") && credential.contains("\"token\":\"\(bare)\""))
+        let wrong = try await run(["token", API.audience, "--header", "--output", "json", "--url", broker.url])
+        #expect(wrong.status == 64)
+      }
+    }
+
+    @Test("token --fresh asks for a new token")
+    func fresh() async throws {
+      try await withBroker(configuration: "cache: {minRefreshInterval: 1s}") { tenant, broker in
+        _ = try await broker.token(API.path)
+        try await eventually("a new token") {
+          let result = try await run(["token", API.audience, "--fresh", "--url", broker.url])
+          #expect(result.status == 0)
+          return tenant.tenant.statistics.mints == 2
+        }
+      }
+    }
+
+    @Test("git fills in a token, and a token that it was refused is replaced")
+    func git() async throws {
+      try await withBroker(configuration: "cache: {minRefreshInterval: 1s}") { tenant, broker in
+        let helper = "!\(BrokerProcess.executable) token \(API.audience) --url \(broker.url)"
+        func git(_ action: String, _ more: String = "") async throws -> String {
+          let script =
+            "cd / && printf 'protocol=https\\nhost=git.example.com\\n\(more)\\n' "
+            + "| git -c credential.helper=\"$0\" credential \(action)"
+          let result = try await ChildProcess.run("sh", ["-c", script, helper], environment: ["HOME": "/nonexistent"])
+          #expect(result.status == 0, "\(result)")
+          return result.output
+        }
+        let token = try #require(try await broker.token(API.path).token)
+        #expect(try await git("fill").contains("username=token\npassword=\(token)\n"))
+        #expect(try await git("fill", "username=me\\n").contains("username=me\npassword=\(token)\n"))
+        _ = try await git("approve", "username=token\\npassword=\(token)\\n")
+        #expect(tenant.tenant.statistics.mints == 1)
+        try await eventually("a new token") {
+          _ = try await git("reject", "username=token\\npassword=\(token)\\n")
+          return tenant.tenant.statistics.mints == 2
+        }
+      }
+    }
+
     @Test("dev prints a curl line that works as it stands")
     func dev() async throws {
       let broker = try await BrokerProcess(["dev"], environment: [:])

@@ -15,6 +15,6 @@ package enum Repository {
 package enum Programs {
   /// For a test of one that is not in every place of its kind.
   package static func has(_ name: String) -> Bool {
-    ["/usr/bin/", "/usr/local/bin/"].contains { FileManager.default.isExecutableFile(atPath: $0 + name) }
+    ["/usr/bin/", "/usr/local/bin/", "/usr/sbin/"].contains { FileManager.default.isExecutableFile(atPath: $0 + name) }
   }
 }

@@ -58,6 +58,22 @@ extension Configuration {
     self = configuration
   }
 
+  /// The addresses of the main listener as they are written, whatever else there is, for those who ask a broker that
+  /// has this configuration. Throws why they cannot be read.
+  package static func addresses(from origin: Origin) throws(ConfigurationErrors) -> [String] {
+    let reader = SettingsReader(environment: origin.environment, fileName: origin.file)
+    let isInFile = reader.environment["BROKER_LISTEN"] == nil
+    let document = isInFile ? try document(origin.file) : nil
+    var addresses: [String] = []
+    reader.read(document?.root) { root in
+      let format = Format<String>.text("an address")
+      addresses = root.values("listen", environment: "BROKER_LISTEN", format, standard: "127.0.0.1:8080") ?? []
+      root.ignore()
+    }
+    try reader.finish()
+    return addresses
+  }
+
   private static func document(_ path: String?) throws(ConfigurationErrors) -> (root: YAMLNode, digest: SHA256Digest)? {
     guard let path else { return nil }
     func wrong(_ source: String, _ reason: String) -> ConfigurationErrors {
