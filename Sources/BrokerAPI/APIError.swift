@@ -68,6 +68,10 @@ enum APIError: CaseIterable, Sendable {
     }
   }
 
+  /// What a proxy is told that asks for the sake of another's request: whatever is wrong, it is nothing that its client
+  /// has done or could mend.
+  var proxyStatus: Int { isTransient || self == .upstreamTimeout ? 503 : 502 }
+
   /// Somebody asked who may not: the audit log has a line of it.
   var isDenial: Bool { self == .invalidCaller || self == .callerNotAllowed }
 

@@ -58,8 +58,19 @@ package final class AccessPolicy: Sendable {
   /// The token for credentials that were brought along. Whether an audience is served is not for those who have never
   /// been given a token to know.
   func key(for grant: Grant, heldBy holder: SHA256Digest) throws(Problem) -> TokenKey {
+    try refuseMerged(grant.audience)
     guard let passThrough, let key = audiences.key(for: grant) else { throw .unknownClient }
     return TokenKey(client: passThrough, grant: key.grant, holder: holder)
+  }
+
+  /// Throws for what is left of a URL when a proxy on the way has merged its slashes, unless the audience is listed.
+  private func refuseMerged(_ audience: String) throws(Problem) {
+    guard Audience.hasMergedSlashes(audience), !audiences.lists(audience) else { return }
+    throw Problem(
+      .invalidAudience,
+      "a proxy on the way has probably merged the two slashes of the audience: write %2F%2F for them, or ask by "
+        + "POST /oauth/token",
+      audience: audience)
   }
 
   /// At whose expense the tenant may be made to refuse the key; nil for what the configuration names.
@@ -77,6 +88,7 @@ package final class AccessPolicy: Sendable {
 
   private func key(for grant: Grant, _ caller: Caller?) throws(Problem) -> TokenKey {
     let audience = grant.audience
+    try refuseMerged(audience)
     func refused(_ reason: String) -> Problem { Problem(.callerNotAllowed, reason, audience: audience) }
     if let caller, !caller.audiences.contains(Array(audience.utf8)) {
       throw refused("the caller may not have this audience")

@@ -8,6 +8,8 @@ enum ErrorShape: Sendable {
   case problemDetails
   /// As OAuth clients know it (RFC 6749 §5.2).
   case oauth
+  /// For proxies, which pass it on to whoever asked them: that there is no token, and no word of why.
+  case noToken
 }
 
 /// An error on its way to a caller.
@@ -74,6 +76,7 @@ extension Problem {
     switch shape {
     case .problemDetails: problemDetails(requestID)
     case .oauth: oauth
+    case .noToken: noToken(requestID)
     }
   }
 
@@ -103,11 +106,20 @@ extension Problem {
       ]))
   }
 
+  private func noToken(_ requestID: String) -> Response {
+    Response(
+      error.proxyStatus,
+      fields: [("Content-Type", "application/json"), ("Cache-Control", "no-store")] + waitField,
+      body: JSONText.object([
+        ("error", JSONText.string("no_token")), ("request_id", JSONText.string(requestID)),
+      ]))
+  }
+
+  private var waitField: [(name: String, value: String)] { retryAfter.map { [("Retry-After", "\($0)")] } ?? [] }
+
   private var moreFields: [(name: String, value: String)] {
-    let fields = [
-      ("Retry-After", retryAfter.map { "\($0)" }), ("WWW-Authenticate", challenge), ("Allow", allowedMethods),
-    ]
-    return fields.compactMap { name, value in value.map { (name, $0) } }
+    let fields = [("WWW-Authenticate", challenge), ("Allow", allowedMethods)]
+    return waitField + fields.compactMap { name, value in value.map { (name, $0) } }
   }
 }
 

@@ -7,7 +7,13 @@ enum Endpoint: Int, Sendable {
   case audiencePurge, clientPurge, nothing
 
   /// How its errors are told.
-  var errors: ErrorShape { self == .oauthToken ? .oauth : .problemDetails }
+  var errors: ErrorShape {
+    switch self {
+    case .oauthToken: .oauth
+    case .forwardAuth: .noToken
+    default: .problemDetails
+    }
+  }
 }
 
 /// One row of the only table of routes: the router finds its way by it, metrics count by it, and deploy/openapi.yaml

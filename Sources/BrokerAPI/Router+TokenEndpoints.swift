@@ -26,7 +26,7 @@ extension Router {
   }
 
   /// `/forward-auth/{audience}`: a proxy asks with the fields, and perhaps the method, of the request that it is to
-  /// pass on.
+  /// pass on. It passes answers on as well, to a client that has no part in what is wrong here: the log is told that.
   func forwardAuth(_ audience: Range<Int>, _ request: Request, _ response: ResponseWriter) {
     if let objection = policy.guards.objection(to: request, isForwarded: true) {
       return refuse(objection, .forwardAuth, request, response)
@@ -38,7 +38,8 @@ extension Router {
       let query = try TokenQuery(audience: audience, request, isForwarded: true)
       give(query, .forwardAuth, .field, to: identity, request, response)
     } catch {
-      response.send(error, to: request)
+      services.audit.withheld(error, nil, audience: nil, RequestIdentity(request))
+      response.send(error, .noToken, to: request)
     }
   }
 

@@ -12,14 +12,16 @@ struct TokenService: Sendable {
   let endpoint: Endpoint
   let representation: Representation
 
-  /// Logs that the request was denied, or that who sent it asks too often; nothing of any other problem. `name` is the
-  /// caller's; nil where nobody was recognised.
+  /// Logs that the request was denied, or that who sent it asks too often, and of other problems those that the answer
+  /// does not tell. `name` is the caller's; nil where nobody was recognised.
   func note(_ problem: Problem, _ name: String?, _ request: @autoclosure () -> RequestIdentity) {
     let audience = query.grant.audience
     if problem.error.isDenial {
       services.audit.denied(name, audience: audience, reason: problem.description, request())
     } else if let name, problem.error == .callerRateLimited {
       services.audit.limited(name, audience: audience, request())
+    } else if endpoint.errors == .noToken {
+      services.audit.withheld(problem, name, audience: audience, request())
     }
   }
 
@@ -48,7 +50,9 @@ struct TokenService: Sendable {
       send(try await services.broker.token(key, query.demand, for: request, payer: payer), answer)
       if let caller { services.audit.given(key, to: caller.name, request) }
     } catch {
-      answer.send(Problem(error, audience: key.grant.audience), endpoint.errors)
+      let problem = Problem(error, audience: key.grant.audience)
+      note(problem, caller?.name, request)
+      answer.send(problem, endpoint.errors)
     }
   }
 
@@ -64,7 +68,10 @@ struct TokenService: Sendable {
       services.audit.given(key, to: credentials.clientID, request)
     } catch {
       let problem = Problem(error, audience: key.grant.audience)
-      guard problem.error == .invalidCaller else { return answer.send(problem, endpoint.errors) }
+      guard problem.error == .invalidCaller else {
+        note(problem, credentials.clientID, request)
+        return answer.send(problem, endpoint.errors)
+      }
       note(.unknownClient, nil, request)
       answer.send(.unknownClient, endpoint.errors)
     }
@@ -75,5 +82,12 @@ struct TokenService: Sendable {
     var response = services.rendered.rendered(token).response(representation, now: now)
     if !query.demand.isMet(byLifeOf: token.minted, now: now) { response.fields.append(("X-Min-TTL", "unmet")) }
     answer.send(response)
+  }
+}
+
+extension AuditLog {
+  /// What a proxy was not told. `name` is its own as a caller; nil where it was not recognised.
+  func withheld(_ problem: Problem, _ name: String?, audience: String?, _ request: RequestIdentity) {
+    withheld(name, audience: audience, error: problem.error.word, reason: problem.description, request)
   }
 }

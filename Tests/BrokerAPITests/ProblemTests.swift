@@ -40,6 +40,19 @@ import Testing
   }
 
   @Test(
+    "A proxy is told of what passes by 503, of all else by 502, and that there is no token",
+    arguments: APIError.allCases)
+  func noToken(_ error: APIError) {
+    let problem = Problem(
+      error, "why", audience: "https://a/", retryAfter: 7, challenge: "Bearer", allowedMethods: "GET")
+    let response = problem.response(.noToken, requestID: "id-1")
+    let passes = error.isTransient || error == .upstreamTimeout
+    #expect(response.status == (passes ? 503 : 502))
+    #expect(body(response) == #"{"error":"no_token","request_id":"id-1"}"#)
+    #expect(response.fields.map(\.name) == ["Content-Type", "Cache-Control", "Retry-After"])
+  }
+
+  @Test(
     "What a tenant's answer causes keeps its word, where callers have one for it", arguments: TokenError.Cause.allCases)
   func causes(_ cause: TokenError.Cause) {
     let others: [TokenError.Cause: String] = [

@@ -147,6 +147,8 @@ def lookups(template):
         (fault("rate-limited"), "", {}, 503, "upstream_rate_limited"),
     ]
     for name, query, fields, status, error in cases:
+        if template.startswith("/forward-auth") and error:
+            status, error = (503 if status in (503, 504) else 502), "no_token"
         for method in methods + ["HEAD"]:
             yield template, method, template.replace("{audience}", audience(name)) + query, fields, None, status, error
 
@@ -196,7 +198,8 @@ def refused_cases():
     """A broker whose credentials are refused is not ready, and asks for nothing more for a while."""
     bad = fault("bad-credentials")
     for template, method in (("/token/{audience}", "GET"), ("/forward-auth/{audience}", "PUT")):
-        yield template, method, template.replace("{audience}", audience(bad)), {}, None, 502, "broker_misconfigured"
+        error = "no_token" if template.startswith("/forward-auth") else "broker_misconfigured"
+        yield template, method, template.replace("{audience}", audience(bad)), {}, None, 502, error
     for method in ("GET", "HEAD"):
         yield "/readyz", method, "/readyz", {}, None, 503, None
     yield "/status.json", "GET", "/status.json", {}, None, 200, None
@@ -208,9 +211,12 @@ def closed_cases():
             if method in ("parameters", "description"):
                 continue
             path = template.replace("{audience}", audience(API))
-            yield template, method.upper(), path, {}, None, 401, "invalid_caller"
+            tells = template.startswith("/token")
+            denied = (401, "invalid_caller") if tells else (502, "no_token")
+            yield template, method.upper(), path, {}, None, *denied
             yield template, method.upper(), path, BEARER, None, 200, None
-            yield template, method.upper(), path + "x", BEARER, None, 403, "caller_not_allowed"
+            denied = (403, "caller_not_allowed") if tells else (502, "no_token")
+            yield template, method.upper(), path + "x", BEARER, None, *denied
     yield "/status.json", "GET", "/status.json", {}, None, 200, None
     body = urllib.parse.urlencode({"grant_type": "client_credentials", "audience": API})
     yield "/oauth/token", "POST", "/oauth/token", FORM, body, 401, "invalid_client"
@@ -226,7 +232,8 @@ def closed_cases():
 def impatient_cases():
     for template, query in (("/token/{audience}", ""), ("/forward-auth/{audience}", "?scope=read%3Aa")):
         path = template.replace("{audience}", audience(fault("stall"))) + query
-        yield template, "GET", path, {}, None, 504, "upstream_timeout"
+        timeout = (504, "upstream_timeout") if template.startswith("/token") else (503, "no_token")
+        yield template, "GET", path, {}, None, *timeout
     body = {"grant_type": "client_credentials", "audience": fault("stall"), "scope": "another"}
     yield "/oauth/token", "POST", "/oauth/token", JSON, json.dumps(body), 504, "server_error"
 

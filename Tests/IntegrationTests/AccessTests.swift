@@ -290,9 +290,9 @@ extension IntegrationTests {
           ([], 200, 200), (["-H", "Host: BROKER.internal"], 200, 200), (["-H", "Sec-Fetch-Site: none"], 200, 200),
           (["-H", "Origin: https://evil.example"], 403, 200), (["-H", "Origin: null"], 403, 200),
           (["-H", "Sec-Fetch-Site: cross-site"], 403, 200), (["-H", "Sec-Fetch-Site: same-site"], 403, 200),
-          (["-H", "X-Forwarded-For: 10.0.0.1"], 403, 200), (["-H", "Host: evil.example"], 403, 403),
-          (["-H", "Host: broker.internal.evil.example"], 403, 403), (["-H", "X-Token-Broker: false"], 403, 403),
-          (["-H", "X-Token-Broker;"], 403, 403),
+          (["-H", "X-Forwarded-For: 10.0.0.1"], 403, 200), (["-H", "Host: evil.example"], 403, 502),
+          (["-H", "Host: broker.internal.evil.example"], 403, 502), (["-H", "X-Token-Broker: false"], 403, 502),
+          (["-H", "X-Token-Broker;"], 403, 502),
         ]
         for (headers, token, forward) in cases {
           // Where two fields have one name, curl sends the last.
@@ -334,7 +334,7 @@ extension IntegrationTests {
         }
         #expect(try await ask("uri=/orders?a=b&scope=write:a").field("authorization") == "Bearer \(token)")
         #expect(try await ask("scope=write:a&uri=/").field("authorization") != "Bearer \(token)")
-        #expect(try await ask("other=1").status == 400)
+        #expect(try await ask("other=1").status == 502)
         #expect(tenant.tenant.statistics.mints == 2)
       }
     }
@@ -345,7 +345,68 @@ extension IntegrationTests {
         let other = try await Answer.curl([
           "\(broker.url)/forward-auth/https://other.example/", "-H", callers.billingProof,
         ])
-        #expect(other.status == 403 && other.field("authorization") == nil)
+        #expect(other.status == 502 && other.field("authorization") == nil)
+        #expect(tenant.tenant.statistics.tokenRequests == 0)
+      }
+    }
+
+    /// What is asked with which key, where nil is the caller's that may ask for anything; and the answer's status and
+    /// the cause in the log, where nil is a denial.
+    private static let withheld: [(path: String, key: String?, status: Int, cause: String?)] = [
+      (API.path, "tb_wrong", 502, nil), ("https://other.example/", "<billing>", 502, nil),
+      ("\(API.path)?scope=%22", nil, 502, "invalid_scope"), ("\(API.path)?other=1", nil, 502, "invalid_request"),
+      ("https:/api.example.com/", nil, 502, "invalid_audience"),
+      (Fault.serviceNotFound.audience, nil, 502, "unknown_audience"),
+      (Fault.notAuthorized.audience, nil, 502, "audience_not_granted"),
+      (Fault.algNone.audience, nil, 502, "token_validation_failed"),
+      (Fault.serverErrorHTML.audience, nil, 503, "upstream_unavailable"),
+      (Fault.rateLimited.audience, nil, 503, "upstream_rate_limited"),
+    ]
+
+    @Test("forward-auth tells the log what is wrong, and no word of it to those that the proxy serves")
+    func withheldTokens() async throws {
+      try await withCallers { _, broker, callers in
+        for (number, (path, key, status, _)) in Self.withheld.enumerated() {
+          let answer = try await Answer.curl([
+            "\(broker.url)/forward-auth/\(path)", "-H", "X-Request-Id: request-\(number).", "-H",
+            "Authorization: Bearer \(key?.replacing("<billing>", with: callers.billing) ?? callers.reports)",
+          ])
+          #expect(answer.status == status, "\(path): \(answer.body)")
+          #expect(answer.body == #"{"error":"no_token","request_id":"request-\#(number)."}"#)
+          #expect(answer.field("www-authenticate") == nil && answer.field("authorization") == nil)
+          #expect(status == 502 || answer.field("retry-after") != nil, "\(path): \(answer.head)")
+        }
+        let denials = Self.withheld.count { $0.cause == nil }
+        try await broker.child.wait(forLog: #""message":"denied""#, times: denials)
+        let message = #""message":"no token for a proxy""#
+        try await broker.child.wait(forLog: message, times: Self.withheld.count - denials)
+        let lines = broker.child.errors.split(separator: "\n")
+        for (number, (path, _, _, cause)) in Self.withheld.enumerated() {
+          let line = lines.first {
+            $0.contains("request-\(number).") && $0.contains(cause == nil ? #""message":"denied""# : message)
+          }
+          #expect(
+            cause.map { line?.contains(#""error":"\#($0)""#) ?? false } ?? (line != nil), "\(path): \(line ?? "")")
+        }
+      }
+    }
+
+    @Test("A proxy's merged slashes are named before anybody is asked, on every endpoint")
+    func mergedSlashes() async throws {
+      try await withCallers { tenant, broker, callers in
+        let merged = "https:/api.example.com/"
+        let answers = [
+          try await broker.token(merged, "-H", callers.billingProof),
+          try await broker.token(merged, "-H", callers.reportsProof),
+          try await Answer.curl([
+            "\(broker.url)/oauth/token", "-H", callers.billingProof, "-d", "grant_type=client_credentials",
+            "--data-urlencode", "audience=\(merged)",
+          ]),
+        ]
+        #expect(answers.map(\.status) == [400, 400, 400])
+        #expect(answers.map(\.error) == ["invalid_audience", "invalid_audience", "invalid_target"])
+        #expect(
+          answers.allSatisfy { $0.body.contains("probably merged the two slashes") && $0.body.contains("%2F%2F") })
         #expect(tenant.tenant.statistics.tokenRequests == 0)
       }
     }

@@ -11,4 +11,18 @@ package enum Audience {
     }
     return nil
   }
+
+  /// Whether `audience` begins as a URL (RFC 3986 §3.1) with one slash where there are two: what proxies that merge
+  /// slashes make of `https://api.example.com/`.
+  package static func hasMergedSlashes(_ audience: String) -> Bool {
+    let bytes = audience.utf8
+    guard let colon = bytes.firstIndex(of: UInt8(ascii: ":")), let first = bytes.first, isLetter(first),
+      bytes[..<colon].allSatisfy({ isLetter($0) || (0x30...0x39).contains($0) || "+-.".utf8.contains($0) })
+    else { return false }
+    let rest = bytes[colon...].dropFirst()
+    guard rest.count > 1, rest.first == UInt8(ascii: "/") else { return false }
+    return rest.dropFirst().first != UInt8(ascii: "/")
+  }
+
+  private static func isLetter(_ byte: UInt8) -> Bool { (0x61...0x7A).contains(byte | 0x20) }
 }

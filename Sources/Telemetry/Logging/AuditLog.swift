@@ -3,13 +3,14 @@ import Logging
 package import BrokerCore
 
 /// A line for each token that an authenticated caller is given, for each that it is denied, for callers that ask too
-/// often, and for tokens that operators throw away.
+/// often, for tokens that proxies were not given, and for those that operators throw away.
 package struct AuditLog: Sendable {
   private let control: LogControl
   private let output: LogOutput
   /// Anybody can be denied, as often as they like.
-  private let denials = SharedRateLimiter(perMinute: 6000)
-  private let unsaid = Counter()
+  private let denials = LineAllowance(perMinute: 6000)
+  /// While a tenant is down, each request of a busy proxy goes without a token.
+  private let withheld = LineAllowance(perMinute: 600)
   private let excesses = RepeatedLines()
   private let outages = RepeatedLines()
 
@@ -36,15 +37,16 @@ package struct AuditLog: Sendable {
 
   /// `name` is a caller's; nil where nobody was recognised.
   package func denied(_ name: String?, audience: String?, reason: String, _ request: RequestIdentity) {
-    let settings = control.settings
-    guard settings.level <= .warning else { return }
-    if denials.admit(now: .now) != nil { return unsaid.add() }
-    var facts = [("reason", reason)] + request.facts
-    let missing = unsaid.reset()
-    if missing > 0 { facts.append(("denials_not_logged", "\(missing)")) }
-    if let name { facts.append(("caller", name)) }
-    if let audience { facts.append(("audience", audience)) }
-    output.add(settings.format, level: .warning, "denied", facts)
+    warn("denied", [("reason", reason)], .denialsNotLogged, denials, name, audience: audience, request)
+  }
+
+  /// A proxy that asked for the sake of another's request was given no token, and not told why. `error` is the word
+  /// that other callers would have been told.
+  package func withheld(
+    _ name: String?, audience: String?, error: String, reason: String, _ request: RequestIdentity
+  ) {
+    let facts = [("error", error), ("reason", reason)]
+    warn("no token for a proxy", facts, .requestsNotLogged, withheld, name, audience: audience, request)
   }
 
   /// An operator has thrown tokens away: those of what `subject` names.
@@ -79,5 +81,35 @@ package struct AuditLog: Sendable {
     output.add(
       settings.format, level: .warning, "a caller's token cannot be checked",
       [("reason", reason)] + details + repeated + request.facts)
+  }
+
+  private func warn(
+    _ message: String, _ facts: [(String, String)], _ missing: LogField, _ allowance: LineAllowance, _ name: String?,
+    audience: String?, _ request: RequestIdentity
+  ) {
+    let settings = control.settings
+    guard settings.level <= .warning, let unsaid = allowance.admit() else { return }
+    var facts = facts + request.facts
+    if unsaid > 0 { facts.append((missing.rawValue, "\(unsaid)")) }
+    if let name { facts.append(("caller", name)) }
+    if let audience { facts.append(("audience", audience)) }
+    output.add(settings.format, level: .warning, message, facts)
+  }
+}
+
+/// How many lines of one kind there may be, and how many have been left out since the last one.
+private struct LineAllowance {
+  private let limiter: SharedRateLimiter
+  private let unsaid = Counter()
+
+  init(perMinute: Int) { limiter = SharedRateLimiter(perMinute: perMinute) }
+
+  /// nil where there is to be no line; else how many lines are missing before it.
+  func admit() -> Int? {
+    if limiter.admit(now: .now) != nil {
+      unsaid.add()
+      return nil
+    }
+    return unsaid.reset()
   }
 }

@@ -59,6 +59,8 @@ enum LogField: String, CaseIterable {
   case failures, seconds
   /// Denials that were left out, because there were too many.
   case denialsNotLogged = "denials_not_logged"
+  /// Requests of proxies without a token that were left out, because there were too many.
+  case requestsNotLogged = "requests_not_logged"
 
   // MARK: The store
 
