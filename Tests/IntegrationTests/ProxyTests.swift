@@ -51,7 +51,8 @@ extension IntegrationTests {
       try await withBroker { tenant, broker, callers in
         let (port, application) = (try Self.freePort(), try Self.freePort())
         let snippet = try Self.snippet(
-          "nginx.conf", broker, callers.billing, application: "127.0.0.1:\(application)")
+          "nginx.conf", broker, callers.billing, application: "127.0.0.1:\(application)"
+        ).replacing("listen 8000", with: "listen 127.0.0.1:\(port)")
         let directory = try tenant.file("nginx.pid", "").dropLast("nginx.pid".count)
         let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
           .map { "\($0)_temp_path \(directory)\($0);" }.joined(separator: "\n")
@@ -62,9 +63,7 @@ extension IntegrationTests {
             access_log off;
             \(temporary)
             server { listen 127.0.0.1:\(application); location / { return 200 $http_authorization; } }
-            server { listen 127.0.0.1:\(port);
             \(snippet)
-            }
           }
           """
         let nginx = try ChildProcess("nginx", ["-c", try tenant.file("nginx.conf", configuration)])
@@ -81,6 +80,8 @@ extension IntegrationTests {
         let snippet = try Self.snippet(
           "Caddyfile", broker, callers.billing, application: "127.0.0.1:\(application)"
         ).replacing(":8000", with: "http://127.0.0.1:\(port)")
+          // As the file says for Debian's.
+          .replacing("header_up -*", with: "header_up -Cookie")
         let configuration = """
           {
           	admin off

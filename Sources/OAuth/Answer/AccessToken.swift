@@ -9,7 +9,7 @@ package struct AccessToken: Sendable, Equatable {
   /// SHA-256 of the token, in lower-case hexadecimal: how callers and logs may name it.
   package var sha256: String { SHA256Digest(of: Array(value.utf8).span).hex }
 
-  static let maxBytes = 16 * 1024
+  static let maxBytes = 32 * 1024
 
   /// Whether the text is a token that cannot break out of a header, a list in one, a quoted string or a log line: the
   /// `VSCHAR` of RFC 6749 appendix A.12 but space, `"`, `\` and `,`.
