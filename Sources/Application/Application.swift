@@ -73,7 +73,8 @@ package final class Application: Sendable {
     logging.apply(configuration.logging)
     let policy = AccessPolicy(
       audiences: clients.audiences, callers: configuration.callers, clients: Set(configuration.clients.keys),
-      guards: configuration.guards, passThrough: clients.passThrough,
+      guards: configuration.guards, passThrough: clients.passThrough, publicURL: configuration.publicURL,
+      mainClient: configuration.mainClient,
       scopeClients: Set(configuration.clients.filter { $0.value.client.dialect.audienceParameter == .none }.keys))
     await broker.configure(
       rules: configuration.cache, requestTimeout: configuration.limits.requestTimeout,
@@ -91,7 +92,8 @@ package final class Application: Sendable {
     ) { [configuration] in await reloader.current ?? configuration }
     let services = Router.Services(
       broker: broker, health: health, accessLog: AccessLog(log), audit: AuditLog(logging), metrics: metrics,
-      rendered: rendered, status: status, passThrough: PassThrough(), tellAll: routers.tellAll)
+      rendered: rendered, status: status, passThrough: PassThrough(),
+      upstreams: upstreams, tellAll: routers.tellAll)
     health.awaitPrefetched(until: .now.advanced(by: configuration.prefetchTimeout))
     let policy = try await reloader.start(configuration)
     let signals = await Signals()

@@ -1,4 +1,4 @@
-import Basics
+package import Basics
 package import BrokerCore
 import OAuth
 import Telemetry
@@ -13,18 +13,24 @@ package final class AccessPolicy: Sendable {
   let guards: RequestGuards
   /// Whose tenant is asked with credentials that are brought along; nil: nobody's are passed on.
   let passThrough: UpstreamID?
+  /// What clients reach the broker by, as they see it, without a slash at its end; nil: as each request says.
+  let publicURL: URLParts?
+  /// The client whose tenant's key set the broker's metadata names.
+  let mainClient: String?
   /// The clients whose servers know an API by its scopes: there a scope is an audience, and policed as one.
   private let scopeClients: Set<String>
 
   package init(
     audiences: AudienceCatalog, callers: Callers?, clients: Set<String>, guards: RequestGuards,
-    passThrough: UpstreamID?, scopeClients: Set<String>
+    passThrough: UpstreamID?, publicURL: URLParts?, mainClient: String?, scopeClients: Set<String>
   ) {
     self.audiences = audiences
     self.callers = callers
     self.clients = clients
     self.guards = guards
     self.passThrough = passThrough
+    self.publicURL = publicURL
+    self.mainClient = mainClient
     self.scopeClients = scopeClients
   }
 
@@ -99,6 +105,9 @@ package final class AccessPolicy: Sendable {
     guard let caller else { return key }
     if let organization = entry.organization, key.grant.organization != organization {
       throw refused("the caller may have this audience for one organization only")
+    }
+    if let organization = grant.organization, organization != entry.organization, !caller.mayName(organization) {
+      throw refused("the caller may not name this organization")
     }
     if caller.scopes == nil, scopeClients.contains(entry.client), let scope = grant.scope {
       let usual = Set((entry.scope ?? "").split(separator: " "))

@@ -21,19 +21,19 @@ struct Authenticator {
     verified[token.digest] = token
   }
 
-  /// By what the request says, else by whose process the connection is.
-  func identify(_ request: Request, now: Instant) -> Identity {
+  /// By what the request says, else by whose process the connection is. `isForwarded`: a proxy asks, and where its
+  /// connection says who it is, the request's Authorization is for somebody else.
+  func identify(_ request: Request, now: Instant, isForwarded: Bool = false) -> Identity {
     guard let callers else { return .anyone }
-    guard let field = request.value(of: "authorization") else {
-      if let caller = callers.directory.caller(ofConnection: request) { return .caller(caller) }
-      return .refused(.noToken("callers must prove who they are"))
+    let field = request.value(of: "authorization")
+    if isForwarded || field == nil, let caller = callers.directory.caller(ofConnection: request) {
+      return .caller(caller)
     }
+    guard let field else { return .refused(.noToken("callers must prove who they are")) }
     if request.isRepeated("authorization") {
       return .refused(Problem(.invalidRequest, "there are several Authorization fields"))
     }
-    guard let token = Self.bearerToken(field, request) else {
-      return .refused(.noToken("the Authorization field holds no bearer token"))
-    }
+    guard let token = Self.bearerToken(field, request) else { return identify(byBasic: field, request) }
     let digest = request.withBytes { SHA256Digest(of: $0.extracting(token)) }
     if let caller = callers.directory.caller(.key(digest)) { return .caller(caller) }
     if callers.serviceAccounts != nil {
@@ -47,10 +47,21 @@ struct Authenticator {
     return .refused(.unknownToken())
   }
 
+  private func identify(byBasic field: Range<Int>, _ request: Request) -> Identity {
+    guard let credentials = try? ClientCredentials(authorization: request.text(at: field)) else {
+      return .refused(.noToken("the Authorization field holds neither a bearer token nor a name and key by Basic"))
+    }
+    return caller(credentials).map { .caller($0) } ?? .refused(.unknownClient)
+  }
+
   /// For an OAuth client: its id is a caller's name, its secret the caller's key. Without a secret, as anybody else.
-  func identify(_ credentials: GrantRequest.Credentials?, _ request: Request, now: Instant) -> Identity {
+  /// `parameters` are sent on with credentials that are the tenant's to judge.
+  func identify(
+    _ credentials: ClientCredentials?, _ parameters: [(name: String, value: Secret)] = [], _ request: Request,
+    now: Instant
+  ) -> Identity {
     if callers == nil, policy.passThrough == nil { return .anyone }
-    guard let credentials, let secret = credentials.secret else {
+    guard let credentials, credentials.hasSecret else {
       let identity = identify(request, now: now)
       guard let id = credentials?.clientID else { return identity }
       switch identity {
@@ -61,17 +72,27 @@ struct Authenticator {
       default: return identity
       }
     }
-    let digest = secret.withBytes { SHA256Digest(of: $0) }
-    if let caller = callers?.directory.caller(.key(digest)) {
-      return caller.name == credentials.clientID ? .caller(caller) : .refused(.unknownClient)
-    }
-    // Neither a caller's key under another name nor a mistyped one is for the tenant to see.
-    guard policy.passThrough != nil, callers?.byName[credentials.clientID] == nil else {
-      return .refused(.unknownClient)
-    }
-    return .passThrough(
-      PassThroughCredentials(
-        clientID: credentials.clientID, secret: secret, method: credentials.isBasic ? .basic : .post))
+    if let caller = caller(credentials) { return .caller(caller) }
+    guard policy.passThrough != nil, !isOfCallers(credentials),
+      let brought = PassThroughCredentials(credentials, parameters)
+    else { return .refused(.unknownClient) }
+    return .passThrough(brought)
+  }
+
+  /// The caller whose name and key they are.
+  private func caller(_ credentials: ClientCredentials) -> Caller? {
+    credentials.readings.lazy.compactMap { reading in
+      callerWithKey(reading.secret).flatMap { $0.name == reading.clientID ? $0 : nil }
+    }.first
+  }
+
+  /// Neither a caller's key under another name nor a mistyped one is for the tenant to see.
+  private func isOfCallers(_ credentials: ClientCredentials) -> Bool {
+    credentials.readings.contains { callers?.byName[$0.clientID] != nil || callerWithKey($0.secret) != nil }
+  }
+
+  private func callerWithKey(_ key: Secret?) -> Caller? {
+    key.flatMap { key in callers?.directory.caller(.key(key.withBytes { SHA256Digest(of: $0) })) }
   }
 
   /// RFC 6750 §2.1; the scheme's case does not matter (RFC 9110 §11.1).

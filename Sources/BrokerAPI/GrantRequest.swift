@@ -5,61 +5,103 @@ import OAuth
 
 /// A request to `POST /oauth/token`, as existing OAuth clients send it (RFC 6749 §4.4.2, RFC 8707 §2).
 struct GrantRequest {
-  /// How a client says who it is (RFC 6749 §2.3.1).
-  struct Credentials: Sendable {
-    let clientID: String
-    /// nil: the client proves itself in another way.
-    let secret: Secret?
-    let isBasic: Bool
-  }
-
   var query: TokenQuery
-  let credentials: Credentials?
+  let credentials: ClientCredentials?
+  /// The members that are not known here, by their names' order.
+  let others: [(name: String, value: Secret)]
 
-  /// Reads a form or a JSON object. Throws the problem to answer with.
-  init(contentType: String?, authorization: String?, body: [UInt8]) throws(Problem) {
-    let parameters = try Self.parameters(contentType, body)
-    credentials = try Self.credentials(authorization, parameters)
-    switch parameters["grant_type"] {
+  /// Reads a form or a JSON object, beside what the URL says. Throws the problem to answer with.
+  init(
+    url: URLParameters = URLParameters(), contentType: String?, authorization: String?, body: [UInt8]
+  ) throws(Problem) {
+    let members = try GrantMembers(contentType, body)
+    credentials = try Self.credentials(authorization, members)
+    switch members["grant_type"] {
     case "client_credentials": break
     case nil: throw Problem(.invalidRequest, "grant_type is missing; it must be client_credentials")
     default: throw Problem(.unsupportedGrantType, "the only grant_type is client_credentials")
     }
-    for name in ["client_id", "scope", "organization"] {
-      if let value = parameters[name], Audience.problem(with: value) != nil {
-        throw Problem(name == "scope" ? .invalidScope : .invalidRequest, "\(name) is too long or malformed")
-      }
+    query = try TokenQuery(members, url)
+    others = members.names.subtracting(Self.known).sorted().compactMap { name in
+      members[name].map { (name, Secret($0.utf8)) }
     }
-    let targets = [parameters["audience"], parameters["resource"]].compactMap(\.self)
-    guard let audience = targets.first else { throw Problem(.invalidRequest, "audience (or resource) is missing") }
-    guard targets.count == 1 || targets[0].utf8.elementsEqual(targets[1].utf8) else {
-      throw Problem(.invalidTarget, "audience and resource differ")
-    }
-    if let problem = Audience.problem(with: audience) { throw Problem(.invalidTarget, problem) }
-    query = TokenQuery(grant: try Grant(audience: audience, parameters))
   }
 
-  /// Without those that have no value, which count as left out (RFC 6749 §3.2).
-  private static func parameters(_ contentType: String?, _ body: [UInt8]) throws(Problem) -> [String: String] {
-    let type = contentType?.prefix { $0 != ";" }.trimmingSpaces.lowercased()
-    switch type {
-    case "application/x-www-form-urlencoded": return try form(body)
-    case "application/json": return try json(body)
+  private static let known: Set = [
+    "grant_type", "client_id", "client_secret", "audience", "resource", "scope", "organization",
+  ]
+  /// What Microsoft's libraries ask for: facts on the user, of whom there is none in this grant.
+  private static let meaningless: Set = ["client_info"]
+
+  /// For those whom the broker itself gives tokens: what they ask for is not left out in silence.
+  func refuseOthers() throws(Problem) {
+    let names = others.map(\.name).filter { !Self.meaningless.contains($0) }
+    if names.isEmpty { return }
+    let list = names.prefix(8).map { PrintableText.text($0, limit: 64) }.joined(separator: ", ")
+    throw Problem(
+      .invalidRequest, "unknown members: \(list); those known are \(Self.known.sorted().joined(separator: ", "))")
+  }
+
+  private static func credentials(
+    _ authorization: String?, _ members: GrantMembers
+  ) throws(Problem) -> ClientCredentials? {
+    if members["client_assertion"] ?? members["client_assertion_type"] != nil { throw .unsupportedAssertion }
+    let basic = try authorization.flatMap { field throws(Problem) in try ClientCredentials(authorization: field) }
+    guard let basic else {
+      let secret = members["client_secret"].map { Secret($0.utf8) }
+      guard let id = members["client_id"] else {
+        if secret == nil { return nil }
+        throw Problem(.invalidRequest, "client_secret without client_id")
+      }
+      return ClientCredentials(clientID: id, secret: secret)
+    }
+    if members["client_secret"] != nil || members["client_id"].map({ !basic.mayName($0) }) ?? false {
+      throw Problem(.invalidRequest, "the client proves itself in two ways (RFC 6749, section 2.3)")
+    }
+    return basic
+  }
+}
+
+/// What the URL of a token endpoint says beside the body, for clients that cannot put it there (RFC 6749 §3.2).
+struct URLParameters {
+  var audience: String?
+  var members: [String: String] = [:]
+
+  init() {}
+
+  /// `audience` is what stands behind the endpoint's path; nil for the endpoint itself.
+  init(audience: Range<Int>?, _ request: Request) throws(Problem) {
+    self.audience = try audience.map { range throws(Problem) in try TokenQuery.audience(at: range, request) }
+    members = try TokenQuery.parameters(of: request, known: ["audience", "resource", "scope", "organization"])
+  }
+}
+
+/// The members of a form or a JSON object. Those without a value count as left out (RFC 6749 §3.2).
+struct GrantMembers {
+  private var members: [String: String] = [:]
+
+  init(_ contentType: String?, _ body: [UInt8]) throws(Problem) {
+    switch contentType?.prefix(while: { $0 != ";" }).trimmingSpaces.lowercased() {
+    case "application/x-www-form-urlencoded": try readForm(body)
+    case "application/json": try readJSON(body)
     default:
       throw Problem(.invalidRequest, "the Content-Type must be application/x-www-form-urlencoded or application/json")
     }
   }
 
-  private static func form(_ body: [UInt8]) throws(Problem) -> [String: String] {
-    var parameters: [String: String] = [:]
+  subscript(_ name: String) -> String? { members[name] }
+  var names: Set<String> { Set(members.keys) }
+
+  private mutating func readForm(_ body: [UInt8]) throws(Problem) {
+    var names: Set<String> = []
     for pair in body.split(separator: UInt8(ascii: "&")) {
       let equals = pair.firstIndex(of: UInt8(ascii: "=")) ?? pair.endIndex
-      guard let name = decode(pair[..<equals]), let value = decode(pair[equals...].dropFirst()) else {
+      guard let name = Self.decode(pair[..<equals]), let value = Self.decode(pair[equals...].dropFirst()) else {
         throw Problem(.invalidRequest, "the form is malformed")
       }
-      if parameters.updateValue(value, forKey: name) != nil { throw repeated }
+      let isNew = names.insert(name).inserted
+      try add(name, value, isNew: isNew)
     }
-    return parameters.filter { !$0.value.isEmpty }
   }
 
   private static func decode(_ bytes: ArraySlice<UInt8>) -> String? {
@@ -67,64 +109,72 @@ struct GrantRequest {
     return PercentDecoder.formText(bytes.span, 0..<bytes.count)
   }
 
-  private static func json(_ body: [UInt8]) throws(Problem) -> [String: String] {
+  private mutating func readJSON(_ body: [UInt8]) throws(Problem) {
     guard let members = try? JSONDecoder().decode([String: Member].self, from: Data(body)) else {
       throw Problem(.invalidRequest, "the body is no JSON object")
     }
-    if JSONKeys.areAmbiguous(in: body) { throw repeated }
-    var parameters: [String: String] = [:]
-    for name in known {
-      switch members[name] {
-      case .text(let text) where !text.isEmpty: parameters[name] = text
-      case nil, .text, .null: break
-      case .other: throw Problem(.invalidRequest, "\(name) is no text")
+    if JSONKeys.areAmbiguous(in: body) { throw Problem(.invalidRequest, "a member stands there twice") }
+    for (name, member) in members {
+      switch member {
+      case .text(let text): try add(name, text, isNew: true)
+      case .texts(let texts) where name == "resource":
+        for (place, text) in texts.enumerated() { try add(name, text, isNew: place == 0) }
+      case .null: break
+      case .texts, .other: throw Problem(.invalidRequest, "\(PrintableText.text(name, limit: 64)) is no text")
       }
     }
-    return parameters
   }
 
-  private static let known = [
-    "grant_type", "client_id", "client_secret", "audience", "resource", "scope", "organization",
-  ]
-  private static var repeated: Problem { Problem(.invalidRequest, "a parameter stands there twice") }
+  /// Only `resource` may stand there several times (RFC 8707 §2), and as a token is for one API, with one value.
+  private mutating func add(_ name: String, _ value: String, isNew: Bool) throws(Problem) {
+    guard isNew || name == "resource" else {
+      throw Problem(.invalidRequest, "\(PrintableText.text(name, limit: 64)) stands there twice")
+    }
+    if value.isEmpty { return }
+    if let former = members.updateValue(value, forKey: name), !former.utf8.elementsEqual(value.utf8) {
+      throw Problem(.invalidRequest, "a token is for one API, and there are several values of resource")
+    }
+  }
 
   private enum Member: Decodable {
-    case text(String), null, other
+    case text(String), texts([String]), null, other
 
     init(from decoder: any Decoder) throws {
       let value = try decoder.singleValueContainer()
-      if value.decodeNil() { self = .null } else { self = (try? value.decode(String.self)).map(Member.text) ?? .other }
-    }
-  }
-
-  // MARK: Credentials
-
-  private static func credentials(
-    _ authorization: String?, _ parameters: [String: String]
-  ) throws(Problem) -> Credentials? {
-    let basic = try authorization.flatMap { text throws(Problem) in try self.basic(text) }
-    guard let basic else {
-      let secret = parameters["client_secret"].map { Secret($0.utf8) }
-      guard let id = parameters["client_id"] else {
-        if secret == nil { return nil }
-        throw Problem(.invalidRequest, "client_secret without client_id")
+      if value.decodeNil() {
+        self = .null
+      } else if let text = try? value.decode(String.self) {
+        self = .text(text)
+      } else {
+        self = (try? value.decode([String].self)).map(Member.texts) ?? .other
       }
-      return Credentials(clientID: id, secret: secret, isBasic: false)
     }
-    if parameters["client_secret"] != nil || parameters["client_id"].map({ $0 != basic.clientID }) ?? false {
-      throw Problem(.invalidRequest, "the client proves itself in two ways (RFC 6749, section 2.3)")
-    }
-    return basic
   }
+}
 
-  /// nil for another scheme. Id and secret are form-encoded before they are joined (RFC 6749 §2.3.1).
-  private static func basic(_ authorization: String) throws(Problem) -> Credentials? {
-    guard authorization.utf8.count > 6, authorization.prefix(6).lowercased() == "basic " else { return nil }
-    let parts = Data(base64Encoded: String(authorization.dropFirst(6).trimmingSpaces))?
-      .split(separator: UInt8(ascii: ":"), maxSplits: 1, omittingEmptySubsequences: false)
-    guard let parts, parts.count == 2, let id = decode(Array(parts[0])[...]), Audience.problem(with: id) == nil,
-      let secret = decode(Array(parts[1])[...])
-    else { throw Problem(.invalidRequest, "the Basic credentials are malformed") }
-    return Credentials(clientID: id, secret: Secret(secret.utf8), isBasic: true)
+extension TokenQuery {
+  /// What a body and the URL that it was sent to ask for. Throws where they contradict each other.
+  fileprivate init(_ members: GrantMembers, _ url: URLParameters) throws(Problem) {
+    func value(_ name: String) throws(Problem) -> String? {
+      guard let given = members[name] else { return url.members[name] }
+      if Audience.problem(with: given) != nil {
+        throw Problem(name == "scope" ? .invalidScope : .invalidRequest, "\(name) is too long or malformed")
+      }
+      guard url.members[name].map({ $0.utf8.elementsEqual(given.utf8) }) ?? true else {
+        throw Problem(.invalidRequest, "\(name) is another in the URL than in the body")
+      }
+      return given
+    }
+    _ = try value("client_id")
+    let audiences = [
+      members["audience"], members["resource"], url.audience, url.members["audience"], url.members["resource"],
+    ].compactMap(\.self)
+    for audience in audiences {
+      if let problem = Audience.problem(with: audience) { throw Problem(.invalidTarget, problem) }
+      guard audience.utf8.elementsEqual(audiences[0].utf8) else {
+        throw Problem(.invalidRequest, "the request names two audiences, as audience, as resource or in its URL")
+      }
+    }
+    try self.init(audience: audiences.first, scope: value("scope"), organization: value("organization"))
   }
 }

@@ -20,15 +20,32 @@ struct Problem: Error {
   var audience: String?
   /// Whole seconds after which asking again may help.
   var retryAfter: Int?
-  /// For the `WWW-Authenticate` field.
-  var challenge: String?
+  /// For the `WWW-Authenticate` fields.
+  var challenge: Challenge?
   /// For the `Allow` field.
   var allowedMethods: String?
   /// nil: the error's own.
   private var status: Int?
 
+  /// How callers are asked who they are: by Basic and by Bearer, so that a client that waits to be asked sends what it
+  /// has (RFC 9110 §11.6.1).
+  enum Challenge: Sendable {
+    case plain
+    /// There was a bearer token, which is not good (RFC 6750 §3.1).
+    case invalidToken
+
+    /// In fields of their own, for not every client takes lists apart, the scheme first that is usual there.
+    func fields(_ shape: ErrorShape) -> [(name: String, value: String)] {
+      let realm = "realm=\"token-broker\""
+      let bearer = "Bearer \(realm)" + (self == .invalidToken ? ", error=\"invalid_token\"" : "")
+      let values = shape == .oauth ? ["Basic \(realm)", bearer] : [bearer, "Basic \(realm)"]
+      return values.map { ("WWW-Authenticate", $0) }
+    }
+  }
+
   init(
-    _ error: APIError, _ description: String, audience: String? = nil, retryAfter: Int? = nil, challenge: String? = nil,
+    _ error: APIError, _ description: String, audience: String? = nil, retryAfter: Int? = nil,
+    challenge: Challenge? = nil,
     allowedMethods: String? = nil
   ) {
     self.error = error
@@ -92,7 +109,9 @@ extension Problem {
     if let audience { members.append(("audience", JSONText.string(audience))) }
     members.append(("request_id", JSONText.string(requestID)))
     return Response(
-      status, fields: [("Content-Type", "application/problem+json"), ("Cache-Control", "no-store")] + moreFields,
+      status,
+      fields: [("Content-Type", "application/problem+json"), ("Cache-Control", "no-store")]
+        + moreFields(.problemDetails),
       body: JSONText.object(members))
   }
 
@@ -100,7 +119,7 @@ extension Problem {
     Response(
       error.oauthStatus,
       fields: [("Content-Type", "application/json"), ("Cache-Control", "no-store"), ("Pragma", "no-cache")]
-        + moreFields,
+        + moreFields(.oauth),
       body: JSONText.object([
         ("error", JSONText.string(error.oauthWord)), ("error_description", JSONText.string(description)),
       ]))
@@ -117,9 +136,8 @@ extension Problem {
 
   private var waitField: [(name: String, value: String)] { retryAfter.map { [("Retry-After", "\($0)")] } ?? [] }
 
-  private var moreFields: [(name: String, value: String)] {
-    let fields = [("WWW-Authenticate", challenge), ("Allow", allowedMethods)]
-    return waitField + fields.compactMap { name, value in value.map { (name, $0) } }
+  private func moreFields(_ shape: ErrorShape) -> [(name: String, value: String)] {
+    waitField + (allowedMethods.map { [("Allow", $0)] } ?? []) + (challenge?.fields(shape) ?? [])
   }
 }
 
@@ -136,19 +154,21 @@ extension ResponseWriter {
 // MARK: Callers that are not recognised
 
 extension Problem {
-  static var unknownClient: Problem {
-    unproven("nobody with this client id and secret may have this", "Basic realm=\"token-broker\"")
-  }
+  static var unknownClient: Problem { unproven("nobody with this client id and secret may have this") }
 
-  static var otherName: Problem { unproven("the client id is not the caller's name", "Bearer realm=\"token-broker\"") }
+  static var otherName: Problem { unproven("the client id is not the caller's name") }
+
+  static var unsupportedAssertion: Problem {
+    unproven("client_assertion is not supported here: a caller sends its key as client_secret, by Basic or as Bearer")
+  }
 
   static func unknownToken(_ description: String = "the bearer token is no caller's") -> Problem {
-    unproven(description, "Bearer realm=\"token-broker\", error=\"invalid_token\"")
+    unproven(description, .invalidToken)
   }
 
-  static func noToken(_ description: String) -> Problem { unproven(description, "Bearer realm=\"token-broker\"") }
+  static func noToken(_ description: String) -> Problem { unproven(description) }
 
-  private static func unproven(_ description: String, _ challenge: String) -> Problem {
+  private static func unproven(_ description: String, _ challenge: Challenge = .plain) -> Problem {
     Problem(.invalidCaller, description, challenge: challenge)
   }
 }

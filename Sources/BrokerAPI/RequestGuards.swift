@@ -40,4 +40,7 @@ package struct RequestGuards: Sendable {
     }
     return nil
   }
+
+  /// The host that the request names, where no other is served, so that it can be relied on; else nil.
+  func believedHost(of request: Request) -> String? { allowedHosts == nil ? nil : request.text(of: "host") }
 }

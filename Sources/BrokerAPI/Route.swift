@@ -3,13 +3,13 @@ package import Telemetry
 
 /// What a route leads to; its number is the route's place in `Route.table`.
 enum Endpoint: Int, Sendable {
-  case token, forwardAuth, oauthToken, health, readiness, metrics, statusPage, statusReport
-  case audiencePurge, clientPurge, nothing
+  case token, forwardAuth, oauthToken, oauthTokenForAudience, health, readiness, metrics, statusPage, statusReport
+  case audiencePurge, clientPurge, oauthMetadata, openIDMetadata, nothing
 
   /// How its errors are told.
   var errors: ErrorShape {
     switch self {
-    case .oauthToken: .oauth
+    case .oauthToken, .oauthTokenForAudience: .oauth
     case .forwardAuth: .noToken
     default: .problemDetails
     }
@@ -36,10 +36,19 @@ package struct Route: Sendable {
     }
   }
 
+  /// What of a request's path is not the route's own.
+  enum Rest: Sendable {
+    case nothing
+    /// An audience, behind the route's path.
+    case audience
+    /// The path of an issuer, before or behind the route's path (OpenID Connect Discovery §4, RFC 8414 §3.1).
+    case issuer
+  }
+
   let endpoint: Endpoint
-  /// The whole path or, where an audience follows, what stands before it.
+  /// The whole path, but for the rest.
   let path: StaticString
-  var takesAudience = false
+  var rest = Rest.nothing
   let methods: Methods
   /// The only listeners that it is served on; nil: all.
   let role: ListenerRole?
@@ -47,16 +56,24 @@ package struct Route: Sendable {
   var isProbe = false
 
   static let table = [
-    Route(endpoint: .token, path: "/token/", takesAudience: true, methods: .reading, role: .main),
-    Route(endpoint: .forwardAuth, path: "/forward-auth/", takesAudience: true, methods: .any, role: .main),
+    Route(endpoint: .token, path: "/token/", rest: .audience, methods: .reading, role: .main),
+    Route(endpoint: .forwardAuth, path: "/forward-auth/", rest: .audience, methods: .any, role: .main),
     Route(endpoint: .oauthToken, path: "/oauth/token", methods: .post, role: .main),
+    Route(
+      endpoint: .oauthTokenForAudience, path: "/oauth/token/", rest: .audience, methods: .post, role: .main),
     Route(endpoint: .health, path: "/healthz", methods: .reading, role: nil, isProbe: true),
     Route(endpoint: .readiness, path: "/readyz", methods: .reading, role: nil, isProbe: true),
     Route(endpoint: .metrics, path: "/metrics", methods: .reading, role: .admin),
     Route(endpoint: .statusPage, path: "/status", methods: .reading, role: .admin),
     Route(endpoint: .statusReport, path: "/status.json", methods: .reading, role: .admin),
-    Route(endpoint: .audiencePurge, path: "/tokens/", takesAudience: true, methods: .deleting, role: .admin),
+    Route(endpoint: .audiencePurge, path: "/tokens/", rest: .audience, methods: .deleting, role: .admin),
     Route(endpoint: .clientPurge, path: "/tokens", methods: .deleting, role: .admin),
+    Route(
+      endpoint: .oauthMetadata, path: "/.well-known/oauth-authorization-server", rest: .issuer, methods: .reading,
+      role: .main),
+    Route(
+      endpoint: .openIDMetadata, path: "/.well-known/openid-configuration", rest: .issuer, methods: .reading,
+      role: .main),
   ]
 
   /// What is counted where no row matches.
@@ -67,16 +84,23 @@ package struct Route: Sendable {
 
   private var label: RouteLabel {
     RouteLabel(
-      template: takesAudience ? "\(path){audience}" : "\(path)",
-      givesTokens: role == .main)
+      template: rest == .audience ? "\(path){audience}" : "\(path)",
+      givesTokens: role == .main && (rest == .audience || endpoint == .oauthToken))
   }
 
-  /// What of the request's path stands behind the route's own; nil where the path is another.
+  /// What of the request's path is not the route's own; nil where the path is another.
   func match(_ request: Request) -> Range<Int>? {
     let start = request.path.lowerBound + path.utf8CodeUnitCount
-    guard takesAudience ? start <= request.path.upperBound : start == request.path.upperBound,
-      request.equals(path, at: request.path.lowerBound..<start)
-    else { return nil }
-    return start..<request.path.upperBound
+    if start <= request.path.upperBound, request.equals(path, at: request.path.lowerBound..<start) {
+      switch rest {
+      case .nothing where start < request.path.upperBound: return nil
+      case .issuer where start < request.path.upperBound && !request.equals("/", at: start..<start + 1): return nil
+      default: return start..<request.path.upperBound
+      }
+    }
+    guard rest == .issuer else { return nil }
+    let end = request.path.upperBound - path.utf8CodeUnitCount
+    guard end > request.path.lowerBound, request.equals(path, at: end..<request.path.upperBound) else { return nil }
+    return request.path.lowerBound..<end
   }
 }

@@ -31,7 +31,7 @@ extension Router {
     if let objection = policy.guards.objection(to: request, isForwarded: true) {
       return refuse(objection, .forwardAuth, request, response)
     }
-    let identity = authenticator.identify(request, now: loop.now)
+    let identity = authenticator.identify(request, now: loop.now, isForwarded: true)
     let isPlain = request.query == nil && request.value(of: "cache-control") == nil
     if isPlain, serveHeld(audience, .forwardAuth, .field, to: identity, request, response) { return }
     do throws(Problem) {
@@ -43,18 +43,23 @@ extension Router {
     }
   }
 
-  /// `POST /oauth/token`, for existing OAuth clients.
-  func oauthToken(_ request: Request, _ response: ResponseWriter) {
-    if let objection = policy.guards.objection(to: request) { return refuse(objection, .oauthToken, request, response) }
+  /// `POST /oauth/token` and `POST /oauth/token/{audience}`, for existing OAuth clients.
+  func oauthToken(_ audience: Range<Int>?, _ request: Request, _ response: ResponseWriter) {
+    let endpoint = audience == nil ? Endpoint.oauthToken : .oauthTokenForAudience
+    if let objection = policy.guards.objection(to: request) { return refuse(objection, endpoint, request, response) }
     do throws(Problem) {
       var asked = try GrantRequest(
-        contentType: request.text(of: "content-type"), authorization: request.text(of: "authorization"),
-        body: request.array(at: request.body))
+        url: URLParameters(audience: audience, request), contentType: request.text(of: "content-type"),
+        authorization: request.text(of: "authorization"), body: request.array(at: request.body))
       asked.query.demand.freshness = try Demand.Freshness(request)
-      let identity = authenticator.identify(asked.credentials, request, now: loop.now)
-      give(asked.query, .oauthToken, .json, to: identity, request, response)
+      let identity = authenticator.identify(asked.credentials, asked.others, request, now: loop.now)
+      switch identity {
+      case .anyone, .caller, .unverifiedToken: try asked.refuseOthers()
+      case .passThrough, .refused: break
+      }
+      give(asked.query, endpoint, .json, to: identity, request, response)
     } catch {
-      response.send(error, .oauth, to: request)
+      refuse(error, endpoint, request, response)
     }
   }
 }

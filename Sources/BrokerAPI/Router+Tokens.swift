@@ -45,8 +45,14 @@ extension Router {
   }
 
   func refuse(_ objection: String, _ endpoint: Endpoint, _ request: Request, _ response: ResponseWriter) {
-    services.audit.denied(nil, audience: nil, reason: objection, RequestIdentity(request))
-    response.send(Problem(.callerNotAllowed, objection), endpoint.errors, to: request)
+    refuse(Problem(.callerNotAllowed, objection), endpoint, request, response)
+  }
+
+  func refuse(_ problem: Problem, _ endpoint: Endpoint, _ request: Request, _ response: ResponseWriter) {
+    if problem.error.isDenial {
+      services.audit.denied(nil, audience: nil, reason: problem.description, RequestIdentity(request))
+    }
+    response.send(problem, endpoint.errors, to: request)
   }
 
   // MARK: All others
@@ -72,7 +78,7 @@ extension Router {
 
   private func give(_ service: TokenService, to caller: Caller?, _ request: Request, _ response: ResponseWriter) {
     do throws(Problem) {
-      let key = try policy.key(for: service.query.grant, caller, now: loop.now)
+      let key = try policy.key(for: service.query.grant(for: caller), caller, now: loop.now)
       if service.query.demand.isPlain, let hit = tokens.find(key), hit.token.isServable(at: loop.now) {
         return serve(hit, service.representation, to: caller?.name, request, response)
       }
@@ -89,11 +95,11 @@ extension Router {
   ) {
     do throws(Problem) {
       let holder = services.passThrough.holder(of: credentials)
-      let key = try policy.key(for: service.query.grant, heldBy: holder)
+      let key = try policy.key(for: service.query.grant(for: nil), heldBy: holder)
       if service.query.demand.isPlain, let hit = tokens.find(key), hit.token.isServable(at: loop.now) {
         return serve(hit, service.representation, to: credentials.clientID, request, response)
       }
-      if let wait = services.passThrough.admit(credentials, holder, now: loop.now) { throw .tooMany(wait) }
+      if let wait = services.passThrough.admit(credentials, now: loop.now) { throw .tooMany(wait) }
       let (identity, answer) = (RequestIdentity(request), deferred(response, service.endpoint))
       Task { await service.serve(key, with: credentials, identity, answer) }
     } catch {

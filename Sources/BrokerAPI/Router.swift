@@ -17,13 +17,14 @@ package final class Router: RequestHandler {
     let rendered: RenderedTokens
     let status: any StatusProvider
     let passThrough: PassThrough
+    let upstreams: Upstreams
     /// Tells all routers, this one too.
     let tellAll: @Sendable (Message) -> Void
 
     package init(
       broker: Broker, health: Health, accessLog: AccessLog, audit: AuditLog, metrics: Metrics,
       rendered: RenderedTokens, status: any StatusProvider, passThrough: PassThrough,
-      tellAll: @escaping @Sendable (Message) -> Void
+      upstreams: Upstreams, tellAll: @escaping @Sendable (Message) -> Void
     ) {
       self.broker = broker
       self.health = health
@@ -33,6 +34,7 @@ package final class Router: RequestHandler {
       self.rendered = rendered
       self.status = status
       self.passThrough = passThrough
+      self.upstreams = upstreams
       self.tellAll = tellAll
     }
   }
@@ -104,7 +106,8 @@ package final class Router: RequestHandler {
       switch route.endpoint {
       case .token: token(rest, request, response)
       case .forwardAuth: forwardAuth(rest, request, response)
-      case .oauthToken: oauthToken(request, response)
+      case .oauthToken: oauthToken(nil, request, response)
+      case .oauthTokenForAudience: oauthToken(rest, request, response)
       case .health: health(response)
       case .readiness: readiness(response)
       case .metrics: metrics(request, response)
@@ -112,6 +115,7 @@ package final class Router: RequestHandler {
       case .statusReport: statusReport(response)
       case .audiencePurge: purge(audience: rest, request, response)
       case .clientPurge: purgeClient(request, response)
+      case .oauthMetadata, .openIDMetadata: metadata(route.endpoint, issuerPath: rest, request, response)
       case .nothing: response.send(Problem(.notFound, "there is nothing at this path"), to: request)
       }
     }

@@ -1,11 +1,35 @@
+import Basics
+import BrokerCore
 import HTTPServer
 import OAuth
-import BrokerCore
 
 /// What a request asks for: a grant, and what of the token.
 struct TokenQuery: Sendable {
-  var grant: Grant
+  /// nil: the one that the caller is meant to have where it names none.
+  var audience: String?
+  /// In their one order.
+  var scope: String?
+  var organization: String?
   var demand = Demand()
+
+  /// Throws where `scope` is no list of scopes.
+  init(audience: String?, scope: String?, organization: String?) throws(Problem) {
+    self.audience = audience
+    self.scope = scope.flatMap { ScopeList.canonical($0) }
+    self.organization = organization
+    if scope != nil, self.scope == nil {
+      throw Problem(.invalidScope, "scope is no list of scopes separated by spaces")
+    }
+  }
+
+  /// The grant that it is about where `caller` asks. Throws where nothing names an audience.
+  func grant(for caller: Caller?) throws(Problem) -> Grant {
+    guard let audience = audience ?? caller?.defaultAudience else {
+      let reason = caller == nil ? "" : ", and the caller has no defaultAudience"
+      throw Problem(.invalidRequest, "audience (or resource) is missing\(reason)")
+    }
+    return Grant(audience: audience, scope: scope, organization: organization)
+  }
 }
 
 extension TokenQuery {
@@ -16,7 +40,7 @@ extension TokenQuery {
     let audience = try Self.audience(at: range, request)
     let known = ["scope", "organization", "min_ttl"]
     let parameters = try Self.parameters(of: request, known: known, isForwarded: isForwarded)
-    grant = try Grant(audience: audience, parameters)
+    try self.init(audience: audience, scope: parameters["scope"], organization: parameters["organization"])
     if let text = parameters["min_ttl"] {
       guard text.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let seconds = UInt32(text) else {
         throw Problem(.invalidRequest, "min_ttl is no whole number of seconds")
@@ -54,8 +78,12 @@ extension TokenQuery {
       let end = (start..<query.upperBound).first { bytes[$0] == UInt8(ascii: "&") } ?? query.upperBound
       let equals = (start..<end).first { bytes[$0] == UInt8(ascii: "=") } ?? end
       if isForwarded, bytes.equals("uri", at: start..<equals) { break }
-      guard let name = PercentDecoder.text(bytes, start..<equals), known.contains(name) else {
-        throw Problem(.invalidRequest, "unknown query parameter; those known are \(known.joined(separator: ", "))")
+      let name = PercentDecoder.text(bytes, start..<equals) ?? "%"
+      guard known.contains(name) else {
+        let known = known.joined(separator: ", ")
+        throw Problem(
+          .invalidRequest,
+          "unknown query parameter: \(PrintableText.text(name, limit: 64)); those known are \(known)")
       }
       guard let value = PercentDecoder.formText(bytes, min(equals + 1, end)..<end), !value.isEmpty,
         Audience.problem(with: value) == nil
@@ -66,17 +94,6 @@ extension TokenQuery {
       start = end + 1
     }
     return parameters
-  }
-}
-
-extension Grant {
-  /// Throws where the parameter `scope` is no list of scopes.
-  init(audience: String, _ parameters: [String: String]) throws(Problem) {
-    let scope = parameters["scope"].flatMap { ScopeList.canonical($0) }
-    if scope == nil && parameters["scope"] != nil {
-      throw Problem(.invalidScope, "scope is no list of scopes separated by spaces")
-    }
-    self.init(audience: audience, scope: scope, organization: parameters["organization"])
   }
 }
 

@@ -15,7 +15,7 @@ struct TokenService: Sendable {
   /// Logs that the request was denied, or that who sent it asks too often, and of other problems those that the answer
   /// does not tell. `name` is the caller's; nil where nobody was recognised.
   func note(_ problem: Problem, _ name: String?, _ request: @autoclosure () -> RequestIdentity) {
-    let audience = query.grant.audience
+    let audience = problem.audience ?? query.audience
     if problem.error.isDenial {
       services.audit.denied(name, audience: audience, reason: problem.description, request())
     } else if let name, problem.error == .callerRateLimited {
@@ -37,7 +37,7 @@ struct TokenService: Sendable {
       services.tellAll(.verified(verified))
       if let clientID = token.clientID, clientID != verified.caller.name { throw .otherName }
       caller = verified.caller
-      try await serve(policy.key(for: query.grant, caller, now: .now), to: caller, request, answer)
+      try await serve(policy.key(for: query.grant(for: caller), caller, now: .now), to: caller, request, answer)
     } catch {
       note(error, caller?.name, request)
       answer.send(error, endpoint.errors)
@@ -61,9 +61,9 @@ struct TokenService: Sendable {
     _ key: TokenKey, with credentials: PassThroughCredentials, _ request: RequestIdentity, _ answer: DeferredResponse
   ) async {
     do throws(TokenError) {
-      let payer = key.holder.map { services.passThrough.payer($0) }
+      let payer = services.passThrough.payer(credentials)
       let token = try await services.broker.token(key, query.demand, with: credentials, for: request, payer: payer)
-      if let holder = key.holder { services.passThrough.accepted(holder) }
+      services.passThrough.accepted(credentials)
       send(token, answer)
       services.audit.given(key, to: credentials.clientID, request)
     } catch {

@@ -39,7 +39,8 @@ extension TokenSource {
     deadline: Instant
   ) async throws(TokenError) -> HTTPClient.Response {
     let token = TokenEndpointRequest(
-      tokenURL: tokenURL, clientID: passedOn?.clientID ?? client.clientID, parameters: client.dialect.parameters(grant))
+      tokenURL: tokenURL, clientID: passedOn?.clientID ?? client.clientID,
+      parameters: client.dialect.parameters(grant, and: passedOn?.parameters ?? []))
     var refused: Refusal?
     var tried: [Credential] = []
     while tried.count < Self.mostCredentials, let credential = try credential(after: tried, passedOn) {
@@ -49,7 +50,8 @@ extension TokenSource {
         if passedOn == nil, let secret = credential.secret { client.secrets?.accepted(secret) }
         return response
       }
-      let refusal = Refusal(response, hiding: Redaction(credential, of: token.clientID))
+      let brought = passedOn?.parameters.map(\.value) ?? []
+      let refusal = Refusal(response, hiding: Redaction(credential, of: token.clientID, and: brought))
       refused = refusal
       if !refusal.isOfCredentials { break }
     }
@@ -64,7 +66,7 @@ extension TokenSource {
   ) throws(TokenError) -> Credential? {
     let authentication = client.authentication
     let candidates =
-      if let passedOn { [passedOn.credential(authentication.basicEncoding)] } else { try authentication.candidates() }
+      if let passedOn { [passedOn.credential] } else { try authentication.candidates() }
     if let next = candidates.first(where: { one in !tried.contains { $0.isSame(as: one) } }) { return next }
     guard tried.count == 2, let old = tried[1].secret, client.secrets?.wasAccepted(old) == true,
       let newest = candidates.first, !newest.isSame(as: tried[1])

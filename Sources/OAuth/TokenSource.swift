@@ -88,6 +88,11 @@ package final class TokenSource: Sendable {
     }
   }
 
+  /// Where the tenant publishes its keys; nil where that is not known by the deadline.
+  package func keySetURL(by deadline: Instant) async -> String? {
+    try? await endpoints.endpoints(by: deadline).jwksURL
+  }
+
   // MARK: Validation
 
   /// The token that is held for `key`, now that it can be checked; nil if there is none, or none that passes.

@@ -44,7 +44,7 @@ import Testing
     arguments: APIError.allCases)
   func noToken(_ error: APIError) {
     let problem = Problem(
-      error, "why", audience: "https://a/", retryAfter: 7, challenge: "Bearer", allowedMethods: "GET")
+      error, "why", audience: "https://a/", retryAfter: 7, challenge: .plain, allowedMethods: "GET")
     let response = problem.response(.noToken, requestID: "id-1")
     let passes = error.isTransient || error == .upstreamTimeout
     #expect(response.status == (passes ? 503 : 502))

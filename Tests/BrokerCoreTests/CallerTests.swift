@@ -53,6 +53,28 @@ import BrokerCore
     #expect(!audiences.contains(Array(pattern.utf8)))
   }
 
+  @Test(
+    "A caller's audience by default is the one that it is given, else the only one that is named without a star",
+    arguments: [
+      (["https://a/"], nil, "https://a/"), (["https://a/", "https://b/*"], nil, "https://a/"),
+      (["https://a/", "https://b/"], nil, nil), (["*"], nil, nil), (["https://b/*"], nil, nil),
+      (["https://a/", "https://b/"], "https://b/", "https://b/"), (["*"], "https://b/", "https://b/"),
+    ] as [([String], String?, String?)])
+  func defaultAudience(_ patterns: [String], _ given: String?, _ expected: String?) {
+    var audiences = AudienceSet()
+    for pattern in patterns { _ = audiences.insert(pattern: pattern) }
+    #expect(Caller(name: "a", audiences: audiences, defaultAudience: given).defaultAudience == expected)
+  }
+
+  @Test("A caller may name the organizations on its list, and any where the list has a star")
+  func organizations() {
+    let callers = [[], ["org_a"], ["*"]].map {
+      Caller(name: "a", audiences: AudienceSet(), organizations: Set($0))
+    }
+    #expect(callers.map { $0.mayName("org_a") } == [false, true, true])
+    #expect(callers.map { $0.mayName("org_b") } == [false, false, true])
+  }
+
   // MARK: Proofs
 
   private static let key = SHA256Digest(of: Array("key".utf8).span)

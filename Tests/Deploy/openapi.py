@@ -179,6 +179,19 @@ def open_cases():
         yield "/oauth/token", "POST", "/oauth/token", FORM, urllib.parse.urlencode(body), status, error
         yield "/oauth/token", "POST", "/oauth/token", JSON, json.dumps(body), status, error
         yield "/oauth/token", "POST", "/oauth/token", FRESH | JSON, json.dumps(body), status, error
+        if name := body.pop("audience", None):
+            template, path = "/oauth/token/{audience}", "/oauth/token/" + audience(name)
+            yield template, "POST", path, FORM, urllib.parse.urlencode(body), status, error
+    query = "/oauth/token?resource=" + audience(API)
+    yield "/oauth/token", "POST", query, FORM, "grant_type=client_credentials", 200, None
+    yield "/oauth/token", "POST", query, FORM, "grant_type=client_credentials&audience=a", 400, "invalid_request"
+    yield "/oauth/token", "POST", query, FORM, "grant_type=client_credentials&other=a", 400, "invalid_request"
+    for name in ("oauth-authorization-server", "openid-configuration"):
+        template = "/.well-known/" + name
+        for method in ("GET", "HEAD"):
+            for path in (template, "/tenant" + template, template + "/tenant"):
+                yield template, method, path, {}, None, 200, None
+        yield template, "GET", template, {"Origin": "https://example.com"}, None, 403, "caller_not_allowed"
     for method in ("DELETE", "POST"):
         tokens, purged = "/tokens/{audience}", "/tokens/" + audience(API)
         yield tokens, method, purged, {}, None, 200, None
@@ -222,11 +235,20 @@ def closed_cases():
     yield "/oauth/token", "POST", "/oauth/token", FORM, body, 401, "invalid_client"
     yield "/oauth/token", "POST", "/oauth/token", {**FORM, **BASIC}, body, 200, None
     yield "/oauth/token", "POST", "/oauth/token", {**FORM, **BASIC}, body + "x", 400, "unauthorized_client"
+    yield "/oauth/token", "POST", "/oauth/token", {**FORM, **BASIC}, "grant_type=client_credentials", 200, None
+    for name in ("oauth-authorization-server", "openid-configuration"):
+        template = "/.well-known/" + name
+        yield template, "GET", template, {}, None, 200, None
+        yield template, "GET", template, {"Host": "example.com"}, None, 404, "not_found"
+    template, path, body = "/oauth/token/{audience}", "/oauth/token/" + audience(API), "grant_type=client_credentials"
+    yield template, "POST", path, FORM, body, 401, "invalid_client"
     greedy = {"Authorization": f"Bearer {GREEDY}"}
     template, path = "/token/{audience}", "/token/" + audience(API)
     yield template, "HEAD", path, greedy, None, 200, None
     yield template, "GET", path, greedy, None, 429, "caller_rate_limited"
-    yield "/oauth/token", "POST", "/oauth/token", {**FORM, **greedy}, body, 429, "temporarily_unavailable"
+    for template in ("/oauth/token", "/oauth/token/{audience}"):
+        path = template.replace("{audience}", audience(API))
+        yield template, "POST", path, {**FORM, **greedy}, body, 429, "temporarily_unavailable"
 
 
 def impatient_cases():
@@ -235,7 +257,9 @@ def impatient_cases():
         timeout = (504, "upstream_timeout") if template.startswith("/token") else (503, "no_token")
         yield template, "GET", path, {}, None, *timeout
     body = {"grant_type": "client_credentials", "audience": fault("stall"), "scope": "another"}
-    yield "/oauth/token", "POST", "/oauth/token", JSON, json.dumps(body), 504, "server_error"
+    for template in ("/oauth/token", "/oauth/token/{audience}"):
+        path = template.replace("{audience}", audience(fault("stall")))
+        yield template, "POST", path, JSON, json.dumps(body), 504, "server_error"
 
 
 def main(binary):

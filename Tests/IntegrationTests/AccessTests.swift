@@ -56,6 +56,52 @@ extension IntegrationTests {
       }
     }
 
+    @Test("A caller may name the organizations on its list, and none without one")
+    func organizations() async throws {
+      try await withCallers { tenant, broker, callers in
+        func ask(_ organization: String, _ proof: String) async throws -> Answer {
+          try await broker.token("\(API.path)?organization=\(organization)", "-H", proof)
+        }
+        #expect(try await ask("org_a", callers.billingProof).status == 200)
+        for (organization, proof) in [("org_victim", callers.billingProof), ("org_a", callers.reportsProof)] {
+          let refused = try await ask(organization, proof)
+          #expect(refused.status == 403 && refused.error == "caller_not_allowed", "\(refused.body)")
+        }
+        let posted = try await Answer.curl([
+          "\(broker.url)/oauth/token", "-u", "billing:\(callers.billing)", "-d", "grant_type=client_credentials",
+          "-d", "organization=org_victim",
+        ])
+        #expect(posted.status == 400 && posted.error == "unauthorized_client")
+        #expect(tenant.tenant.statistics.tokenRequests == 1)
+      }
+    }
+
+    @Test("An organization that an audience is for needs no caller's list")
+    func pinnedOrganization() async throws {
+      let audiences = "audiences: [{audience: '\(API.audience)', organization: org_c}]\n"
+      try await withCallers(audiences) { _, broker, callers in
+        for (query, status) in [("", 200), ("?organization=org_c", 200), ("?organization=org_a", 403)] {
+          let answer = try await broker.token(API.path + query, "-H", callers.billingProof)
+          #expect(answer.status == status, "\(query)")
+        }
+      }
+    }
+
+    @Test("By Basic a caller is known wherever it asks, and every 401 asks for Basic and Bearer")
+    func basic() async throws {
+      try await withCallers { _, broker, callers in
+        let good = "billing:\(callers.billing)"
+        let token = try #require(try await broker.token(API.path, "--anyauth", "-u", good).token)
+        let forwarded = try await Answer.curl(["\(broker.url)/forward-auth/\(API.path)", "-u", good])
+        #expect(forwarded.field("authorization") == "Bearer \(token)")
+        for pair in ["billing:wrong", "reports:\(callers.billing)", "nobody:", ":"] {
+          let refused = try await broker.token(API.path, "-u", pair)
+          #expect(refused.status == 401, "\(pair)")
+          #expect(refused.challenges == ["Bearer realm=\"token-broker\"", "Basic realm=\"token-broker\""])
+        }
+      }
+    }
+
     @Test("Two proofs in one request are a malformed request")
     func twoProofs() async throws {
       try await withCallers { _, broker, callers in
@@ -227,6 +273,13 @@ extension IntegrationTests {
           let answer = try await Answer.curl(["--unix-socket", socket, path])
           #expect("\(answer.status)" == status)
           #expect(try await broker.token(API.path).status == 401)
+          // A proxy sends on what its client says of itself, which does not count where the proxy is known.
+          let client = ["-H", "Authorization: Bearer theirs"]
+          let forward = ["--unix-socket", socket, "http://broker/forward-auth/\(API.path)"] + client
+          let forwarded = try await Answer.curl(forward)
+          #expect((forwarded.status == 200) == (status == "200"))
+          let direct = try await Answer.curl(["--unix-socket", socket, path] + client)
+          #expect(direct.status == 401)
           try await broker.end()
           #expect(!FileManager.default.fileExists(atPath: socket))
         }

@@ -54,6 +54,60 @@ extension IntegrationTests {
       }
     }
 
+    /// Asks a broker whose tenant answers each request with another opaque token. Returns what the tenant was sent.
+    private func sent(_ requests: [[String]]) async throws -> (answers: [Answer], requests: [String]) {
+      try await withPeer { connection in
+        while connection.request() != nil {
+          let token = UUID().uuidString
+          connection.answer(
+            "200 OK", body: #"{"access_token":"\#(token)","token_type":"Bearer","expires_in":3600}"#)
+        }
+      } _: { peer in
+        let configuration = """
+          clients:
+            default:
+              {provider: oauth2, tokenURL: '\(peer.url)/token', clientId: own, clientSecret: own-secret,
+              passthrough: true, extraParameters: {realm: own}}
+          audiences: [{audience: '\(API.audience)', verify: opaque}]
+          """
+        var answers: [Answer] = []
+        try await withTenant { tenant in
+          let environment = try ["BROKER_CONFIG": tenant.file("broker.yaml", configuration)]
+          let broker = try await BrokerProcess(environment: environment)
+          for request in requests {
+            let fixed = ["\(broker.url)/oauth/token/\(API.path)", "-d", "grant_type=client_credentials"]
+            answers.append(try await Answer.curl(fixed + request))
+          }
+          try await broker.end()
+          #expect(!broker.child.errors.contains("pl=a"))
+        }
+        return (answers, peer.requests)
+      }
+    }
+
+    @Test(
+      "A pair by Basic goes on byte for byte",
+      arguments: ["vendor:a+b", "vendor:pl=a/in==", "vendor:a%b", "vendor:a%2Bb", "ven%2Fdor:ü"])
+    func verbatim(_ pair: String) async throws {
+      let field = "basic \(Data(pair.utf8).base64EncodedString())"
+      let sent = try await sent([["-H", "Authorization: \(field)"], ["-u", pair]])
+      #expect(sent.answers.map(\.status) == [200, 200] && sent.answers[0].token == sent.answers[1].token)
+      let request = try #require(sent.requests.first)
+      #expect(sent.requests.count == 1 && request.contains("\r\nAuthorization: \(field)\r\n"), "\(request)")
+    }
+
+    @Test("What else a request says goes on with its credentials, and has tokens of its own")
+    func unknownMembers() async throws {
+      let (pair, hint) = (["-u", "vendor:s"], ["-d", "tenant_hint=x%26y", "-d", "realm=theirs"])
+      let sent = try await sent([pair, pair + hint, hint + pair, pair + ["-d", "tenant_hint=z"]])
+      #expect(sent.answers.map(\.status) == [200, 200, 200, 200])
+      let tokens = sent.answers.map { $0.token ?? "" }
+      #expect(tokens[1] == tokens[2] && Set(tokens).count == 3)
+      #expect(sent.requests.count == 3)
+      #expect(sent.requests.map { $0.contains("realm=own") } == [true, false, true])
+      #expect(sent.requests.map { $0.contains("&realm=theirs&tenant_hint=x%26y") } == [false, true, false])
+    }
+
     @Test("A wrong secret is refused by the tenant once, and from memory then, though the right one's token is held")
     func wrong() async throws {
       try await withPassThrough { tenant, broker, _ in

@@ -3,7 +3,7 @@ import Foundation
 
 /// A configuration with two callers, whose keys are made up anew.
 struct TestCallers {
-  /// May have `https://api.example.com/` and what lies beneath `https://ledger.example.com/`.
+  /// May have `https://api.example.com/` and what lies beneath `https://ledger.example.com/`, for two organizations.
   let billing = "tb_\(UUID().uuidString)"
   /// May have everything, with the scope `read:a` only.
   let reports = "tb_\(UUID().uuidString)"
@@ -17,6 +17,7 @@ struct TestCallers {
       billing:
         bearerSHA256: [\(Self.digest(billing))]
         audiences: ["https://api.example.com/", "https://ledger.example.com/*"]
+        organizations: [org_a, org_b]
       reports:
         bearerSHA256: [\(Self.digest(reports))]
         audiences: ["*"]

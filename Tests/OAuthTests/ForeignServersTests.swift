@@ -137,13 +137,19 @@ import Testing
     _ = try await mint(try source("poster", .secretPost(secrets("next", odd)))).get()
   }
 
+  private func basic(_ clientID: String, _ secret: String) -> PassThroughCredentials {
+    let field = "Basic " + Data("\(clientID):\(secret)".utf8).base64EncodedString()
+    return PassThroughCredentials(
+      clientID: clientID, secret: Secret(secret.utf8), authorization: Secret(field.utf8))
+  }
+
   @Test("Credentials that a caller brings are tried instead of the broker's, and their failure is the caller's")
   func brought() async throws {
     let source = try source("poster", .secretPost(secrets("wrong")))
     for (credentials, expected) in [
-      (PassThroughCredentials(clientID: "basic", secret: Secret("s3cr3t-._~".utf8), method: .basic), nil),
+      (basic("basic", "s3cr3t-._~"), nil),
       (PassThroughCredentials(clientID: "poster", secret: Secret(odd.utf8)), nil),
-      (PassThroughCredentials(clientID: "basic", secret: Secret("wrong".utf8), method: .basic), .invalidCaller),
+      (basic("basic", "wrong"), .invalidCaller),
       (PassThroughCredentials(clientID: "poster", secret: Secret("wrong".utf8)), .invalidCaller),
     ] as [(PassThroughCredentials, TokenError.Cause?)] {
       #expect(code(await mint(source, as: credentials)) == expected)

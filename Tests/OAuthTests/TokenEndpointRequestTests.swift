@@ -181,23 +181,30 @@ import TestSupport
 
   @Test(
     "Credentials for one request are used instead of the client's, once",
-    arguments: [PassThroughCredentials.Method.post, .basic],
+    arguments: [nil, "basic b3RoZXI6dGhlaXJz"],
     [(["200 OK"], nil), (["401 Unauthorized", "200 OK"], .invalidCaller), (["400 No", "200 OK"], .invalidCaller)]
       as [([String], TokenError.Cause?)])
-  func brought(_ method: PassThroughCredentials.Method, _ play: ([String], TokenError.Cause?)) async throws {
-    let brought = PassThroughCredentials(clientID: "other", secret: Secret("theirs".utf8), method: method)
+  func brought(_ authorization: String?, _ play: ([String], TokenError.Cause?)) async throws {
+    let brought = PassThroughCredentials(
+      clientID: "other", secret: Secret("theirs".utf8), authorization: authorization.map { Secret($0.utf8) })
     for authentication in [ClientAuthentication.secretPost(secrets("a", "b")), .secretBasic(secrets("a", "b"))] {
       let sent = try await requests(authentication, as: brought, answers: play.0)
       #expect(sent.requests.count == 1 && sent.error?.cause == play.1)
       let request = try #require(sent.requests.first)
-      switch method {
-      case .post:
-        #expect(request.body.hasSuffix("client_id=other&client_secret=theirs") && authorizations(request.head).isEmpty)
-      case .basic:
-        #expect(authorizations(request.head) == ["Basic " + Data("other:theirs".utf8).base64EncodedString()])
+      if let authorization {
+        #expect(authorizations(request.head) == [authorization])
         #expect(!request.body.contains("client_id"))
+      } else {
+        #expect(request.body.hasSuffix("client_id=other&client_secret=theirs") && authorizations(request.head).isEmpty)
       }
     }
+  }
+
+  @Test("What is brought beside credentials is sent on in place of what the client itself would send")
+  func broughtParameters() throws {
+    let dialect = try Dialect(extraParameters: [("tenant_hint", "own"), ("realm", "r")])
+    let body = FormEncoding.body(dialect.parameters(Grant(audience: "a"), and: [("tenant_hint", Secret("x&y".utf8))]))
+    #expect(body.text == "grant_type=client_credentials&audience=a&realm=r&tenant_hint=x%26y")
   }
 
   @Test("Without an issuer and its key set a token that is to be checked is not asked for")

@@ -22,6 +22,9 @@ package struct AudienceSet: Sendable {
     return true
   }
 
+  /// The only one that is named; nil where none is, or several are.
+  package var onlyName: String? { names.count == 1 ? names.first.map { String(decoding: $0, as: UTF8.self) } : nil }
+
   /// By bytes, as the tenant compares audiences: nothing is normalised.
   package func contains(_ audience: [UInt8]) -> Bool {
     isEverything || names.contains(audience) || prefixes.contains { audience.starts(with: $0) }

@@ -4,20 +4,35 @@ package import Basics
 package final class Caller: Sendable {
   package let name: String
   package let audiences: AudienceSet
+  /// The audience of a request that names none.
+  package let defaultAudience: String?
+  /// The organizations that it may name beside those of the audiences themselves.
+  package let organizations: Set<String>
   /// The only scopes it may have; nil for whatever is granted.
   package let scopes: Set<String>?
   /// How often it may ask; nil for as often as it likes.
   package let limit: SharedRateLimiter?
 
-  package init(name: String, audiences: AudienceSet, scopes: Set<String>? = nil, limit: SharedRateLimiter? = nil) {
+  /// `defaultAudience` is the only audience that `audiences` names, where it is left out.
+  package init(
+    name: String, audiences: AudienceSet, defaultAudience: String? = nil, organizations: Set<String> = [],
+    scopes: Set<String>? = nil, limit: SharedRateLimiter? = nil
+  ) {
     self.name = name
     self.audiences = audiences
+    self.defaultAudience = defaultAudience ?? audiences.onlyName
+    self.organizations = organizations
     self.scopes = scopes
     self.limit = limit
   }
 
   /// Counts a request. Returns how long to wait if it is one too many, else nil.
   package func admit(now: Instant) -> Duration? { limit?.admit(now: now) }
+
+  /// Whether it may ask for tokens for this organization; `*` stands for any.
+  package func mayName(_ organization: String) -> Bool {
+    organizations.contains(organization) || organizations.contains("*")
+  }
 
   /// What to ask the tenant for where this caller asks for `scope`, a list separated by spaces. A caller that names
   /// none gets all it may have, or what is usual for the audience if it may have anything.

@@ -29,19 +29,38 @@ package final class PassThrough: Sendable {
 
   package init() {}
 
-  /// What the credentials are known by.
+  /// What tells their tokens from all others': the credentials, and what is asked for with them.
   package func holder(of credentials: PassThroughCredentials) -> SHA256Digest {
+    digest(of: credentials, and: credentials.parameters)
+  }
+
+  /// What the credentials are known by, whatever is asked for with them.
+  private func bearer(of credentials: PassThroughCredentials) -> SHA256Digest { digest(of: credentials, and: []) }
+
+  private func digest(
+    of credentials: PassThroughCredentials, and parameters: [(name: String, value: Secret)]
+  ) -> SHA256Digest {
     var code = HMAC<SHA256>(key: key)
-    // The length keeps id and secret apart.
-    code.update(data: Array("\(credentials.clientID.utf8.count):\(credentials.clientID)".utf8))
-    credentials.secret.withBytes { bytes in unsafe bytes.withUnsafeBytes { unsafe code.update(data: $0) } }
+    // Behind its length nothing can be taken for something else.
+    func add(_ text: String) { code.update(data: Array("\(text.utf8.count):\(text)".utf8)) }
+    func add(_ secret: Secret) {
+      code.update(data: Array("\(secret.count):".utf8))
+      secret.withBytes { bytes in unsafe bytes.withUnsafeBytes { unsafe code.update(data: $0) } }
+    }
+    add(credentials.clientID)
+    add(credentials.secret)
+    for parameter in parameters {
+      add(parameter.name)
+      add(parameter.value)
+    }
     return SHA256Digest(code.finalize())
   }
 
   /// Counts a request that no token is held for. Returns how long to wait if it is one too many, else nil.
-  package func admit(_ credentials: PassThroughCredentials, _ holder: SHA256Digest, now: Instant) -> Duration? {
-    state.withLock { state in
-      if state.accepted.contains(holder) { return nil }
+  package func admit(_ credentials: PassThroughCredentials, now: Instant) -> Duration? {
+    let bearer = bearer(of: credentials)
+    return state.withLock { state in
+      if state.accepted.contains(bearer) { return nil }
       if state.attempts[credentials.clientID] == nil, state.attempts.count >= Self.maxClientIDs {
         if let wait = state.others.admit(now: now) { return wait }
         state.attempts = state.attempts.filter { !$0.value.isIdle(now: now) }
@@ -54,15 +73,17 @@ package final class PassThrough: Sendable {
 
   /// At whose expense the tenant may be made to refuse what they are brought for. Those that it has accepted pay for
   /// themselves.
-  package func payer(_ holder: SHA256Digest) -> Payer {
-    state.withLock { $0.accepted.contains(holder) } ? .holder(holder) : .passThrough
+  package func payer(_ credentials: PassThroughCredentials) -> Payer {
+    let bearer = bearer(of: credentials)
+    return state.withLock { $0.accepted.contains(bearer) } ? .holder(bearer) : .passThrough
   }
 
   /// The tenant has taken them.
-  package func accepted(_ holder: SHA256Digest) {
+  package func accepted(_ credentials: PassThroughCredentials) {
+    let bearer = bearer(of: credentials)
     state.withLock { state in
       if state.accepted.count >= Self.maxAccepted { state.accepted = [] }
-      state.accepted.insert(holder)
+      state.accepted.insert(bearer)
     }
   }
 }

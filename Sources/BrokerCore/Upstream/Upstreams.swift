@@ -99,6 +99,12 @@ extension Upstreams: TokenMinter {
     roster.withLock { $0[key.client] }?.source.forget(key.grant, holder: key.holder)
   }
 
+  /// Where the tenant of the client with this name publishes its keys; nil where that is not known by the deadline.
+  package func keySetURL(of name: String?, by deadline: Instant) async -> String? {
+    let upstream = roster.withLock { roster in name.flatMap { roster.members[$0]?.source } }
+    return await upstream?.source.keySetURL(by: deadline)
+  }
+
   package func vault(of client: UpstreamID) -> Vault? { roster.withLock { $0[client] }?.vault }
 
   package func pollKeySets(holders: Set<UpstreamID>) async {

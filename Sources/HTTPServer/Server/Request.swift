@@ -14,6 +14,8 @@ package import IO
   package private(set) var peer: PeerCredentials?
   /// Who asks, where that was proven with a certificate in the TLS handshake.
   package private(set) var certificate: PeerCertificate?
+  /// It came in by a listener with TLS.
+  package private(set) var isTLS = false
   /// It came in by HTTP/2.
   package private(set) var isHTTP2 = false
 
@@ -27,8 +29,9 @@ package import IO
   }
 
   /// A request has become whole: the parser has read its header from the bytes that are shown.
-  func begin(on role: ListenerRole, from peer: PeerCredentials?, _ certificate: PeerCertificate?, isHTTP2: Bool) {
-    self.role = role
+  func begin(on listener: ListenerState, from peer: PeerCredentials?, _ certificate: PeerCertificate?, isHTTP2: Bool) {
+    role = listener.role
+    isTLS = listener.isTLS
     self.peer = peer
     self.certificate = certificate
     self.isHTTP2 = isHTTP2

@@ -9,17 +9,22 @@ struct Redaction {
 
   init() { secrets = [] }
 
-  /// For an answer to a request with these credentials of this client.
-  init(_ credential: Credential, of clientID: String) {
+  /// Shorter ones would be found in the middle of any text.
+  private static let leastParameter = 6
+
+  /// For an answer to a request with these credentials of this client, and with parameters of which any may be secret.
+  init(_ credential: Credential, of clientID: String, and parameters: [Secret] = []) {
+    let parameters = parameters.filter { $0.count >= Self.leastParameter }
+    let others = parameters + parameters.map { FormEncoding.body([FormParameter("", $0)]).withoutPrefix(1) }
     guard let secret = credential.secret, !secret.isEmpty else {
-      secrets = []
+      secrets = others
       return
     }
     let encoded = FormEncoding.body([FormParameter("client_secret", secret)])
     let basic = [BasicEncoding.form, .raw].map { BasicCredentials.value(clientID: clientID, secret: secret, $0) }
     secrets =
       [secret, encoded.withoutPrefix("client_secret=".utf8.count)]
-      + basic.map { $0.withoutPrefix("Basic ".utf8.count).withoutPadding }
+      + basic.map { $0.withoutPrefix("Basic ".utf8.count).withoutPadding } + others
   }
 
   func apply(to text: String) -> String {

@@ -1,4 +1,3 @@
-package import Basics
 package import HTTPClient
 
 /// How a client proves to the token endpoint that it is itself.
@@ -28,22 +27,4 @@ package enum ClientAuthentication: Sendable {
 
   /// The file with its assertions, where they are made elsewhere.
   package var assertionFile: AssertionFile? { if case .assertionFile(let file) = self { file } else { nil } }
-
-  /// How a pair of id and secret is written in the header.
-  var basicEncoding: BasicEncoding { if case .secretBasic(_, let encoding) = self { encoding } else { .form } }
-}
-
-/// Credentials to use for one request instead of the client's own.
-package struct PassThroughCredentials: Sendable {
-  package enum Method: Sendable { case post, basic }
-
-  package let clientID: String
-  package let secret: Secret
-  package let method: Method
-
-  package init(clientID: String, secret: Secret, method: Method = .post) {
-    self.clientID = clientID
-    self.secret = secret
-    self.method = method
-  }
 }

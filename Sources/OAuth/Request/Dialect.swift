@@ -1,3 +1,5 @@
+import Basics
+
 /// How a server wants a grant put into parameters, where RFC 6749 leaves it open.
 package struct Dialect: Sendable {
   /// The parameter that names the API.
@@ -40,14 +42,16 @@ package struct Dialect: Sendable {
     self.extraParameters = extraParameters
   }
 
-  /// The grant's part of a request's body (RFC 6749 §4.4.2).
-  func parameters(_ grant: Grant) -> [FormParameter] {
+  /// The grant's part of a request's body (RFC 6749 §4.4.2), with what a request brings in place of the client's own.
+  func parameters(_ grant: Grant, and brought: [(name: String, value: Secret)] = []) -> [FormParameter] {
     var parameters = [FormParameter("grant_type", "client_credentials")]
     if audienceParameter != .none { parameters.append(FormParameter(audienceParameter.rawValue, grant.audience)) }
     parameters.append(
       FormParameter("scope", grant.scope ?? scopeTemplate?.replacing("{audience}", with: grant.audience)))
     parameters.append(FormParameter("organization", grant.organization))
-    return parameters + extraParameters.map { FormParameter($0.name, $0.value) }
+    let usual = extraParameters.filter { extra in !brought.contains { $0.name == extra.name } }
+    return parameters + usual.map { FormParameter($0.name, $0.value) }
+      + brought.map { FormParameter($0.name, $0.value) }
   }
 }
 

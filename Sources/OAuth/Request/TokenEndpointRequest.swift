@@ -5,6 +5,8 @@ import HTTPClient
 enum Credential {
   case post(Secret)
   case basic(Secret, BasicEncoding)
+  /// An `Authorization` field as it was found, and the secret in it.
+  case given(Secret, Secret)
   case assertion(AssertionKey, audience: String?)
   /// An assertion as it was found.
   case givenAssertion(Secret, AssertionFile.Kind)
@@ -12,7 +14,7 @@ enum Credential {
 
   var secret: Secret? {
     switch self {
-    case .post(let secret), .basic(let secret, _), .givenAssertion(let secret, _): secret
+    case .post(let secret), .basic(let secret, _), .given(_, let secret), .givenAssertion(let secret, _): secret
     case .assertion, .certificate: nil
     }
   }
@@ -31,16 +33,6 @@ extension ClientAuthentication {
     case .privateKeyJWT(let key, let audience): [.assertion(key, audience: audience)]
     case .assertionFile(let file): [.givenAssertion(try file.read(), file.kind)]
     case .tlsClient(let identity): [.certificate(identity)]
-    }
-  }
-}
-
-extension PassThroughCredentials {
-  /// `encoding` is the one that the server wants.
-  func credential(_ encoding: BasicEncoding) -> Credential {
-    switch method {
-    case .post: .post(secret)
-    case .basic: .basic(secret, encoding)
     }
   }
 }
@@ -64,6 +56,9 @@ struct TokenEndpointRequest {
       // A server may take the same id in a second place for a second way to authenticate.
       proof = []
       request.authorization = BasicCredentials.value(clientID: clientID, secret: secret, encoding)
+    case .given(let authorization, _):
+      proof = []
+      request.authorization = authorization
     case .assertion(let key, let audience):
       let assertion = ClientAssertion(clientID: clientID, audience: audience ?? tokenURL)
       proof += Self.proof(try await assertion.signed(with: key), .bearer)

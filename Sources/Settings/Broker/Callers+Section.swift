@@ -43,13 +43,18 @@ extension Callers {
     for pattern in patterns ?? [] where !audiences.insert(pattern: pattern) {
       section.fail("audiences", "'\(pattern)': a star is for everything ('*') or stands behind a slash at the end")
     }
+    let defaultAudience = section.value("defaultAudience", .audience)
+    if let defaultAudience, patterns != nil, !audiences.contains(Array(defaultAudience.utf8)) {
+      section.fail("defaultAudience", "expected one of the caller's audiences")
+    }
+    let organizations = section.values("organizations", .text("organizations, or '*' for any"))
     let scopes = section.values("scopes", .scope)
     let perMinute = section.value("requestsPerMinute", .number(1...100_000_000))
     // What was counted goes on counting.
     let former = previous?.limit
     let limit = former?.perMinute == perMinute ? former : perMinute.map { SharedRateLimiter(perMinute: $0) }
     return Caller(
-      name: name, audiences: audiences,
+      name: name, audiences: audiences, defaultAudience: defaultAudience, organizations: Set(organizations ?? []),
       scopes: scopes.map { Set($0.flatMap { $0.split(separator: " ").map(String.init) }) }, limit: limit)
   }
 

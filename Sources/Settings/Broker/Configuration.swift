@@ -13,6 +13,8 @@ package struct Configuration: Sendable {
   /// nil: whoever can connect is served.
   package var callers: Callers?
   package var guards = RequestGuards()
+  /// What clients reach the broker by, as they see it; nil: as each request says.
+  package var publicURL: URLParts?
   package var listen: [ListenAddress] = []
   /// nil: no admin listener.
   package var adminListen: SocketAddress?
@@ -37,6 +39,11 @@ package struct Configuration: Sendable {
 }
 
 extension Configuration {
+  /// The client that audiences are asked from where nothing names another: the one called `default`, or the only one.
+  package var mainClient: String? {
+    clients["default"] != nil ? "default" : clients.count == 1 ? clients.keys.first : nil
+  }
+
   /// The settings that close something in `other` and are given up here, by their keys.
   package func openings(since other: Configuration) -> [String] {
     other.restrictions.subtracting(restrictions).sorted()

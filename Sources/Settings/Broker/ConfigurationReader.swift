@@ -98,6 +98,7 @@ extension Configuration {
     readAudiences(root, clients: readClients(root, origin.embedded))
     callers = Callers(root, after: previous?.callers)
     guards = RequestGuards(root)
+    publicURL = root.value("publicURL", .publicURL)
     readStore(root)
   }
 

@@ -100,6 +100,19 @@ extension Format where Value == String {
   }
 }
 
+extension Format where Value == URLParts {
+  /// The URL that clients have of the broker, perhaps with the path that a proxy takes off; without a slash at its end.
+  static var publicURL: Format {
+    Format("an https:// or http:// URL without user, query or fragment") { text in
+      let text = text.last == "/" ? String(text.dropLast()) : text
+      guard let parts = URLParts(text), ["https", "http"].contains(parts.scheme), parts.user == nil,
+        parts.query == nil, parts.fragment == nil, !parts.path.hasSuffix("/")
+      else { return nil }
+      return parts
+    }
+  }
+}
+
 extension Format where Value == Verification {
   static var verification: Format {
     Format("jwt or opaque") { ["jwt": .jwt, "opaque": .opaque][$0] }

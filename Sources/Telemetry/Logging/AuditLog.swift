@@ -62,12 +62,13 @@ package struct AuditLog: Sendable {
 
   /// A request is refused because its sender asks too often: there is a line a minute of each. `name` is a caller's, or
   /// a client id of the tenant's own.
-  package func limited(_ name: String, audience: String, _ request: @autoclosure () -> RequestIdentity) {
+  package func limited(_ name: String, audience: String?, _ request: @autoclosure () -> RequestIdentity) {
     let settings = control.settings
     guard settings.level <= .warning, let repeats = excesses.admit(name, now: .now) else { return }
     var facts = [("reason", "the caller asks too often")] + request().facts
     if repeats > 0 { facts.append(("repeats", "\(repeats)")) }
-    facts += [("caller", name), ("audience", audience)]
+    facts.append(("caller", name))
+    if let audience { facts.append(("audience", audience)) }
     output.add(settings.format, level: .warning, "denied", facts)
   }
 

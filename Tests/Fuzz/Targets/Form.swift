@@ -12,30 +12,35 @@ extension FuzzTarget {
     let authorization = lines.count > 1 && !lines[1].isEmpty ? String(decoding: lines[1], as: UTF8.self) : nil
     let body = lines.count > 2 ? Array(lines[2]) : []
     guard let request = try read(type, authorization, body) else { return }
-    let grant = request.query.grant
-    let texts = [grant.audience, grant.scope, grant.organization, request.credentials?.clientID]
-    for case let text? in texts { try promise("'\(text)' is a text", Audience.problem(with: text) == nil) }
+    let grant = request.query
+    for case let text? in [grant.audience, grant.scope, grant.organization, request.credentials?.clientID] {
+      try promise("'\(text)' is a text", Audience.problem(with: text) == nil)
+    }
 
-    let (id, secret) = (request.credentials?.clientID, request.credentials?.secret)
     var parameters = [
       FormParameter("grant_type", "client_credentials"), FormParameter("audience", grant.audience),
       FormParameter("scope", grant.scope), FormParameter("organization", grant.organization),
     ]
+    parameters += request.others.map { FormParameter($0.name, $0.value) }
+    let pair = request.credentials?.readings.last
     var basic: String?
-    if let id, let secret, request.credentials?.isBasic == true {
-      basic = BasicCredentials.value(clientID: id, secret: secret).text
+    if let pair, let secret = pair.secret, request.credentials?.authorization != nil {
+      basic = BasicCredentials.value(clientID: pair.clientID, secret: secret, .raw).text
     } else {
-      parameters += [FormParameter("client_id", id)] + (secret.map { [FormParameter("client_secret", $0)] } ?? [])
+      parameters.append(FormParameter("client_id", pair?.clientID))
+      parameters += pair?.secret.map { [FormParameter("client_secret", $0)] } ?? []
     }
     let form = FormEncoding.body(parameters)
     let again = try read("application/x-www-form-urlencoded", basic, Array(form.text.utf8))
     try promise("it is the same as a form: \(grant)", again.map { $0.isSame(as: request) } ?? false)
     guard basic == nil else { return }
-    let members = [
-      ("grant_type", "client_credentials"), ("resource", grant.audience), ("scope", grant.scope),
-      ("organization", grant.organization), ("client_id", id), ("client_secret", secret?.text),
-    ].compactMap { name, value in value.map { (name: name, value: JSONText.string($0)) } }
-    let object = try read("application/json; charset=utf-8", nil, JSONText.object(members))
+    let members =
+      [
+        ("grant_type", "client_credentials"), ("resource", grant.audience), ("scope", grant.scope),
+        ("organization", grant.organization), ("client_id", pair?.clientID), ("client_secret", pair?.secret?.text),
+      ] + request.others.map { ($0.name, $0.value.text) }
+    let texts = members.compactMap { name, value in value.map { (name: name, value: JSONText.string($0)) } }
+    let object = try read("application/json; charset=utf-8", nil, JSONText.object(texts))
     try promise("and as JSON: \(grant)", object.map { $0.isSame(as: request) } ?? false)
   }
 
@@ -43,7 +48,7 @@ extension FuzzTarget {
     do throws(Problem) {
       return try GrantRequest(contentType: type, authorization: authorization, body: body)
     } catch {
-      try promise("it is the caller's mistake", error.error.status == 400)
+      try promise("it is the caller's mistake", [400, 401].contains(error.error.status))
       return nil
     }
   }
@@ -51,10 +56,17 @@ extension FuzzTarget {
 
 extension GrantRequest {
   fileprivate func isSame(as other: GrantRequest) -> Bool {
-    let (mine, others) = (credentials, other.credentials)
-    return query.grant == other.query.grant && (mine == nil) == (others == nil) && mine?.secret == others?.secret
-      && (mine?.clientID ?? "").utf8.elementsEqual((others?.clientID ?? "").utf8) && mine?.isBasic == others?.isBasic
+    texts.elementsEqual(other.texts) { $0.utf8.elementsEqual($1.utf8) }
+      && secrets.elementsEqual(other.secrets, by: ==)
+      && (credentials?.authorization == nil) == (other.credentials?.authorization == nil)
   }
+
+  private var texts: [String] {
+    [query.audience, query.scope, query.organization].map { $0 ?? "" } + others.map(\.name)
+      + (credentials?.readings.map(\.clientID) ?? [])
+  }
+
+  private var secrets: [Secret?] { others.map(\.value) + (credentials?.readings.map(\.secret) ?? []) }
 }
 
 extension Secret {
