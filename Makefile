@@ -46,12 +46,12 @@ test: packages-build packages-test ## Build and run every test; FILTER=NAME for 
 	swift build --build-tests $(sanitized)
 	$(if $(SANITIZE),Tests/Sanitizers/run.sh $(SANITIZE) .build-$(SANITIZE),$(width) swift test --skip-build) $(if $(FILTER),--filter '$(FILTER)')
 
-interop: packages-build ## Put the broker before OAuth servers and behind proxies that others wrote; SERVER="openbao canaille" for some
+interop: packages-build ## Put the broker before OAuth servers, behind clients and among proxies; SERVER=, CLIENT="msal_python curl", PROXY= for some
 	-@$(MAKE) --no-print-directory packages-interop
 	swift build --product token-broker
-	/usr/bin/python3 Tests/Interop/interop.py "$$(swift build --show-bin-path)/token-broker" .build/interop $(SERVER)
-	$(if $(SERVER),,/usr/bin/python3 Tests/Interop/proxies.py "$$(swift build --show-bin-path)/token-broker" .build/interop $(PROXY))
-	$(if $(SERVER),,/usr/bin/python3 Tests/Interop/examples.py "$$(swift build --show-bin-path)/token-broker")
+	$(if $(PROXY),,/usr/bin/python3 Tests/Interop/interop.py "$$(swift build --show-bin-path)/token-broker" .build/interop $(SERVER) $(CLIENT))
+	$(if $(SERVER)$(CLIENT),,/usr/bin/python3 Tests/Interop/proxies.py "$$(swift build --show-bin-path)/token-broker" .build/interop $(PROXY))
+	$(if $(SERVER)$(CLIENT)$(PROXY),,/usr/bin/python3 Tests/Interop/examples.py "$$(swift build --show-bin-path)/token-broker")
 
 SEEDS := 100000
 

@@ -92,3 +92,12 @@ class Examination:
         for scope, refusal in self.expected.scopes.items():
             self.expect(f"scope '{scope}', says the server", refusal.server, self.tenant.ask(scope=scope))
             self.expect_token(f"scope '{scope}', says the broker", refusal.broker, self.tenant.audience, scope)
+
+
+def play(_, server, executable, folder, place):
+    """Puts a server and the broker before it through all of it, and returns how much is not as expected."""
+    with server.serve(folder, place) as tenant:
+        with Broker(executable, place, tenant.configuration(server.EXPECTED.methods)) as broker:
+            examination = Examination(server.EXPECTED, tenant, broker)
+            examination.play()
+    return examination.failures

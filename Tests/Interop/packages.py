@@ -1,4 +1,4 @@
-"""Gets servers: into a virtual environment each, as requirements/NAME.txt pins all of it, or from Debian's packages."""
+"""Gets servers and clients: into an environment each, as requirements pin all of it, or from Debian's packages."""
 
 import pathlib
 import shutil
@@ -8,7 +8,7 @@ LISTS = pathlib.Path(__file__).parent / "requirements"
 
 
 class Skipped(Exception):
-    """Why a server cannot be put to the test on this machine."""
+    """Why a server or a client cannot be put to the test on this machine."""
 
 
 def run(*command, place=None, seconds=180):
@@ -21,6 +21,14 @@ def run(*command, place=None, seconds=180):
         lines = (result.stderr or result.stdout).strip().splitlines()
         errors = [line for line in lines if line.startswith(("ERROR: ", "E: "))] or lines
         raise Skipped(errors[-1] if errors else f"{command[0]} ended with status {result.returncode}")
+    return result.stdout
+
+
+def require(version, *command):
+    """Skips what is put to the test where a program is another than its expectations were seen of."""
+    said = run(*command).partition("\n")[0]
+    if version not in said:
+        raise Skipped(f"what is expected was seen of {version}, and this is {said}")
 
 
 def install(name, folder):
