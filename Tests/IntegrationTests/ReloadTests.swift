@@ -84,6 +84,27 @@ extension LoadTests {
       }
     }
 
+    @Test("A client's certificate that is renewed in its file is taken over without a signal")
+    func renewedCertificate() async throws {
+      try await withTenant { tenant in
+        func renew(_ name: String, _ contents: String) throws -> String {
+          try tenant.file(name, "-----BEGIN CERTIFICATE-----\n\(contents)\n-----END CERTIFICATE-----\n")
+        }
+        let files = [try renew("client.pem", "a"), try renew("client.key", "a"), try renew("ca.pem", "a")]
+        let client = """
+          clients:
+            other: {provider: oauth2, issuer: 'https://localhost/', clientId: x, certificateFile: '\(files[0])', \
+          certificateKeyFile: '\(files[1])', caFile: '\(files[2])'}
+
+          """
+        let broker = try await tenant.broker(configuration: client)
+        for (round, name) in ["client.pem", "client.key", "ca.pem"].enumerated() {
+          _ = try renew(name, "b")
+          try await broker.child.wait(forLog: BrokerProcess.reloaded, times: round + 1)
+        }
+      }
+    }
+
     @Test("A reload warns of a setting that takes effect at the next start")
     func nextStart() async throws {
       try await withBroker(configuration: "cache: {minRemaining: 20s}\n") { tenant, broker in

@@ -218,7 +218,8 @@ struct ClientReader {
     return key.map { key in
       let digest = pem.map { pem in pem.withBytes { SHA256Digest(of: $0) } }
       return Credentials(
-        authentication: .privateKeyJWT(key, audience: audience), files: digest.map { ["privateKeyFile": $0] } ?? [:])
+        authentication: .privateKeyJWT(key, audience: audience),
+        files: digest.map { [ClientSettings.privateKey: $0] } ?? [:])
     }
   }
 

@@ -14,6 +14,9 @@ package struct ClientSettings: Sendable {
   package var isPassThrough = false
   /// What the other files that it names held when they were read, by their paths or settings.
   package var files: [String: SHA256Digest] = [:]
+
+  /// What stands in `files` for the contents of a private key, whose path is not known there.
+  static let privateKey = "privateKeyFile"
 }
 
 extension Configuration {
@@ -34,6 +37,10 @@ extension Configuration {
       names.append(name)
       clients[name] = ClientReader(section: section, name: name, isDefault: false, embedded: embedded).read(
         isWanted: true)
+    }
+    // A certificate is replaced by whoever renews it, and connections that were made with the old one are of no use.
+    for settings in clients.values {
+      for (file, digest) in settings.files where file != ClientSettings.privateKey { files[file] = digest }
     }
     if clients.values.count(where: \.isPassThrough) > 1 {
       root.fail("clients", "more than one client has passthrough; expected one, whose tenant such requests are for")

@@ -30,7 +30,8 @@ package struct Configuration: Sendable {
   package var prefetchTimeout = Duration.zero
   package var shutdownDelay = Duration.zero
   package var shutdownTimeout = Duration.seconds(10)
-  /// The files that a change is looked for in, as they were when it was read: its own, and those of TLS.
+  /// The files that a change is looked for in, as they were when it was read: its own, and those of TLS and of clients'
+  /// certificates.
   package var files: [String: SHA256Digest] = [:]
   /// All of it as it is in force, for people.
   package var effective: [EffectiveSetting] = []
