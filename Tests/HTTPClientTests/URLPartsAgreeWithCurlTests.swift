@@ -80,10 +80,11 @@ private struct CurlURL: CustomStringConvertible {
       parts.isIPv6Literal
       ? Self.address(String(host.dropFirst().dropLast())) == Self.address(parts.host)
       : host.lowercased() == parts.host.lowercased()
-    // The port of a proxy's scheme is not in libcurl's table of them.
-    let expectedPort = parts.scheme.hasPrefix("http") ? parts.port ?? parts.defaultPort : parts.port
+    let expectedPort = (parts.port ?? parts.defaultPort).map { "\($0)" }
+    // Up to 8.16 at least, the usual port of a proxy's scheme is not in libcurl's table of them; in 8.23 it is.
+    let isSamePort = port == expectedPort || port == nil && parts.port == nil && !parts.scheme.hasPrefix("http")
     // For libcurl an empty part may be none.
-    return isSameHost && port == expectedPort.map { "\($0)" } && (user ?? "") == (parts.user ?? "")
+    return isSameHost && isSamePort && (user ?? "") == (parts.user ?? "")
       && (password ?? "") == (parts.password ?? "") && (query ?? "") == (parts.query ?? "")
   }
 
