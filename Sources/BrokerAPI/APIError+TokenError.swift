@@ -15,7 +15,7 @@ extension APIError {
     case .upstreamRateLimited: self = .upstreamRateLimited
     case .upstreamUnavailable: self = .upstreamUnavailable
     case .upstreamTimeout: self = .upstreamTimeout
-    case .overloaded: self = .overloaded
+    case .overloaded, .allowanceUsedUp: self = .overloaded
     }
   }
 }

@@ -71,9 +71,10 @@ struct Problem: Error {
     Problem(.callerRateLimited, "the caller asks too often", retryAfter: max(1, wait.wholeSecondsUp))
   }
 
-  /// The answer to a caller whose token could not be had, with the time for which that is remembered.
-  init(_ error: TokenError, audience: String) {
-    self.init(APIError(error.cause), error.message, audience: audience)
+  /// The answer to a caller whose token could not be had, with the time for which that is remembered. `kind` is what it
+  /// is told as, if not as usual.
+  init(_ error: TokenError, as kind: APIError? = nil, audience: String) {
+    self.init(kind ?? APIError(error.cause), error.message, audience: audience)
     let wait = error.retryAfter?.wholeSecondsUp ?? (self.error.isTransient ? 1 : nil)
     retryAfter = wait.map { max(1, $0) }
   }

@@ -99,9 +99,9 @@ extension Router {
       if service.query.demand.isPlain, let hit = tokens.find(key), hit.token.isServable(at: loop.now) {
         return serve(hit, service.representation, to: credentials.clientID, request, response)
       }
-      if let wait = services.passThrough.admit(credentials, now: loop.now) { throw .tooMany(wait) }
+      let payer = services.passThrough.payer(credentials, source: request.source)
       let (identity, answer) = (RequestIdentity(request), deferred(response, service.endpoint))
-      Task { await service.serve(key, with: credentials, identity, answer) }
+      Task { await service.serve(key, with: credentials, payer, identity, answer) }
     } catch {
       service.note(error, credentials.clientID, RequestIdentity(request))
       response.send(error, service.endpoint.errors, to: request)

@@ -45,11 +45,14 @@ struct TokenService: Sendable {
   }
 
   func serve(_ key: TokenKey, to caller: Caller?, _ request: RequestIdentity, _ answer: DeferredResponse) async {
+    let payer = policy.payer(of: key, caller)
     do throws(TokenError) {
-      let payer = policy.payer(of: key, caller)
       send(try await services.broker.token(key, query.demand, for: request, payer: payer), answer)
       if let caller { services.audit.given(key, to: caller.name, request) }
     } catch {
+      if error.cause == .allowanceUsedUp, let payer {
+        services.audit.unpaid(key, payer, name: caller?.name ?? "anyone", request)
+      }
       let problem = Problem(error, audience: key.grant.audience)
       note(problem, caller?.name, request)
       answer.send(problem, endpoint.errors)
@@ -58,15 +61,19 @@ struct TokenService: Sendable {
 
   /// With credentials that were brought along: if they are refused, that is their bearer's affair.
   func serve(
-    _ key: TokenKey, with credentials: PassThroughCredentials, _ request: RequestIdentity, _ answer: DeferredResponse
+    _ key: TokenKey, with credentials: PassThroughCredentials, _ payer: Payer, _ request: RequestIdentity,
+    _ answer: DeferredResponse
   ) async {
     do throws(TokenError) {
-      let payer = services.passThrough.payer(credentials)
       let token = try await services.broker.token(key, query.demand, with: credentials, for: request, payer: payer)
       services.passThrough.accepted(credentials)
       send(token, answer)
       services.audit.given(key, to: credentials.clientID, request)
     } catch {
+      if error.cause == .allowanceUsedUp {
+        services.audit.unpaid(key, payer, name: credentials.clientID, request)
+        return answer.send(Problem(error, as: .callerRateLimited, audience: key.grant.audience), endpoint.errors)
+      }
       let problem = Problem(error, audience: key.grant.audience)
       guard problem.error == .invalidCaller else {
         note(problem, credentials.clientID, request)

@@ -11,6 +11,8 @@ struct UncheckedToken: Sendable {
   let stated: Instant?
   var quota: [QuotaBucket]
   let upstreamRequestID: String?
+  /// How many requests with other credentials were refused before.
+  var resends: Int
 
   /// When it ends, as far as is known without looking into it.
   var end: Instant { stated ?? asked.advanced(by: HeldTokens<TokenMemory.Key, UncheckedToken>.unknownLife) }
@@ -19,13 +21,16 @@ struct UncheckedToken: Sendable {
   var isNearItsEnd: Bool { stated.map { $0 <= asked.advanced(by: .seconds(2)) } ?? true }
 
   /// `expires_in` counts from when the answer was made, which is not before it was asked for.
-  init(_ answer: TokenResponse, asked: Instant, quota: [QuotaBucket], upstreamRequestID: String?) {
+  init(
+    _ answer: TokenResponse, asked: Instant, quota: [QuotaBucket], upstreamRequestID: String?, resends: Int = 0
+  ) {
     accessToken = answer.accessToken
     scope = answer.scope
     self.asked = asked
     stated = answer.expiresIn.map { asked.advanced(by: .seconds($0)) }
     self.quota = quota
     self.upstreamRequestID = upstreamRequestID
+    self.resends = resends
   }
 }
 

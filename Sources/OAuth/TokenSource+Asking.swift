@@ -8,14 +8,15 @@ extension TokenSource {
     _ grant: Grant, _ endpoints: Endpoints, as credentials: PassThroughCredentials?, in trace: TraceContext?,
     deadline: Instant
   ) async throws(TokenError) -> (UncheckedToken, HTTPClient.Response) {
-    let response = try await request(grant, to: endpoints.tokenURL, as: credentials, in: trace, deadline: deadline)
+    let (response, resends) = try await request(
+      grant, to: endpoints.tokenURL, as: credentials, in: trace, deadline: deadline)
     do throws(TokenError) {
       let token = UncheckedToken(
         try TokenResponse(response), asked: response.requestedAt, quota: QuotaBucket.all(in: response),
-        upstreamRequestID: response.upstreamRequestID)
+        upstreamRequestID: response.upstreamRequestID, resends: resends)
       return (token, response)
     } catch {
-      throw error.with(response)
+      throw error.with(response, after: resends)
     }
   }
 
@@ -33,11 +34,12 @@ extension TokenSource {
 
   /// The answer with a token, asked for with the client's credentials: where its newest secret is refused, with the
   /// older one, because while a secret is rotated either may be the one accepted. What counts is what is current when a
-  /// refusal arrives: it says nothing of a secret that has come meanwhile. Throws the last refusal.
+  /// refusal arrives: it says nothing of a secret that has come meanwhile. Tells how often the request was sent again,
+  /// and throws the last refusal.
   private func request(
     _ grant: Grant, to tokenURL: String, as passedOn: PassThroughCredentials?, in trace: TraceContext?,
     deadline: Instant
-  ) async throws(TokenError) -> HTTPClient.Response {
+  ) async throws(TokenError) -> (HTTPClient.Response, resends: Int) {
     let token = TokenEndpointRequest(
       tokenURL: tokenURL, clientID: passedOn?.clientID ?? client.clientID,
       parameters: client.dialect.parameters(grant, and: passedOn?.parameters ?? []))
@@ -45,10 +47,17 @@ extension TokenSource {
     var tried: [Credential] = []
     while tried.count < Self.mostCredentials, let credential = try credential(after: tried, passedOn) {
       tried.append(credential)
-      let response = try await exchange(token, as: credential, in: trace, deadline: deadline)
+      let response: HTTPClient.Response
+      do throws(TokenError) {
+        response = try await exchange(token, as: credential, in: trace, deadline: deadline)
+      } catch {
+        var error = error
+        error.resends = tried.count - 1
+        throw error
+      }
       if response.status == 200 {
         if passedOn == nil, let secret = credential.secret { client.secrets?.accepted(secret) }
-        return response
+        return (response, tried.count - 1)
       }
       let brought = passedOn?.parameters.map(\.value) ?? []
       let refusal = Refusal(response, hiding: Redaction(credential, of: token.clientID, and: brought))
@@ -56,7 +65,9 @@ extension TokenSource {
       if !refusal.isOfCredentials { break }
     }
     guard let refused else { throw TokenError(cause: .brokerMisconfigured, message: "the client has no secret") }
-    throw error(refused, ofClient: passedOn == nil)
+    var last = error(refused, ofClient: passedOn == nil)
+    last.resends = tried.count - 1
+    throw last
   }
 
   /// The first of the credentials that are worth trying now and were not tried. Where the tenant has refused a new

@@ -74,7 +74,11 @@ package final class TokenSource: Sendable {
     let key = TokenMemory.Key(grant: grant, holder: credentials == nil ? nil : holder ?? .nobody)
     guard verification == .jwt else {
       let (token, response) = try await ask(grant, endpoints, as: credentials, in: trace, deadline: deadline)
-      do throws(TokenError) { return try opaque(token, key) } catch { throw error.with(response) }
+      do throws(TokenError) {
+        return try opaque(token, key)
+      } catch {
+        throw error.with(response, after: token.resends)
+      }
     }
     guard let issuer = endpoints.issuer, endpoints.jwksURL != nil else { throw .noIssuer }
     if let token = try await checkHeld(key, of: issuer, deadline: deadline) { return token }
@@ -84,7 +88,7 @@ package final class TokenSource: Sendable {
     do throws(TokenError) {
       return try await check(token, of: issuer, for: key, deadline: deadline)
     } catch {
-      throw error.with(response)
+      throw error.with(response, after: token.resends)
     }
   }
 
@@ -100,8 +104,8 @@ package final class TokenSource: Sendable {
     _ key: TokenMemory.Key, of issuer: String, deadline: Instant
   ) async throws(TokenError) -> MintedToken? {
     guard var held = memory.held(key, now: .now) else { return nil }
-    // What it said of the tenant's allotments is out of date.
-    held.quota = []
+    // What it said of the tenant's allotments is out of date, and what it took to get it was counted.
+    (held.quota, held.resends) = ([], 0)
     do throws(TokenError) {
       let soon = min(deadline, Instant.now.advanced(by: Self.keySetTimeout))
       return try await check(held, of: issuer, for: key, deadline: soon)
@@ -283,6 +287,7 @@ extension MintedToken {
     self.init(
       accessToken: token.accessToken, scope: token.scope, keyID: keyID, mintedAt: token.asked, expiresAt: expiresAt,
       lifetime: lifetime, quota: token.quota, upstreamRequestID: token.upstreamRequestID)
+    resends = token.resends
   }
 }
 

@@ -34,6 +34,9 @@ extension TokenError.Cause {
     case .upstreamTimeout:
       "What is held is served meanwhile, and the tenant asked again and again. If it lasts, check the tenant's "
         + "status page, and what is slow on the way there: token-broker check tells."
+    case .allowanceUsedUp:
+      "Look for who asks for what the tenant refuses: the log has a line that says who. upstream.refusalsPerMinute is "
+        + "how much of that each may cost."
     case .overloaded:
       "Look for callers that ask in a loop or for audiences without number; limits.waitingRequests is how many may "
         + "wait."

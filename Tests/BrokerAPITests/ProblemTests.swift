@@ -57,6 +57,7 @@ import Testing
   func causes(_ cause: TokenError.Cause) {
     let others: [TokenError.Cause: String] = [
       .unknownOrganization: "invalid_request", .upstreamGlitch: "invalid_upstream_response",
+      .allowanceUsedUp: "overloaded",
     ]
     #expect(APIError(cause).word == others[cause] ?? cause.rawValue)
   }

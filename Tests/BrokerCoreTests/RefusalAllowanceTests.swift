@@ -68,7 +68,7 @@ import Testing
       for case .answer(_, let result) in actions {
         switch result {
         case .success: good += 1
-        case .failure(let error) where error.cause == .overloaded: told += error.retryAfter == nil ? 0 : 1
+        case .failure(let error) where error.cause == .allowanceUsedUp: told += error.retryAfter == nil ? 0 : 1
         case .failure: break
         }
       }
@@ -96,7 +96,7 @@ import Testing
   @Test("When an allowance is used up, only unproven keys of this payer at this client are refused, for a while")
   mutating func usedUp() {
     refuse(100, .caller("a"))
-    #expect(outcome(.caller("a")) == "overloaded")
+    #expect(outcome(.caller("a")) == "allowance_used_up")
     #expect(outcome(.caller("b"), "b") == "fetch" && outcome(.anyone, "c") == "fetch")
     #expect(outcome(nil, "listed") == "fetch")
     #expect(outcome(.caller("a"), "d", "another") == "fetch")
@@ -109,7 +109,7 @@ import Testing
     guard case .answer(_, .failure(let error))? = ask(key("new"), .anyone).first else {
       return #expect(Bool(false), "not answered")
     }
-    #expect(error.cause == .overloaded && error.retryAfter == .seconds(1))
+    #expect(error.cause == .allowanceUsedUp && error.retryAfter == .seconds(1))
     #expect(cache.count == 100, "nothing is remembered of it")
   }
 
@@ -122,7 +122,8 @@ import Testing
     for _ in 0..<3 { #expect(ask(key("queued"), .caller("a")).isEmpty) }
     #expect(ask(key("good"), .caller("b")).isEmpty)
     let actions = cache.fetched(key("first"), .failure(unknown), now: start).map(\.said)
-    #expect(actions == ["1=unknown_audience", "2=overloaded", "3=overloaded", "4=overloaded", "fetch"])
+    let told = (2...4).map { "\($0)=allowance_used_up" }
+    #expect(actions == ["1=unknown_audience"] + told + ["fetch"])
   }
 
   @Test("Who waits beside another payer for a key that is being asked for gets the answer, and does not pay")
@@ -178,7 +179,7 @@ import Testing
       let key = key("made up \(lastWaiter)")
       #expect(ask(key, .anyone).map(\.said) == ["load"])
       let said = cache.loaded(key, SharedFinding(), now: start).map(\.said)
-      #expect(lastWaiter <= 100 ? said == ["fetch"] : said == ["101=overloaded"])
+      #expect(lastWaiter <= 100 ? said == ["fetch"] : said == ["101=allowance_used_up"])
       _ = cache.fetched(key, .failure(unknown), now: start)
     }
     #expect(ask(key("good"), .anyone).map(\.said) == ["load"])
@@ -197,5 +198,56 @@ import Testing
     #expect(allowances.wait(.caller("1001"), "default", now: start) != nil)
     allowances.charge(.caller("1000"), "default", now: at(60))
     #expect(allowances.wait(.caller("1001"), "default", now: at(60)) == nil, "those that are idle have made room")
+  }
+
+  // MARK: Credentials that were never accepted
+
+  private func newcomer(_ id: String, at source: String) -> Payer { .newcomer(clientID: id, source: source) }
+
+  /// Charges so many refusals, each of another client id, to a place; as many of them as it may cause.
+  private func guess(_ allowances: inout RefusalAllowances, _ count: Int, at source: String) -> Int {
+    (0..<count).count { number in
+      let payer = newcomer("made up \(number)", at: source)
+      guard allowances.wait(payer, "default", now: start) == nil else { return false }
+      allowances.charge(payer, "default", now: start)
+      return true
+    }
+  }
+
+  @Test("Whoever makes up client ids in one place gets a quarter of what there is, and newcomers elsewhere go on")
+  func oneSource() {
+    var allowances = RefusalAllowances(.init())
+    #expect(guess(&allowances, 1000, at: "a") == 25)
+    #expect(allowances.wait(newcomer("new", at: "a"), "default", now: start) == .seconds(4))
+    #expect(allowances.wait(newcomer("new", at: "b"), "default", now: start) == nil)
+    #expect(allowances.wait(newcomer("new", at: "a"), "other client", now: start) == nil)
+  }
+
+  @Test("However many places newcomers come from, together they cost no more than one caller may")
+  func manySources() {
+    var allowances = RefusalAllowances(.init())
+    #expect((0..<100).reduce(0) { $0 + guess(&allowances, 10, at: "\($1)") } == 100)
+    #expect(allowances.wait(newcomer("new", at: "new"), "default", now: start) == .seconds(1))
+    #expect(allowances.wait(.caller("a"), "default", now: start) == nil)
+  }
+
+  @Test("One client id that is refused again and again leaves something for the others in its place")
+  func oneClientID() {
+    var allowances = RefusalAllowances(.init())
+    for _ in 0..<10 { allowances.charge(newcomer("id", at: "a"), "default", now: start) }
+    #expect(allowances.wait(newcomer("id", at: "a"), "default", now: start) == .seconds(6))
+    #expect(allowances.wait(newcomer("other", at: "a"), "default", now: start) == nil)
+    #expect(allowances.wait(newcomer("id", at: "b"), "default", now: start) == nil)
+  }
+
+  @Test("Newcomers that wait for their turn are told at once when the last that all had is used up")
+  mutating func queuedNewcomers() {
+    var rules = TokenCache.Rules()
+    (rules.client.maxConcurrent, rules.refusalBurst) = (1, 1)
+    cache = TokenCache(rules: rules)
+    #expect(isFetch(ask(key("first"), newcomer("a", at: "a"))))
+    #expect(ask(key("second"), newcomer("b", at: "b")).isEmpty)
+    let actions = cache.fetched(key("first"), .failure(unknown), now: start).map(\.said)
+    #expect(actions == ["1=unknown_audience", "2=allowance_used_up"])
   }
 }

@@ -57,6 +57,16 @@ import Testing
     #expect(address.port == 0)
   }
 
+  @Test(
+    "Hosts are told from each other by their address, of IPv6 by its first half",
+    arguments: [
+      ("10.0.0.1:80", "10.0.0.1"), ("[2001:db8:1:2:3:4:5:6]:80", "2001:db8:1:2::/64"), ("[::1]:80", "::/64"),
+      ("[::ffff:10.0.0.1]:80", "10.0.0.1"),
+    ])
+  func network(_ text: String, _ expected: String) throws {
+    #expect(try SocketAddress(parsing: text).network == expected)
+  }
+
   @Test("A port in use is refused, though loops share ports among themselves")
   func portInUse() throws {
     let listener = try Listener(SocketAddress(parsing: "127.0.0.1:0"))

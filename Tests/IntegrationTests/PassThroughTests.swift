@@ -157,6 +157,33 @@ extension IntegrationTests {
       }
     }
 
+    @Test("Who guesses at one address keeps nobody at another from being accepted, and is named in the log")
+    func guesserElsewhere() async throws {
+      try await withPassThrough { tenant, broker, _ in
+        let guesser = try RawClient(port: broker.port)
+        var statuses: [String: Int] = [:]
+        for guess in 0..<200 {
+          let body = "grant_type=client_credentials&client_id=made-up-\(guess)&client_secret=x&audience=\(API.path)"
+          try guesser.send(
+            "POST /oauth/token HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+              + "Content-Length: \(body.utf8.count)\r\n\r\n\(body)")
+          statuses[String(try await guesser.readResponse().head.dropFirst(9).prefix(3)), default: 0] += 1
+        }
+        #expect(statuses["401", default: 0] + statuses["429", default: 0] == 200, "\(statuses)")
+        let newcomer = try await ask(
+          broker, tenant.tenant.clientID, tenant.secret, audience: API.audience, "--interface", "127.0.0.2")
+        #expect(newcomer.status == 200, "\(newcomer.body)")
+        #expect(tenant.tenant.statistics.tokenRequests < 60)
+        try await broker.child.wait(forLog: "an allowance for refusals is used up")
+        #expect(broker.child.errors.contains(#""source":"127.0.0.1""#) && !broker.child.errors.contains("made-up-199"))
+        let metrics = try await Answer.curl([broker.adminURL + "/metrics"]).body
+        let line = metrics.split(separator: "\n").first {
+          $0.hasPrefix("token_broker_unpaid_requests_total{client=\"default (pass-through)\"} ")
+        }
+        #expect(line?.split(separator: " ").last.map(String.init) == statuses["429"].map { "\($0)" })
+      }
+    }
+
     @Test("Without passthrough, credentials that are no caller's are refused without a request upstream")
     func off() async throws {
       try await withBroker(configuration: TestCallers().text) { tenant, broker in

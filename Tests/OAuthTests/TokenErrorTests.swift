@@ -19,7 +19,7 @@ import Testing
   func transient() {
     #expect(
       TokenError.Cause.allCases.filter(\.isTransient) == [
-        .upstreamGlitch, .upstreamRateLimited, .upstreamUnavailable, .upstreamTimeout, .overloaded,
+        .upstreamGlitch, .upstreamRateLimited, .upstreamUnavailable, .upstreamTimeout, .overloaded, .allowanceUsedUp,
       ])
   }
 }

@@ -96,9 +96,10 @@ import Testing
   func secrets(_ secrets: [String], _ requests: Int, _ isAccepted: Bool) async throws {
     try await withTenant(secrets: secrets) { tenant, source in
       if isAccepted {
-        _ = try await source.mint(grant, deadline: inSeconds(10))
+        #expect(try await source.mint(grant, deadline: inSeconds(10)).resends == requests - 1)
       } else {
-        #expect(try await refusal(source).cause == .brokerMisconfigured)
+        let error = try await refusal(source)
+        #expect(error.cause == .brokerMisconfigured && error.resends == max(0, requests - 1))
       }
       #expect(tenant.statistics.tokenRequests == requests)
       #expect(tenant.statistics.mints == (isAccepted ? 1 : 0))

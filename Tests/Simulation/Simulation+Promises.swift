@@ -42,7 +42,7 @@ extension Simulation {
       }
       try checkRefusal(of: caller, error)
       let number = Int(caller.key.audience)
-      if number != nil, error.cause != .overloaded, now >= wholeFrom,
+      if number != nil, ![.overloaded, .allowanceUsedUp].contains(error.cause), now >= wholeFrom,
         error.cause != .upstreamTimeout || isPatient(caller)
       {
         throw violation(

@@ -16,7 +16,7 @@ extension Simulation {
     if error.cause == .upstreamRateLimited, now > limited {
       throw violation("only a 429 makes a limit", caller.key.audience)
     }
-    guard error.cause == .overloaded, error.message != TokenError.overloaded.message else { return }
+    guard error.cause == .allowanceUsedUp else { return }
     guard let payer = payer(of: caller.key), !replica.proven.contains(caller.key) else {
       throw violation("what is known to be good never waits for made-up keys", caller.key.audience)
     }

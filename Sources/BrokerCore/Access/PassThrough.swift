@@ -8,24 +8,12 @@ import Synchronization
 /// Lets clients that have credentials of their own with the tenant ask through the broker, so that they too get a token
 /// once a lifetime: theirs are sent on as they are, and the answer is kept under a keyed hash of them.
 ///
-/// Requests with credentials that no token is held for are limited for each client id, so that whoever guesses secrets
-/// is slow; those that have been accepted once are not. All that the tenant refuses of the others is paid from one
-/// allowance besides.
+/// Whoever guesses secrets is slow, because what the tenant refuses is paid for (`RefusalAllowances`).
 package final class PassThrough: Sendable {
-  private struct State {
-    /// For ids beyond those that are told apart.
-    var others = RateLimiter(perMinute: PassThrough.maxClientIDs)
-    var attempts: [String: RateLimiter] = [:]
-    var accepted: Set<SHA256Digest> = []
-  }
-
   /// Made anew in each process: what is kept tells nothing of a secret.
   private let key = SymmetricKey(size: .bits256)
-  private let state = Mutex(State())
-
-  private static let attemptsPerMinute = 10
-  private static let maxClientIDs = 1000
-  private static let maxAccepted = 10_000
+  /// Credentials that the tenant has taken lately.
+  private let accepted = Mutex(RecentSet<SHA256Digest>(capacity: 10_000))
 
   package init() {}
 
@@ -56,34 +44,17 @@ package final class PassThrough: Sendable {
     return SHA256Digest(code.finalize())
   }
 
-  /// Counts a request that no token is held for. Returns how long to wait if it is one too many, else nil.
-  package func admit(_ credentials: PassThroughCredentials, now: Instant) -> Duration? {
+  /// At whose expense the tenant may be made to refuse what they are brought for. Those that it has accepted lately pay
+  /// for themselves. `source` says where they come from.
+  package func payer(_ credentials: PassThroughCredentials, source: String) -> Payer {
     let bearer = bearer(of: credentials)
-    return state.withLock { state in
-      if state.accepted.contains(bearer) { return nil }
-      if state.attempts[credentials.clientID] == nil, state.attempts.count >= Self.maxClientIDs {
-        if let wait = state.others.admit(now: now) { return wait }
-        state.attempts = state.attempts.filter { !$0.value.isIdle(now: now) }
-        if state.attempts.count >= Self.maxClientIDs { return nil }
-      }
-      return state.attempts[credentials.clientID, default: RateLimiter(perMinute: Self.attemptsPerMinute)]
-        .admit(now: now)
-    }
-  }
-
-  /// At whose expense the tenant may be made to refuse what they are brought for. Those that it has accepted pay for
-  /// themselves.
-  package func payer(_ credentials: PassThroughCredentials) -> Payer {
-    let bearer = bearer(of: credentials)
-    return state.withLock { $0.accepted.contains(bearer) } ? .holder(bearer) : .passThrough
+    let isAccepted = accepted.withLock { $0.contains(bearer) }
+    return isAccepted ? .holder(bearer) : .newcomer(clientID: credentials.clientID, source: source)
   }
 
   /// The tenant has taken them.
   package func accepted(_ credentials: PassThroughCredentials) {
     let bearer = bearer(of: credentials)
-    state.withLock { state in
-      if state.accepted.count >= Self.maxAccepted { state.accepted = [] }
-      state.accepted.insert(bearer)
-    }
+    accepted.withLock { $0.insert(bearer) }
   }
 }

@@ -166,7 +166,7 @@ package struct ClientGate {
       // The key's own back-off goes on beside the client's: it may be the key, after all.
       return false
     case .unknownAudience, .audienceNotGranted, .unknownOrganization, .invalidCaller, .brokerMisconfigured,
-      .invalidUpstreamResponse, .tokenValidationFailed, .overloaded:
+      .invalidUpstreamResponse, .tokenValidationFailed, .overloaded, .allowanceUsedUp:
       // The tenant has answered, and of this key alone.
       (faults, lastFault) = (0, nil)
       reopen(isProbe: isProbe)

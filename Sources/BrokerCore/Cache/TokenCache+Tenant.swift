@@ -73,7 +73,7 @@ extension TokenCache {
     allowances.charge(payer, client, now: now)
     guard allowances.wait(payer, client, now: now) != nil else { return }
     for key in clients[client]?.queue.keys ?? [] {
-      guard entries[key]?.waiters.contains(where: { $0.payer == payer }) == true,
+      guard entries[key]?.waiters.contains(where: { $0.payer?.shares(with: payer) == true }) == true,
         var entry = entries.removeValue(forKey: key)
       else { continue }
       refuseUnpaid(&entry, now)

@@ -19,13 +19,16 @@ package struct BrokerFigures: Sendable {
   }
 
   package struct Client: Sendable {
-    /// Requests to the tenant by how they ended: `ok`, or the error's code.
+    /// Requests to the tenant by how they ended: `ok`, the error's code, or `resent` where one was refused and sent
+    /// again with other credentials.
     package var outcomes: [String: Int] = [:]
     /// How long those requests took.
     package var durations = Histogram()
     package var minted = 0
     /// Answers that cost no mint, beyond those of the event loops.
     package var saved = 0
+    /// Requests that were refused because an allowance for refusals was used up.
+    package var unpaid = 0
     /// What the tenant last said is left of its quotas, by their names.
     package var quota: [String: Quota] = [:]
     package var lastMint: Instant?

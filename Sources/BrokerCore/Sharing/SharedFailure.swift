@@ -21,7 +21,7 @@ package struct SharedFailure: Sendable {
   package init?(_ error: TokenError) {
     self.error = error
     switch error.cause {
-    case .brokerMisconfigured, .tokenValidationFailed, .invalidCaller, .overloaded: return nil
+    case .brokerMisconfigured, .tokenValidationFailed, .invalidCaller, .overloaded, .allowanceUsedUp: return nil
     case .upstreamRateLimited:
       reach = error.isOfOrganization ? .organization : .client
       lifetime = min(max(error.retryAfter ?? .seconds(1), .seconds(1)), Self.longest)

@@ -59,6 +59,7 @@ extension Broker {
     figures.durations.add(took)
     switch result {
     case .success(let minted):
+      figures.resent(minted.resends)
       figures.outcomes["ok", default: 0] += 1
       figures.minted += 1
       figures.lastMint = .now
@@ -67,9 +68,14 @@ extension Broker {
           limit: bucket.quota, remaining: bucket.remaining, resetsAt: minted.mintedAt.advanced(by: bucket.resetsIn))
       }
     case .failure(let error):
+      figures.resent(error.resends)
       figures.outcomes[error.cause.rawValue, default: 0] += 1
       figures.lastFailure = PastFailure(error, at: .now)
     }
     counts[client.name] = figures
   }
+}
+
+extension BrokerFigures.Client {
+  fileprivate mutating func resent(_ times: Int) { if times > 0 { outcomes["resent", default: 0] += times } }
 }

@@ -199,6 +199,9 @@ package actor Broker {
   private func answer(_ waiter: TokenCache.WaiterID, _ result: Result<CachedToken, TokenError>) {
     guard let waiting = waiting.removeValue(forKey: waiter) else { return }
     if causes[waiting.key]?.waiter == waiter { causes[waiting.key] = nil }
+    if case .failure(let error) = result, error.cause == .allowanceUsedUp {
+      counts[waiting.key.client.name, default: .init()].unpaid += 1
+    }
     waiting.continuation.resume(returning: result)
   }
 

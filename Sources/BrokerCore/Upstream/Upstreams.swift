@@ -79,7 +79,16 @@ extension Upstreams: TokenMinter {
       guard error.cause == .brokerMisconfigured, credentials == nil,
         let next = roster.withLock({ $0[key.client]?.source }), next !== source
       else { throw error }
-      return try await next.mint(key.grant, verify: verification, in: trace, deadline: deadline)
+      let resends = error.resends + 1
+      do throws(TokenError) {
+        var minted = try await next.mint(key.grant, verify: verification, in: trace, deadline: deadline)
+        minted.resends += resends
+        return minted
+      } catch {
+        var error = error
+        error.resends += resends
+        throw error
+      }
     }
   }
 

@@ -200,7 +200,8 @@ final class Connection: EventHandler {
   func handle(_ delivery: ResponseWriter.Delivery, serial: UInt32) -> Bool {
     guard let registration else { return false }
     let (request, writer) = (server.request, server.writer)
-    request.begin(on: listener, from: peer, certificate, isHTTP2: delivery.isHTTP2)
+    request.begin(
+      on: listener, from: peer, certificate, over: stream.number, isHTTP2: delivery.isHTTP2)
     writer.begin(
       delivery, now: server.loop.now, to: DeferredResponse.Destination(connection: registration, serial: serial))
     if admission == .regular || server.handler.isProbe(request) {

@@ -16,6 +16,8 @@ package import IO
   package private(set) var certificate: PeerCertificate?
   /// It came in by a listener with TLS.
   package private(set) var isTLS = false
+  /// The socket that it came in by.
+  private var socket: Int32 = -1
   /// It came in by HTTP/2.
   package private(set) var isHTTP2 = false
 
@@ -29,9 +31,13 @@ package import IO
   }
 
   /// A request has become whole: the parser has read its header from the bytes that are shown.
-  func begin(on listener: ListenerState, from peer: PeerCredentials?, _ certificate: PeerCertificate?, isHTTP2: Bool) {
+  func begin(
+    on listener: ListenerState, from peer: PeerCredentials?, _ certificate: PeerCertificate?, over socket: Int32,
+    isHTTP2: Bool
+  ) {
     role = listener.role
     isTLS = listener.isTLS
+    self.socket = socket
     self.peer = peer
     self.certificate = certificate
     self.isHTTP2 = isHTTP2
@@ -43,7 +49,16 @@ package import IO
   func restore(id: String?) {
     peer = nil
     certificate = nil
+    socket = -1
     identifier.restore(id)
+  }
+
+  /// Where it comes from, as far as one place can be told from another: the subject of its certificate, its Unix user,
+  /// or the network address.
+  package var source: String {
+    if let certificate { return certificate.subject }
+    if let peer { return "user \(peer.user)" }
+    return SocketAddress(peerOf: socket)?.network ?? "unknown"
   }
 
   /// The caller's id if it is sane, else a fresh one.

@@ -99,6 +99,26 @@ extension SocketAddress: CustomStringConvertible {
     return family == AF_INET6 ? "[\(host)]:\(port)" : "\(host):\(port)"
   }
 
+  /// Where the other end of a connected socket is; nil if that is not known any more.
+  package init?(peerOf descriptor: Int32) {
+    guard let address = try? SystemCall.peerAddress(of: descriptor) else { return nil }
+    self = address
+  }
+
+  /// The host, as far as one can be told from another: of an IPv6 address the first half, for the other one is the
+  /// host's own choice (RFC 4291 §2.5.4).
+  package var network: String {
+    if family != AF_INET6 { return host }
+    let host = host
+    if host.hasPrefix("::ffff:"), host.contains(".") { return String(host.dropFirst("::ffff:".count)) }
+    var storage = storage
+    unsafe withUnsafeMutableBytes(of: &storage) { bytes in
+      // The second half of sin6_addr.
+      for index in 16..<24 { unsafe bytes[index] = 0 }
+    }
+    return SocketAddress(storage, length: length).host + "/64"
+  }
+
   /// The numeric host, without brackets.
   var host: String {
     var host = [CChar](repeating: 0, count: Int(NI_MAXHOST))

@@ -64,11 +64,21 @@ extension SystemCall {
   }
 
   static func localAddress(of descriptor: Int32) throws(SystemError) -> SocketAddress {
+    try unsafe address("getsockname") { unsafe getsockname(descriptor, $0, $1) }
+  }
+
+  static func peerAddress(of descriptor: Int32) throws(SystemError) -> SocketAddress {
+    try unsafe address("getpeername") { unsafe getpeername(descriptor, $0, $1) }
+  }
+
+  private static func address(
+    _ name: String, _ get: (UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Int32
+  ) throws(SystemError) -> SocketAddress {
     var storage = sockaddr_storage()
     var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
-    _ = try call("getsockname") {
+    _ = try call(name) {
       unsafe withUnsafeMutablePointer(to: &storage) { pointer in
-        unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { unsafe getsockname(descriptor, $0, &length) }
+        unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { unsafe get($0, &length) }
       }
     }
     return SocketAddress(storage, length: length)

@@ -55,6 +55,8 @@ package struct MintedToken: Sendable {
   /// What the tenant said is left of its quotas.
   package let quota: [QuotaBucket]
   package let upstreamRequestID: String?
+  /// How many requests with other credentials were refused before.
+  package var resends = 0
   /// Whether another process, or an earlier one, has minted it, so that the tenant was not asked.
   package let isFromStore: Bool
 

@@ -20,11 +20,15 @@ package struct TokenError: Error, Sendable, Equatable {
     case upstreamUnavailable = "upstream_unavailable"
     case upstreamTimeout = "upstream_timeout"
     case overloaded
+    /// Who asks has made the tenant refuse too much, so it is not asked for what may be made up.
+    case allowanceUsedUp = "allowance_used_up"
 
     /// Whether it may be gone at the next try, without anybody changing anything.
     package var isTransient: Bool {
       switch self {
-      case .upstreamGlitch, .upstreamRateLimited, .upstreamUnavailable, .upstreamTimeout, .overloaded: true
+      case .upstreamGlitch, .upstreamRateLimited, .upstreamUnavailable, .upstreamTimeout, .overloaded,
+        .allowanceUsedUp:
+        true
       case .unknownAudience, .audienceNotGranted, .unknownOrganization, .brokerMisconfigured, .invalidCaller,
         .invalidUpstreamResponse, .tokenValidationFailed:
         false
@@ -38,6 +42,8 @@ package struct TokenError: Error, Sendable, Equatable {
   package var retryAfter: Duration?
   /// Whether the limit is the organization's, not the whole client's.
   package var isOfOrganization = false
+  /// How many requests with other credentials were refused before.
+  package var resends = 0
   /// The tenant's own status and request id, for the log.
   package var upstreamStatus: Int?
   package var upstreamRequestID: String?
@@ -83,8 +89,9 @@ package struct TokenError: Error, Sendable, Equatable {
     evidence = Evidence(failure)
   }
 
-  func with(_ response: HTTPClient.Response) -> TokenError {
+  func with(_ response: HTTPClient.Response, after resends: Int = 0) -> TokenError {
     var error = self
+    error.resends = resends
     error.upstreamStatus = response.status
     error.upstreamRequestID = response.upstreamRequestID
     return error

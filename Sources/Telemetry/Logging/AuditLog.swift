@@ -13,6 +13,7 @@ package struct AuditLog: Sendable {
   private let withheld = LineAllowance(perMinute: 600)
   private let excesses = RepeatedLines()
   private let outages = RepeatedLines()
+  private let debts = RepeatedLines()
 
   package init(_ control: LogControl, _ output: LogOutput = .standardError) {
     self.control = control
@@ -70,6 +71,21 @@ package struct AuditLog: Sendable {
     facts.append(("caller", name))
     if let audience { facts.append(("audience", audience)) }
     output.add(settings.format, level: .warning, "denied", facts)
+  }
+
+  /// The tenant is not asked for what may be made up, because the payer has made it refuse too much: there is a line a
+  /// minute of each, and of newcomers of each place that they come from. `name` is as for `limited`.
+  package func unpaid(_ key: TokenKey, _ payer: Payer, name: String, _ request: RequestIdentity) {
+    let settings = control.settings
+    var facts = [("client", key.client.name), ("caller", name), ("audience", key.audience)]
+    var debtor = name
+    if case .newcomer(_, let source) = payer {
+      debtor = source
+      facts.append(("source", source))
+    }
+    guard settings.level <= .warning, let repeats = debts.admit(debtor, now: .now) else { return }
+    if repeats > 0 { facts.append(("repeats", "\(repeats)")) }
+    output.add(settings.format, level: .warning, "an allowance for refusals is used up", facts + request.facts)
   }
 
   /// A caller's signed token cannot be checked, for want of its issuer's keys; a line a minute. `details` are fields.

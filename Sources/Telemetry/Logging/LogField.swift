@@ -23,6 +23,9 @@ enum LogField: String, CaseIterable {
   case audience, scope, organization
   /// The name of the caller, or a client id of the tenant's own.
   case caller
+  /// Where credentials come from that were never accepted: a network address, a Unix user or the subject of a
+  /// certificate.
+  case source
   /// Seconds.
   case expiresIn = "expires_in"
   /// Tokens that were thrown away on demand, that were spared, and that the tenant is asked for because of it at most.

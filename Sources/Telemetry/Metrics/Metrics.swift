@@ -121,6 +121,9 @@ package final class Metrics: Sendable {
     text.counter(
       "token_broker_tokens_saved", "Answers that cost no mint.",
       saved.sorted { $0.key < $1.key }.map { ([("client", $0.key)], "\($0.value)") })
+    text.counter(
+      "token_broker_unpaid_requests", "Requests refused because an allowance for refusals was used up.",
+      known.map { ([("client", $0.key)], "\($0.value.unpaid)") })
     text.gauge(
       "token_broker_upstream_quota_remaining", "What the tenant last said is left of a quota.",
       known.flatMap { name, client in
