@@ -23,9 +23,12 @@ let package = Package(
     // 1.52.0-1+deb12u3 or later; the header can check the first part of that.
     .systemLibrary(name: "CNghttp2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
 
+    // The only C that is compiled: what the process was started with.
+    .target(name: "CArguments"),
+
     // From the bottom up: a module imports what stands above it, and of that only what Tests/Checks/imports.py allows.
     module("Basics", [crypto], .simulated),
-    module("IO", ["Basics", "CLinux", "COpenSSL"], .hot),
+    module("IO", ["Basics", "CArguments", "CLinux", "COpenSSL"], .hot),
     module("HTTPServer", ["Basics", "IO", "CNghttp2"], .hot),
     module("HTTPClient", ["Basics", "CCurl", "COpenSSL"]),
     module("OAuth", ["Basics", "HTTPClient", jwtKit]),

@@ -83,7 +83,7 @@ def ask_at_once(peer, paths):
     clients = [socket.create_connection(("127.0.0.1", peer.port), timeout=60) for _ in paths]
     started = time.monotonic()
     for client, path in zip(clients, paths):
-        client.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        client.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
     for client in clients:
         answer = client.recv(65536)
         if not answer.startswith(b"HTTP/1.1 200 "):
@@ -109,7 +109,7 @@ def idle(peer, count, path, tls=False):
     clients = []
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    request = f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
+    request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
     for _ in range(count):
         client = socket.create_connection(("127.0.0.1", peer.tls_port if tls else peer.port), timeout=10)
         if tls:
@@ -147,7 +147,7 @@ class Attack:
             raise SystemExit("the attack does not get going")
 
     def run(self, port, path):
-        request = f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
+        request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
 
         def client():
             connection = socket.create_connection(("127.0.0.1", port), timeout=10)

@@ -27,6 +27,8 @@ package final class AccessPolicy: Sendable {
     self.audiences = audiences
     self.callers = callers
     self.clients = clients
+    var guards = guards
+    guards.servesAnybody = callers == nil
     self.guards = guards
     self.passThrough = passThrough
     self.publicURL = publicURL

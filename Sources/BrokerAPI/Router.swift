@@ -102,6 +102,8 @@ package final class Router: RequestHandler {
       let allowed = route.methods.rawValue
       let problem = Problem(.methodNotAllowed, "allowed here: \(allowed)", allowedMethods: allowed)
       response.send(problem, to: request)
+    } else if route.role == .admin, let objection = policy.guards.objection(to: request) {
+      refuse(objection, route.endpoint, request, response)
     } else {
       switch route.endpoint {
       case .token: token(rest, request, response)

@@ -3,6 +3,16 @@ import ArgumentParser
 import Settings
 
 @main
+struct Program {
+  static func main() async {
+    guard let arguments = Console.arguments else {
+      Console.complain("started without any arguments, not even a name, so what it is to do is unknown")
+      BrokerCommand.exit(withError: ExitCode.validationFailure)
+    }
+    await BrokerCommand.main(arguments)
+  }
+}
+
 struct BrokerCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "token-broker",

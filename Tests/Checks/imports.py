@@ -9,7 +9,7 @@ from pathlib import Path
 # libraries, which no module imports that does not name them here.
 TABLE = """
 Basics:                                                       ; Crypto                             ;
-IO:           Basics                                          ;                                    ; CLinux COpenSSL
+IO:           Basics                                          ;                                    ; CArguments CLinux COpenSSL
 HTTPServer:   Basics IO                                       ;                                    ; CNghttp2
 HTTPClient:   Basics                                          ;                                    ; CCurl COpenSSL
 OAuth:        Basics HTTPClient                               ; JWTKit                             ;

@@ -6,6 +6,6 @@ enum API {
 
   /// What asks for its token, or that of what else follows `/token/`, with more fields of the header if there are any.
   static func request(_ path: String = path, fields: String...) -> String {
-    "GET /token/\(path) HTTP/1.1\r\nHost: a\r\n" + fields.map { $0 + "\r\n" }.joined() + "\r\n"
+    "GET /token/\(path) HTTP/1.1\r\nHost: localhost\r\n" + fields.map { $0 + "\r\n" }.joined() + "\r\n"
   }
 }

@@ -97,8 +97,8 @@ extension LoadTests {
     // MARK: Slow clients
 
     private static let shortTimes = "limits: {headerTimeout: 3s, bodyTimeout: 3s, writeTimeout: 3s}\n"
-    private static let slowHeader = "GET /token/\(API.path) HTTP/1.1\r\nHost: a\r\nX-Slow: "
-    private static let slowBody = "GET /token/\(API.path) HTTP/1.1\r\nHost: a\r\nContent-Length: 10000\r\n\r\n"
+    private static let slowHeader = "GET /token/\(API.path) HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
+    private static let slowBody = "GET /token/\(API.path) HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10000\r\n\r\n"
 
     @Test(
       "Who sends a header or a body a byte at a time is told 408 when its time is over",

@@ -20,11 +20,13 @@ struct BrokerProcess {
 
   static let loopback = ["BROKER_LISTEN": "127.0.0.1:0", "BROKER_ADMIN_LISTEN": "127.0.0.1:0"]
 
-  /// Starts it, with at most `descriptors` if that is given, and waits until it serves.
-  init(_ arguments: [String] = [], environment: [String: String], descriptors: Int? = nil) async throws {
+  /// Starts it, with at most `descriptors` if that is given or by a script that is given its command line, and waits
+  /// until it serves.
+  init(
+    _ arguments: [String] = [], environment: [String: String], descriptors: Int? = nil, through script: String? = nil
+  ) async throws {
     let environment = Self.loopback.merging(environment) { $1 }
-    if let descriptors {
-      let script = "ulimit -n \(descriptors) && exec \"$0\" \"$@\""
+    if let script = script ?? descriptors.map({ "ulimit -n \($0) && exec \"$0\" \"$@\"" }) {
       child = try ChildProcess("sh", ["-c", script, Self.executable] + arguments, environment: environment)
     } else {
       child = try ChildProcess(Self.executable, arguments, environment: environment)

@@ -75,7 +75,7 @@ extension LoadTests {
           let body =
             "grant_type=client_credentials&client_id=\(id)&client_secret=\(secret)&audience=\(audience)"
           try client.send(
-            "POST /oauth/token HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+            "POST /oauth/token HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n"
               + "Content-Length: \(body.utf8.count)\r\n\r\n\(body)")
           return try await client.readResponse().head
         }

@@ -80,7 +80,9 @@ extension LoadTests {
     func underLoad() async throws {
       try await withBroker(["BROKER_WORKERS": "2"]) { tenant, broker in
         let other = "https%3A%2F%2Fledger.example.com%2F"
-        func get(_ path: String, _ fields: String = "") -> String { "GET \(path) HTTP/1.1\r\nHost: a\r\n\(fields)\r\n" }
+        func get(_ path: String, _ fields: String = "") -> String {
+          "GET \(path) HTTP/1.1\r\nHost: localhost\r\n\(fields)\r\n"
+        }
         let token = "/token/{audience}"
         let forward = "/forward-auth/{audience}"
         var loads = (0..<6).map { _ in
@@ -104,12 +106,12 @@ extension LoadTests {
             request: get("/", "X: \(String(repeating: "a", count: 17000))\r\n"), status: 431, route: "refused",
             repeats: 7),
           Load(
-            request: "POST /oauth/token HTTP/1.1\r\nHost: a\r\nContent-Length: 20000\r\n\r\n", status: 413,
+            request: "POST /oauth/token HTTP/1.1\r\nHost: localhost\r\nContent-Length: 20000\r\n\r\n", status: 413,
             route: "refused",
             repeats: 9),
           Load(
             request: get("/", "Transfer-Encoding: gzip, chunked\r\n"), status: 501, route: "refused", repeats: 3),
-          Load(request: "GET / HTTP/3.0\r\nHost: a\r\n\r\n", status: 505, route: "refused", repeats: 4),
+          Load(request: "GET / HTTP/3.0\r\nHost: localhost\r\n\r\n", status: 505, route: "refused", repeats: 4),
         ]
         let done = Flag()
         async let scrapes = watch(broker, until: done)

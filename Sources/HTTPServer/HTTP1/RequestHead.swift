@@ -18,6 +18,8 @@ package struct RequestHead: ~Copyable {
   var method = Method.other
   var path = 0..<0
   var query: Range<Int>?
+  /// Host and port of an absolute-form target.
+  var authority: Range<Int>?
   var body = 0..<0
   /// 0 or 1, of HTTP/1.
   var minorVersion = 1
@@ -34,6 +36,7 @@ package struct RequestHead: ~Copyable {
   mutating func reset() {
     method = .other
     query = nil
+    authority = nil
     body = 0..<0
     minorVersion = 1
     fields.removeAll(keepingCapacity: true)

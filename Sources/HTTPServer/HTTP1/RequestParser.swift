@@ -76,8 +76,8 @@ struct RequestParser: ~Copyable {
     return .other
   }
 
-  /// Origin-form as it is; absolute-form without scheme and authority; `*` for OPTIONS only (RFC 9112 §3.2).
-  private func path(_ bytes: Span<UInt8>, _ target: Range<Int>) throws(Rejection) -> Range<Int> {
+  /// Origin-form as it is; absolute-form without scheme and authority, which is noted; `*` for OPTIONS only (RFC 9112 §3.2).
+  private mutating func path(_ bytes: Span<UInt8>, _ target: Range<Int>) throws(Rejection) -> Range<Int> {
     if bytes[target.lowerBound] == UInt8(ascii: "/") { return target }
     if head.method == .options, bytes.equals("*", at: target) { return target }
     for scheme: StaticString in ["http://", "https://"] {
@@ -85,6 +85,7 @@ struct RequestParser: ~Copyable {
       guard authority < target.upperBound, bytes.matches(scheme, at: target.lowerBound..<authority) else { continue }
       let start = (authority..<target.upperBound).first { bytes[$0] == UInt8(ascii: "/") } ?? target.upperBound
       guard isHost(bytes, authority..<start) else { throw .malformed("the authority of the request target is invalid") }
+      head.authority = authority..<start
       return start..<target.upperBound
     }
     throw .malformed("the request target is neither a path nor an http URL")

@@ -18,6 +18,7 @@ package final class ListenerState: Sendable {
   /// As it is bound: a port 0 has become the real one.
   package let address: SocketAddress
   package let role: ListenerRole
+  let isOnLoopback: Bool
   private let currentContext: Mutex<TLSContext?>
   private let limits: Limits
   private let regular = Atomic(0)
@@ -28,6 +29,7 @@ package final class ListenerState: Sendable {
   init(_ address: SocketAddress, _ role: ListenerRole, tls: TLSContext?, _ limits: Limits) {
     self.address = address
     self.role = role
+    isOnLoopback = address.isLoopback && !address.isUnix
     currentContext = Mutex(tls)
     self.limits = limits
   }

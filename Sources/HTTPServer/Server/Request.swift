@@ -10,6 +10,8 @@ package import IO
   private(set) var identifier = RequestID()
   /// What the listener is for that it came in by.
   package private(set) var role = ListenerRole.main
+  /// It came in by TCP on a loopback address, which programs of this machine reach, and among them its browsers.
+  package private(set) var isOnLoopback = false
   /// Who asks, where the request came in by a Unix socket; nil for TCP.
   package private(set) var peer: PeerCredentials?
   /// Who asks, where that was proven with a certificate in the TLS handshake.
@@ -38,6 +40,7 @@ package import IO
     role = listener.role
     isTLS = listener.isTLS
     self.socket = socket
+    isOnLoopback = listener.isOnLoopback
     self.peer = peer
     self.certificate = certificate
     self.isHTTP2 = isHTTP2
@@ -71,6 +74,9 @@ extension Request {
   package var path: Range<Int> { parser.head.path }
   /// What stands behind the `?`; nil without one.
   package var query: Range<Int>? { parser.head.query }
+  /// Host and port that the request is for: those of an absolute-form target, beside which the Host field means nothing
+  /// (RFC 9112 §3.2.2), else of that field. nil where HTTP/1.0 names none.
+  package var host: Range<Int>? { parser.head.authority ?? value(of: "host") }
   /// The decoded body.
   package var body: Range<Int> { parser.head.body }
 
@@ -94,6 +100,11 @@ extension Request {
   private func text(where isNamed: (Range<Int>) -> Bool) -> String? {
     let values = parser.head.fields.filter { isNamed($0.name) }.map { text(at: $0.value) }
     return values.isEmpty ? nil : values.joined(separator: ", ")
+  }
+
+  /// Whether there is a field whose name fits.
+  package func hasField(where fits: (_ name: String) -> Bool) -> Bool {
+    parser.head.fields.contains { fits(text(at: $0.name).lowercased()) }
   }
 
   /// ASCII case is ignored; `expected` is lower case.

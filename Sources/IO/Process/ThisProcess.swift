@@ -1,8 +1,15 @@
+import CArguments
 import CLinux
 import Glibc
 
 /// Settings and facts of the process as a whole.
 package enum ThisProcess {
+  /// The program's name, and what it was told on the command line, as C's `main` gets them. Empty where whoever started
+  /// the process gave none.
+  package static var arguments: [String] {
+    (0..<carguments_count()).compactMap { unsafe carguments_at($0).map { unsafe String(cString: $0) } }
+  }
+
   /// A peer that goes away must be an `EPIPE`, a file that may not grow an `EFBIG`, and neither the end of the process.
   package static func ignoreFailingWrites() {
     _ = signal(SIGPIPE, SIG_IGN)

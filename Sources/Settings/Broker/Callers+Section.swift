@@ -64,6 +64,13 @@ extension Callers {
     let accounts = section.values("serviceAccount", .serviceAccount) ?? []
     let users = section.values("unixUser", .unixID) ?? []
     let groups = section.values("unixGroup", .unixID) ?? []
+    for (key, ids, standIn) in [
+      ("unixUser", users, UserNamespace.unmappedUser), ("unixGroup", groups, UserNamespace.unmappedGroup),
+    ] {
+      guard let standIn, ids.contains(standIn) else { continue }
+      section.fail(
+        key, "\(standIn) stands for every id that this process's user namespace does not map, so it tells nobody apart")
+    }
     return keys.map { .key($0) } + certificates.map { .certificate($0) } + accounts.map { .serviceAccount($0) }
       + users.map { .unixUser($0) } + groups.map { .unixGroup($0) }
   }
