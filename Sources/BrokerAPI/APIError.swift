@@ -1,6 +1,7 @@
 /// The kinds of errors that callers are told.
 enum APIError: CaseIterable, Sendable {
   case invalidRequest, invalidAudience, invalidScope, invalidTarget, unsupportedGrantType, notAcceptable
+  case unsupportedCoding
   case invalidCaller, callerNotAllowed, callerRateLimited, notFound, methodNotAllowed
   case unknownAudience, audienceNotGranted
   case brokerMisconfigured, invalidUpstreamResponse, tokenValidationFailed
@@ -9,7 +10,7 @@ enum APIError: CaseIterable, Sendable {
   /// A fixed word for programs.
   var word: String {
     switch self {
-    case .invalidRequest, .notAcceptable: "invalid_request"
+    case .invalidRequest, .notAcceptable, .unsupportedCoding: "invalid_request"
     case .invalidAudience: "invalid_audience"
     case .invalidScope: "invalid_scope"
     case .invalidTarget: "invalid_target"
@@ -39,6 +40,7 @@ enum APIError: CaseIterable, Sendable {
     case .notFound, .unknownAudience: 404
     case .methodNotAllowed: 405
     case .notAcceptable: 406
+    case .unsupportedCoding: 415
     case .callerRateLimited: 429
     case .brokerMisconfigured, .invalidUpstreamResponse, .tokenValidationFailed: 502
     case .upstreamRateLimited, .upstreamUnavailable, .overloaded: 503
@@ -54,8 +56,8 @@ enum APIError: CaseIterable, Sendable {
     case .unknownAudience, .invalidAudience: "invalid_target"
     case .callerRateLimited, .upstreamRateLimited, .upstreamUnavailable, .overloaded: "temporarily_unavailable"
     case .brokerMisconfigured, .invalidUpstreamResponse, .tokenValidationFailed, .upstreamTimeout: "server_error"
-    case .invalidRequest, .invalidScope, .invalidTarget, .unsupportedGrantType, .notAcceptable, .notFound,
-      .methodNotAllowed:
+    case .invalidRequest, .invalidScope, .invalidTarget, .unsupportedGrantType, .notAcceptable, .unsupportedCoding,
+      .notFound, .methodNotAllowed:
       word
     }
   }

@@ -138,7 +138,9 @@ extension Problem {
   private var waitField: [(name: String, value: String)] { retryAfter.map { [("Retry-After", "\($0)")] } ?? [] }
 
   private func moreFields(_ shape: ErrorShape) -> [(name: String, value: String)] {
-    waitField + (allowedMethods.map { [("Allow", $0)] } ?? []) + (challenge?.fields(shape) ?? [])
+    // What would be taken instead (RFC 9110 §15.5.16).
+    let coding = error == .unsupportedCoding ? [("Accept-Encoding", "identity")] : []
+    return waitField + coding + (allowedMethods.map { [("Allow", $0)] } ?? []) + (challenge?.fields(shape) ?? [])
   }
 }
 

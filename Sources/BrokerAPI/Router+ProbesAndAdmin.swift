@@ -4,8 +4,16 @@ import HTTPServer
 import IO
 import Telemetry
 
-/// What is no token: probes, metrics and the status.
+/// What is no token: probes, metrics, the status, and what is not there.
 extension Router {
+  func nothing(_ request: Request, _ response: ResponseWriter) {
+    // Asked of the server as a whole, which has no more to say than that it is there (RFC 9110 §9.3.7).
+    if request.method == .options, request.equals("*", at: request.path) {
+      return response.send(Response(200, fields: [("Cache-Control", "no-store")]))
+    }
+    response.send(Problem(.notFound, "there is nothing at this path"), to: request)
+  }
+
   func health(_ response: ResponseWriter) { response.send(Self.state("ok", reasons: [])) }
 
   func readiness(_ response: ResponseWriter) {

@@ -39,7 +39,6 @@ extension Router {
     _ endpoint: Endpoint, _ request: Request, _ response: ResponseWriter,
     _ read: () throws(Problem) -> PurgeRequest
   ) {
-    if let objection = policy.guards.objection(to: request) { return refuse(objection, endpoint, request, response) }
     do throws(Problem) {
       let asked = try read()
       let (identity, answer) = (RequestIdentity(request), deferred(response, endpoint))

@@ -48,6 +48,9 @@ extension Router {
     let endpoint = audience == nil ? Endpoint.oauthToken : .oauthTokenForAudience
     if let objection = policy.guards.objection(to: request) { return refuse(objection, endpoint, request, response) }
     do throws(Problem) {
+      if let coding = request.value(of: "content-encoding"), !request.matches("identity", at: coding) {
+        throw Problem(.unsupportedCoding, "the body must be sent as it is, without a Content-Encoding")
+      }
       var asked = try GrantRequest(
         url: URLParameters(audience: audience, request), contentType: request.text(of: "content-type"),
         authorization: request.text(of: "authorization"), body: request.array(at: request.body))

@@ -118,7 +118,7 @@ package final class Router: RequestHandler {
       case .audiencePurge: purge(audience: rest, request, response)
       case .clientPurge: purgeClient(request, response)
       case .oauthMetadata, .openIDMetadata: metadata(route.endpoint, issuerPath: rest, request, response)
-      case .nothing: response.send(Problem(.notFound, "there is nothing at this path"), to: request)
+      case .nothing: nothing(request, response)
       }
     }
     // No status: the answer comes later.

@@ -29,8 +29,8 @@ import Testing
       (APIError.invalidCaller, 401, "invalid_client"), (.callerNotAllowed, 400, "unauthorized_client"),
       (.audienceNotGranted, 400, "unauthorized_client"), (.unknownAudience, 400, "invalid_target"),
       (.invalidScope, 400, "invalid_scope"), (.overloaded, 503, "temporarily_unavailable"),
-      (.callerRateLimited, 429, "temporarily_unavailable"), (.brokerMisconfigured, 502, "server_error"),
-      (.upstreamTimeout, 504, "server_error"),
+      (.unsupportedCoding, 415, "invalid_request"), (.callerRateLimited, 429, "temporarily_unavailable"),
+      (.brokerMisconfigured, 502, "server_error"), (.upstreamTimeout, 504, "server_error"),
     ])
   func oauth(_ error: APIError, _ status: Int, _ word: String) {
     let response = Problem(error, "why", audience: "https://a/").response(.oauth, requestID: "id-1")

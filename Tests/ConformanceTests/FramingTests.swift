@@ -60,8 +60,17 @@ import Testing
     .accepted(
       "9112 §7.1.2 trailers are dropped", post(chunked, body: "1\r\na\r\n0\r\nHost: evil\r\nX: y\r\n\r\n") + get(),
       "post / [a]", "get /"),
-    .refused("9112 §7.1.1 extensions", post(chunked, body: "3;x=y\r\nabc\r\n0\r\n\r\n")),
-    .refused("9112 §7.1.1 extensions", post(chunked, body: "3;\r\nabc\r\n0\r\n\r\n")),
+    .accepted(
+      "9112 §7.1.1 extensions are ignored", post(chunked, body: "3;x=y\r\nabc\r\n0;z\r\n\r\n") + get(), "post / [abc]",
+      "get /"),
+    .accepted(
+      "9112 §7.1.1 a quoted one", post(chunked, body: "3;x=\"a; b\";y\r\nabc\r\n0\r\n\r\n"), "post / [abc]"),
+    .accepted("9112 §7.1.1 space around it", post(chunked, body: "3 \t; x = y\r\nabc\r\n0\r\n\r\n"), "post / [abc]"),
+    .refused("9112 §7.1.1 an extension ends with CR LF", post(chunked, body: "3;x\nabc\r\n0\r\n\r\n")),
+    .refused("9112 §7.1.1 no bare CR in one", post(chunked, body: "3;x\ry\r\nabc\r\n0\r\n\r\n")),
+    .refused("9112 §7.1.1 no NUL in one", post(chunked, body: "3;x\0\r\nabc\r\n0\r\n\r\n")),
+    .refused("9112 §7.1.1 a size before one", post(chunked, body: ";x\r\nabc\r\n0\r\n\r\n")),
+    .refused("9112 §7.1.1 nothing else behind a size", post(chunked, body: "3 x\r\nabc\r\n0\r\n\r\n")),
     .refused("9112 §7.1 space before", post(chunked, body: " 3\r\nabc\r\n0\r\n\r\n")),
     .refused("9112 §7.1 space behind", post(chunked, body: "3 \r\nabc\r\n0\r\n\r\n")),
     .refused("9112 §7.1 a prefix", post(chunked, body: "0x3\r\nabc\r\n0\r\n\r\n")),
@@ -126,10 +135,13 @@ import Testing
     #expect(play("\(chunked)4\r\nabcd\r\n1\r\ne\r\n0\r\n\r\n", limits: limits).rejection == 413)
   }
 
-  @Test("Tiny chunks and endless trailers cannot make the server hold much more than the body's limit")
+  @Test(
+    "Tiny chunks, endless extensions and endless trailers cannot make the server hold much more than the body's limit")
   func overhead() {
     let tiny = String(repeating: "000001\r\na\r\n", count: 20_000)
     #expect(play(post(Self.chunked, body: tiny)).rejection == 413)
+    let extensions = "1;" + String(repeating: "x", count: 40_000)
+    #expect(play(post(Self.chunked, body: extensions)).rejection == 413)
     let trailers = String(repeating: "X: y\r\n", count: 2_000)
     #expect(play(post(Self.chunked, body: "0\r\n" + trailers)).rejection == 431)
   }

@@ -97,6 +97,8 @@ import Testing
     .ended("§5.1.1 an even stream", "goaway PROTOCOL_ERROR", frames: [.get(2)]),
     .ended("§6.1 DATA on stream 0", "goaway PROTOCOL_ERROR", frames: [.data(0, [0x61])]),
     .ended("§6.2 HEADERS on stream 0", "goaway PROTOCOL_ERROR", frames: [.get(0)]),
+    .ended("§5.1.1 a smaller stream", "goaway PROTOCOL_ERROR", frames: [.post(5), .get(3)]),
+    .ended("§6.3 PRIORITY on stream 0", "goaway PROTOCOL_ERROR", frames: [.priority(0)]),
     .ended("§6.4 a short RST_STREAM", "goaway FRAME_SIZE_ERROR", frames: [.post(1), HTTP2Frame(3, stream: 1, [0])]),
     .ended("§6.5 SETTINGS on a stream", "goaway PROTOCOL_ERROR", frames: [HTTP2Frame(4, stream: 1)]),
     .ended("§6.5 SETTINGS of odd length", "goaway FRAME_SIZE_ERROR", frames: [HTTP2Frame(4, [0])]),
@@ -144,6 +146,41 @@ import Testing
       player.play(frames.flatMap(\.bytes))
       #expect(player.said == ["413 1", "data 1 2 end", "reset 1 NO_ERROR"])
     }
+  }
+
+  @Test("HEADERS on a stream that the peer has ended or reset end the connection")
+  func closedStreams() throws {
+    for (end, said) in [
+      ([HTTP2Frame.data(1, [], ends: true)], ["200 1", "data 1 2 end"]), ([.reset(1)], []),
+    ] {
+      let player = try HTTP2Player()
+      player.play(HTTP2Frame.greeting)
+      player.play(([HTTP2Frame.post(1)] + end).flatMap(\.bytes))
+      player.play(.headers(1, [("x", "y")]))
+      #expect(player.said == said + ["goaway PROTOCOL_ERROR"])
+    }
+  }
+
+  @Test("Trailers may come on a stream that was reset here, of which the peer learns later")
+  func resetStreams() throws {
+    for (request, said) in [
+      (HTTP2Frame.post(1, "/", ("content-length", "99999")), ["413 1", "data 1 2 end", "reset 1 NO_ERROR"]),
+      (.headers(1, HTTP2Frame.request("POST", "/") + [("te", "gzip")], ends: false), ["reset 1 PROTOCOL_ERROR"]),
+    ] {
+      let player = try HTTP2Player()
+      player.play(HTTP2Frame.greeting)
+      player.play(request)
+      player.play(.headers(1, [("x", "y")]), .get(3))
+      #expect(player.said == said + ["200 3", "data 3 2 end"])
+    }
+  }
+
+  @Test("Trailers are no new stream where others have begun since")
+  func trailersBehindOthers() throws {
+    let player = try HTTP2Player()
+    player.play(HTTP2Frame.greeting)
+    player.play(.post(1), .get(3), .data(1, [0x61]), .headers(1, [("x", "y")]))
+    #expect(Set(player.requests) == ["get /", "post / [a]"])
   }
 
   @Test("Anything but the preface and SETTINGS first ends the connection")

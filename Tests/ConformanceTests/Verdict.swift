@@ -25,6 +25,8 @@ func play(_ pieces: [[UInt8]], limits: Limits = Limits()) -> Verdict {
       switch connection.step(&span, parser: &parser, now: now) {
       case .wait, .sendContinue:
         break steps
+      case .skipLine:
+        held.removeFirst(2)
       case .reject(let rejection):
         verdict.rejection = rejection.status
         return verdict

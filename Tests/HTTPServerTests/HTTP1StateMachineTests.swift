@@ -22,6 +22,31 @@ import Testing
     #expect(connection.step(&span, parser: &parser, now: now) == .request(consumed: bytes.count))
   }
 
+  @Test("An empty line before a request is no part of it, and buys no more time for the header than any first byte")
+  func emptyLine() {
+    let start = Instant.now
+    let limits = Limits()
+    var parser = RequestParser()
+    var connection = HTTP1StateMachine(limits: ConnectionLimits(limits), now: start)
+    func step(_ text: String, _ now: Instant) -> HTTP1StateMachine.Step {
+      var bytes = Array(text.utf8)
+      var span = bytes.mutableSpan
+      return connection.step(&span, parser: &parser, now: now)
+    }
+    let later = start.advanced(by: .seconds(1))
+    #expect(step("\r\n", later) == .skipLine)
+    #expect(connection.deadline == start.advanced(by: limits.headTimeout))
+    let request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    #expect(step(request, later) == .request(consumed: request.utf8.count))
+    connection.answered(keepAlive: true, now: later)
+    #expect(step("\r", later) == .wait)
+    #expect(connection.deadline == later.advanced(by: limits.headTimeout))
+    #expect(step("\r\n", later) == .skipLine)
+    #expect(connection.deadline == later.advanced(by: limits.idleTimeout) && connection.timeoutRejection == nil)
+    #expect(step("G", later) == .wait)
+    #expect(connection.deadline == later.advanced(by: limits.headTimeout))
+  }
+
   @Test("A trickle of bytes does not move a deadline")
   func deadlines() {
     let start = Instant.now

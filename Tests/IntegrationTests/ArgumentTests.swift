@@ -39,7 +39,8 @@ extension IntegrationTests {
         let file = try tenant.file("closed.yaml", callers.text)
         let broker = try await BrokerProcess(
           ["serve", "--config", file], environment: tenant.environment,
-          through: "exec unshare --mount sh -c 'mount --bind /dev/null /proc/$$/maps && exec \"$0\" \"$@\"' \"$0\" \"$@\"")
+          through:
+            "exec unshare --mount sh -c 'mount --bind /dev/null /proc/$$/maps && exec \"$0\" \"$@\"' \"$0\" \"$@\"")
         try await expectClosed(broker, to: callers)
       }
     }

@@ -37,5 +37,29 @@ extension IntegrationTests {
         #expect(tenant.tenant.statistics.mints == 1)
       }
     }
+
+    @Test("OPTIONS * is answered, on both listeners")
+    func options() async throws {
+      try await withBroker { _, broker in
+        for port in [broker.port, broker.adminPort] {
+          let client = try RawClient(port: port)
+          try client.send("OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n")
+          #expect(try await client.readResponse().head.hasPrefix("HTTP/1.1 200 "))
+          try client.send("OPTIONS / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+          #expect(try await client.readResponse().head.hasPrefix("HTTP/1.1 404 "))
+        }
+      }
+    }
+
+    @Test("A body with a Content-Encoding is answered 415, which says how to send it")
+    func coded() async throws {
+      try await withBroker { _, broker in
+        let url = ["\(broker.url)/oauth/token", "-d", "grant_type=client_credentials&audience=\(API.path)"]
+        let coded = try await Answer.curl(url + ["-H", "Content-Encoding: gzip"])
+        #expect(coded.status == 415 && coded.error == "invalid_request")
+        #expect(coded.field("accept-encoding") == "identity")
+        #expect(try await Answer.curl(url + ["-H", "Content-Encoding: identity"]).status == 200)
+      }
+    }
   }
 }

@@ -2,10 +2,14 @@ import Basics
 
 /// Decodes a chunked body in place (RFC 9112 §7.1): data moves down over the framing between it.
 ///
-/// Chunk extensions are refused. Trailer fields are checked for shape and dropped, never merged into the header.
+/// Chunk extensions are passed over, where no byte in them could end a line for anybody. Trailer fields are checked for
+/// shape and dropped, never merged into the header.
 struct ChunkedDecoder: Equatable {
   private enum State: Equatable {
     case size(digits: Int)
+    /// Space behind a size: only an extension may follow.
+    case sizeSpace
+    case sizeExtension
     case sizeEnd
     case data(remaining: Int)
     case dataEnd
@@ -68,14 +72,20 @@ struct ChunkedDecoder: Equatable {
         size = size << 4 | Int(value)
         state = .size(digits: digits + 1)
       } else {
-        guard byte == Octet.carriageReturn, digits > 0 else { throw .malformed("a chunk size is no plain hex number") }
+        guard digits > 0 else { throw .malformed("a chunk size is no plain hex number") }
+        state = byte == Octet.carriageReturn ? .sizeEnd : try behindSize(byte)
+      }
+    case .sizeSpace: state = try behindSize(byte)
+    case .sizeExtension:
+      if isOverhead(limit) { throw .bodyTooLarge }
+      if byte == Octet.carriageReturn {
         state = .sizeEnd
+      } else if !Octet.isFieldValue(byte) {
+        throw .malformed("a control byte in a chunk extension")
       }
     case .sizeEnd:
       guard byte == Octet.lineFeed else { throw .malformed("a CR without LF") }
-      if size > limit - body.count { throw .bodyTooLarge }
-      // Tiny chunks must not make the buffer grow far beyond what they carry.
-      if position - body.lowerBound > 2 * limit + 1024 { throw .bodyTooLarge }
+      if size > limit - body.count || isOverhead(limit) { throw .bodyTooLarge }
       state = size == 0 ? .trailer(.start) : .data(remaining: size)
       size = 0
     case .dataEnd:
@@ -94,4 +104,14 @@ struct ChunkedDecoder: Equatable {
     case .data, .done: preconditionFailure("handled by decode")
     }
   }
+
+  /// What may stand between a size and its CR LF: space, then an extension (RFC 9112 §7.1.1).
+  private func behindSize(_ byte: UInt8) throws(Rejection) -> State {
+    if Octet.isSpace(byte) { return .sizeSpace }
+    if byte == UInt8(ascii: ";") { return .sizeExtension }
+    throw .malformed("a chunk size is no plain hex number")
+  }
+
+  /// Tiny chunks and long extensions must not make the buffer grow far beyond what the chunks carry.
+  private func isOverhead(_ limit: Int) -> Bool { position - body.lowerBound > 2 * limit + 1024 }
 }

@@ -12,6 +12,10 @@ extension Connection {
     requests: while registration != nil && unsent.isEmpty {
       switch input.withMutableBytes({ http1.step(&$0, parser: &request.parser, now: now) }) {
       case .wait: break requests
+      case .skipLine:
+        // Nor does HTTP/2 begin behind it.
+        serial &+= 1
+        input.consume(2)
       case .sendContinue: writer.output.append("HTTP/1.1 100 Continue\r\n\r\n")
       case .reject(let rejection): reject(rejection)
       case .request(let consumed):

@@ -7,6 +7,8 @@ struct HTTP1StateMachine {
   enum Step: Equatable {
     /// More bytes are needed, or none are wanted now.
     case wait
+    /// The first two bytes are an empty line, which means nothing.
+    case skipLine
     /// The peer waits for `100 Continue` before it sends the body (RFC 9110 §10.1.1).
     case sendContinue
     /// A whole request: `RequestParser.head` describes it, and `consumed` bytes are its own.
@@ -35,6 +37,8 @@ struct HTTP1StateMachine {
   private var requests = 0
   /// Nothing has been asked yet: the time for the first header runs from the connection's start.
   private var isFresh = true
+  /// Since the last request.
+  private var hasSkippedLine = false
   /// When the connection has used up the time for what it is doing.
   private(set) var deadline: Instant
 
@@ -63,6 +67,7 @@ struct HTTP1StateMachine {
       case .answering, .over: return .wait
       case .idle where bytes.isEmpty: return .wait
       case .body(let begun): (body, isBegun) = (begun, true)
+      case .idle where skipsLine(bytes.span, now), .head where skipsLine(bytes.span, now): return .skipLine
       case .idle, .head:
         var scanner = HeadScanner()
         if case .head(let begun) = phase { scanner = begun }
@@ -96,12 +101,24 @@ struct HTTP1StateMachine {
       if isBegun { try parser.parse(bytes.span, end: body.headLength, limits: limits.sizes) }
       parser.place(body: range)
       phase = .answering
+      hasSkippedLine = false
       requests += 1
       deadline = now.advanced(byNanoseconds: limits.requestTime)
       return .request(consumed: consumed)
     } catch {
       return .reject(error)
     }
+  }
+
+  /// One empty line before a request is none of it (RFC 9112 §2.2): some clients send it behind a body.
+  private mutating func skipsLine(_ bytes: Span<UInt8>, _ now: Instant) -> Bool {
+    guard !hasSkippedLine, bytes.count >= 2, bytes[0] == Octet.carriageReturn, bytes[1] == Octet.lineFeed else {
+      return false
+    }
+    hasSkippedLine = true
+    phase = .idle
+    if !isFresh { deadline = now.advanced(byNanoseconds: limits.idleTime) }
+    return true
   }
 
   /// The response has been given to the connection; the next request may be read, or none.

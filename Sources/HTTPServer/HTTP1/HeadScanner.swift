@@ -18,7 +18,11 @@ struct HeadScanner {
         guard position > lineStart, bytes[position - 1] == Octet.carriageReturn else {
           throw .malformed("a line ends without CR LF")
         }
-        if position == lineStart + 1 { return position + 1 }
+        if position == lineStart + 1 {
+          // Nothing at all so far. Version 2 of the PROXY protocol begins with two such lines.
+          if inRequestLine { throw .unexpectedProxyHeader }
+          return position + 1
+        }
         inRequestLine = false
         lineStart = position + 1
       } else {

@@ -33,6 +33,7 @@ struct RequestParser: ~Copyable {
     head.method = method(bytes, 0..<position)
 
     let target = position + 1
+    if bytes.equals("PROXY", at: 0..<position), bytes[target] != UInt8(ascii: "/") { throw .unexpectedProxyHeader }
     position = target
     var query: Int?
     while Octet.isVisible(bytes[position]) {
@@ -76,7 +77,8 @@ struct RequestParser: ~Copyable {
     return .other
   }
 
-  /// Origin-form as it is; absolute-form without scheme and authority, which is noted; `*` for OPTIONS only (RFC 9112 §3.2).
+  /// Origin-form as it is; absolute-form without scheme and authority, which is noted; `*` for OPTIONS only
+  /// (RFC 9112 §3.2).
   private mutating func path(_ bytes: Span<UInt8>, _ target: Range<Int>) throws(Rejection) -> Range<Int> {
     if bytes[target.lowerBound] == UInt8(ascii: "/") { return target }
     if head.method == .options, bytes.equals("*", at: target) { return target }

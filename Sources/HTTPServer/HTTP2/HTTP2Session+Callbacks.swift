@@ -18,10 +18,8 @@ extension HTTP2Session {
 
   static let callbacks = unsafe Callbacks { table in
     unsafe nghttp2_session_callbacks_set_on_begin_frame_callback(table) { _, header, context in
-      if let type = unsafe header?.pointee.type, let session = unsafe HTTP2Session.at(context) {
-        session.countContinuation(UInt32(type) == NGHTTP2_CONTINUATION.rawValue)
-        // Ignored, and so not received in the sense of the callback for that.
-        if UInt32(type) == NGHTTP2_PRIORITY.rawValue { session.countControl() }
+      if let header = unsafe header?.pointee, let session = unsafe HTTP2Session.at(context) {
+        session.beganFrame(UInt32(header.type), of: header.stream_id)
       }
       return 0
     }
@@ -47,8 +45,10 @@ extension HTTP2Session {
       unsafe session.received(frame)
       return 0
     }
-    unsafe nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(table) { _, _, _, context in
-      unsafe HTTP2Session.at(context)?.countFault()
+    unsafe nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(table) { _, frame, _, context in
+      guard let (session, frame) = unsafe HTTP2Session.at(context, frame) else { return 0 }
+      session.noteReset(of: unsafe frame.hd.stream_id)
+      session.countFault()
       return 0
     }
     unsafe nghttp2_session_callbacks_set_on_data_chunk_recv_callback(table) { _, _, id, data, count, context in
@@ -117,7 +117,9 @@ extension HTTP2Session {
   private func sent(_ frame: nghttp2_frame) {
     let header = unsafe frame.hd
     switch UInt32(header.type) {
-    case NGHTTP2_RST_STREAM.rawValue: countFault()
+    case NGHTTP2_RST_STREAM.rawValue:
+      noteReset(of: header.stream_id)
+      countFault()
     case NGHTTP2_GOAWAY.rawValue: sentGoAway()
     case NGHTTP2_HEADERS.rawValue, NGHTTP2_DATA.rawValue:
       if header.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0 { sentAnswer(of: header.stream_id) }

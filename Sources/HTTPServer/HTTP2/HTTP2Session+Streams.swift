@@ -44,7 +44,7 @@ extension HTTP2Session {
     stream.request.append(name, value, limits: limits.sizes, isKept: isRequest && stream.phase == .head)
     heldBytes += stream.request.bytes.count - before
     if stream.request.headBytes > HTTP2Limits.headFactor * limits.sizes.headBytes {
-      calmsDown = true
+      calmDown()
       return Self.pause
     }
     return Self.carryOn
@@ -141,14 +141,45 @@ extension HTTP2Session {
     deadline = min(deadline, idleDeadline)
   }
 
-  // MARK: Budgets
+  // MARK: What libnghttp2 ignores
 
-  func countContinuation(_ isOne: Bool) {
-    continuations = isOne ? continuations + 1 : 0
-    if continuations > HTTP2Limits.continuations { calmsDown = true }
+  /// A frame's own header has arrived.
+  func beganFrame(_ type: UInt32, of id: Int32) {
+    countContinuation(type == NGHTTP2_CONTINUATION.rawValue)
+    switch type {
+    case NGHTTP2_PRIORITY.rawValue:
+      // Skipped, and so not received in the sense of the callback for that.
+      countControl()
+      if id == 0 { fail(NGHTTP2_PROTOCOL_ERROR.rawValue) }
+    case NGHTTP2_HEADERS.rawValue: if !mayHaveHeaders(id) { fail(NGHTTP2_PROTOCOL_ERROR.rawValue) }
+    default: break
+    }
   }
 
-  func countReset() { if resets.admit(now: now) != nil { calmsDown = true } }
-  func countFault() { if faults.admit(now: now) != nil { calmsDown = true } }
-  func countControl() { if controls.admit(now: now) != nil { calmsDown = true } }
+  /// A stream begins behind all others (RFC 9113 §5.1.1). Behind that it may have trailers while it is open, and for a
+  /// while after it was reset or not taken here, of which the peer learns later.
+  private func mayHaveHeaders(_ id: Int32) -> Bool {
+    if id > newestStream {
+      newestStream = id
+      return true
+    }
+    return unsafe isGoingAway || resetStreams.contains(id) || nghttp2_session_find_stream(session, id) != nil
+  }
+
+  /// No more than are reset before the budget of faults ends the connection.
+  func noteReset(of id: Int32) {
+    if resetStreams.count >= 2 * HTTP2Limits.faults.burst { resetStreams.removeFirst() }
+    resetStreams.append(id)
+  }
+
+  // MARK: Budgets
+
+  private func countContinuation(_ isOne: Bool) {
+    continuations = isOne ? continuations + 1 : 0
+    if continuations > HTTP2Limits.continuations { calmDown() }
+  }
+
+  func countReset() { if resets.admit(now: now) != nil { calmDown() } }
+  func countFault() { if faults.admit(now: now) != nil { calmDown() } }
+  func countControl() { if controls.admit(now: now) != nil { calmDown() } }
 }

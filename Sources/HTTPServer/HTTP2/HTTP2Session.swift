@@ -29,8 +29,13 @@ import IO
   /// Nothing can be said any more: close.
   private(set) var isBroken = false
   private(set) var isGoingAway = false
-  var isCalming = false
-  var calmsDown = false
+  /// The error that ends the connection, found in a callback, where it cannot be ended.
+  private var breach: UInt32?
+  private var hasEnded = false
+  /// The newest stream that the peer has begun.
+  var newestStream: Int32 = 0
+  /// Streams that were reset here while the peer may have gone on with them: the last of them.
+  var resetStreams: [Int32] = []
   /// Nothing has been asked yet.
   var isFresh = true
   var idleSince: Instant
@@ -90,7 +95,7 @@ import IO
   func receive(_ bytes: Span<UInt8>, now: Instant) {
     self.now = now
     var position = 0
-    while position < bytes.count && !isBroken && !calmsDown {
+    while position < bytes.count && !isBroken && breach == nil {
       let count = unsafe bytes.withUnsafeBufferPointer { buffer in
         unsafe nghttp2_session_mem_recv(
           session, buffer.baseAddress.map { unsafe $0 + position }, buffer.count - position)
@@ -99,14 +104,19 @@ import IO
       if count < 0 { isBroken = true } else { position += count }
       if count == 0 { break }
     }
-    if calmsDown { calm() }
+    if let breach { end(with: breach) }
   }
 
-  /// Ends a connection that has used up a budget (RFC 9113 §10.5).
-  private func calm() {
-    if isCalming { return }
-    isCalming = true
-    terminate(NGHTTP2_ENHANCE_YOUR_CALM.rawValue)
+  /// Ends the connection as soon as it can be, with the first error of several.
+  func fail(_ code: UInt32) { breach = breach ?? code }
+
+  /// A budget is used up (RFC 9113 §10.5).
+  func calmDown() { fail(NGHTTP2_ENHANCE_YOUR_CALM.rawValue) }
+
+  private func end(with code: UInt32) {
+    if hasEnded { return }
+    hasEnded = true
+    terminate(code)
   }
 
   /// Appends frames until `output` holds `limit` bytes or there is nothing to send.
@@ -120,8 +130,8 @@ import IO
       unsafe output.append(UnsafeBufferPointer(start: data, count: count).span)
     }
     // What is sent can use up a budget too.
-    if calmsDown && !isCalming && !isBroken {
-      calm()
+    if let breach, !hasEnded, !isBroken {
+      end(with: breach)
       send(into: &output, limit: .max, now: now)
     }
   }

@@ -20,6 +20,8 @@ package struct Rejection: Error, Equatable {
 
   static func malformed(_ reason: StaticText) -> Rejection { Rejection(400, reason) }
 
+  static let unexpectedProxyHeader = malformed(
+    "the PROXY protocol is not spoken here: leave it out, or let this listener require it with ?proxy=required")
   static let timeout = Rejection(408, "the request did not arrive in time")
   static let bodyTooLarge = Rejection(413, "the body is over the limit")
   static let targetTooLong = Rejection(414, "the request line is over the limit")

@@ -28,7 +28,9 @@ package struct RouteLabel: Sendable {
 /// What one event loop counts. A loop of its own for each, so that no two cores write to the same place for a request.
 package final class LoopMetrics: Sendable {
   /// The statuses that are told apart; any other counts as the last.
-  static let statuses = [200, 400, 401, 403, 404, 405, 406, 408, 413, 414, 417, 429, 431, 501, 502, 503, 504, 505, 500]
+  static let statuses = [
+    200, 400, 401, 403, 404, 405, 406, 408, 413, 414, 415, 417, 429, 431, 501, 502, 503, 504, 505, 500,
+  ]
 
   /// By route, and behind those what the server answered itself, before there was a request to route.
   private let requests: [[Counter]]

@@ -55,8 +55,11 @@ extension FuzzTarget {
     var rest = bytes
     var body: [UInt8] = []
     while let line = takeLine(&rest) {
-      guard (1...8).contains(line.count), line.allSatisfy({ Hex.value($0) != nil }),
-        let size = Int(String(decoding: line, as: UTF8.self), radix: 16)
+      let digits = line.prefix { Hex.value($0) != nil }
+      let extensions = line[digits.endIndex...]
+      guard (1...8).contains(digits.count), let size = Int(String(decoding: digits, as: UTF8.self), radix: 16),
+        extensions.isEmpty || extensions.first(where: { !Octet.isSpace($0) }) == UInt8(ascii: ";"),
+        extensions.allSatisfy(Octet.isFieldValue)
       else { return nil }
       if size == 0 { return areTrailers(rest) ? body : nil }
       let data = rest.prefix(size)

@@ -53,6 +53,10 @@ extension FuzzTarget {
         switch connection.step(&span, parser: &parser, now: now) {
         case .wait, .sendContinue:
           break steps
+        case .skipLine:
+          try promise("what is skipped is an empty line", held.starts(with: [13, 10]))
+          verdict.end += 2
+          held.removeFirst(2)
         case .reject(let rejection):
           verdict.rejection = rejection
           return verdict
