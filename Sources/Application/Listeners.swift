@@ -32,10 +32,18 @@ private struct Listeners {
     let (admin, main) = (inherited.filter { $0.name == "admin" }, inherited.filter { $0.name != "admin" })
     // Where any listener is to have TLS, what comes over TCP has it: nothing that was to be secured is left open.
     let tls = configuration.listen.contains(where: \.isTLS) ? configuration.tls : nil
+    // The same goes for the PROXY protocol: nobody's word is taken who is no proxy.
+    let proxies = configuration.listen.contains(where: \.requiresProxy) ? configuration.proxies : nil
     self.main =
       main.isEmpty
-      ? configuration.listen.map { Server.Binding($0.address, tls: $0.isTLS ? configuration.tls : nil) }
-      : main.map { Server.Binding(inherited: $0.listener, tls: $0.listener.address.isUnix ? nil : tls) }
+      ? configuration.listen.map {
+        Server.Binding(
+          $0.address, tls: $0.isTLS ? configuration.tls : nil, proxies: $0.requiresProxy ? configuration.proxies : nil)
+      }
+      : main.map {
+        let isUnix = $0.listener.address.isUnix
+        return Server.Binding(inherited: $0.listener, tls: isUnix ? nil : tls, proxies: isUnix ? nil : proxies)
+      }
     self.admin =
       admin.isEmpty
       ? configuration.adminListen.map { [Server.Binding($0, .admin)] } ?? []

@@ -150,5 +150,8 @@ package final class Router: RequestHandler {
     return Problem(rejection).response(.problemDetails, requestID: requestID)
   }
 
-  package func refused(_ status: Int) { metrics.refused(status) }
+  package func refused(_ rejection: Rejection, from peer: () -> String) {
+    metrics.refused(rejection.status)
+    services.audit.refused(rejection.reason.description, status: rejection.status, from: peer)
+  }
 }

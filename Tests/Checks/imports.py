@@ -52,7 +52,8 @@ def read_table() -> tuple[dict[str, set[str]], list[str]]:
 def main() -> int:
     root = Path(__file__).resolve().parents[2]
     allowed, faults = read_table()
-    present = {folder.name: (folder / "module.modulemap").exists() for folder in (root / "Sources").iterdir()}
+    # A C library is a folder without Swift.
+    present = {folder.name: not any(folder.rglob("*.swift")) for folder in (root / "Sources").iterdir()}
     named = set(allowed).union(*allowed.values())
     for module, is_library in sorted(present.items()):
         if module not in (named if is_library else allowed):

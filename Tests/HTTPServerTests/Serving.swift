@@ -6,8 +6,17 @@ import Synchronization
 /// Answers with path and body; `/later` from another thread, `/held` when told, `/large` with 4 MB, `/who` with names.
 final class EchoHandler: RequestHandler {
   private let held: @Sendable (DeferredResponse) -> Void
+  private let noteRefusal: @Sendable (_ peer: String, Rejection) -> Void
 
-  init(_ held: @escaping @Sendable (DeferredResponse) -> Void) { self.held = held }
+  init(
+    _ held: @escaping @Sendable (DeferredResponse) -> Void,
+    refused: @escaping @Sendable (_ peer: String, Rejection) -> Void = { _, _ in }
+  ) {
+    self.held = held
+    noteRefusal = refused
+  }
+
+  func refused(_ rejection: Rejection, from peer: () -> String) { noteRefusal(peer(), rejection) }
 
   func handle(_ request: Request, _ response: ResponseWriter) {
     let path = request.text(at: request.path)
@@ -47,12 +56,14 @@ final class Serving: Sendable {
   let server: Server
   private let exchanges: AsyncStream<DeferredResponse>
   private let continuation: AsyncStream<DeferredResponse>.Continuation
+  /// What the server has refused, and from whom.
+  let refusals = Mutex<[(peer: String, rejection: Rejection)]>([])
 
   var port: UInt16 { server.addresses[0].port }
 
-  private init(_ limits: Limits, _ tls: TLSContext?, loops: Int) throws {
+  private init(_ limits: Limits, _ tls: TLSContext?, _ proxies: [AddressRange]?, loops: Int) throws {
     server = try Server(
-      label: "test", [Server.Binding(.loopback(0), tls: tls)], loops: loops, limits: limits)
+      label: "test", [Server.Binding(.loopback(0), tls: tls, proxies: proxies)], loops: loops, limits: limits)
     (exchanges, continuation) = AsyncStream.makeStream()
   }
 
@@ -64,11 +75,16 @@ final class Serving: Sendable {
 
   /// Runs a server around `body`, then drains it and waits for its end. It is stopped if `body` throws.
   static func run(
-    _ limits: Limits = Limits(), tls: TLSContext? = nil, loops: Int = 1, _ body: (Serving) async throws -> Void
+    _ limits: Limits = Limits(), tls: TLSContext? = nil, proxies: [AddressRange]? = nil, loops: Int = 1,
+    _ body: (Serving) async throws -> Void
   ) async throws {
-    let serving = try Serving(limits, tls, loops: loops)
+    let serving = try Serving(limits, tls, proxies, loops: loops)
     async let running: Void = serving.server.run { [continuation = serving.continuation] _, _ in
-      EchoHandler { continuation.yield($0) }
+      EchoHandler {
+        continuation.yield($0)
+      } refused: { peer, rejection in
+        serving.refusals.withLock { $0.append((peer, rejection)) }
+      }
     }
     do {
       try await body(serving)

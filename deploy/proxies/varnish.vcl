@@ -41,7 +41,7 @@ sub vcl_backend_fetch {
     set bereq.url = "/forward-auth/https%3A%2F%2Fapi.example.com%2F";
     header.regsub(bereq, "^.*$", "X-Dropped: 1");
     unset bereq.http.X-Dropped;
-    set bereq.http.Host = "token-broker";
+    set bereq.http.Host = "localhost";
     set bereq.http.X-Request-Id = bereq.xid;
     set bereq.http.Authorization = "Bearer tb_REPLACE_ME";
   }

@@ -73,7 +73,7 @@ final class Acceptor: EventHandler {
     let bytes = head.http1 + Array("\r\n".utf8)
     _ = unsafe bytes.withUnsafeBytes { unsafe stream.send($0) }
     stream.endOutput()
-    server.handler.refused(answer.status)
+    server.handler.refused(.noRoom) { stream.peerAddress?.description ?? "gone" }
     // What has been read does not reset the answer away when the socket is closed.
     var request = ByteBuffer()
     _ = unsafe request.append(upTo: 16 * 1024) { room in

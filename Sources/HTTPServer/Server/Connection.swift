@@ -26,6 +26,10 @@ final class Connection: EventHandler {
   private var readWaitsFor = Readiness.readable
   private var writeWaitsFor = Readiness.writable
   private(set) var peerHasEnded = false
+  /// What has been read of the PROXY protocol's header; nil where none is to come, or it has been.
+  private var proxyHeader: [UInt8]?
+  /// Whom a proxy speaks for.
+  private var proxiedPeer: String?
   /// Counts requests of HTTP/1, so that a late answer to one cannot become the answer to the next.
   var serial: UInt32 = 0
   /// The request of HTTP/1 that waits for its answer.
@@ -51,6 +55,7 @@ final class Connection: EventHandler {
     self.listener = listener
     self.admission = admission
     self.server = server
+    if listener.proxies != nil { proxyHeader = [] }
     let limits = server.limits(of: admission)
     http1 = HTTP1StateMachine(limits: limits, now: server.loop.now)
     outputDeadlines = OutputDeadlines(limits: limits)
@@ -120,6 +125,7 @@ final class Connection: EventHandler {
     if registration == nil { return }
     if outputDeadlines.isEnding { return discard() }
     if http1.isAnswering || !unsent.isEmpty { return }
+    if proxyHeader != nil && !takeProxyHeader() { return }
     let borrows = input.isEmpty
     if borrows { swap(&input, &server.scratch) }
     var isBlocked = false
@@ -138,7 +144,7 @@ final class Connection: EventHandler {
       case .ended: end()
       case .failed: close()
       case .clearText:
-        reject(.malformed("this port speaks TLS: ask it by https"))
+        reject(.clearText)
         flush()
       }
     } while registration != nil && !isBlocked && stream.hasBuffered && !http1.isAnswering && !outputDeadlines.isEnding
@@ -152,6 +158,43 @@ final class Connection: EventHandler {
     } else {
       input.releaseIfEmpty()
     }
+  }
+
+  /// Reads what a proxy says ahead of all else; false where that is not whole, or the connection is at its end.
+  private func takeProxyHeader() -> Bool {
+    var held = proxyHeader ?? []
+    switch stream.receiveProxyHeader(&held) {
+    case .whole(let header):
+      guard let address = stream.peerAddress, listener.proxies?.contains(where: { $0.contains(address) }) == true else {
+        refuse(.unknownProxy)
+        return false
+      }
+      proxiedPeer = header.source
+      proxyHeader = nil
+      return true
+    case .blocked(let readiness):
+      readWaitsFor = readiness
+      proxyHeader = held
+    case .malformed: refuse(.noProxyHeader)
+    case .ended: close()
+    }
+    return false
+  }
+
+  /// Ends a connection that is no proxy's, with an answer where it can be read.
+  private func refuse(_ rejection: Rejection) {
+    if stream.isTLS {
+      server.handler.refused(rejection) { peerName }
+      return close()
+    }
+    proxyHeader = nil
+    reject(rejection)
+    flush()
+  }
+
+  /// Who is at the other end, for people.
+  private var peerName: String {
+    proxiedPeer ?? peer.map { "user \($0.user)" } ?? stream.peerAddress?.description ?? "gone"
   }
 
   /// The peer will send no more. It may still wait for an answer.
@@ -222,7 +265,7 @@ final class Connection: EventHandler {
   /// Answers in the handler's place. `isNews`: the handler does not know of the request, and cannot answer it too late.
   func answer(_ rejection: Rejection, isNews: Bool) {
     server.writer.send(server.handler.response(to: rejection, requestID: server.request.id))
-    if isNews { server.handler.refused(rejection.status) }
+    if isNews { server.handler.refused(rejection) { peerName } }
   }
 
   /// Goes on with requests that arrived while one was answered or written.

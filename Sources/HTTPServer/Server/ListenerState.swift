@@ -19,6 +19,7 @@ package final class ListenerState: Sendable {
   package let address: SocketAddress
   package let role: ListenerRole
   let isOnLoopback: Bool
+  let proxies: [AddressRange]?
   private let currentContext: Mutex<TLSContext?>
   private let limits: Limits
   private let regular = Atomic(0)
@@ -26,11 +27,12 @@ package final class ListenerState: Sendable {
   private let upgrades = Atomic(0)
   private let ever = Atomic(0)
 
-  init(_ address: SocketAddress, _ role: ListenerRole, tls: TLSContext?, _ limits: Limits) {
+  init(_ address: SocketAddress, _ binding: Server.Binding, _ limits: Limits) {
     self.address = address
-    self.role = role
+    role = binding.role
+    proxies = binding.proxies
     isOnLoopback = address.isLoopback && !address.isUnix
-    currentContext = Mutex(tls)
+    currentContext = Mutex(binding.tls)
     self.limits = limits
   }
 

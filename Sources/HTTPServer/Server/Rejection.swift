@@ -22,6 +22,10 @@ package struct Rejection: Error, Equatable {
 
   static let unexpectedProxyHeader = malformed(
     "the PROXY protocol is not spoken here: leave it out, or let this listener require it with ?proxy=required")
+  static let clearText = malformed("this port speaks TLS: ask it by https, and without the PROXY protocol")
+  static let noProxyHeader = malformed(
+    "this listener requires the header of the PROXY protocol first, which is missing or malformed")
+  static let unknownProxy = malformed("the PROXY protocol is taken from the addresses in proxyFrom only")
   static let timeout = Rejection(408, "the request did not arrive in time")
   static let bodyTooLarge = Rejection(413, "the body is over the limit")
   static let targetTooLong = Rejection(414, "the request line is over the limit")

@@ -10,8 +10,9 @@ package protocol RequestHandler: AnyObject {
   /// What the server answers in the handler's place.
   func response(to rejection: Rejection, requestID: String) -> Response
 
-  /// The server has answered with this status itself: the request was none, or beyond a limit, or in want of room.
-  func refused(_ status: Int)
+  /// The server has answered so itself: the request was none, or beyond a limit, or in want of room. `peer` is whoever
+  /// sent it, for people.
+  func refused(_ rejection: Rejection, from peer: () -> String)
 }
 
 extension RequestHandler {
@@ -24,5 +25,5 @@ extension RequestHandler {
       body: Array("\(rejection.reason)\n".utf8))
   }
 
-  package func refused(_ status: Int) {}
+  package func refused(_ rejection: Rejection, from peer: () -> String) {}
 }

@@ -8,20 +8,28 @@ package final class Server: Sendable {
     package let address: SocketAddress
     package let role: ListenerRole
     package let tls: TLSContext?
+    /// Every connection is one of these, and begins with the header of the PROXY protocol; nil: none does.
+    package let proxies: [AddressRange]?
     private let inherited: Listener?
 
-    package init(_ address: SocketAddress, _ role: ListenerRole = .main, tls: TLSContext? = nil) {
+    package init(
+      _ address: SocketAddress, _ role: ListenerRole = .main, tls: TLSContext? = nil, proxies: [AddressRange]? = nil
+    ) {
       self.address = address
       self.role = role
       self.tls = tls
+      self.proxies = proxies
       inherited = nil
     }
 
     /// Serves a listener that was handed over to this process.
-    package init(inherited listener: Listener, _ role: ListenerRole = .main, tls: TLSContext? = nil) {
+    package init(
+      inherited listener: Listener, _ role: ListenerRole = .main, tls: TLSContext? = nil, proxies: [AddressRange]? = nil
+    ) {
       address = listener.address
       self.role = role
       self.tls = tls
+      self.proxies = proxies
       inherited = listener
     }
 
@@ -56,7 +64,7 @@ package final class Server: Sendable {
     let others = try (1..<count).map { _ in try first.map { listener throws(SystemError) in try listener.sibling() } }
     listeners = Mutex([first] + others)
     mailboxes = try (0..<count).map { _ throws(SystemError) in try Mailbox() }
-    listenerStates = zip(first, bindings).map { ListenerState($0.address, $1.role, tls: $1.tls, limits) }
+    listenerStates = zip(first, bindings).map { ListenerState($0.address, $1, limits) }
     self.limits = limits
     self.label = label
   }

@@ -31,6 +31,9 @@ package struct Stream: ~Copyable {
 
   package var isTLS: Bool { tls != nil }
 
+  /// Who is at the other end; nil once that is gone.
+  package var peerAddress: SocketAddress? { SocketAddress(peerOf: number) }
+
   /// HTTP/2 was agreed on in the TLS handshake (ALPN, RFC 9113 §3.2).
   package var speaksHTTP2: Bool { tls?.speaksHTTP2 ?? false }
 

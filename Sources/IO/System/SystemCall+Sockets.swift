@@ -104,6 +104,18 @@ extension SystemCall {
     return count.map { _ in byte }
   }
 
+  /// The bytes that are there to be read, as many as fit, which stay there: their number, 0 at the end of the stream,
+  /// nil when it would block.
+  static func peek(_ descriptor: Int32, into buffer: inout [UInt8]) throws(SystemError) -> Int? {
+    let size = buffer.count
+    return try callUnlessBlocked("recv") { unsafe recv(descriptor, &buffer, size, Int32(MSG_PEEK)) }
+  }
+
+  /// Takes so many bytes that have been seen, and are there, for read (MSG_TRUNC; tcp(7)).
+  static func skip(_ descriptor: Int32, _ count: Int) throws(SystemError) {
+    _ = try callUnlessBlocked("recv") { recv(descriptor, nil, count, Int32(MSG_TRUNC)) }
+  }
+
   /// Bytes written, nil when it would block.
   static func send(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) throws(SystemError) -> Int? {
     try callUnlessBlocked("send") {

@@ -50,12 +50,13 @@ import COpenSSL
     return result { unsafe SSL_read(session, buffer.baseAddress, Int32(clamping: buffer.count)) }
   }
 
-  /// Tells TLS from text by the first byte: a TLS record's is 22, and every method of HTTP begins with a letter.
+  /// Tells TLS from text by the first byte: a TLS record's is 22. Every method of HTTP begins with a letter, so does
+  /// version 1 of the PROXY protocol, and version 2 with a line's end.
   private func begin() -> StreamResult? {
     do throws(SystemError) {
       guard let first = try SystemCall.peek(descriptor) else { return .blocked(on: .readable) }
       hasBegun = true
-      isClearText = UInt8(ascii: "A")...UInt8(ascii: "Z") ~= first
+      isClearText = UInt8(ascii: "A")...UInt8(ascii: "Z") ~= first || first == UInt8(ascii: "\r")
       return isClearText ? .clearText : nil
     } catch {
       return .failed

@@ -16,6 +16,8 @@ package struct Configuration: Sendable {
   /// What clients reach the broker by, as they see it; nil: as each request says.
   package var publicURL: URLParts?
   package var listen: [ListenAddress] = []
+  /// Where the PROXY protocol is taken from, on listeners that require it.
+  package var proxies: [AddressRange] = []
   /// nil: no admin listener.
   package var adminListen: SocketAddress?
   /// For listeners with TLS; nil: there are none.
@@ -65,6 +67,8 @@ extension Configuration {
 package struct ListenAddress: Sendable {
   package let address: SocketAddress
   package let isTLS: Bool
+  /// Each connection begins with the header of the PROXY protocol.
+  package let requiresProxy: Bool
 }
 
 package struct UpstreamSettings: Sendable {

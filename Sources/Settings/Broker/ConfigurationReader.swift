@@ -108,6 +108,7 @@ extension Configuration {
     listen =
       root.values("listen", environment: "BROKER_LISTEN", .listenAddress, standard: "127.0.0.1:8080", .nextStart) ?? []
     readTLS(root)
+    readProxies(root)
     root.section("admin", .nextStart) { admin in
       let standard = "127.0.0.1:8081"
       adminListen = admin.value("listen", environment: "BROKER_ADMIN_LISTEN", .addressOrOff, standard: standard) ?? nil
@@ -146,6 +147,15 @@ extension Configuration {
       shutdownDelay = section.value("delay", .duration(range), default: shutdownDelay)
       shutdownTimeout = section.value("timeout", .duration(range), default: shutdownTimeout)
     }
+  }
+
+  private mutating func readProxies(_ root: Section) {
+    proxies = root.values("proxyFrom", .addressRange, .nextStart) ?? []
+    let isWanted = listen.contains(where: \.requiresProxy)
+    if isWanted, !root.has("proxyFrom") {
+      root.fail("proxyFrom", "required for listeners with ?proxy=required: the proxies' addresses, such as 10.0.0.0/8")
+    }
+    if !isWanted, root.has("proxyFrom") { root.fail("proxyFrom", "expected a listener with ?proxy=required, too") }
   }
 
   private mutating func readTLS(_ root: Section) {

@@ -12,13 +12,28 @@ extension Format where Value == SocketAddress {
 }
 
 extension Format where Value == ListenAddress {
-  /// With `https://` before it, or without.
+  /// With `https://` before it and `?proxy=required` behind it, or without.
   static var listenAddress: Format {
-    Format(show: { "\($0.isTLS ? "https://" : "")\($0.address)" }) { text throws(Unexpected) in
+    Format(show: { "\($0.isTLS ? "https://" : "")\($0.address)\($0.requiresProxy ? "?proxy=required" : "")" }) {
+      text throws(Unexpected) in
       let isTLS = text.starts(with: "https://")
-      let address = String(isTLS ? text.dropFirst("https://".count) : text[...])
-      return ListenAddress(address: try Format<SocketAddress>.address.read(address), isTLS: isTLS)
+      let parts = (isTLS ? text.dropFirst("https://".count) : text[...])
+        .split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
+      let isUnix = parts[0].starts(with: "unix:")
+      if !isUnix, parts.count == 2, parts[1] != "proxy=required" {
+        throw Unexpected("'\(text)': expected nothing behind ? but proxy=required")
+      }
+      let address = isUnix ? parts.joined(separator: "?") : String(parts[0])
+      return ListenAddress(
+        address: try Format<SocketAddress>.address.read(address), isTLS: isTLS,
+        requiresProxy: !isUnix && parts.count == 2)
     }
+  }
+}
+
+extension Format where Value == AddressRange {
+  static var addressRange: Format {
+    Format("an IP address, or a range such as 10.0.0.0/8 or fd00::/8") { AddressRange($0) }
   }
 }
 

@@ -2,8 +2,9 @@ import Basics
 import Logging
 package import BrokerCore
 
-/// A line for each token that an authenticated caller is given, for each that it is denied, for callers that ask too
-/// often, for tokens that proxies were not given, and for those that operators throw away.
+/// A line for each token that an authenticated caller is given, for each that it is denied, for tokens that proxies were
+/// not given, and for those that operators throw away; now and then for callers that ask too often, and for what the
+/// server refuses.
 package struct AuditLog: Sendable {
   private let control: LogControl
   private let output: LogOutput
@@ -14,6 +15,7 @@ package struct AuditLog: Sendable {
   private let excesses = RepeatedLines()
   private let outages = RepeatedLines()
   private let debts = RepeatedLines()
+  private let refusals = RepeatedLines()
 
   package init(_ control: LogControl, _ output: LogOutput = .standardError) {
     self.control = control
@@ -48,6 +50,16 @@ package struct AuditLog: Sendable {
   ) {
     let facts = [("error", error), ("reason", reason)]
     warn("no token for a proxy", facts, .requestsNotLogged, withheld, name, audience: audience, request)
+  }
+
+  /// The server has refused what came from `peer`, which may be no request at all: there is a line a minute of each
+  /// reason, of which there are few.
+  package func refused(_ reason: String, status: Int, from peer: () -> String) {
+    let settings = control.settings
+    guard settings.level <= .warning, let repeats = refusals.admit(reason, now: .now) else { return }
+    var facts = [("peer", peer()), ("reason", reason), ("status", "\(status)")]
+    if repeats > 0 { facts.append(("repeats", "\(repeats)")) }
+    output.add(settings.format, level: .warning, "refused", facts)
   }
 
   /// An operator has thrown tokens away: those of what `subject` names.

@@ -11,6 +11,8 @@ enum LogField: String, CaseIterable {
   /// The sender's span; a mint has the span that the tenant was told.
   case spanID = "span_id"
   case method, path
+  /// Who sent what the server refused: an address and a port, of which a proxy may have told, or a Unix user.
+  case peer
   /// The HTTP status that was answered.
   case status
   /// How long it took, in whole milliseconds.
