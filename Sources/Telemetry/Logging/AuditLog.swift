@@ -2,9 +2,9 @@ import Basics
 import Logging
 package import BrokerCore
 
-/// A line for each token that an authenticated caller is given, for each that it is denied, for tokens that proxies were
-/// not given, and for those that operators throw away; now and then for callers that ask too often, and for what the
-/// server refuses.
+/// A line for each token that an authenticated caller is given, for each that it is denied, for tokens that proxies
+/// were not given, and for those that operators throw away; now and then for callers that ask too often, and for what
+/// the server refuses.
 package struct AuditLog: Sendable {
   private let control: LogControl
   private let output: LogOutput
