@@ -94,7 +94,8 @@ package final class Application: Sendable {
       broker: broker, health: health, accessLog: AccessLog(log), audit: AuditLog(logging), metrics: metrics,
       rendered: rendered, status: status, passThrough: PassThrough(),
       upstreams: upstreams, tellAll: routers.tellAll)
-    health.awaitPrefetched(until: .now.advanced(by: configuration.prefetchTimeout))
+    health.start(
+      until: .now.advanced(by: configuration.startupTimeout), waitingForAll: configuration.waitsForPrefetch)
     let policy = try await reloader.start(configuration)
     let signals = await Signals()
     let chores = [

@@ -77,7 +77,7 @@ def broker(name, pod, container):
                  (("http", "BROKER_LISTEN"), ("admin", "BROKER_ADMIN_LISTEN"))}
     for port, number in ports.items():
         expect(listening[port] == number, f"{name}: listens on {listening[port]}, but its port {port} is {number}")
-    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+    for probe in ("startupProbe", "livenessProbe", *(["readinessProbe"] if "readinessProbe" in container else [])):
         if "httpGet" in container[probe]:
             expect(container[probe]["httpGet"]["port"] in ports, f"{name}: {probe} asks at no port")
         else:
@@ -114,6 +114,7 @@ def deployments():
 
     sidecar = load(KUBERNETES / "components/sidecar/sidecar.yaml")["spec"]["template"]["spec"]
     broker("sidecar", sidecar, sidecar["initContainers"][0])
+    expect("readinessProbe" not in sidecar["initContainers"][0], "the sidecar can make the application's pod unready")
     expect(sidecar["initContainers"][0]["restartPolicy"] == "Always", "the sidecar would have to end first")
     application = load(KUBERNETES / "overlays/sidecar/application.yaml")
     pod = application["spec"]["template"]["spec"]

@@ -66,7 +66,9 @@ extension IntegrationTests {
         try Repository.text("deploy/prometheus/alerts.yaml") + Repository.text("deploy/grafana/dashboard.json")
       let wanted = Set(named.matches(of: /\b(token_broker|process)_[a-z_]+/).map { String($0.0) })
       #expect(wanted.count > 10)
-      try await withBroker { _, broker in
+      try await withTenant { tenant in
+        // A store's figures are there where there is a store.
+        let broker = try await tenant.broker(["BROKER_STORE": "file:\(tenant.directory.path)/tokens"])
         _ = try await broker.token("https://api.example.com/")
         let answer = try await Answer.curl([broker.adminURL + "/metrics"])
         // By their types, because some have no sample before there is something to say.
@@ -76,6 +78,7 @@ extension IntegrationTests {
           known.formUnion(line.hasSuffix(" histogram") ? [name + "_bucket", name] : [name])
         }
         #expect(wanted.subtracting(known).isEmpty, "of \(known)")
+        try await broker.end()
       }
     }
 

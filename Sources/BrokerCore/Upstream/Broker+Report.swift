@@ -18,7 +18,6 @@ extension Broker {
     let isOwn = key.holder == nil && !retired.contains(key.client)
     switch result {
     case .success(let minted):
-      if isOwn { health.accepted(client: key.client.name) }
       if let over = failures.succeeded(key, now: .now) {
         let past: Logger.Metadata = ["failures": "\(over.failures)", "seconds": "\(over.lasted.components.seconds)"]
         log.info("tokens again", metadata: self.facts(of: key).merging(past) { $1 })
@@ -27,9 +26,7 @@ extension Broker {
       facts["upstream_request_id"] = minted.upstreamRequestID.map { "\($0)" }
       log.info("token minted", metadata: facts)
     case .failure(let error):
-      if error.cause == .brokerMisconfigured, isOwn {
-        health.refused(client: key.client.name, reason: error.message, now: .now)
-      }
+      if isOwn, error.cause == .brokerMisconfigured || error.cause.isTransient { health.failed(client: key.client.name, reason: error.message) }
       guard let leftOut = failures.failed(key, error.cause, now: .now) else { return }
       if leftOut > 0 { facts["repeats"] = "\(leftOut)" }
       facts["error"] = "\(error.cause.rawValue)"

@@ -131,7 +131,7 @@ package actor Broker {
     self.requestTimeout = requestTimeout
     retired.formUnion(forgotten)
     for client in forgotten { counts[client.name]?.quota = [:] }
-    health.acceptedAll()
+    health.forgetFailures()
     let actions = cache.configure(rules, prefetched: prefetched, forgetting: forgotten, now: .now)
     health.lacks(prefetched.filter { cache.token($0) == nil })
     announce()
@@ -159,7 +159,7 @@ package actor Broker {
       for client in clients { perform(cache.keySetChanged(set.keyIDs, client: client, asked: set.asked, now: .now)) }
     case .credentialsChanged(let client):
       // What was said of the old ones counts no more.
-      if !retired.contains(client) { health.accepted(client: client.name) }
+      health.forgetFailures()
       perform(cache.credentialsChanged(client: client, now: .now))
     }
   }

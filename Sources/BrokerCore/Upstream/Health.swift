@@ -2,18 +2,22 @@ package import Basics
 import Synchronization
 
 /// What `/readyz` answers from: written on the slow path, read by probes at any time.
+///
+/// A broker is not ready while it drains, and after its start until a first thing has gone well. What goes wrong later
+/// makes it no less able than its siblings: to take it out of service would keep callers from the tokens that it holds.
 package final class Health: Sendable {
   private struct State {
     var draining = false
-    var refused: [String: (reason: String, until: Instant)] = [:]
-    /// The keys whose first tokens readiness waits for, and until when.
+    /// Until when a start may take; nil before it has begun.
+    var startsUntil: Instant?
+    /// Whether all keys that are to be prefetched are waited for, and not just the first.
+    var waitsForAll = false
+    var hasSucceeded = false
+    /// The keys that are to be prefetched, and have no token yet.
     var awaited: Set<TokenKey> = []
-    var awaitedUntil: Instant?
+    /// The last error of each client.
+    var failures: [String: String] = [:]
   }
-
-  /// What is known of a refusal grows old: a broker that is never asked again, because it is unready, must become
-  /// ready.
-  private static let memory = Duration.seconds(60)
 
   private let state = Mutex(State())
 
@@ -21,33 +25,38 @@ package final class Health: Sendable {
 
   package func drain() { state.withLock { $0.draining = true } }
 
-  /// At the start: until `deadline`, a broker that lacks a token which is to be prefetched is not ready.
-  package func awaitPrefetched(until deadline: Instant) { state.withLock { $0.awaitedUntil = deadline } }
+  /// At the start: until `deadline` the broker is not ready before its first success, or before every key that is to be
+  /// prefetched has a token.
+  package func start(until deadline: Instant, waitingForAll waitsForAll: Bool) {
+    state.withLock { ($0.startsUntil, $0.waitsForAll) = (deadline, waitsForAll) }
+  }
 
   /// The keys that are to be prefetched, and have no token yet.
   func lacks(_ keys: Set<TokenKey>) { state.withLock { $0.awaited = keys } }
 
-  func holds(_ key: TokenKey) { _ = state.withLock { $0.awaited.remove(key) } }
-
-  /// Upstream has refused this client's own credentials.
-  func refused(client: String, reason: String, now: Instant) {
-    state.withLock { $0.refused[client] = (reason, now.advanced(by: Self.memory)) }
+  func holds(_ key: TokenKey) {
+    state.withLock { state in
+      state.awaited.remove(key)
+      if key.holder == nil { state.hasSucceeded = true }
+    }
   }
 
-  /// What was known of refusals may no longer be so.
-  func acceptedAll() { state.withLock { $0.refused = [:] } }
+  /// A client's own request has failed, and not for what was asked.
+  func failed(client: String, reason: String) { state.withLock { $0.failures[client] = reason } }
 
-  func accepted(client: String) { _ = state.withLock { $0.refused.removeValue(forKey: client) } }
+  /// What was known of failures may no longer be so.
+  func forgetFailures() { state.withLock { $0.failures = [:] } }
 
-  /// Why token requests cannot be answered, a sentence each; empty when they can.
+  /// Why token requests should not come here, a sentence each; empty when they may.
   package func reasonsNotReady(at now: Instant) -> [String] {
     state.withLock { state in
-      let refusals = state.refused.filter { now < $0.value.until }.sorted { $0.key < $1.key }
-        .map { "client '\($0.key)': \($0.value.reason)" }
-      let isStarting = state.awaitedUntil.map { now < $0 } ?? false
-      let missing = isStarting && !state.awaited.isEmpty
-      return (state.draining ? ["draining: the process is shutting down"] : [])
-        + (missing ? ["starting: \(state.awaited.count) of the prefetched tokens are not there yet"] : []) + refusals
+      if state.draining { return ["draining: the process is shutting down"] }
+      guard let startsUntil = state.startsUntil, now < startsUntil else { return [] }
+      if !state.awaited.isEmpty, state.waitsForAll || !state.hasSucceeded {
+        return ["starting: \(state.awaited.count) of the prefetched tokens are not there yet"]
+      }
+      if state.hasSucceeded { return [] }
+      return state.failures.sorted { $0.key < $1.key }.map { "starting: client '\($0.key)': \($0.value)" }
     }
   }
 

@@ -28,8 +28,9 @@ package struct Configuration: Sendable {
   package var cache = TokenCache.Rules()
   package var upstream = UpstreamSettings()
   package var store = StoreSettings()
-  /// How long after the start `/readyz` waits for the tokens that are prefetched, at the most.
-  package var prefetchTimeout = Duration.zero
+  /// How long after the start `/readyz` waits for a first success, at the most, and whether for all that is prefetched.
+  package var startupTimeout = Duration.seconds(10)
+  package var waitsForPrefetch = false
   package var shutdownDelay = Duration.zero
   package var shutdownTimeout = Duration.seconds(10)
   /// The files that a change is looked for in, as they were when it was read: its own, and those of TLS and of clients'

@@ -138,9 +138,8 @@ extension Configuration {
     }
     root.section("readiness", .nextStart) { section in
       let range = Duration.zero...(.seconds(3600))
-      let waits = section.value("waitForPrefetch", .flag, default: false)
-      let timeout = section.value("startupTimeout", .duration(range), default: .seconds(10))
-      prefetchTimeout = waits ? timeout : .zero
+      waitsForPrefetch = section.value("waitForPrefetch", .flag, default: waitsForPrefetch)
+      startupTimeout = section.value("startupTimeout", .duration(range), default: startupTimeout)
     }
     root.section("shutdown") { section in
       let range = Duration.zero...(.seconds(3600))
