@@ -202,7 +202,8 @@ def open_cases():
         yield "/tokens", method, "/tokens?client=none", {}, None, 404, "not_found"
         yield "/tokens", method, "/tokens?client=default", {"Origin": "null"}, None, 403, "caller_not_allowed"
     coded = {**FORM, "Content-Encoding": "gzip"}
-    yield "/oauth/token", "POST", "/oauth/token", coded, "a body", 415, "invalid_request"
+    for template in ("/oauth/token", "/oauth/token/{audience}"):
+        yield template, "POST", template.replace("{audience}", audience(API)), coded, "a body", 415, "invalid_request"
     # Last, when all kinds of things have happened.
     for path in ("/healthz", "/readyz", "/status", "/status.json"):
         for method in ("GET", "HEAD"):

@@ -118,7 +118,7 @@ extension IntegrationTests {
     private static let troubles = [
       Trouble(
         testDescription: "a name that does not exist", step: "dns", remedy: "letter by letter",
-        skipped: ["tcp"] + afterConnect, environment: { _ in ["AUTH0_DOMAIN": "tenant.invalid"] }),
+        skipped: ["tcp"] + afterConnect, environment: { _ in ["AUTH0_DOMAIN": "tenant.does-not-exist.test"] }),
       Trouble(
         testDescription: "a port where nobody listens", step: "tcp", remedy: "firewall", skipped: afterConnect,
         environment: { _ in ["AUTH0_DOMAIN": "127.0.0.1:1"] }),
@@ -397,7 +397,7 @@ extension IntegrationTests {
     private static func behind(_ proxy: String, domain: String = "tenant.example.com") -> [String: String] {
       [
         "AUTH0_DOMAIN": domain, "AUTH0_CLIENT_ID": "a", "AUTH0_CLIENT_SECRET": "b", "HTTPS_PROXY": "http://\(proxy)",
-        "NO_PROXY": "other.test, .invalid",
+        "NO_PROXY": "other.test, .does-not-exist.test",
       ]
     }
 
@@ -421,7 +421,7 @@ extension IntegrationTests {
 
     @Test("check: a host of NO_PROXY is looked up by itself, though there is a proxy")
     func noProxy() async throws {
-      let exempt = try await Result(Self.behind("127.0.0.1:1", domain: "tenant.invalid"))
+      let exempt = try await Result(Self.behind("127.0.0.1:1", domain: "tenant.does-not-exist.test"))
       #expect(exempt.names("failed") == ["dns"], "\(exempt.said)")
     }
   }

@@ -486,8 +486,8 @@ extension IntegrationTests {
           """#,
           #"""
           configuration (1:3): no such key; known here: admin, allowedHosts, audiences, auth0, budget, cache, \#
-          callers, clients, kubernetes, limits, listen, log, readiness, requireHeader, shutdown, store, tls, \#
-          upstream, workers
+          callers, clients, kubernetes, limits, listen, log, proxyFrom, publicURL, readiness, requireHeader, \#
+          shutdown, store, tls, upstream, workers
           """#,
         ]
       ),

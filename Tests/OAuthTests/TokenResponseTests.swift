@@ -73,7 +73,7 @@ import Testing
       #"{"expires_in":-0.5,\#(rest)}"#, #"{"expires_in":-5,\#(rest)}"#, #"{"expires_in":"soon",\#(rest)}"#,
       #"{"expires_in":"inf",\#(rest)}"#, #"{"expires_in":true,\#(rest)}"#,
       #"{\#(rest),"access_token":"other"}"#, #"{\#(rest),"access\u005ftoken":"other"}"#,
-      #"{"access_token":"\#(String(repeating: "a", count: 16385))","token_type":"Bearer"}"#,
+      #"{"access_token":"\#(String(repeating: "a", count: 32 * 1024 + 1))","token_type":"Bearer"}"#,
     ])
   func refused(_ body: String) {
     let error = #expect(throws: TokenError.self) { try TokenResponse(HTTPClient.Response(200, body)) }

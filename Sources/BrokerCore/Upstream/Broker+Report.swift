@@ -26,7 +26,9 @@ extension Broker {
       facts["upstream_request_id"] = minted.upstreamRequestID.map { "\($0)" }
       log.info("token minted", metadata: facts)
     case .failure(let error):
-      if isOwn, error.cause == .brokerMisconfigured || error.cause.isTransient { health.failed(client: key.client.name, reason: error.message) }
+      if isOwn, error.cause == .brokerMisconfigured || error.cause.isTransient {
+        health.failed(client: key.client.name, reason: error.message)
+      }
       guard let leftOut = failures.failed(key, error.cause, now: .now) else { return }
       if leftOut > 0 { facts["repeats"] = "\(leftOut)" }
       facts["error"] = "\(error.cause.rawValue)"
