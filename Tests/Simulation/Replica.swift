@@ -18,7 +18,11 @@ final class Replica {
     let incarnation: Int
     /// What it holds in the store meanwhile.
     var claim: StoreClaim?
-    /// Which of the broker's credentials it is sent with.
+    /// When it was let out.
+    let admittedAt: Instant
+    /// Which of the broker's credentials were there then.
+    let admittedWith: Int
+    /// Which of them it is sent with.
     var credentials = 0
     /// It is over when the token that was held cannot be checked by then.
     var keysBy: Instant?
@@ -46,7 +50,10 @@ final class Replica {
     var held = HeldTokens<TokenKey, Unchecked>()
     let madeAt: Instant
 
-    init(madeAt: Instant) { self.madeAt = madeAt }
+    init(madeAt: Instant, after predecessor: Source? = nil) {
+      self.madeAt = madeAt
+      if let predecessor { held = predecessor.held }
+    }
   }
 
   let number: Int
@@ -121,8 +128,8 @@ final class Replica {
   func reload(isOther: Bool, now: Instant) -> Set<UpstreamID> {
     if isOther {
       configuration += 1
-      // A new source knows nothing of when the old one asked.
-      (keySetAskedAt, keySetLimitedUntil, keySetFetches, mustWait) = (nil, nil, [], [:])
+      // A new source knows nothing of when the old one asked, only what it holds.
+      (keySetAskedAt, keySetLimitedUntil, keySetFetches) = (nil, nil, [])
     }
     return configure(now)
   }
@@ -132,7 +139,7 @@ final class Replica {
     let spec = UpstreamSpec(
       client: client, connection: ServerConnection(timeout: .seconds(10 + configuration % 2)))
     let audiences = AudienceCatalog(listed: [:], other: .init(client: "default"))
-    let change = roster.replace(with: [spec], audiences: audiences) { _, _ in Source(madeAt: now) }
+    let change = roster.replace(with: [spec], audiences: audiences) { Source(madeAt: now, after: $1) }
     source = roster["default"] ?? source
     return change.retired
   }

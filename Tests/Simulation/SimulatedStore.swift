@@ -115,6 +115,8 @@ struct FleetRecord {
   private(set) var inFlight: [TokenKey: Int] = [:]
   /// The newest token of each key that any broker holds or has left to others.
   private(set) var newest: [TokenKey: CachedToken] = [:]
+  /// When that was left to others.
+  private(set) var leftAt: [TokenKey: Instant] = [:]
   /// No limit was told to any broker, and left to the others, that lasts longer.
   var limitedUntil: Instant?
   /// Until then brokers may know less of each other than they should.
@@ -126,6 +128,15 @@ struct FleetRecord {
 
   mutating func asks(_ key: TokenKey) { inFlight[key, default: 0] += 1 }
   mutating func answered(_ key: TokenKey) { inFlight[key] = max(0, (inFlight[key] ?? 0) - 1) }
-  mutating func minted(_ token: CachedToken) { newest[token.key] = token }
-  mutating func revoked(_ key: TokenKey) { newest[key] = nil }
+  mutating func minted(_ token: CachedToken) {
+    // Brokers that cannot tell each other ask at the same time, and may be answered in another order.
+    if let other = newest[token.key], other.minted.mintedAt > token.minted.mintedAt { return }
+    newest[token.key] = token
+    leftAt[token.key] = token.minted.mintedAt
+  }
+
+  /// The store was given the token back.
+  mutating func restored(_ token: CachedToken, _ now: Instant) {
+    if newest[token.key]?.minted.accessToken == token.minted.accessToken { leftAt[token.key] = now }
+  }
 }

@@ -132,7 +132,7 @@ extension Simulation {
     if let limitedUntil = fleet.limitedUntil, now < limitedUntil.advanced(by: .seconds(-1)) {
       throw violation("one broker's limit silences all", "\(now.duration(to: limitedUntil)) early")
     }
-    guard let newest = fleet.newest[job.key], newest.minted.mintedAt > fleet.storeWasTroubledAt,
+    guard let newest = fleet.newest[job.key], let left = fleet.leftAt[job.key], left > fleet.storeWasTroubledAt,
       !(newest.minted.mintedAt...newest.minted.mintedAt.advanced(by: .seconds(60))).contains(fleet.brokerDiedAt),
       newest.isServable(at: now), now < newest.refreshAt,
       let keyID = newest.minted.keyID, tenant.publishedKeys.contains(keyID), !replica.forced.contains(job.key)
@@ -178,7 +178,7 @@ extension Simulation {
 
   mutating func checkTenantIsSpared(_ job: Job) throws(Violation) {
     // What was let out before has been on its way through the store and the key set.
-    func isLate(_ heard: Instant) -> Bool { job.asked < heard && heard.duration(to: now) < .seconds(2) }
+    func isLate(_ heard: Instant) -> Bool { job.admittedAt < heard && heard.duration(to: now) < .seconds(2) }
     if let refused = replica.credentialsRefusedAt, refused.duration(to: now) < .seconds(60), !isLate(refused) {
       throw violation("refused credentials are not tried again at once", "after \(refused.duration(to: now))")
     }
@@ -213,6 +213,12 @@ extension Simulation {
     if replica.keySetFetches.count > 16 {
       throw violation("the key set is not asked for in a storm", "\(replica.keySetFetches.count) times in a minute")
     }
+  }
+
+  /// Before a token that the tenant has just issued is refused because its key is not among those that were read.
+  func checkKeyIsGone(_ keyID: String?) throws(Violation) {
+    guard let keyID, tenant.publishedKeys.contains(keyID) else { return }
+    throw violation("a token whose key is published is not refused", keyID)
   }
 
   /// A token of a new key is good as soon as that is published.

@@ -9,7 +9,9 @@ extension Simulation {
     note("fetch \(key.audience)")
     try checkFetch(key)
     replica.inFlight.insert(key)
-    let job = Job(key: key, asked: now, deadline: now.advanced(by: .seconds(30)), incarnation: replica.incarnation)
+    let job = Job(
+      key: key, asked: now, deadline: now.advanced(by: .seconds(30)), incarnation: replica.incarnation,
+      admittedAt: now, admittedWith: replica.credentials)
     if store == nil { return try ask(job) }
     let fetch = SharedFetch(
       holding: replica.cache.token(key)?.minted, minRemaining: scenario.rules.minRemaining, deadline: job.deadline)
@@ -104,6 +106,7 @@ extension Simulation {
         try checkDelay(job, token)
         return try accept(job, token, quota)
       }
+      try checkKeyIsGone(token.kid)
       if job.keysBy != nil, !replica.asking.contains(job.key) { return try askWithKeys(job.anew(now)) }
       try fetched(job, .failure(TokenError(cause: .tokenValidationFailed, message: "no key")))
     case .wait(let retry):
@@ -183,14 +186,17 @@ extension Simulation {
     try finish(job, result)
   }
 
-  /// Whether the broker has been given other credentials since.
+  /// Whether the broker has been given other credentials since the tenant was asked.
   func isOutdated(_ job: Job) -> Bool { job.credentials != replica.credentials }
+
+  /// Whether it has been since the job was let out: then nobody knows which ones the tenant has refused.
+  private func mayBeOutdated(_ job: Job) -> Bool { job.admittedWith != replica.credentials }
 
   /// What a fetch came to, whoever asked.
   mutating func finish(_ job: Job, _ result: Result<MintedToken, TokenError>) throws(Violation) {
     replica.inFlight.remove(job.key)
-    if case .failure(let error) = result, error.cause == .brokerMisconfigured, isOutdated(job) {
-      note("failed \(job.key.audience) by credentials that are gone")
+    if case .failure(let error) = result, error.cause == .brokerMisconfigured, mayBeOutdated(job) {
+      note("failed \(job.key.audience) by credentials that may be gone")
       // What those who wait want is still wanted.
       let isForced = replica.callers.values.contains { $0.key == job.key && !$0.demand.isPlain }
       if isForced { replica.forced.insert(job.key) }
@@ -202,8 +208,8 @@ extension Simulation {
       let streak = repeats ? (previous?.streak ?? 0) + 1 : 1
       replica.lastFailure[job.key] = (error, now, streak)
       try checkRefusal(job.key, error)
-      // What was sent before the first answer says no more than that.
-      if error.cause == .brokerMisconfigured, replica.credentialsRefusedAt.map({ $0 < job.asked }) ?? true {
+      // What was let out before the first answer says no more than that.
+      if error.cause == .brokerMisconfigured, replica.credentialsRefusedAt.map({ $0 < job.admittedAt }) ?? true {
         replica.credentialsRefusedAt = now
       }
       if error.cause == .upstreamRateLimited, !error.isOfOrganization, let wait = error.retryAfter {
@@ -220,6 +226,8 @@ extension Simulation {
 extension Replica.Job {
   /// The same, to be asked of the tenant now.
   func anew(_ now: Instant) -> Replica.Job {
-    Replica.Job(key: key, asked: now, deadline: deadline, incarnation: incarnation, claim: claim)
+    Replica.Job(
+      key: key, asked: now, deadline: deadline, incarnation: incarnation, claim: claim, admittedAt: admittedAt,
+      admittedWith: admittedWith)
   }
 }

@@ -65,7 +65,10 @@ extension Simulation {
     if replica.keySet.wantsFetch(need, isKnown: false, now: now) { try fetchKeySet(isForIssued: true) }
     var wait = Duration.milliseconds(400)
     switch replica.keySet.step(need, isKnown: false, now: now) {
-    case .settled: return
+    case .settled:
+      // By a wrong clock it was minted at another time.
+      if fleet.hasTrueClocks { try checkKeyIsGone(held.keyID) }
+      return
     case .wait(let instant): if !replica.keySetBusy { wait = now.duration(to: instant) }
     case .fetch: break
     }
@@ -161,6 +164,35 @@ extension Simulation {
         let latency = simulation.storeLatency()
         simulation.plan(.storeClaims(key, incarnation: simulation.replica.incarnation, turn: turn), in: latency)
       }
+    }
+  }
+  // MARK: Recovery
+
+  /// Each broker connects again some time after a trouble of the store that began now.
+  mutating func planRecovery(in lasting: Double) {
+    for number in 0..<scenario.replicas {
+      at(number) { simulation in
+        let wait = lasting + Double.random(in: 0...2, using: &simulation.random)
+        simulation.plan(.storeRecovers(incarnation: simulation.replica.incarnation), in: wait)
+      }
+    }
+  }
+
+  /// Gives the store back what it may have lost, as `SharedTokens.restore` does.
+  mutating func restore() {
+    guard let present = store, !present.isDown(now) else { return }
+    let wallNow = Double(now.nanoseconds) / 1e9 + replica.wallOffset
+    for token in replica.cache.tokens.sorted(by: { $0.key.audience < $1.key.audience }) {
+      let stored = token.minted.kept(now: now, wallNow: wallNow)
+      fleet.restored(token, now)
+      if let found = present.token(token.key, now)?.token,
+        found.accessToken == stored.accessToken || found.mintedAt >= stored.mintedAt
+      {
+        continue
+      }
+      note("restore \(stored.accessToken.value)")
+      let kept = SimulatedStore.Kept(token: stored, keyID: token.minted.keyID, until: token.minted.expiresAt)
+      _ = store?.save(token.key, kept, nil, held: nil, nil, now)
     }
   }
 }

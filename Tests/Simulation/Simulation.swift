@@ -16,7 +16,7 @@ package struct Simulation {
   typealias Job = Replica.Job
   typealias Caller = Replica.Caller
 
-  enum Happening {
+  indirect enum Happening {
     case script(Scenario.Step)
     case tenantAsked(Job)
     case tenantAnswered(Job, SimulatedTenant.Answer)
@@ -28,6 +28,7 @@ package struct Simulation {
     case storeClaims(TokenKey, incarnation: Int, turn: Int)
     case storeRenews(StoreClaim, incarnation: Int, TokenKey)
     case storeSaved(Job, Result<MintedToken, TokenError>?)
+    case storeRecovers(incarnation: Int)
   }
 
   private struct Planned: Comparable {
@@ -149,6 +150,8 @@ package struct Simulation {
       if incarnation == replica.incarnation { renew(claim, key) }
     case .storeSaved(let job, let result):
       if job.incarnation == replica.incarnation { saved(job, result) }
+    case .storeRecovers(let incarnation):
+      if incarnation == replica.incarnation { restore() }
     }
   }
 
@@ -183,6 +186,7 @@ package struct Simulation {
       store?.begin(trouble, until: now.advanced(by: .seconds(lasting)))
       // A limit that is gone from the store is known to whoever met it, and to nobody else.
       if trouble == .loses { fleet.limitedUntil = nil }
+      if trouble == .loses || trouble == .isDown { planRecovery(in: lasting) }
     case .stepWallClock(let seconds):
       fleet.hasTrueClocks = false
       replica.wallOffset += seconds
