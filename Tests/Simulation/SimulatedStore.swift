@@ -68,8 +68,13 @@ struct SimulatedStore {
     return held
   }
 
-  func failure(_ key: TokenKey, _ now: Instant) -> TokenError? {
-    guard let found = [limit, failures[key]].compactMap(\.self).first(where: { now < $0.until }) else { return nil }
+  func failure(_ key: TokenKey, _ now: Instant) -> TokenError? { told(failures[key], now) }
+
+  /// What concerns all keys.
+  func limit(_ now: Instant) -> TokenError? { told(limit, now) }
+
+  private func told(_ found: Limit?, _ now: Instant) -> TokenError? {
+    guard let found, now < found.until else { return nil }
     var error = found.error
     error.retryAfter = now.duration(to: found.until)
     return error

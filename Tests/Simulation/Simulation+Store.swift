@@ -25,6 +25,8 @@ extension Simulation {
     var found = SharedFinding(
       token: store.token(key, now).flatMap { revalidated($0, key) }, failure: store.failure(key, now))
     if let held = store.held(key, now) { try check(held, key, &found) }
+    // It counts more than what concerns the key alone.
+    found.failure = store.limit(now) ?? found.failure
     return found
   }
 
