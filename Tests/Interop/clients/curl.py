@@ -1,6 +1,5 @@
 """With `--anyauth` it looks for what the server offers; `--user` alone sends Basic at once. With `--retry` it waits as
-`Retry-After` says; then it wants `--fail` or `--output`
-([finding](../findings/curl-retry-prints-every-answer.sh))."""
+`Retry-After` says; then it wants `--fail` or `--output`."""
 
 import json
 

@@ -1,5 +1,5 @@
 """Its `Authenticator` is asked when the server has challenged. A refused key is sent four times, and then an exception
-is all there is ([finding](../findings/java-httpclient-tries-a-refused-password-four-times.sh)): send `Authorization`
+is all there is: send `Authorization`
 yourself where that matters."""
 
 import json
