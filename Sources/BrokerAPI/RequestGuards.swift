@@ -17,9 +17,11 @@ package struct RequestGuards: Sendable {
 
   /// Why the request must not be served; nil where nothing speaks against it.
   ///
-  /// `isForwarded`: a proxy asks on behalf of a request that may well come from a browser or another proxy.
-  func objection(to request: Request, isForwarded: Bool = false) -> String? {
-    if !isForwarded, let objection = objection(toPageOf: request) { return objection }
+  /// `isForwarded`: a proxy asks on behalf of a request that may well come from a browser or another proxy. `isOfPage`:
+  /// the broker's own status page may ask, too.
+  func objection(to request: Request, isForwarded: Bool = false, isOfPage: Bool = false) -> String? {
+    let isExpected = isForwarded || isOfPage && isOwnPage(request)
+    if !isExpected, let objection = objection(toPageOf: request) { return objection }
     if let objection = objection(toHostOf: request) { return objection }
     if let requiredField, request.role == .main {
       guard request.text(of: requiredField.name) == requiredField.value else {
@@ -42,6 +44,17 @@ package struct RequestGuards: Sendable {
       return "requests of web pages (Sec-Fetch-Site) are not served"
     }
     return nil
+  }
+
+  /// Whether the broker's own page asks: its origin is the host that it asks, which no name server has led here, and it
+  /// sends a field that a page of another origin may not send (Fetch § 3.2, a preflight that nobody answers).
+  private func isOwnPage(_ request: Request) -> Bool {
+    guard let origin = request.text(of: "origin"), let range = request.host,
+      request.value(of: "x-token-broker-page") != nil, allowedHosts != nil || request.namesNobodyElse
+    else { return false }
+    if let site = request.value(of: "sec-fetch-site"), !request.matches("same-origin", at: site) { return false }
+    let host = request.text(at: range).lowercased()
+    return origin == "http://\(host)" || origin == "https://\(host)"
   }
 
   /// A person has followed a link to the status page. It fills a window of its own, which the page with the link cannot

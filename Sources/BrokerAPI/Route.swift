@@ -4,7 +4,7 @@ package import Telemetry
 /// What a route leads to; its number is the route's place in `Route.table`.
 enum Endpoint: Int, Sendable {
   case token, forwardAuth, oauthToken, oauthTokenForAudience, health, readiness, metrics, statusPage, statusReport
-  case audiencePurge, clientPurge, oauthMetadata, openIDMetadata, nothing
+  case audiencePurge, clientPurge, retry, oauthMetadata, openIDMetadata, nothing
 
   /// How its errors are told.
   var errors: ErrorShape {
@@ -54,6 +54,8 @@ package struct Route: Sendable {
   let role: ListenerRole?
   /// Answered even beyond the limit on connections.
   var isProbe = false
+  /// The status page sends requests there, in a browser.
+  var isOfPage = false
 
   static let table = [
     Route(endpoint: .token, path: "/token/", rest: .audience, methods: .reading, role: .main),
@@ -68,6 +70,8 @@ package struct Route: Sendable {
     Route(endpoint: .statusReport, path: "/status.json", methods: .reading, role: .admin),
     Route(endpoint: .audiencePurge, path: "/tokens/", rest: .audience, methods: .deleting, role: .admin),
     Route(endpoint: .clientPurge, path: "/tokens", methods: .deleting, role: .admin),
+    Route(
+      endpoint: .retry, path: "/retry/", rest: .audience, methods: .post, role: .admin, isOfPage: true),
     Route(
       endpoint: .oauthMetadata, path: "/.well-known/oauth-authorization-server", rest: .issuer, methods: .reading,
       role: .main),

@@ -4,7 +4,7 @@ import HTTPServer
 import OAuth
 import Telemetry
 
-/// Operators throw tokens away, so that whoever asks next is given a new one.
+/// Operators throw tokens away, so that whoever asks next is given a new one, and have the tenant asked again.
 extension Router {
   /// `DELETE /tokens/{audience}`: those of an audience, of every client, scope and organization.
   func purge(audience range: Range<Int>, _ request: Request, _ response: ResponseWriter) {
@@ -32,6 +32,29 @@ extension Router {
       return PurgeRequest(subject: ("client", name), listed: listed.filter { $0.client.name == name }) {
         $0.client.isOf(name)
       }
+    }
+  }
+
+  /// `POST /retry/{audience}`: the tenant is asked again for a token that was not to be had.
+  func retry(_ range: Range<Int>, _ request: Request, _ response: ResponseWriter) {
+    do throws(Problem) {
+      let audience = try TokenQuery.audience(at: range, request)
+      let parameters = try TokenQuery.parameters(of: request, known: ["scope", "organization"])
+      let query = try TokenQuery(
+        audience: audience, scope: parameters["scope"], organization: parameters["organization"])
+      let key = try policy.audiences.key(for: query.grant(for: nil))
+      let (identity, answer) = (RequestIdentity(request), deferred(response, .retry))
+      Task { [services] in
+        let retry = if let key { await services.broker.retry(key, for: identity) } else { Retry.unneeded }
+        switch retry {
+        case .unneeded: break
+        case .minted: services.audit.retried(audience: audience, error: nil, identity)
+        case .failed(let error): services.audit.retried(audience: audience, error: error.cause.rawValue, identity)
+        }
+        answer.send(Response(retry))
+      }
+    } catch {
+      response.send(error, to: request)
     }
   }
 
@@ -63,6 +86,17 @@ private struct PurgeRequest: Sendable {
 }
 
 extension Response {
+  fileprivate init(_ retry: Retry) {
+    var members = [("outcome", JSONText.string(retry.word))]
+    if case .failed(let error) = retry {
+      members.append(("error", JSONText.string(error.cause.rawValue)))
+      members.append(("error_description", JSONText.string(error.message)))
+    }
+    self.init(
+      200, fields: [("Content-Type", "application/json"), ("Cache-Control", "no-store")],
+      body: JSONText.object(members))
+  }
+
   fileprivate init(_ purge: Purge) {
     var members = [
       ("dropped", JSONText.number(purge.dropped)), ("kept", JSONText.number(purge.kept)),

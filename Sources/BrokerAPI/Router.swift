@@ -102,7 +102,9 @@ package final class Router: RequestHandler {
       let allowed = route.methods.rawValue
       let problem = Problem(.methodNotAllowed, "allowed here: \(allowed)", allowedMethods: allowed)
       response.send(problem, to: request)
-    } else if route.role == .admin, let objection = policy.guards.objection(to: request) {
+    } else if route.role == .admin,
+      let objection = policy.guards.objection(to: request, isOfPage: route.isOfPage)
+    {
       refuse(objection, route.endpoint, request, response)
     } else {
       switch route.endpoint {
@@ -117,6 +119,7 @@ package final class Router: RequestHandler {
       case .statusReport: statusReport(response)
       case .audiencePurge: purge(audience: rest, request, response)
       case .clientPurge: purgeClient(request, response)
+      case .retry: retry(rest, request, response)
       case .oauthMetadata, .openIDMetadata: metadata(route.endpoint, issuerPath: rest, request, response)
       case .nothing: nothing(request, response)
       }

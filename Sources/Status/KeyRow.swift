@@ -8,6 +8,8 @@ package struct KeyRow: Sendable {
   /// nil for one that is only listed in the configuration.
   let status: KeyStatus?
   let state: StatusReport.Audience.State
+  /// It stands in the configuration, or has yielded a token: whoever asks for it has not made it up.
+  let isKnown: Bool
 
   /// All keys, those with the worst trouble first, then by name, so that rows stay where they are.
   package static func all(_ facts: StatusFacts) -> [KeyRow] {
@@ -21,9 +23,14 @@ package struct KeyRow: Sendable {
     let known = Set(
       keys.lazy.map(\.key).filter { $0.holder == nil }.map { Place(client: $0.client.name, grant: $0.grant) })
     let idle = facts.listed.filter { !known.contains(Place(client: $0.client.name, grant: $0.grant)) }
+    let listed = Set(facts.listed)
+    let amends = facts.amends
     let rows =
-      keys.map { KeyRow(key: $0.key, status: $0, state: state(of: $0, now: facts.now)) }
-      + idle.map { KeyRow(key: $0, status: nil, state: .idle) }
+      keys.map { status in
+        KeyRow(
+          key: status.key, status: status, state: state(of: status, amends[status.key.client], now: facts.now),
+          isKnown: status.isProven || status.isPrefetched || listed.contains(status.key))
+      } + idle.map { KeyRow(key: $0, status: nil, state: .idle, isKnown: true) }
     // Only what they are sorted by is moved about: there may be many thousands.
     return rows.indices.map { (rows[$0].state.rank, rows[$0].urgency, rows[$0].key.name, $0) }.sorted(by: <)
       .map { rows[$0.3] }
@@ -32,11 +39,17 @@ package struct KeyRow: Sendable {
   /// Among those that cannot be renewed, the one that ends first comes first.
   private var urgency: Int64 { state == .refreshFailing ? status?.token?.servableUntil.nanoseconds ?? 0 : 0 }
 
-  private static func state(of status: KeyStatus, now: Instant) -> StatusReport.Audience.State {
+  private static func state(
+    of status: KeyStatus, _ amends: StatusFacts.Amends?, now: Instant
+  ) -> StatusReport.Audience.State {
     guard let token = status.token else {
       return status.lastFailure != nil || status.refusal != nil ? .failing : status.fetch == .none ? .idle : .fetching
     }
-    let hasFailed = status.lastFailure.map { $0.at > token.minted.mintedAt } ?? false
+    var hasFailed = status.lastFailure.map { $0.at > token.minted.mintedAt } ?? false
+    // A token that was to be replaced before its time is not asked for again before that.
+    if hasFailed, now < token.refreshAt, let failure = status.lastFailure {
+      hasFailed = amends?.mend(failure) != true
+    }
     return hasFailed || (status.refusal != nil && status.fetch == .queued) ? .refreshFailing : .held
   }
 
@@ -48,6 +61,9 @@ package struct KeyRow: Sendable {
     guard let status else { return false }
     return status.refusal != nil || status.lastFailure.map { $0.at.duration(to: now) < Self.concern } ?? false
   }
+
+  /// Whether there is a reason to tell of.
+  func isTroubled(_ now: Instant) -> Bool { state == .refreshFailing || state == .failing && isPressing(now) }
 
   /// What callers who need a new token are told now, or else what went wrong last.
   var error: TokenError? { status?.refusal ?? status?.lastFailure?.error }

@@ -9,10 +9,11 @@ extension StatusReport {
 
   /// `rows` are all of the facts' keys, the worst first.
   package init(_ facts: StatusFacts, _ rows: [KeyRow]) {
-    let problems = Problem.all(facts, rows)
+    let diagnosis = Diagnosis(facts, rows)
     now = facts.time(facts.now)
-    self.problems = problems
-    condition = facts.isDraining ? .draining : problems.map(\.condition).max() ?? .ok
+    problems = diagnosis.problems
+    recent = Recent(facts.traffic)
+    condition = facts.isDraining ? .draining : diagnosis.verdict(recent)
     process = facts.process
     listeners = facts.listeners
     callers = facts.callers
@@ -23,7 +24,11 @@ extension StatusReport {
       stale: counted.stale, negative: counted.negative)
     traffic = facts.traffic.map { Minute($0, facts) }
     clients = facts.clients.flatMap { Client.all($0, facts) }
-    audiences = rows.prefix(Self.maxAudiences).map { Audience($0, facts) }
+    audiences = rows.prefix(Self.maxAudiences).enumerated().map { place, row in
+      var audience = Audience(row, facts)
+      audience.problem = diagnosis.explanation(ofRow: place)
+      return audience
+    }
     audienceCount = rows.count
   }
 }
@@ -123,7 +128,10 @@ extension StatusReport.Client {
     saved = figures.saved + (facts.clientHits[id.name] ?? 0)
     outcomes = figures.outcomes
     lastMintAt = facts.time(figures.lastMint)
-    lastFailure = figures.lastFailure.map { .init($0, after: figures.lastMint, facts) }
+    let amends = facts.amends[id]
+    lastFailure = figures.lastFailure.map { failure in
+      .init(failure, after: amends?.mend(failure) == true ? facts.now : figures.lastMint, facts)
+    }
     block = gate?.block.map { Block(cause: $0.cause.rawValue, until: facts.time($0.until)) }
     limitedOrganizations = gate?.limitedOrganizations ?? 0
     inFlight = gate?.inFlight ?? 0

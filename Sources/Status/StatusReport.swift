@@ -3,9 +3,9 @@ package struct StatusReport: Encodable, Sendable {
   /// How things are; of several the last in this order counts.
   enum Condition: String, Encodable, Comparable, CaseIterable {
     case ok
-    /// Callers notice nothing, or it is not the broker that could help them.
+    /// Callers notice nothing, or few of them, or it is not the broker that could help them.
     case attention
-    /// Callers are refused what they should have.
+    /// One caller in a hundred, or more, is refused what they should have.
     case failing
     case draining
 
@@ -15,8 +15,19 @@ package struct StatusReport: Encodable, Sendable {
 
   /// Something to know, or to do something about.
   struct Problem: Encodable {
+    /// What is asked for to see whether it is over.
+    struct Grant: Encodable {
+      let audience: String
+      let scope: String?
+      let organization: String?
+    }
+
+    /// How bad it is in itself; `ok` is what nobody but its asker need care for.
     let condition: Condition
     let title: String
+    /// The cause, as in the failures of the rows that it explains.
+    var error: String?
+    var client: String?
     /// In the words of what went wrong.
     var detail: String?
     /// In the words of the tenant, by the names of `Evidence.Item`.
@@ -24,8 +35,22 @@ package struct StatusReport: Encodable, Sendable {
     var remedy: String?
     /// The tenant is not asked again before.
     var retryAt: Double?
-    /// Until when callers notice nothing.
+    /// Audiences that have no token because of it.
+    var withoutToken: Int?
+    /// Audiences whose token is good, and is not renewed.
+    var notRenewed: Int?
+    /// When the first of those ends.
     var servedUntil: Double?
+    /// Those of `/retry` that show whether it is over, the first of which is enough where the client is concerned.
+    var retry: [Grant]?
+  }
+
+  /// How requests for tokens fared within the last two minutes.
+  struct Recent: Encodable {
+    let seconds: Double
+    let requests: Int
+    let refused: Int
+    let failed: Int
   }
 
   package struct Process: Encodable {
@@ -227,11 +252,14 @@ package struct StatusReport: Encodable, Sendable {
     var lastUsedAt: Double?
     var keyId: String?
     var lastFailure: Failure?
+    /// The place among the problems of the one that explains it.
+    var problem: Int?
   }
 
   let now: Double
   let condition: Condition
   let problems: [Problem]
+  let recent: Recent
   let process: Process
   let listeners: [Listener]
   /// nil: whoever can connect is served.

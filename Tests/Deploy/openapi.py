@@ -201,6 +201,11 @@ def open_cases():
         yield "/tokens", method, "/tokens", {}, None, 400, "invalid_request"
         yield "/tokens", method, "/tokens?client=none", {}, None, 404, "not_found"
         yield "/tokens", method, "/tokens?client=default", {"Origin": "null"}, None, 403, "caller_not_allowed"
+    retry = "/retry/" + audience(API)
+    yield "/retry/{audience}", "POST", retry, {}, None, 200, None
+    yield "/retry/{audience}", "POST", "/retry/" + audience(fault("stall")) + "?scope=a", {}, None, 200, None
+    yield "/retry/{audience}", "POST", retry + "?client=default", {}, None, 400, "invalid_request"
+    yield "/retry/{audience}", "POST", retry, {"Origin": "null"}, None, 403, "caller_not_allowed"
     coded = {**FORM, "Content-Encoding": "gzip"}
     for template in ("/oauth/token", "/oauth/token/{audience}"):
         yield template, "POST", template.replace("{audience}", audience(API)), coded, "a body", 415, "invalid_request"

@@ -34,7 +34,7 @@ struct BrokerProcess {
     (port, adminPort) = try await child.wait(for: "serving line") { child in
       guard let line = child.errors.split(separator: "\n").first(where: { $0.contains("\"message\":\"serving\"") }),
         let port = line.firstMatch(of: /"addresses":"127\.0\.0\.1:(\d+)/)?.1,
-        let admin = line.firstMatch(of: /"admin":"127\.0\.0\.1:(\d+)"/)?.1
+        let admin = line.firstMatch(of: /"admin":"(?:127\.0\.0\.1|0\.0\.0\.0):(\d+)"/)?.1
       else { return nil }
       return UInt16(port).flatMap { port in UInt16(admin).map { (port, $0) } }
     }

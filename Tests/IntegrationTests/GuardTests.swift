@@ -96,6 +96,55 @@ extension IntegrationTests {
       }
     }
 
+    /// What a browser adds to a request of the status page's script, at `host`.
+    private static func page(at host: String, _ more: [String] = []) -> [String] {
+      ["Host: \(host)", "Origin: http://\(host)", "X-Token-Broker-Page: retry"] + more
+    }
+
+    @Test(
+      "Of all pages only the broker's own may have a token tried again, by a host that no name server leads here",
+      arguments: [
+        (page(at: "127.0.0.1:8081"), 200), (page(at: "localhost:8081", ["Sec-Fetch-Site: same-origin"]), 200),
+        (page(at: "[::1]:8081"), 200), (page(at: "127.0.0.1:8081", ["Sec-Fetch-Site: same-site"]), 403),
+        (page(at: "127.0.0.1:8081", ["Sec-Fetch-Site: cross-site"]), 403),
+        // A page elsewhere, one whose name was led here, one in a sandbox, and a form, which can add no field.
+        (["Host: 127.0.0.1:8081", "Origin: https://evil.example", "X-Token-Broker-Page: retry"], 403),
+        (page(at: "evil.example:8081"), 403), (["Origin: null", "X-Token-Broker-Page: retry"], 403),
+        (["Host: 127.0.0.1:8081", "Origin: http://127.0.0.1:8081"], 403),
+        (["Host: 127.0.0.1:8081", "Origin: http://127.0.0.1:8082", "X-Token-Broker-Page: retry"], 403),
+        (["Sec-Fetch-Site: cross-site", "X-Token-Broker-Page: retry"], 403), ([], 200),
+      ] as [([String], Int)])
+    func retry(_ fields: [String], _ status: Int) async throws {
+      try await withBroker { _, broker in
+        let url = "\(broker.adminURL)/retry/\(API.path)"
+        let answer = try await Answer.curl([url, "-X", "POST"] + fields.flatMap { ["-H", $0] })
+        #expect(answer.status == status, "\(answer.body)")
+        let purge = try await Answer.curl(
+          ["\(broker.adminURL)/tokens/\(API.path)", "-X", "POST"] + fields.flatMap { ["-H", $0] })
+        #expect(purge.status == (fields.isEmpty ? 200 : 403), "no page throws tokens away")
+      }
+    }
+
+    @Test("On an address that others reach the page's host must be an address, or listed")
+    func retryElsewhere() async throws {
+      try await withTenant { tenant in
+        let listed = try await tenant.broker(configuration: "allowedHosts: [broker.internal]\n")
+        for (host, status) in [("broker.internal:8081", 200), ("127.0.0.1:8081", 200), ("other.internal", 403)] {
+          let fields = Self.page(at: host).flatMap { ["-H", $0] }
+          let answer = try await Answer.curl(["\(listed.adminURL)/retry/\(API.path)", "-X", "POST"] + fields)
+          #expect(answer.status == status, "\(host)")
+        }
+        try await listed.end()
+        let open = try await tenant.broker(["BROKER_ADMIN_LISTEN": "0.0.0.0:0"])
+        for (host, status) in [("10.1.2.3:8081", 200), ("broker.internal", 403)] {
+          let fields = Self.page(at: host).flatMap { ["-H", $0] }
+          let answer = try await Answer.curl(["\(open.adminURL)/retry/\(API.path)", "-X", "POST"] + fields)
+          #expect(answer.status == status, "\(host)")
+        }
+        try await open.end()
+      }
+    }
+
     @Test("The admin listener is as closed to web pages and rebound names, but not to links and monitors")
     func admin() async throws {
       try await withBroker { _, broker in

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 extension IntegrationTests {
-  /// Tokens that an operator throws away.
+  /// Tokens that an operator throws away, and those that an operator has tried again.
   @Suite struct PurgeTests {
     private func purge(_ broker: BrokerProcess, _ path: String, _ arguments: String...) async throws -> Answer {
       try await Answer.curl(["\(broker.adminURL)/tokens\(path)", "-X", "DELETE"] + arguments)
@@ -132,6 +132,50 @@ extension IntegrationTests {
         let answer = try await purge(broker, "/\(API.path)")
         #expect(answer.json["dropped"] as? Int == 0 && answer.json["store"] as? String == "cleared")
         #expect(try await broker.token(API.path).token != old)
+        try await broker.end()
+      }
+    }
+
+    // MARK: Trying again
+
+    private func retry(_ broker: BrokerProcess, _ path: String = API.path) async throws -> Answer {
+      try await Answer.curl(["\(broker.adminURL)/retry/\(path)", "-X", "POST"])
+    }
+
+    @Test("Where nothing has failed nothing is tried again, and what nobody has asked for costs no mint")
+    func unneeded() async throws {
+      try await withBroker { tenant, broker in
+        #expect(try await retry(broker).body == #"{"outcome":"unneeded"}"#)
+        _ = try await broker.token(API.path)
+        #expect(try await retry(broker).body == #"{"outcome":"unneeded"}"#)
+        #expect(tenant.tenant.statistics.tokenRequests == 1)
+        #expect(try await Answer.curl(["\(broker.adminURL)/retry/\(API.path)"]).status == 405)
+        #expect(try await Answer.curl(["\(broker.url)/retry/\(API.path)", "-X", "POST"]).status == 404)
+      }
+    }
+
+    @Test("What is mended at the tenant is tried at once, with a store and without", arguments: [false, true])
+    func retried(_ hasStore: Bool) async throws {
+      try await withTenant { tenant in
+        let place = "file:\(try tenant.file("directory", "").dropLast("directory".count))tokens"
+        let broker = try await tenant.broker(hasStore ? ["BROKER_STORE": place] : [:])
+        let old = try #require(try await broker.token(API.path).token)
+        tenant.tenant.accept(secrets: ["another"])
+        let other = "https%3A%2F%2Fledger.example.com%2F"
+        #expect(try await broker.token(other).status == 502)
+        try await nextSecond()
+        let refused = try await retry(broker, other)
+        #expect(refused.status == 200 && refused.json["outcome"] as? String == "failed")
+        #expect(refused.json["error"] as? String == "broker_misconfigured" && !refused.body.contains(tenant.secret))
+
+        tenant.tenant.accept(secrets: [tenant.secret])
+        #expect(try await broker.token(other).status == 502, "nobody tries yet")
+        try await nextSecond()
+        try await nextSecond()
+        #expect(try await retry(broker, other).body == #"{"outcome":"minted"}"#)
+        #expect(try await broker.token(other).status == 200)
+        #expect(try await broker.token(API.path).token == old)
+        try await broker.child.wait(forLog: "asked again on demand", times: 2)
         try await broker.end()
       }
     }

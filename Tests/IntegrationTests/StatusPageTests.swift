@@ -225,6 +225,7 @@ extension IntegrationTests {
 
     private struct SecondSight: Decodable {
       let title: String
+      let problem: String
       let complaints: [String]
     }
 
@@ -250,14 +251,24 @@ extension IntegrationTests {
         #expect(sight.overflow.count == 4 && sight.overflow.values.allSatisfy { $0 == 0 }, "\(sight.overflow)")
         // What is foreign stays text, and is shown as it is.
         let second = try JSONDecoder().decode(SecondSight.self, from: lines[1])
-        #expect(second.title == "Needs attention · token-broker" && second.complaints.isEmpty, "\(second.complaints)")
+        #expect(second.title == "Healthy · token-broker" && second.complaints.isEmpty, "\(second.complaints)")
+        #expect(second.problem.contains("The tenant said: access_denied: Service not enabled within domain"))
+
+        // What is mended is tried again by a button.
+        tenant.tenant.accept(secrets: ["another"])
+        #expect(try await broker.token("https%3A%2F%2Fledger.example.com%2F").status == 502)
+        _ = try await browser.wait(for: "what a try comes to") { $0.output.contains("\"tried\"") }
+        tenant.tenant.accept(secrets: [tenant.secret])
+        let mended = try await browser.wait(for: "the problem to be gone") { child in
+          child.output.split(separator: "\n").first { $0.contains("\"mended\"") }
+        }
+        #expect(!mended.contains("credentials") && mended.contains("\"complaints\": []"), "\(mended)")
 
         broker.child.signal(SIGTERM)
         let status = try await browser.end(timeout: .seconds(60))
         #expect(status == 0, "\(browser.errors)")
         #expect(
           browser.output.split(separator: "\n").last?.contains(API.audience) == true, "what was so is still shown")
-        #expect(browser.output.contains("The tenant said: access_denied: Service not enabled within domain"))
       }
     }
   }

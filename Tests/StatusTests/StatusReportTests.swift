@@ -16,6 +16,9 @@ private struct Scene {
   var listed: [TokenKey] = []
   var isDraining = false
   var assertion: AssertionStatus?
+  var figures = BrokerFigures()
+  /// nil: it is there from the start.
+  var secretSince: Instant?
   var keySet = KeySetStatus(keys: [.init(id: "k1", algorithm: "RS256")], fetchedAt: nil, problem: nil, nextFetch: nil)
 
   init(_ change: (inout TokenCache.Rules) -> Void = { _ in }) {
@@ -35,6 +38,13 @@ private struct Scene {
     _ = cache.request(key, Demand(), waiter: waiter, deadline: at(seconds + 30), now: at(seconds))
   }
 
+  /// Asks for a token that is newer than the one that is held.
+  mutating func insist(_ key: TokenKey, at seconds: Double) {
+    waiter += 1
+    let demand = Demand(freshness: .new)
+    _ = cache.request(key, demand, waiter: waiter, deadline: at(seconds + 30), now: at(seconds))
+  }
+
   mutating func mint(_ key: TokenKey, lifetime: Double = 86400, at seconds: Double) {
     let token = MintedToken(
       accessToken: AccessToken("eyJ-never-shown"), scope: nil, keyID: "k1", mintedAt: at(seconds),
@@ -51,17 +61,33 @@ private struct Scene {
     _ = cache.fetched(key, .failure(error), now: at(seconds))
   }
 
+  /// Requests of the last minute, of which so many failed.
+  mutating func fare(_ all: Int, failed: Int, at seconds: Double) {
+    traffic = [
+      Traffic.Minute(
+        start: at(seconds - 60), end: at(seconds), counts: .init(ok: all - failed, failed: failed))
+    ]
+  }
+
+  mutating func replaceSecret(at seconds: Double) {
+    secretSince = at(seconds)
+    _ = cache.credentialsChanged(client: "default", now: at(seconds))
+  }
+
   mutating func pass(until seconds: Double) { _ = cache.advance(now: at(seconds)) }
 
   func report(at seconds: Double) throws -> StatusReport {
     let oauth = OAuthClient.auth0(baseURL: "https://acme.example", clientID: "id", secrets: [Secret("s3cr3t".utf8)])
+    let secrets = (oauth.secrets?.status ?? []).map {
+      SecretStatus(fingerprint: $0.fingerprint, since: secretSince ?? start, acceptedAt: nil)
+    }
     let source = SourceStatus(
-      authentication: "client_secret_post", assertionKey: nil, secrets: oauth.secrets?.status ?? [],
+      authentication: "client_secret_post", assertionKey: nil, secrets: secrets,
       assertion: assertion, issuer: "https://acme.example/", keySet: keySet)
     let facts = StatusFacts(
       now: at(seconds), wallNow: 1_800_000_000 + seconds, isDraining: isDraining,
       broker: BrokerStatus(
-        figures: BrokerFigures(), keys: cache.keyStatuses(now: at(seconds)),
+        figures: figures, keys: cache.keyStatuses(now: at(seconds)),
         clients: cache.clientStatuses(now: at(seconds))),
       clients: [UpstreamStatus(clients: ["default"], oauth: oauth, source: source)], listed: listed,
       traffic: traffic,
@@ -123,11 +149,13 @@ private struct Scene {
     var scene = Scene()
     scene.ask(api, at: 0)
     scene.fail(api, code, at: 1)
+    scene.listed = [api]
+    scene.fare(50, failed: 1, at: 1)
     let report = try scene.report(at: 1)
     let isAskers = [.unknownAudience, .audienceNotGranted, .unknownOrganization, .invalidCaller].contains(code)
+    let problem = try #require(report.problems.first { $0.error == code.rawValue })
     // A rate limit alone says nothing yet of what callers get.
-    #expect(report.condition == (isAskers || code == .upstreamRateLimited ? .attention : .failing))
-    let problem = try #require(report.problems.first)
+    #expect(problem.condition == (isAskers || code == .upstreamRateLimited ? .attention : .failing))
     #expect(problem.remedy == code.remedy && problem.detail?.contains(code.rawValue) == true)
   }
 
@@ -140,6 +168,7 @@ private struct Scene {
     scene.ask(other, at: 1)
     scene.fail(other, .audienceNotGranted, at: 1)
     let report = try scene.report(at: 2)
+    #expect(report.audiences.map(\.problem) == [0, 1])
     let words = ["upstream_error": "invalid_scope", "upstream_error_description": "AADSTS1002012: The provided value"]
     #expect(report.audiences.compactMap(\.lastFailure?.evidence) == [words])
     #expect(report.problems.compactMap(\.evidence) == [words], "each with a remedy of its own is one problem")
@@ -152,7 +181,7 @@ private struct Scene {
     var scene = Scene()
     scene.ask(api, at: 0)
     scene.fail(api, .upstreamUnavailable, at: 1)
-    #expect(try scene.report(at: 60).condition == .failing)
+    #expect(try scene.report(at: 60).problems.map(\.condition) == [.failing])
     let report = try scene.report(at: 62)
     #expect(report.condition == .ok && report.audiences.map(\.state) == [.failing])
     #expect(report.audiences.first?.lastFailure?.error == "upstream_unavailable")
@@ -171,8 +200,8 @@ private struct Scene {
     let report = try scene.report(at: 961)
     #expect(report.clients.first?.block?.cause == "limit" && report.clients.first?.block?.until == 1_800_001_020)
     #expect(report.audiences.map(\.state) == [.refreshFailing])
-    #expect(report.problems.map(\.retryAt) == [1_800_001_020, 1_800_001_020])
-    #expect(report.condition == .attention)
+    #expect(report.problems.map(\.retryAt) == [1_800_001_020] && report.problems[0].notRenewed == 1)
+    #expect(report.audiences.map(\.problem) == [0] && report.condition == .attention)
   }
 
   @Test("Refused credentials make the condition failing, and are the first problem")
@@ -180,9 +209,101 @@ private struct Scene {
     var scene = Scene()
     scene.ask(api, at: 0)
     scene.fail(api, .brokerMisconfigured, at: 1)
+    scene.fare(10, failed: 3, at: 2)
     let report = try scene.report(at: 2)
     #expect(report.condition == .failing && report.clients.first?.block?.cause == "refusal")
     #expect(report.problems.first?.title == "The tenant refuses the credentials of client default")
+  }
+
+  @Test("Refused credentials stay a problem until something shows that they are good, and what shows it is told")
+  func refusedAndQuiet() throws {
+    var scene = Scene()
+    scene.ask(api, at: 0)
+    scene.fail(api, .brokerMisconfigured, at: 1)
+    let report = try scene.report(at: 1000)
+    #expect(report.problems.map(\.error) == ["broker_misconfigured"] && report.problems[0].retryAt == nil)
+    #expect(report.problems[0].retry?.map(\.audience) == [api.grant.audience])
+    #expect(report.condition == .attention, "nobody is refused anything just now")
+  }
+
+  /// Three audiences of a client whose secret is refused: one without a token, two that are held.
+  private static func refusing() -> Scene {
+    var scene = Scene()
+    for name in ["a", "b"] {
+      scene.ask(Scene.key(name), at: 0)
+      scene.mint(Scene.key(name), lifetime: 1000, at: 0)
+      scene.ask(Scene.key(name), at: 1)
+    }
+    scene.listed = ["a", "b", "c"].map { Scene.key($0) }
+    scene.pass(until: 950)
+    scene.fail(Scene.key("a"), .brokerMisconfigured, at: 951)
+    scene.fail(Scene.key("b"), .brokerMisconfigured, at: 951)
+    return scene
+  }
+
+  @Test("One cause is told once, with how many audiences it concerns, and their rows lead to it")
+  func grouped() throws {
+    var scene = Self.refusing()
+    scene.fare(100, failed: 0, at: 952)
+    let report = try scene.report(at: 952)
+    #expect(report.problems.map(\.error) == ["broker_misconfigured"], "\(report.problems.map(\.title))")
+    #expect(report.problems[0].notRenewed == 2 && report.problems[0].withoutToken == 0)
+    #expect(report.audiences.map(\.problem) == [0, 0, nil])
+  }
+
+  @Test("A warning is gone when what was wrong with the client is over, though the token is replaced much later")
+  func mended() throws {
+    var scene = Scene()
+    scene.ask(api, at: 0)
+    scene.mint(api, at: 0)
+    // Somebody wants a newer one, and the secret is wrong.
+    scene.insist(api, at: 100)
+    scene.fail(api, .brokerMisconfigured, at: 101)
+    var report = try scene.report(at: 102)
+    #expect(report.audiences.map(\.state) == [.refreshFailing])
+    let other = Scene.key("https://other.example.com/")
+    scene.ask(other, at: 200)
+    scene.mint(other, at: 201)
+    scene.figures.clients["default", default: .init()].lastMint = scene.at(201)
+    report = try scene.report(at: 202)
+    #expect(report.audiences.map(\.state) == [.held, .held] && report.condition == .ok, "\(report.problems)")
+    #expect(report.audiences.first?.lastFailure?.error == "broker_misconfigured")
+  }
+
+  @Test("A warning of refused credentials is gone with the next secret, before anybody has tried that")
+  func replaced() throws {
+    var scene = Scene()
+    scene.ask(api, at: 0)
+    scene.mint(api, at: 0)
+    scene.insist(api, at: 100)
+    scene.fail(api, .brokerMisconfigured, at: 101)
+    scene.replaceSecret(at: 110)
+    let report = try scene.report(at: 111)
+    #expect(report.audiences.map(\.state) == [.held] && report.condition == .ok, "\(report.problems)")
+    #expect(report.clients.first?.block == nil)
+  }
+
+  @Test("What nobody has configured and the tenant does not know is no trouble of the broker's, whoever asks for it")
+  func madeUp() throws {
+    var scene = Scene()
+    scene.ask(api, at: 0)
+    scene.fail(api, .unknownAudience, at: 1)
+    let report = try scene.report(at: 1)
+    #expect(report.condition == .ok && report.problems.map(\.condition) == [.ok])
+    #expect(report.audiences.map(\.problem) == [0])
+  }
+
+  @Test(
+    "Of an audience in vain among many that are served the condition is attention, failing from one in a hundred on",
+    arguments: [(303, 1, StatusReport.Condition.attention), (303, 4, .failing), (0, 0, .attention)])
+  func weighed(_ all: Int, _ failed: Int, _ condition: StatusReport.Condition) throws {
+    var scene = Scene()
+    scene.ask(api, at: 0)
+    scene.fail(api, .tokenValidationFailed, at: 1)
+    scene.fare(all, failed: failed, at: 2)
+    let report = try scene.report(at: 2)
+    #expect(report.condition == condition && report.problems.map(\.condition) == [.failing])
+    #expect(report.recent.requests == all && report.recent.failed == failed)
   }
 
   @Test(
@@ -193,7 +314,8 @@ private struct Scene {
     scene.keySet = KeySetStatus(
       keys: isHeld ? [.init(id: "k1", algorithm: "RS256")] : [], fetchedAt: nil, problem: "status 500", nextFetch: nil)
     let report = try scene.report(at: 0)
-    #expect(report.condition == (isHeld ? .attention : .failing) && report.problems.first?.detail == "status 500")
+    #expect(report.problems.map(\.condition) == [isHeld ? .attention : .failing])
+    #expect(report.condition == .attention && report.problems.first?.detail == "status 500")
   }
 
   @Test(
@@ -228,6 +350,17 @@ private struct Scene {
     let report = try scene.report(at: 130)
     #expect(report.condition == condition)
     #expect(report.traffic.map(\.failed) == [50, 0, failed] && report.traffic.last?.seconds == 10)
+  }
+
+  @Test("Requests that failed are no problem any more once the tenant has given a token since")
+  func trafficThatWasBad() throws {
+    var scene = Scene()
+    scene.fare(10, failed: 5, at: 60)
+    let failure = PastFailure(TokenError(cause: .upstreamUnavailable, message: "away"), at: scene.at(40))
+    scene.figures.clients["default", default: .init()].lastFailure = failure
+    #expect(try scene.report(at: 61).condition == .failing)
+    scene.figures.clients["default", default: .init()].lastMint = scene.at(50)
+    #expect(try scene.report(at: 61).condition == .ok)
   }
 
   @Test("While the broker drains, that is its condition whatever else is wrong")

@@ -35,6 +35,9 @@ package struct ClientGate {
   private struct Block {
     let cause: ClientStatus.Cause
     var failure: Failure
+    /// What was asked for last in vain, and when.
+    let key: TokenKey
+    let at: Instant
   }
 
   /// A limit is tested this often even where the tenant names a later time: one request costs nothing, and a day's
@@ -155,14 +158,14 @@ package struct ClientGate {
         limit(organization, error, now: now, random: &random)
         return false
       }
-      close(.limit, error, now: now, random: &random)
+      close(.limit, error, key, now: now, random: &random)
     // A holder's credentials say nothing of others'.
-    case .brokerMisconfigured where key.holder == nil: close(.refusal, error, now: now, random: &random)
+    case .brokerMisconfigured where key.holder == nil: close(.refusal, error, key, now: now, random: &random)
     case .upstreamGlitch, .upstreamUnavailable, .upstreamTimeout:
       if key != lastFault { faults += 1 }
       lastFault = key
       // A probe that fails has answered for all.
-      if faults >= Self.faultsToBlock || block != nil { close(.fault, error, now: now, random: &random) }
+      if faults >= Self.faultsToBlock || block != nil { close(.fault, error, key, now: now, random: &random) }
       // The key's own back-off goes on beside the client's: it may be the key, after all.
       return false
     case .unknownAudience, .audienceNotGranted, .unknownOrganization, .invalidCaller, .brokerMisconfigured,
@@ -179,7 +182,7 @@ package struct ClientGate {
   private mutating func reopen(isProbe: Bool) { if isProbe || block?.cause == .fault { block = nil } }
 
   private mutating func close(
-    _ cause: ClientStatus.Cause, _ error: TokenError, now: Instant, random: inout SeededGenerator
+    _ cause: ClientStatus.Cause, _ error: TokenError, _ key: TokenKey, now: Instant, random: inout SeededGenerator
   ) {
     let previous = block?.cause == cause ? block?.failure : nil
     // Requests sent before the first answer fail with it: they are one failure, not many.
@@ -190,7 +193,7 @@ package struct ClientGate {
     let failure = Failure(error, after: previous, now: now, random: &random)
     // Late answers of other kinds may come too: none opens the gate before its time.
     if let block, failure.until < block.failure.until { return }
-    block = Block(cause: cause, failure: failure)
+    block = Block(cause: cause, failure: failure, key: key, at: now)
   }
 
   private mutating func limit(
@@ -240,6 +243,19 @@ package struct ClientGate {
     if block?.cause == .refusal { block = nil }
   }
 
+  /// The next request goes out at once, to show whether what has closed the gate is over. How long a limit lasts is the
+  /// tenant's to say.
+  mutating func retry(now: Instant) {
+    guard let closed = block, closed.cause != .limit, closed.at.duration(to: now) >= Self.retryInterval else { return }
+    block?.failure.end(at: now)
+  }
+
+  /// A failure that is younger is believed: nobody mends anything in so short a time.
+  static let retryInterval = Duration.seconds(1)
+
+  /// What was asked for last has shown nothing good of the tenant.
+  var isClosed: Bool { block != nil }
+
   /// Begins to count anew in a new month, told as any number that grows. A clock that was set back changes nothing.
   mutating func enter(month: Int) {
     guard month > self.month else { return }
@@ -254,7 +270,7 @@ package struct ClientGate {
 
   func status(queued: Int, now: Instant) -> ClientStatus {
     ClientStatus(
-      block: block.map { .init(cause: $0.cause, error: $0.failure.error, until: $0.failure.until) },
+      block: block.map { .init(cause: $0.cause, error: $0.failure.error, until: $0.failure.until, key: $0.key) },
       limitedOrganizations: organizations.values.count { now < $0.until }, inFlight: inFlight, queued: queued,
       scarceUntil: now < scarceUntil ? scarceUntil : nil,
       budget: rules.monthlyMints.map { .init(mints: $0, reserve: rules.monthlyReserve, used: mintsThisMonth) })

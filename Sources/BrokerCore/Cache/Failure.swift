@@ -5,7 +5,7 @@ import OAuth
 struct Failure {
   let error: TokenError
   /// Callers are told of it until then; afterwards one of them may try again.
-  let until: Instant
+  private(set) var until: Instant
   /// How many times in a row.
   let streak: Int
 
@@ -19,6 +19,9 @@ struct Failure {
     error.retryAfter = now.duration(to: until)
     return error
   }
+
+  /// The next caller may try again. It still counts as one of those in a row.
+  mutating func end(at now: Instant) { until = min(until, now) }
 
   /// The failure that follows `previous`. `left` is how long the current token can still be served.
   init(

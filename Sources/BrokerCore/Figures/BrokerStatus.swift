@@ -16,6 +16,8 @@ package struct KeyStatus: Sendable {
   /// The token that is held.
   package let token: CachedToken?
   package let isPrefetched: Bool
+  /// It has yielded a token since the start: it is not made up.
+  package let isProven: Bool
   /// How a new token is being got.
   package let fetch: Fetch
   /// When the token is to be replaced; nil if that is not before somebody asks for it.
@@ -40,6 +42,8 @@ package struct ClientStatus: Sendable {
     package let error: TokenError
     /// From then on one request shows whether it is over.
     package let until: Instant
+    /// What was asked for last in vain.
+    package let key: TokenKey
   }
 
   /// The allotment of a calendar month.
@@ -66,7 +70,8 @@ extension TokenCache {
       let isPrefetched = prefetched.contains(key)
       let token = entry.servableToken(now)
       return KeyStatus(
-        key: key, token: token, isPrefetched: isPrefetched, fetch: entry.stage,
+        key: key, token: token, isPrefetched: isPrefetched, isProven: !entry.isUnproven,
+        fetch: entry.stage,
         nextRefresh: token.flatMap { $0.isInUse || isPrefetched ? nextRefresh(entry, $0) : nil }, hits: entry.hits,
         refusal: refusal(entry, now), lastFailure: entry.lastFailure, failures: entry.failure?.streak ?? 0)
     }

@@ -46,9 +46,10 @@ package final class SharedTokens: Sendable {
   }
 
   /// A token for `key` that takes the place of `holding`: made by `mint` under a claim, or taken over from the broker
-  /// that had the claim. It is made without one if the store cannot be used.
+  /// that had the claim. It is made without one if the store cannot be used. Where it `isRetried`, a limit is all that
+  /// is believed of what others were refused with.
   func fetch(
-    _ key: TokenKey, holding: MintedToken?, minRemaining: Duration, deadline: Instant,
+    _ key: TokenKey, holding: MintedToken?, minRemaining: Duration, isRetried: Bool = false, deadline: Instant,
     mint: @Sendable () async throws(TokenError) -> MintedToken
   ) async throws(TokenError) -> MintedToken {
     guard let slots = slots(for: key) else { return try await mint() }
@@ -62,6 +63,7 @@ package final class SharedTokens: Sendable {
         }
         outcome = answer.outcome
         found = await open(answer.values, of: slots)
+        if isRetried, found.failure?.cause != .upstreamRateLimited { found.failure = nil }
       } catch {}
       switch fetch.step(outcome, found, now: .now) {
       case .wait(let instant): await store.waitForChange(of: slots.tokenName, until: instant)

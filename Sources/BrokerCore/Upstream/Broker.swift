@@ -38,6 +38,8 @@ package actor Broker {
   private var credentials: [TokenKey: PassThroughCredentials] = [:]
   /// Until the fetch begins, or the request is answered without one.
   private var causes: [TokenKey: Cause] = [:]
+  /// Those that an operator wants to be tried whatever others of the fleet were refused with.
+  private var retried: Set<TokenKey> = []
   var failures = FailureLog()
   /// What was asked of the tenants, by client.
   var counts: [String: BrokerFigures.Client] = [:]
@@ -120,6 +122,23 @@ package actor Broker {
     perform(actions)
     (purge.kept, purge.isStoreCleared) = (kept, isStoreCleared)
     return purge
+  }
+
+  /// Asks the tenant again for a key that has failed, at once: somebody has mended what was wrong.
+  package func retry(_ key: TokenKey, for request: RequestIdentity) async -> Retry {
+    guard cache.hasFailed(key) else { return .unneeded }
+    let before = cache.token(key)?.minted.mintedAt
+    retried.insert(key)
+    defer { retried.remove(key) }
+    perform(cache.retry(key, now: .now))
+    do throws(TokenError) {
+      let token = try await token(key, Demand(freshness: .new), for: request)
+      // A token that is held is given out even where no other is to be had.
+      guard token.minted.mintedAt == before, let failure = cache.failure(of: key) else { return .minted }
+      return .failed(failure)
+    } catch {
+      return .failed(error)
+    }
   }
 
   /// Takes over another configuration. `announce` tells those who hand tokens out, who are then told of all that are
@@ -216,6 +235,7 @@ package actor Broker {
   private func fetch(_ key: TokenKey) {
     let deadline = Instant.now.advanced(by: requestTimeout)
     let (holding, minRemaining) = (cache.newest(key), cache.rules.minRemaining)
+    let isRetried = retried.contains(key)
     // The request to the tenant is a span of its own. One that nobody has asked for, to replace a token in time, has no
     // trace.
     let cause = causes.removeValue(forKey: key).map {
@@ -227,7 +247,7 @@ package actor Broker {
         let minted =
           if let shared {
             try await shared.fetch(
-              key, holding: holding, minRemaining: minRemaining, deadline: deadline
+              key, holding: holding, minRemaining: minRemaining, isRetried: isRetried, deadline: deadline
             ) { () async throws(TokenError) in try await self.mint(key, because: cause, by: deadline) }
           } else {
             try await mint(key, because: cause, by: deadline)

@@ -10,7 +10,7 @@ function h(tag, attributes, ...children) {
   const space = svgTags.has(tag) ? "http://www.w3.org/2000/svg" : "http://www.w3.org/1999/xhtml";
   const node = document.createElementNS(space, tag);
   for (const [name, value] of Object.entries(attributes ?? {})) {
-    if (value != null && value !== false) node.setAttribute(name, value);
+    if (value != null && value !== false) node.setAttribute(name, value === true ? "" : value);
   }
   for (const child of children.flat(Infinity)) if (child != null && child !== false) node.append(child);
   return node;
@@ -23,7 +23,10 @@ function morph(node, next) {
     if (node.data !== next.data) node.data = next.data;
     return;
   }
-  for (const { name } of [...node.attributes]) if (!next.hasAttribute(name)) node.removeAttribute(name);
+  for (const { name } of [...node.attributes]) {
+    // What people have opened stays open.
+    if (!next.hasAttribute(name) && name !== "open") node.removeAttribute(name);
+  }
   for (const { name, value } of next.attributes) {
     if (node.getAttribute(name) !== value) node.setAttribute(name, value);
   }
@@ -56,15 +59,36 @@ function icon(tone) {
     h("path", { d: shapes[tone], "fill-rule": "evenodd" }));
 }
 
-/** Draws `part` of a whole, from 0 to 1, and if `mark` is given a line there. */
+/** Draws what is left of a whole, from 0 to 1, and if `mark` is given a line there, which the text beside it explains. */
 function meter(part, tone, label, text, mark) {
   const percent = share => `${(100 * Math.min(1, Math.max(0, share))).toFixed(1)}%`;
   return h("svg", {
     class: `meter ${tone}`, role: "meter", "aria-label": label, "aria-valuetext": text,
     "aria-valuemin": 0, "aria-valuemax": 100, "aria-valuenow": (100 * part).toFixed(0),
   },
-  h("rect", { width: percent(part), height: "100%" }),
-  mark != null && h("line", { x1: percent(mark), x2: percent(mark), y1: 0, y2: "100%" }));
+  h("rect", { class: "track", width: "100%", y: 2, height: 6, rx: 3 }),
+  h("rect", { class: "fill", width: percent(part), y: 2, height: 6, rx: 3 }),
+  mark != null && mark > 0 && mark < 1 && h("line", { x1: percent(mark), x2: percent(mark), y1: 0, y2: 10 }));
+}
+
+/**
+ * Columns are `{ name, kind, title, sort }`; a row is `{ cells, more, tone }`, `cells` in the columns' order and `more`
+ * what stands below them over the whole width. `sorted` is `{ by, isDown }` where columns can be sorted by.
+ */
+function table(label, columns, rows, sorted) {
+  const heading = ({ name, kind, title, sort }) => h("th", {
+    role: "columnheader", scope: "col", class: kind, title,
+    "aria-sort": sorted && sort && (sorted.by === sort ? (sorted.isDown ? "descending" : "ascending") : "none"),
+  }, sort ? h("button", { type: "button", "data-sort": sort }, name) : name);
+  const cell = ({ name, kind }, content) => h("td", {
+    role: "cell", "data-label": name, class: [kind, content == null && "none"].filter(Boolean).join(" ") || null,
+  }, h("div", null, content ?? "–"));
+  return h("div", { class: "card" }, h("table", { role: "table", "aria-label": label },
+    h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, columns.map(heading))),
+    rows.map(row => h("tbody", { role: "rowgroup", class: row.tone },
+      h("tr", { role: "row" }, columns.map((column, index) => cell(column, row.cells[index]))),
+      row.more && h("tr", { role: "row", class: "more" },
+        h("td", { role: "cell", colspan: columns.length }, row.more))))));
 }
 
 function pairs(list) {
@@ -114,12 +138,12 @@ function relative(time) {
   return left > 0 ? `in ${duration(left)}` : left > -1 ? "just now" : `${duration(-left)} ago`;
 }
 
-/** Says how far away `time` is, and below or behind that the time of day. */
-function when(time, otherwise = "–") {
+/** Says how far away `time` is; `isExact`: and when that is. */
+function when(time, otherwise = "–", isExact = false) {
   if (time == null) return otherwise;
   const utc = new Date(time * 1000).toISOString();
-  return h("time", { datetime: utc, title: `${utc.slice(0, 19).replace("T", " ")} UTC` },
-    relative(time), h("small", { class: "line" }, ` ${clock(time)}`));
+  return h("time", { datetime: utc, title: `${clock(time)} (${utc.slice(0, 19).replace("T", " ")} UTC)` },
+    relative(time), isExact && h("small", null, ` ${clock(time)}`));
 }
 
 function sentence(text) { return text && text[0].toUpperCase() + text.slice(1).replace(/\.?$/, "."); }
@@ -150,28 +174,102 @@ function health() {
   const title = lostSince ? "Out of reach" : headlines[report.condition];
   document.getElementById("health").className = `card ${tone}`;
   show("headline", icon(tone), h("strong", { role: "status" }, title),
-    h("span", { class: "muted" }, lostSince ? lostLine() : conditionLine()));
+    h("span", { class: "muted" }, lostSince ? lostLine() : `${conditionLine()} ${recentLine()}`));
   const said = new Set();
-  show("problems", report.problems.length > 0 && h("ul", null, report.problems.map(problem => {
+  show("problems", report.problems.length > 0 && h("ul", null, report.problems.map((problem, index) => {
     const isNew = problem.remedy && !said.has(problem.remedy);
     said.add(problem.remedy);
-    return h("li", null, icon(tones[problem.condition]),
-      h("div", null, h("h3", null, problem.title),
-        h("p", null, sentence(problem.detail), testimony(problem.evidence),
-          problem.served_until && ` What is held can be served for ${duration(problem.served_until - now())}.`,
-          notBefore(problem.retry_at))),
-      isNew && h("p", { class: "remedy" }, problem.remedy));
+    // A small screen has room for those that are well, too: there people unfold what they want to know more of.
+    const name = nameOf(problem);
+    const isOpen = opened.has(name);
+    const folded = isOpen ? null : "folded";
+    return h("li", { id: `problem-${index}` }, problemIcon(problem),
+      h("div", null, h("h3", null, problem.title, problem.error && h("code", null, problem.error)),
+        h("p", { class: folded }, sentence(problem.detail), testimony(problem.evidence), notBefore(problem.retry_at)),
+        h("p", { class: "muted" }, consequence(problem))),
+      h("div", { class: "mend" }, isNew && h("p", { class: `remedy ${folded ?? ""}` }, problem.remedy),
+        h("div", { class: "try" }, h("button",
+          { type: "button", class: "unfold", "aria-expanded": `${isOpen}`, "data-row": name }, "Why, and what to do"),
+        tryNow(problem))));
   })));
   tellTab(title, tone);
 }
 
 function conditionLine() {
+  const troubles = report.problems.filter(problem => problem.condition !== "ok");
   switch (report.condition) {
     case "ok": return report.audiences.some(row => row.minted_at)
       ? "Every token in use is held, and refreshed in time." : "Ready. No token is held yet.";
-    case "attention": return `${many(report.problems.length, "thing")} to look at.`;
+    case "attention": return `${many(troubles.length, "thing")} to look at.`;
     case "failing": return "Callers get errors.";
     default: return "Requests in flight are answered; new ones belong elsewhere.";
+  }
+}
+
+/** How callers have fared lately, by which the condition is judged. */
+function recentLine() {
+  const { requests, failed } = report.recent;
+  if (requests === 0) return "No requests in the last two minutes.";
+  const of = many(requests, "request");
+  return failed === 0 ? `None of ${of} in the last two minutes failed.`
+    : `${count(failed)} of ${of} in the last two minutes failed (${share(failed, requests)}).`;
+}
+
+/** Tells problems apart from one report to the next. */
+function nameOf(problem) { return ["problem", problem.client, problem.error, problem.title].join(" "); }
+
+/** What is nobody's concern but its asker's is no trouble. */
+function problemIcon(problem) { return icon(problem.condition === "ok" ? "idle" : tones[problem.condition]); }
+
+/** What a problem means for callers. */
+function consequence(problem) {
+  const { without_token: without = 0, not_renewed: held = 0 } = problem;
+  const until = problem.served_until && `until ${clock(problem.served_until)}${held > 1 ? ", the first" : ""}`;
+  return sentence([
+    without > 0 && `${many(without, "audience")} without a token`,
+    held > 0 && `${many(held, "audience")} served with what is held ${until}`,
+  ].filter(Boolean).join(", "));
+}
+
+/** What people have opened: rows by `identity`, problems by `nameOf`. */
+const opened = new Set();
+
+// Trying again what people have mended. By what is tried: what came of it.
+
+const tries = new Map();
+
+function tryNow(problem) {
+  if (!problem.retry || problem.condition === "ok") return null;
+  const name = nameOf(problem);
+  const outcome = tries.get(name);
+  return [
+    h("button", { type: "button", "data-try": name, disabled: outcome?.isUnderWay, title: "Asks the tenant once, now" },
+      "Try now"),
+    outcome && h("span", { role: "status" }, outcome.text),
+  ];
+}
+
+/** Asks for one token, and for the others where that one came; the first that does not ends it. */
+async function retry(name, grants) {
+  const tell = (text, isUnderWay) => { tries.set(name, { text, isUnderWay }); render(); };
+  tell("Asking the tenant …", true);
+  let minted = 0;
+  try {
+    for (const grant of grants) {
+      const query = new URLSearchParams(["scope", "organization"].filter(key => grant[key]).map(key => [key, grant[key]]));
+      const address = `retry/${encodeURIComponent(grant.audience)}${query.size > 0 ? `?${query}` : ""}`;
+      const answer = await fetch(address, {
+        method: "POST", headers: { "X-Token-Broker-Page": "retry" }, signal: AbortSignal.timeout(60000),
+      });
+      const result = await answer.json();
+      if (!answer.ok || result.outcome === "failed") {
+        return tell(`At ${clock(now())}: ${result.error}. ${sentence(result.error_description)}`, false);
+      }
+      if (result.outcome === "minted") minted += 1;
+    }
+    tell(minted > 0 ? `At ${clock(now())}: ${many(minted, "token")} came.` : "It is over already.", false);
+  } catch (error) {
+    tell(`The broker did not answer: ${error.message}.`, false);
   }
 }
 
@@ -196,11 +294,12 @@ function facts() {
   const { hit, miss, coalesced, stale } = report.lookups;
   const lookups = hit + miss + coalesced + stale;
   const sum = name => report.clients.reduce((total, client) => total + client[name], 0);
-  const fact = (name, value, more) =>
-    h("div", null, h("dt", null, name), h("dd", null, value, h("small", null, more)));
+  const fact = (name, value, more, title) =>
+    h("div", { title }, h("dt", null, name), h("dd", null, value, h("small", null, more)));
   show("facts", h("dl", null,
     fact("Requests", count(total(minute)), minutes.length > 1 ? "in the last full minute" : "in this first minute"),
-    fact("Latency, p99", latency(minute.p99), `p50 ${latency(minute.p50)}`),
+    fact("99 in 100 within", latency(minute.p99), `half within ${latency(minute.p50)}`,
+      "In the last full minute, estimated: one request in a hundred took longer (p99), and one in two (p50)"),
     fact("From memory", lookups ? share(hit, lookups) : "–", `${count(hit)} of ${count(lookups)}`),
     fact("Tokens minted", count(sum("minted")), `${many(sum("saved"), "mint")} saved`),
     fact("Tokens held", count(report.audiences.filter(row => row.minted_at).length),
@@ -214,6 +313,9 @@ function total(minute) { return minute.ok + minute.refused + minute.failed; }
 
 function charts() {
   const minutes = report.traffic;
+  if (!minutes.some(minute => total(minute) > 0)) {
+    return show("charts", h("p", { class: "muted" }, "No requests for tokens in the last hour, so no charts of it."));
+  }
   const x = index => 60 - minutes.length + index;
   show("charts", requestChart(minutes, x), latencyChart(minutes, x));
 }
@@ -269,39 +371,93 @@ function latencyChart(minutes, x) {
   const band = minutes.map((minute, index) => minute.p99 != null && h("rect",
     { class: "band", x: x(index), width: 1, y: y(minute.p99), height: y(minute.p50) - y(minute.p99) }));
   const labels = ["0.1 ms", "1 ms", "10 ms", "0.1 s", "1 s", "10 s", "100 s"].slice(0, decades + 1).reverse();
-  const legend = ["p50", "p99"].map(name => h("span", null, h("span", { class: `key ${name}` }), name));
+  const names = { p50: "half within", p99: "99 in 100 within" };
+  const legend = Object.entries(names).map(([name, words]) =>
+    h("span", { title: name }, h("span", { class: `key ${name}` }), words));
   const text = "Time to answer by minute in the last hour, estimated: in the slowest minute, 99 in 100 requests took "
     + `up to ${latency(slowest)}`;
-  return chart("Time to answer", [legend, h("span", null, "estimated")], labels, text, minutes, x,
-    minute => `p50 ${latency(minute.p50)}, p99 ${latency(minute.p99)}`,
+  return chart("Time to answer", legend, labels, text, minutes, x,
+    minute => `half within ${latency(minute.p50)}, 99 in 100 within ${latency(minute.p99)}`,
     band, h("path", { class: "p50", d: path("p50") }), h("path", { class: "p99", d: path("p99") }));
 }
 
-// The audiences, in the report's order: the worst first.
+// The audiences, in the report's order: the worst first, unless people want another.
 
 const states = {
   failing: ["bad", "No token"], refresh_failing: ["warn", "Refresh fails"], fetching: ["idle", "Being fetched"],
   held: ["ok", "Held"], idle: ["idle", "Not asked for yet"],
 };
+const firstRows = 25;
 let filter = "";
-let rowLimit = 100;
+let rowLimit = firstRows;
+/** `by` is a name in `orders`, or empty for the report's order. */
+let order = { by: "", isDown: false };
+
+const compareNames = new Intl.Collator("en", { numeric: true }).compare;
+const orders = {
+  audience: { name: "name", compare: (a, b) => compareNames(a.audience, b.audience) },
+  expires_at: { name: "life left", compare: (a, b) => (a.expires_at ?? Infinity) - (b.expires_at ?? Infinity) },
+  next_refresh_at: {
+    name: "next refresh", compare: (a, b) => (a.next_refresh_at ?? Infinity) - (b.next_refresh_at ?? Infinity),
+  },
+  hits: { name: "hits", isDown: true, compare: (a, b) => a.hits - b.hits },
+  last_used_at: { name: "last used", isDown: true, compare: (a, b) => (a.last_used_at ?? 0) - (b.last_used_at ?? 0) },
+};
+
+function identity(row) {
+  return JSON.stringify([row.audience, row.scope, row.organization, row.client, row.holder]);
+}
 
 function audiences() {
   const all = report.audiences;
-  document.getElementById("filter").hidden = all.length < 2;
+  for (const id of ["filter", "sort"]) document.getElementById(id).hidden = all.length < 2;
+  chips(all);
   if (all.length === 0) return show("audiences", empty());
   const found = all.filter(row => words(row).includes(filter));
+  const direction = order.isDown ? -1 : 1;
+  const compare = orders[order.by]?.compare;
+  if (compare) found.sort((a, b) => direction * compare(a, b) || compareNames(a.audience, b.audience));
   const shown = found.slice(0, rowLimit);
   const left = found.length - shown.length;
+  const rows = compare || filter ? shown.map(audience) : grouped(found).slice(0, rowLimit);
   const untold = report.audience_count - all.length;
   show("audiences",
-    h("div", { class: "card" }, found.length === 0
-      ? h("p", { class: "empty muted" }, `None of ${many(all.length, "audience")} has “${filter}” in it.`)
-      : table(shown)),
+    found.length === 0
+      ? h("p", { class: "card empty muted" }, `None of ${many(all.length, "audience")} has “${filter}” in it.`)
+      : table("Audiences", audienceColumns, rows, order),
     (left > 0 || filter || untold > 0) && h("p", { class: "more muted" },
       `${count(shown.length)} of ${many(found.length, "audience")}${filter ? " that match" : ""}. `,
       untold > 0 && `${count(untold)} more are held, and not told of here. `,
-      left > 0 && h("button", { type: "button" }, `Show ${count(Math.min(left, 200))} more`)));
+      left > 0 && h("button", { type: "button", "data-rows": Math.min(left, 200) },
+        `Show ${count(Math.min(left, 200))} more`)));
+}
+
+/** How many audiences fare how; each filters by it. */
+function chips(all) {
+  const counts = Object.entries(states).map(([name, [tone, label]]) =>
+    [tone, label, all.filter(row => row.state === name).length]).filter(([, , number]) => number > 0);
+  show("chips", all.length > 1 && counts.map(([tone, label, number]) => h("button", {
+    type: "button", "data-filter": label.toLowerCase(), "aria-pressed": `${filter === label.toLowerCase()}`,
+  }, icon(tone), ` ${count(number)} ${label.toLowerCase()}`)));
+}
+
+/** Rows that are told of once: more than three of one cause become one until people open it. */
+function grouped(rows) {
+  const sizes = new Map();
+  for (const row of rows) sizes.set(row.problem, (sizes.get(row.problem) ?? 0) + 1);
+  const told = new Set();
+  return rows.flatMap(row => {
+    const problem = report.problems[row.problem];
+    if (!problem || sizes.get(row.problem) < 4) return audience(row);
+    const name = `rows of ${nameOf(problem)}`;
+    const isOpen = opened.has(name);
+    if (told.has(row.problem)) return isOpen ? audience(row) : [];
+    told.add(row.problem);
+    const head = h("div", { class: "state" }, problemIcon(problem), h("div", null,
+      h("button", { type: "button", "aria-expanded": `${isOpen}`, "data-row": name, class: "group" },
+        many(sizes.get(row.problem), "audience")), h("small", null, " ", code(row))));
+    return [{ cells: [head, "", "", "", ""] }, ...isOpen ? [audience(row)] : []];
+  });
 }
 
 function words(row) {
@@ -309,61 +465,72 @@ function words(row) {
     .filter(Boolean).join(" ").toLowerCase();
 }
 
-function table(rows) {
-  const hits = "Answers that cost no mint, since the token is held or the configuration was read";
-  const columns = ["Audience", "Life left", "Refreshed", "Next refresh", "Hits"];
-  return h("table", { role: "table" },
-    h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, columns.map(name => h("th", {
-      role: "columnheader", scope: "col", class: name === "Hits" && "number", title: name === "Hits" && hits,
-    }, name)))),
-    rows.map(audience));
-}
+const audienceColumns = [
+  { name: "Audience", kind: "head", sort: "audience" },
+  { name: "Life left (│ refresh)", kind: "life", sort: "expires_at",
+    title: "The bar is what is left of the token's life; at the line in it the token is replaced" },
+  { name: "Next refresh", kind: "time", sort: "next_refresh_at" },
+  { name: "Hits", kind: "number", sort: "hits",
+    title: "Answers that cost no mint, since the token is held or the configuration was read" },
+  { name: "Used", kind: "time", sort: "last_used_at" },
+];
 
 function audience(row) {
   const [tone, state] = states[row.state];
+  const id = identity(row);
+  const isOpen = opened.has(id);
   const details = [
-    state, row.scope && `scope ${row.scope}`, row.organization && `organization ${row.organization}`,
-    (report.clients.length > 1 || row.holder) && `client ${row.client}`, row.holder && `holder ${row.holder}`,
+    row.scope && `scope ${row.scope}`, row.organization && `organization ${row.organization}`,
+    (row.client !== report.clients[0]?.name || row.holder) && `client ${row.client}`, row.holder && `holder ${row.holder}`,
     row.is_prefetched && "prefetched",
   ].filter(Boolean).join(" · ");
-  const cell = (label, kind, isKnown, ...children) =>
-    h("td", { role: "cell", "data-label": label, class: isKnown ? kind : `${kind} none` }, children);
+  const failure = row.last_failure;
   const isHeld = row.minted_at != null;
-  return h("tbody", { role: "rowgroup" },
-    h("tr", { role: "row" },
-      h("td", { role: "cell" }, h("div", { class: "state" }, icon(tone), h("div", null,
-        h("bdi", { class: "name" }, row.audience), h("small", { class: "block" }, details)))),
-      cell("Life left", "life", isHeld, isHeld ? life(row, tone) : "–"),
-      cell("Refreshed", "time", isHeld, when(row.minted_at)),
-      cell("Next refresh", "time", isHeld || row.is_fetching,
-        row.is_fetching ? "under way" : when(row.next_refresh_at, isHeld ? "if asked for" : "–")),
-      cell("Hits", "number", row.hits > 0, h("span", null, count(row.hits),
-        row.last_used_at && h("small", { class: "line" }, ` used ${relative(row.last_used_at)}`)))),
-    row.last_failure && h("tr", { role: "row", class: "why" },
-      h("td", { role: "cell", colspan: 5 }, why(row.last_failure))));
+  const head = h("div", { class: "state" }, icon(tone), h("div", null,
+    h("button", { type: "button", class: "name", "aria-expanded": `${isOpen}`, "data-row": id },
+      h("bdi", null, row.audience)),
+    h("small", null, ` ${state}`, failure?.is_current && [" ", code(row)], details && ` · ${details}`)));
+  return {
+    cells: [
+      head, isHeld ? life(row, tone) : null,
+      row.is_fetching ? "under way" : isHeld ? when(row.next_refresh_at, "if asked for") : null,
+      row.hits > 0 ? count(row.hits) : null, row.last_used_at ? when(row.last_used_at) : null,
+    ],
+    more: isOpen && more(row),
+  };
+}
+
+/** The cause, in one word; what is known of it stands once, with the problems. */
+function code(row) {
+  const word = h("code", null, row.last_failure.error);
+  return row.problem == null ? word : h("a", { href: `#problem-${row.problem}` }, word);
 }
 
 function life(row, tone) {
   const whole = row.expires_at - row.minted_at;
   const left = Math.max(0, row.expires_at - now());
   const mark = row.next_refresh_at && (row.expires_at - row.next_refresh_at) / whole;
-  return [
-    meter(left / whole, tone, `Life left of ${row.audience}`, duration(left), mark),
-    duration(left), h("small", null, ` until ${clock(row.expires_at)}`),
-  ];
+  const text = `${duration(left)} of ${duration(whole)}`;
+  return [h("span", null, duration(left)), meter(left / whole, tone, `Life left of ${row.audience}`, text, mark)];
 }
 
-function why(failure) {
-  const what = [h("code", null, failure.error), ` ${relative(failure.at)}, at ${clock(failure.at)}`];
-  if (!failure.is_current) {
-    const text = sentence(failure.message);
-    return h("p", { class: "muted" }, "Recovered. The last error was ", what, ". ", text, testimony(failure.evidence));
-  }
-  return h("div", { class: "split" },
-    h("p", null, what, failure.times > 1 && `, ${failure.times} times in a row`, ". ", sentence(failure.message),
-      testimony(failure.evidence), notBefore(failure.retry_at), failure.upstream_request_id
-        && h("small", { class: "muted" }, ` The tenant's request id: ${failure.upstream_request_id}.`)),
-    h("p", { class: "remedy" }, failure.remedy));
+/** What people see of a row that they have opened. */
+function more(row) {
+  const failure = row.last_failure;
+  const isHeld = row.minted_at != null;
+  return pairs([
+    isHeld && ["Minted", when(row.minted_at, "–", true), row.key_id && [", signed with ", h("code", null, row.key_id)]],
+    isHeld && ["Ends", when(row.expires_at, "–", true), row.served_until && `, given out until ${clock(row.served_until)}`],
+    isHeld && ["Next refresh", when(row.next_refresh_at, "when somebody asks for it", true)],
+    row.hits > 0 && ["Hits", count(row.hits), row.last_used_at && [", the last ", when(row.last_used_at, "–", true)]],
+    failure && [failure.is_current ? "Error" : "Error, over", h("code", null, failure.error), " ",
+      when(failure.at, "–", true), failure.times > 1 && `, ${failure.times} times in a row`, ". ",
+      row.problem == null && [sentence(failure.message), testimony(failure.evidence)], notBefore(failure.retry_at),
+      row.problem == null && failure.is_current && h("p", { class: "remedy" }, failure.remedy),
+      row.problem != null && h("a", { href: `#problem-${row.problem}` }, "What it means, and what to do"),
+      failure.upstream_request_id && h("p", { class: "muted" }, `The tenant's request id: ${failure.upstream_request_id}`)],
+    !isHeld && !failure && ["Token", row.is_fetching ? "being asked for" : "nobody has asked for it yet"],
+  ]);
 }
 
 function empty() {
@@ -372,16 +539,58 @@ function empty() {
   const isTLS = report.listeners.some(listener => listener.address === address && listener.is_tls);
   const place = address.replace(/^(0\.0\.0\.0|\[::\]):/, `${location.hostname}:`);
   const line = [
-    "curl", path && `--unix-socket ${path}`, report.callers && `-H "Authorization: Bearer $KEY"`,
+    "curl", path && `--unix-socket ${path}`, report.callers && !path && `-H "Authorization: Bearer $KEY"`,
     `${path ? "http://localhost" : `${isTLS ? "https" : "http"}://${place}`}/token/https%3A%2F%2Fapi.example.com%2F`,
   ].filter(Boolean).join(" ");
   const isUntouched = report.traffic.every(minute => total(minute) === 0);
   return h("div", { class: "card empty" },
     h("p", null, isUntouched ? "No audience has been asked for yet. Try:" : "No token is held. Try:"),
-    h("pre", null, h("code", null, line)));
+    h("pre", null, h("code", null, line)),
+    report.callers && h("p", { class: "muted" }, path
+      ? "As one of the users that are callers, or with a caller's key as Bearer."
+      : "KEY is a caller's key; a caller with a certificate shows that instead."));
 }
 
-// The clients and the process.
+// Who asks, and who is refused.
+
+function callers() {
+  const all = Array.isArray(report.callers) ? report.callers : [];
+  document.getElementById("callers-section").hidden = all.length === 0;
+  const columns = [
+    { name: "Caller", kind: "head" }, { name: "Seen", kind: "time" }, { name: "Requests", kind: "number" },
+    { name: "Denied", kind: "number", title: "Answered with 401 or 403" }, { name: "Audiences", kind: "list" },
+  ];
+  show("callers", table("Callers", columns, all.slice(0, 200).map(caller => ({
+    cells: [
+      h("bdi", { class: "name" }, caller.name), caller.last_seen ? when(caller.last_seen) : null,
+      caller.requests > 0 ? count(caller.requests) : null,
+      caller.denied > 0 ? h("strong", null, count(caller.denied)) : null, list(caller.audiences),
+    ],
+  }))), all.length > 200 && h("p", { class: "more muted" }, `${count(all.length - 200)} more are in status.json.`));
+}
+
+/** A few names, and how many more there are. */
+function list(names) {
+  const texts = (Array.isArray(names) ? names : Object.keys(names ?? {})).map(one => one.audience ?? one);
+  if (texts.length === 0) return null;
+  return [texts.slice(0, 3).map((text, index) => [index > 0 && ", ", h("bdi", null, text)]),
+    texts.length > 3 && h("small", { title: texts.slice(3, 40).join("\n") }, ` and ${count(texts.length - 3)} more`)];
+}
+
+function denials() {
+  const all = report.denials ?? [];
+  document.getElementById("denials-section").hidden = all.length === 0;
+  const columns = [
+    { name: "When", kind: "time" }, { name: "Why", kind: "head" }, { name: "Caller", kind: "word" },
+    { name: "Audience", kind: "list" }, { name: "From", kind: "word" },
+  ];
+  show("denials", table("Recent denials", columns, all.map(denial => ({
+    cells: [when(denial.time), sentence(denial.reason), denial.caller && h("bdi", null, denial.caller),
+      denial.audience && h("bdi", null, denial.audience), denial.peer && h("code", null, denial.peer)],
+  }))));
+}
+
+// The clients, and what the broker itself depends on.
 
 function clients() {
   show("clients", report.clients.map(client => h("article", { class: "card" },
@@ -394,14 +603,13 @@ function clients() {
       client.secrets.length > 0 && ["Secret", h("ul", null, client.secrets.map(secret))],
       client.assertion && ["Assertion", assertion(client.assertion)],
       ["Requests", requests(client)],
-      ["Last mint", when(client.last_mint_at, "none yet")],
-      client.last_failure && ["Last error", clientFailure(client.last_failure)],
-      ...client.quotas.map(quota => [`Quota ${quota.name}`, quotaLeft(quota)]),
+      ["Last mint", when(client.last_mint_at, "none yet", true)],
+      client.last_failure && ["Last error", h("code", null, client.last_failure.error), " ",
+        when(client.last_failure.at), !client.last_failure.is_current && ", over"],
       client.scarce_until && ["Scarce", `refreshes that can wait do so until ${clock(client.scarce_until)}`],
       client.limited_organizations > 0 && ["Limited", many(client.limited_organizations, "organization")],
-      client.budget && ["This month", budgetLeft(client.budget)],
       client.key_set && ["Signing keys", keySet(client.key_set)],
-    ]))));
+    ]), allotments(client))));
 }
 
 function clientState(client) {
@@ -410,7 +618,7 @@ function clientState(client) {
   if (block && block.until > now()) {
     const words = { limit: ["warn", "limited"], refusal: ["bad", "refused"], fault: ["warn", "out of reach"] };
     const [tone, word] = words[block.cause];
-    return say(tone, `${word} for ${duration(block.until - now())}, until ${clock(block.until)}`);
+    return say(tone, `${word}; asked again in ${duration(block.until - now())}`);
   }
   if (block) return say("warn", "the next request shows whether it has recovered");
   if (client.last_failure?.is_current) return say("warn", "the last request failed");
@@ -418,14 +626,15 @@ function clientState(client) {
 }
 
 function secret(one) {
-  return h("li", null, h("code", { title: "A fingerprint, until this process ends" }, one.fingerprint), " ",
-    one.accepted_at ? `accepted ${relative(one.accepted_at)}` : one.since ? "not accepted yet" : "the previous one",
-    one.since && h("small", { class: "line" }, ` in use since ${clock(one.since)}`));
+  const state = one.accepted_at ? `accepted ${relative(one.accepted_at)}`
+    : one.since ? "not tried yet: the next mint shows whether it is good" : "the previous one, for when the new one is refused";
+  return h("li", null, h("code", { title: "A fingerprint, until this process ends" }, one.fingerprint), " ", state,
+    one.since && h("small", null, `, in use since ${clock(one.since)}`));
 }
 
 function assertion(one) {
   const state = one.problem ? sentence(one.problem) : one.expires_at ? `expires ${relative(one.expires_at)}` : "no end";
-  return [state, h("small", { class: "line" }, ` in ${one.file}`)];
+  return [state, h("small", null, ` in ${one.file}`)];
 }
 
 function requests(client) {
@@ -435,25 +644,31 @@ function requests(client) {
   return [...ended, ...waiting].join(", ") || "none yet";
 }
 
-function clientFailure(failure) {
-  return [h("code", null, failure.error), ` ${relative(failure.at)}`, !failure.is_current && ", recovered since",
-    h("small", { class: "block" }, sentence(failure.message), testimony(failure.evidence))];
-}
-
-function quotaLeft(quota) {
-  const text = `${count(quota.remaining)} of ${count(quota.limit)} left`;
-  if (quota.resets_at < now()) return h("span", { class: "muted" }, `${text} before it was reset`);
-  const tone = quota.remaining === 0 ? "bad" : quota.remaining <= quota.limit / 10 ? "warn" : "ok";
-  return [text, h("small", null, `, resets ${relative(quota.resets_at)}`),
-    meter(quota.limit ? quota.remaining / quota.limit : 0, tone, `Quota ${quota.name}`, text)];
-}
-
-function budgetLeft(month) {
-  const left = Math.max(0, month.mints - month.used);
-  const text = `${count(left)} of ${count(month.mints)} tokens left`;
-  const tone = left === 0 ? "bad" : left <= month.reserve ? "warn" : "ok";
-  return [text, h("small", null, `, ${count(month.reserve)} of them in reserve; counted since the start`),
-    meter(left / month.mints, tone, "Tokens left this month", text, month.reserve / month.mints)];
+/** What is left of quotas and of the month's budget: a name, a bar, and what it says in words. */
+function allotments(client) {
+  const rows = client.quotas.map(quota => {
+    const text = `${count(quota.remaining)} of ${count(quota.limit)} left`;
+    if (quota.resets_at < now()) return [quota.name, null, `${text} before it was reset`];
+    const tone = quota.remaining === 0 ? "bad" : quota.remaining <= quota.limit / 10 ? "warn" : "ok";
+    return [quota.name, meter(quota.limit ? quota.remaining / quota.limit : 0, tone, `Quota ${quota.name}`, text, 0.1),
+      `${text}, resets ${relative(quota.resets_at)}`];
+  });
+  const budget = client.budget;
+  if (budget) {
+    const most = budget.mints ?? budget.limit;
+    const left = Math.max(0, most - budget.used);
+    const reserve = budget.reserve ?? 0;
+    const text = `${count(left)} of ${count(most)} left`;
+    rows.push(["month", meter(most ? left / most : 0, left === 0 ? "bad" : left <= reserve ? "warn" : "ok",
+      "Tokens left this month", text, most ? reserve / most : null), `${text}, counted since the start`]);
+  }
+  if (rows.length === 0) return null;
+  return h("div", { class: "allotments" }, h("h4", null, "Left to mint"),
+    rows.map(([name, bar, text]) => [h("span", null, name), bar ?? h("span"), h("span", { class: "told" }, text)]),
+    h("small", null, [
+      client.quotas.length > 0 && "A quota's bar that ends before the line: refreshes that can wait do so. ",
+      budget?.reserve > 0 && "The month's: only callers without a token get one.",
+    ]));
 }
 
 function keySet(set) {
@@ -461,7 +676,7 @@ function keySet(set) {
     set.problem && h("p", null, icon("warn"), " ", sentence(set.problem)),
     h("ul", null, set.keys.map(key =>
       h("li", null, h("code", null, key.kid ?? "without a name"), h("small", null, ` ${key.alg}`)))),
-    h("small", null, set.fetched_at ? `read ${relative(set.fetched_at)}, at ${clock(set.fetched_at)}` : "not read yet"),
+    h("small", null, set.fetched_at ? ["read ", when(set.fetched_at)] : "read when the first token comes"),
   ];
 }
 
@@ -469,24 +684,50 @@ function store() {
   const one = report.store;
   if (!one) return "none: a restart mints anew";
   const failed = one.load.failed + one.claim.failed + one.save.failed;
-  return [h("code", null, one.location), h("small", null, " ", [
+  return [one.problem && [icon("warn"), " "], h("code", null, one.location), h("small", null, " ", [
     one.problem ?? "in use", `${many(one.load.ok + one.claim.ok, "look-up")}, ${count(one.save.ok)} saved`,
     failed > 0 && `${count(failed)} failed`, one.ignored > 0 && `${count(one.ignored)} not believed`,
   ].filter(Boolean).join(", "))];
 }
 
+function certificate(one) {
+  const left = one.expires_at == null ? null : one.expires_at - now();
+  const tone = left == null || left < 0 ? "bad" : left < 7 * 86400 ? "warn" : "ok";
+  const names = [one.names ?? []].flat();
+  return h("li", null, icon(tone), ` ${one.use.replaceAll("_", " ")}: `,
+    left == null ? "cannot be read" : left < 0 ? `expired ${duration(-left)} ago` : `${duration(left)} left`,
+    names.length > 0 && h("small", null, " for ", list(names)));
+}
+
+function issuerKeys(one) {
+  return h("li", null, icon(one.error ? "warn" : one.read_at ? "ok" : "idle"), " ", h("bdi", null, one.issuer), h("small", null,
+    one.error ? ` ${sentence(one.error)}` : one.read_at ? [" read ", when(one.read_at)] : " read when the first caller comes"));
+}
+
+function configuration(one) {
+  if (one.last_reload_ok === false) {
+    return [icon("bad"), " the last change was refused ", when(one.last_reload_at), ": ", sentence(one.error),
+      one.loaded_at != null && h("small", null, ` In force is the one from ${clock(one.loaded_at)}.`)];
+  }
+  return ["in force since ", one.loaded_at == null ? "the start" : clock(one.loaded_at)];
+}
+
 function process() {
   const one = report.process;
+  const number = Array.isArray(report.callers) ? report.callers.length : report.callers;
   show("process", pairs([
+    report.configuration && ["Configuration", configuration(report.configuration)],
+    report.certificates?.length > 0 && ["Certificates", h("ul", null, report.certificates.map(certificate))],
+    report.key_sets?.length > 0 && ["Callers' issuers", h("ul", null, report.key_sets.map(issuerKeys))],
     ["Listens on", h("ul", null, report.listeners.map(listener => h("li", null, h("code", null, listener.address),
       h("small", null, " ", [
         listener.is_admin && "admin", listener.is_tls && "TLS",
         many(listener.http1 + listener.http2, "connection"), listener.http2 > 0 && `${listener.http2} of HTTP/2`,
       ].filter(Boolean).join(", ")))))],
-    ["Callers", report.callers == null ? "whoever can connect" : count(report.callers)],
+    ["Callers", number == null ? "whoever can connect" : count(number)],
     ["Store", store()],
     ["Version", one.version],
-    ["Started", when(one.started_at)],
+    ["Started", when(one.started_at, "–", true)],
     ["Workers", count(one.workers)],
     ["Memory", `${count(Math.round(one.resident_bytes / 1048576))} MiB`],
     ["Processor", `${one.cpu_seconds.toFixed(1)} s used`],
@@ -518,6 +759,8 @@ function render() {
   facts();
   charts();
   audiences();
+  callers();
+  denials();
   clients();
   process();
 }
@@ -541,14 +784,40 @@ async function poll() {
   setTimeout(poll, document.hidden ? 15000 : Math.min(Math.max(1000, 10 * took), 5000));
 }
 
-document.getElementById("filter").addEventListener("input", event => {
-  filter = event.target.value.trim().toLowerCase();
-  rowLimit = 100;
+function filterBy(text) {
+  filter = text.trim().toLowerCase();
+  rowLimit = firstRows;
   render();
-});
-document.getElementById("audiences").addEventListener("click", event => {
-  if (!event.target.closest("button")) return;
-  rowLimit += 200;
+}
+
+function sortBy(by) {
+  if (by === order.by) order.isDown = !order.isDown;
+  else order = { by, isDown: orders[by]?.isDown ?? false };
+  document.getElementById("sort").value = by;
+  render();
+}
+
+const field = document.getElementById("filter");
+field.addEventListener("input", () => filterBy(field.value));
+const sort = document.getElementById("sort");
+sort.append(h("option", { value: "" }, "By trouble"),
+  ...Object.entries(orders).map(([value, { name }]) => h("option", { value }, `By ${name}`)));
+sort.addEventListener("change", () => sortBy(sort.value));
+document.querySelector("main").addEventListener("click", event => {
+  const button = event.target.closest("button");
+  if (!button) return;
+  const { rows, row, sort: by, filter: chip, try: name } = button.dataset;
+  if (rows) rowLimit += Number(rows);
+  if (row && !opened.delete(row)) opened.add(row);
+  if (by) return sortBy(by);
+  if (chip) {
+    field.value = chip === filter ? "" : chip;
+    return filterBy(field.value);
+  }
+  if (name) {
+    const problem = report.problems.find(one => nameOf(one) === name);
+    if (problem?.retry) return retry(name, problem.retry);
+  }
   render();
 });
 document.getElementById("place").textContent = location.host;

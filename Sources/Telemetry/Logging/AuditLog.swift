@@ -73,6 +73,15 @@ package struct AuditLog: Sendable {
     output.add(settings.format, level: .warning, "tokens dropped on demand", facts + request.facts)
   }
 
+  /// An operator has had the tenant asked again; `error` is what it has failed with again.
+  package func retried(audience: String, error: String?, _ request: RequestIdentity) {
+    let settings = control.settings
+    guard settings.level <= .notice else { return }
+    var facts = [("audience", audience)]
+    if let error { facts.append(("error", error)) }
+    output.add(settings.format, level: .notice, "asked again on demand", facts + request.facts)
+  }
+
   /// A request is refused because its sender asks too often: there is a line a minute of each. `name` is a caller's, or
   /// a client id of the tenant's own.
   package func limited(_ name: String, audience: String?, _ request: @autoclosure () -> RequestIdentity) {

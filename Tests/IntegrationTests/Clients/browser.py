@@ -109,7 +109,19 @@ with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
             life=page.value("document.querySelector('#audiences [role=meter]').getAttribute('aria-valuenow')"),
             html=page.value("document.documentElement.outerHTML"), overflow=overflow)
         ask(hostile)
-        tell(title=page.value("document.title"), complaints=page.complaints)
+        tell(
+            title=page.value("document.title"), problem=page.value("document.getElementById('problems').textContent"),
+            complaints=page.complaints)
+        # Whoever has started this has the tenant refuse the broker now, and take it again when that was told.
+        page.wait("document.querySelector('[data-try]') !== null")
+        page.value("document.querySelector('[data-try]').click()")
+        page.wait("document.querySelector('.try [role=status]')?.innerText.includes('broker_misconfigured')")
+        tell(tried=page.value("document.getElementById('problems').innerText"))
+        page.wait('''(() => {
+            document.querySelector('[data-try]:not(:disabled)')?.click();
+            return document.getElementById('headline').innerText.startsWith('Healthy');
+        })()''')
+        tell(mended=page.value("document.getElementById('problems').innerText"), complaints=page.complaints)
         page.wait("document.getElementById('headline').innerText.includes('Out of reach')")
         tell(rows=page.value("document.getElementById('audiences').innerText"))
     finally:
