@@ -8,6 +8,8 @@ struct Diagnosis {
   let problems: [StatusReport.Problem]
   /// Which of the problems has the reason for the row, by its place.
   private let explanations: [Int: Int]
+  /// What made requests fail lately is.
+  private let isOver: Bool
 
   /// `rows` are all of the facts' keys.
   init(_ facts: StatusFacts, _ rows: [KeyRow]) {
@@ -31,7 +33,9 @@ struct Diagnosis {
       guard let problem = StatusReport.Problem(cause, places.map { rows[$0] }, facts) else { continue }
       findings.append(Finding(problem: problem, rows: places))
     }
-    if !findings.contains(where: { $0.problem.withoutToken ?? 0 > 0 }), !Self.isOver(facts),
+    let isExplained = findings.contains { $0.problem.error != nil && $0.problem.condition != .ok }
+    isOver = Self.isOver(facts)
+    if !isExplained, !isOver,
       let problem = StatusReport.Problem.of(traffic: StatusReport.Recent(facts.traffic))
     {
       findings.append(Finding(problem: problem))
@@ -62,8 +66,8 @@ struct Diagnosis {
   /// How callers fare counts, and then what could become of it: one audience in vain among many that are served is
   /// something to look at, and no failure of the broker.
   func verdict(_ recent: StatusReport.Recent) -> StatusReport.Condition {
-    let worst = problems.map(\.condition).max() ?? .ok
-    return worst == .failing && !recent.isFelt ? .attention : worst
+    if recent.isFelt, !isOver { return .failing }
+    return min(.attention, problems.map(\.condition).max() ?? .ok)
   }
 
   private struct Finding {

@@ -204,6 +204,16 @@ private struct Scene {
     #expect(report.audiences.map(\.problem) == [0] && report.condition == .attention)
   }
 
+  @Test("A limit that callers feel makes the condition failing")
+  func limitFelt() throws {
+    var scene = Scene()
+    scene.ask(api, at: 0)
+    scene.fail(api, .upstreamRateLimited, retryAfter: .seconds(120), at: 1)
+    scene.fare(22, failed: 1, at: 2)
+    let report = try scene.report(at: 2)
+    #expect(report.problems.map(\.condition) == [.attention] && report.condition == .failing)
+  }
+
   @Test("Refused credentials make the condition failing, and are the first problem")
   func refused() throws {
     var scene = Scene()

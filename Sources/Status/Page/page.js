@@ -186,7 +186,7 @@ function health() {
     return h("li", { id: `problem-${index}` }, problemIcon(problem),
       h("div", null, h("h3", null, problem.title, problem.error && h("code", null, problem.error)),
         h("p", { class: folded }, sentence(problem.detail), testimony(problem.evidence), notBefore(problem.retry_at)),
-        h("p", { class: "muted" }, consequence(problem))),
+        problem.condition !== "ok" && h("p", { class: "muted" }, consequence(problem))),
       h("div", { class: "mend" }, isNew && h("p", { class: `remedy ${folded ?? ""}` }, problem.remedy),
         h("div", { class: "try" }, h("button",
           { type: "button", class: "unfold", "aria-expanded": `${isOpen}`, "data-row": name }, "Why, and what to do"),
@@ -404,6 +404,13 @@ const orders = {
   last_used_at: { name: "last used", isDown: true, compare: (a, b) => (a.last_used_at ?? 0) - (b.last_used_at ?? 0) },
 };
 
+const ranks = Object.fromEntries(Object.keys(states).map((state, rank) => [state, rank]));
+
+/** Those of one state by name, but for those that are not renewed, which the report has in the order of their ends. */
+function byTrouble(a, b) {
+  return ranks[a.state] - ranks[b.state] || (a.state === "refresh_failing" ? 0 : orders.audience.compare(a, b));
+}
+
 function identity(row) {
   return JSON.stringify([row.audience, row.scope, row.organization, row.client, row.holder]);
 }
@@ -416,7 +423,7 @@ function audiences() {
   const found = all.filter(row => words(row).includes(filter));
   const direction = order.isDown ? -1 : 1;
   const compare = orders[order.by]?.compare;
-  if (compare) found.sort((a, b) => direction * compare(a, b) || compareNames(a.audience, b.audience));
+  found.sort(compare ? (a, b) => direction * compare(a, b) || orders.audience.compare(a, b) : byTrouble);
   const shown = found.slice(0, rowLimit);
   const left = found.length - shown.length;
   const rows = compare || filter ? shown.map(audience) : grouped(found).slice(0, rowLimit);
@@ -476,7 +483,8 @@ const audienceColumns = [
 ];
 
 function audience(row) {
-  const [tone, state] = states[row.state];
+  const [ownTone, state] = states[row.state];
+  const tone = report.problems[row.problem]?.condition === "ok" ? "idle" : ownTone;
   const id = identity(row);
   const isOpen = opened.has(id);
   const details = [
@@ -525,7 +533,7 @@ function more(row) {
     row.hits > 0 && ["Hits", count(row.hits), row.last_used_at && [", the last ", when(row.last_used_at, "–", true)]],
     failure && [failure.is_current ? "Error" : "Error, over", h("code", null, failure.error), " ",
       when(failure.at, "–", true), failure.times > 1 && `, ${failure.times} times in a row`, ". ",
-      row.problem == null && [sentence(failure.message), testimony(failure.evidence)], notBefore(failure.retry_at),
+      row.problem == null && [sentence(failure.message), testimony(failure.evidence)], notBefore(failure.retry_at), " ",
       row.problem == null && failure.is_current && h("p", { class: "remedy" }, failure.remedy),
       row.problem != null && h("a", { href: `#problem-${row.problem}` }, "What it means, and what to do"),
       failure.upstream_request_id && h("p", { class: "muted" }, `The tenant's request id: ${failure.upstream_request_id}`)],
