@@ -41,6 +41,18 @@ final class Certificates {
     if status != 0 { throw ChildProcess.Failure(description: errors) }
   }
 
+  /// Makes a certificate that ended yesterday, and its key, signed by `issuer`.
+  func makeExpired(_ name: String, issuer: String) async throws {
+    files += [certificate(name), key(name)]
+    let line = """
+      openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout "$1" -subj /CN=expired | \
+      openssl x509 -req -days -1 -CA "$2" -CAkey "$3" -out "$4"
+      """
+    let arguments = [key(name), certificate(issuer), key(issuer), certificate(name)]
+    let (status, _, errors) = try await ChildProcess.run("sh", ["-c", line, "sh"] + arguments)
+    if status != 0 { throw ChildProcess.Failure(description: errors) }
+  }
+
   /// A server's certificate for 127.0.0.1, its CA, and a client's with every kind of name.
   static func usual() async throws -> Certificates {
     let made = try Certificates()

@@ -78,6 +78,26 @@ import Testing
     }
   }
 
+  @Test("A request comes from whom the proxy speaks for, and from the proxy where it speaks for itself")
+  func from() async throws {
+    let header = "PROXY TCP6 2001:db8:1:2::7 ::1 9 80\r\n"
+    for (header, place) in [
+      (Self.binary, "10.0.0.7:9 10.0.0.7"), (Array(header.utf8), "[2001:db8:1:2::7]:9 2001:db8:1:2::/64"),
+    ] {
+      try await Serving.run(proxies: local()) { serving in
+        let client = try RawClient(port: serving.port)
+        try client.send(header + Array("GET /from HTTP/1.1\r\nHost: a\r\n\r\n".utf8))
+        #expect(try await client.readResponse().body == place)
+      }
+    }
+    try await Serving.run(proxies: local()) { serving in
+      let client = try RawClient(port: serving.port)
+      try client.send("PROXY UNKNOWN\r\nGET /from HTTP/1.1\r\nHost: a\r\n\r\n")
+      let body = try await client.readResponse().body
+      #expect(body.hasPrefix("127.0.0.1:") && body.hasSuffix(" 127.0.0.1"))
+    }
+  }
+
   @Test("Elsewhere a header is refused by its name, by TLS too")
   func unexpected() async throws {
     let made = try await Certificates.usual()

@@ -3,17 +3,25 @@ import Synchronization
 
 @testable import HTTPServer
 
-/// Answers with path and body; `/later` from another thread, `/held` when told, `/large` with 4 MB, `/who` with names.
+/// Answers with path and body; `/later` from another thread, `/held` when told, `/large` with 4 MB, `/who` with names,
+/// `/from` with the place that it was sent from.
 final class EchoHandler: RequestHandler {
   private let held: @Sendable (DeferredResponse) -> Void
   private let noteRefusal: @Sendable (_ peer: String, Rejection) -> Void
+  private let noteFailure: @Sendable (_ peer: String, TLSHandshakeFailure) -> Void
 
   init(
     _ held: @escaping @Sendable (DeferredResponse) -> Void,
-    refused: @escaping @Sendable (_ peer: String, Rejection) -> Void = { _, _ in }
+    refused: @escaping @Sendable (_ peer: String, Rejection) -> Void = { _, _ in },
+    handshakeFailed: @escaping @Sendable (_ peer: String, TLSHandshakeFailure) -> Void = { _, _ in }
   ) {
     self.held = held
     noteRefusal = refused
+    noteFailure = handshakeFailed
+  }
+
+  func handshakeFailed(_ failure: TLSHandshakeFailure, _ detail: String?, from peer: () -> String) {
+    noteFailure(peer(), failure)
   }
 
   func refused(_ rejection: Rejection, from peer: () -> String) { noteRefusal(peer(), rejection) }
@@ -33,6 +41,8 @@ final class EchoHandler: RequestHandler {
     case "/who":
       let names = request.certificate.map { $0.uris + $0.dnsNames + [$0.subject] } ?? ["nobody"]
       response.send(Response(200, body: Array(names.joined(separator: " ").utf8)))
+    case "/from":
+      response.send(Response(200, body: Array("\(request.peerName) \(request.source)".utf8)))
     default:
       response.send(answer)
     }
@@ -58,6 +68,8 @@ final class Serving: Sendable {
   private let continuation: AsyncStream<DeferredResponse>.Continuation
   /// What the server has refused, and from whom.
   let refusals = Mutex<[(peer: String, rejection: Rejection)]>([])
+  /// The TLS handshakes that have failed, and with whom.
+  let failures = Mutex<[(peer: String, failure: TLSHandshakeFailure)]>([])
 
   var port: UInt16 { server.addresses[0].port }
 
@@ -84,6 +96,8 @@ final class Serving: Sendable {
         continuation.yield($0)
       } refused: { peer, rejection in
         serving.refusals.withLock { $0.append((peer, rejection)) }
+      } handshakeFailed: { peer, failure in
+        serving.failures.withLock { $0.append((peer, failure)) }
       }
     }
     do {

@@ -1,4 +1,5 @@
 import IO
+import Synchronization
 import TestSupport
 import Testing
 
@@ -81,6 +82,71 @@ import Testing
         let isRefused = try await curl(serving, "/x", made.options()).hasPrefix("failed")
         #expect(isRefused == isRequired)
       }
+    }
+  }
+
+  /// How a client fails to come to terms with a server whose clients must show a certificate, and what that is called.
+  private static let failing: [(options: [String], failure: TLSHandshakeFailure)] = [
+    ([], .clientCertificateMissing), (["--cert", "stranger"], .clientCertificateRefused),
+    (["--cert", "expired"], .clientCertificateExpired), (["--cacert", "other"], .serverCertificateRefused),
+    (["--tlsv1.0", "--tls-max", "1.1", "--ciphers", "DEFAULT@SECLEVEL=0"], .protocolVersion),
+    (["--tls-max", "1.2", "--ciphers", "ECDHE-ECDSA-AES128-SHA:AES128-GCM-SHA256"], .noCommonCipher),
+  ]
+
+  @Test("Of each handshake that fails the handler is told why, and with whom it was")
+  func failures() async throws {
+    let made = try await Certificates.usual()
+    try await made.make("other")
+    try await made.make("stranger", issuer: "other")
+    try await made.makeExpired("expired", issuer: "ca")
+    let clients = TLSContext.Clients.required(.file(made.certificate("ca")))
+    for (options, failure) in Self.failing {
+      try await Serving.run(tls: made.context(clients: clients)) { serving in
+        var arguments: [String] = []
+        for option in options {
+          switch arguments.last {
+          case "--cert": arguments += [made.certificate(option), "--key", made.key(option)]
+          case "--cacert": arguments.append(made.certificate(option))
+          default: arguments.append(option)
+          }
+        }
+        _ = try await curl(serving, "/x", made.options(), arguments)
+        try await eventually("\(failure)") { serving.failures.withLock { !$0.isEmpty } }
+        let noted = serving.failures.withLock { $0 }
+        #expect(noted.map(\.failure) == [failure] && noted[0].peer.hasPrefix("127.0.0.1:"), "\(options)")
+      }
+    }
+  }
+
+  @Test("A handshake that the client leaves is told, and one that never began or has succeeded is not")
+  func abandoned() async throws {
+    let made = try await Certificates.usual()
+    try await Serving.run(tls: made.context()) { serving in
+      try RawClient(port: serving.port).endOutput()
+      #expect(try await curl(serving, "/x", made.options()) == "/x  2")
+      let noise = try RawClient(port: serving.port)
+      try noise.send([0x16, 3, 1, 0, 200, 1, 0, 0])
+      noise.endOutput()
+      _ = try? await noise.readToEnd()
+      let garbage = try RawClient(port: serving.port)
+      try garbage.send([0x16, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9])
+      _ = try? await garbage.readToEnd()
+      try await eventually("both") { serving.failures.withLock { $0.count == 2 } }
+      #expect(serving.failures.withLock { $0.map(\.failure) } == [.closed, .notTLS])
+    }
+  }
+
+  @Test("A handshake that takes too long is told")
+  func late() async throws {
+    let made = try await Certificates.usual()
+    var limits = Limits()
+    limits.idleTimeout = .milliseconds(300)
+    limits.headTimeout = .milliseconds(300)
+    try await Serving.run(limits, tls: made.context()) { serving in
+      let client = try RawClient(port: serving.port)
+      try client.send([0x16, 3, 1, 0, 200, 1, 0, 0])
+      #expect(try await client.readToEnd() == "")
+      #expect(serving.failures.withLock { $0.map(\.failure) } == [.timeout])
     }
   }
 

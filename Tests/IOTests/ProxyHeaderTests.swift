@@ -27,8 +27,8 @@ import Testing
 
   @Test(
     "A header tells for whom the proxy speaks, ends where it says, and is part of one before that", arguments: headers)
-  func whole(_ bytes: [UInt8], _ source: String?) {
-    let header = ProxyHeader(length: bytes.count, source: source)
+  func whole(_ bytes: [UInt8], _ source: String?) throws {
+    let header = ProxyHeader(length: bytes.count, source: try source.map { try SocketAddress(parsing: $0) })
     #expect(ProxyHeader.read(bytes) == .whole(header))
     #expect(ProxyHeader.read(bytes + Array("GET /".utf8)) == .whole(header))
     for count in 0..<bytes.count { #expect(ProxyHeader.read(Array(bytes[..<count])) == .partial, "\(count)") }

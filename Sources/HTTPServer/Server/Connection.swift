@@ -28,8 +28,8 @@ final class Connection: EventHandler {
   private(set) var peerHasEnded = false
   /// What has been read of the PROXY protocol's header; nil where none is to come, or it has been.
   private var proxyHeader: [UInt8]?
-  /// Whom a proxy speaks for.
-  private var proxiedPeer: String?
+  /// Where the peer is: whom a proxy speaks for, or what was read once somebody wanted to know.
+  private var knownPlace: PeerPlace?
   /// Counts requests of HTTP/1, so that a late answer to one cannot become the answer to the next.
   var serial: UInt32 = 0
   /// The request of HTTP/1 that waits for its answer.
@@ -71,6 +71,8 @@ final class Connection: EventHandler {
       return server.closed(listener, admission)
     }
     connection.registration = registration
+    // A client whose handshake fails is gone at once, and then the socket no longer tells where it was.
+    if connection.stream.isTLS { _ = connection.place }
     connection.setDeadline()
   }
 
@@ -92,7 +94,10 @@ final class Connection: EventHandler {
     alarm = .distantFuture
     if server.loop.now < deadline { return setDeadline() }
     if let session, !outputDeadlines.isEnding { return deadlinePassed(session) }
-    guard session == nil, unsent.isEmpty, let rejection = http1.timeoutRejection else { return close() }
+    guard session == nil, unsent.isEmpty, let rejection = http1.timeoutRejection else {
+      noteHandshake(isLate: true)
+      return close()
+    }
     reject(rejection)
     flush()
     settle()
@@ -142,7 +147,9 @@ final class Connection: EventHandler {
         readWaitsFor = readiness
         isBlocked = true
       case .ended: end()
-      case .failed: close()
+      case .failed:
+        noteHandshake()
+        close()
       case .clearText:
         reject(.clearText)
         flush()
@@ -160,6 +167,12 @@ final class Connection: EventHandler {
     }
   }
 
+  /// Tells the handler where what ends here is a TLS handshake.
+  private func noteHandshake(isLate: Bool = false) {
+    guard let failure = stream.handshakeFailure else { return }
+    server.handler.handshakeFailed(isLate ? .timeout : failure, isLate ? nil : stream.tlsFailure) { place.name }
+  }
+
   /// Reads what a proxy says ahead of all else; false where that is not whole, or the connection is at its end.
   private func takeProxyHeader() -> Bool {
     var held = proxyHeader ?? []
@@ -169,7 +182,7 @@ final class Connection: EventHandler {
         refuse(.unknownProxy)
         return false
       }
-      proxiedPeer = header.source
+      if let source = header.source { knownPlace = PeerPlace(source) }
       proxyHeader = nil
       return true
     case .blocked(let readiness):
@@ -184,7 +197,7 @@ final class Connection: EventHandler {
   /// Ends a connection that is no proxy's, with an answer where it can be read.
   private func refuse(_ rejection: Rejection) {
     if stream.isTLS {
-      server.handler.refused(rejection) { peerName }
+      server.handler.refused(rejection) { place.name }
       return close()
     }
     proxyHeader = nil
@@ -192,9 +205,12 @@ final class Connection: EventHandler {
     flush()
   }
 
-  /// Who is at the other end, for people.
-  private var peerName: String {
-    proxiedPeer ?? peer.map { "user \($0.user)" } ?? stream.peerAddress?.description ?? "gone"
+  /// Where the peer is. Read once, for it takes system calls, and requests that are logged tell it each.
+  var place: PeerPlace {
+    if let knownPlace { return knownPlace }
+    let place = PeerPlace(peer, stream.peerAddress)
+    knownPlace = place
+    return place
   }
 
   /// The peer will send no more. It may still wait for an answer.
@@ -243,8 +259,7 @@ final class Connection: EventHandler {
   func handle(_ delivery: ResponseWriter.Delivery, serial: UInt32) -> Bool {
     guard let registration else { return false }
     let (request, writer) = (server.request, server.writer)
-    request.begin(
-      on: listener, from: peer, certificate, over: stream.number, isHTTP2: delivery.isHTTP2)
+    request.begin(on: self, from: peer, certificate, isHTTP2: delivery.isHTTP2)
     writer.begin(
       delivery, now: server.loop.now, to: DeferredResponse.Destination(connection: registration, serial: serial))
     if admission == .regular || server.handler.isProbe(request) {
@@ -265,7 +280,7 @@ final class Connection: EventHandler {
   /// Answers in the handler's place. `isNews`: the handler does not know of the request, and cannot answer it too late.
   func answer(_ rejection: Rejection, isNews: Bool) {
     server.writer.send(server.handler.response(to: rejection, requestID: server.request.id))
-    if isNews { server.handler.refused(rejection) { peerName } }
+    if isNews { server.handler.refused(rejection) { place.name } }
   }
 
   /// Goes on with requests that arrived while one was answered or written.

@@ -18,8 +18,8 @@ package import IO
   package private(set) var certificate: PeerCertificate?
   /// It came in by a listener with TLS.
   package private(set) var isTLS = false
-  /// The socket that it came in by.
-  private var socket: Int32 = -1
+  /// What it came in by. Not kept alive, which would cost each request: it handles the request as long as that lasts.
+  private unowned(unsafe) var connection: Connection?
   /// It came in by HTTP/2.
   package private(set) var isHTTP2 = false
 
@@ -34,12 +34,12 @@ package import IO
 
   /// A request has become whole: the parser has read its header from the bytes that are shown.
   func begin(
-    on listener: ListenerState, from peer: PeerCredentials?, _ certificate: PeerCertificate?, over socket: Int32,
-    isHTTP2: Bool
+    on connection: Connection, from peer: PeerCredentials?, _ certificate: PeerCertificate?, isHTTP2: Bool
   ) {
+    let listener = connection.listener
     role = listener.role
     isTLS = listener.isTLS
-    self.socket = socket
+    unsafe self.connection = connection
     isOnLoopback = listener.isOnLoopback
     self.peer = peer
     self.certificate = certificate
@@ -52,17 +52,16 @@ package import IO
   func restore(id: String?) {
     peer = nil
     certificate = nil
-    socket = -1
+    unsafe connection = nil
     identifier.restore(id)
   }
 
   /// Where it comes from, as far as one place can be told from another: the subject of its certificate, its Unix user,
-  /// or the network address.
-  package var source: String {
-    if let certificate { return certificate.subject }
-    if let peer { return "user \(peer.user)" }
-    return SocketAddress(peerOf: socket)?.network ?? "unknown"
-  }
+  /// or the network address, which behind the PROXY protocol is the one that the proxy tells.
+  package var source: String { unsafe certificate?.subject ?? connection?.place.network ?? "unknown" }
+
+  /// Where it comes from, for people: an address and a port, of which a proxy may have told, or a Unix user.
+  package var peerName: String { unsafe connection?.place.name ?? "gone" }
 
   /// The caller's id if it is sane, else a fresh one.
   package var id: String { identifier.text }

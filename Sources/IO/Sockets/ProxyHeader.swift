@@ -13,7 +13,7 @@ package struct ProxyHeader: Equatable {
   /// In bytes.
   let length: Int
   /// Whom the proxy speaks for; nil where it speaks for itself, or does not know.
-  package let source: String?
+  package let source: SocketAddress?
 
   /// Version 2 may carry more behind the addresses than anybody needs, and version 1 has one line.
   static let longest = 2048
@@ -41,7 +41,7 @@ package struct ProxyHeader: Equatable {
       let source = address(words[2], family), address(words[3], family) != nil, let port = portNumber(words[4]),
       portNumber(words[5]) != nil
     else { return .malformed }
-    return .whole(ProxyHeader(length: end + 1, source: SocketAddress(ip: source, port: port).description))
+    return .whole(ProxyHeader(length: end + 1, source: SocketAddress(ip: source, port: port)))
   }
 
   private static func address(_ text: Substring, _ family: Int32) -> [UInt8]? {
@@ -75,8 +75,7 @@ package struct ProxyHeader: Equatable {
   private static func readAddresses(_ bytes: [UInt8], _ size: Int, _ length: Int) -> Reading {
     guard bytes.count >= 2 * size + 4 else { return .malformed }
     let port = UInt16(bytes[2 * size]) << 8 | UInt16(bytes[2 * size + 1])
-    let source = SocketAddress(ip: Array(bytes[..<size]), port: port)
-    return .whole(ProxyHeader(length: length, source: source.description))
+    return .whole(ProxyHeader(length: length, source: SocketAddress(ip: Array(bytes[..<size]), port: port)))
   }
 }
 

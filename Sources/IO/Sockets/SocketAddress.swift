@@ -92,6 +92,13 @@ package struct SocketAddress: Sendable {
   }
 }
 
+extension SocketAddress: Equatable {
+  /// The permissions of a socket's file are no part of where it is.
+  package static func == (left: SocketAddress, right: SocketAddress) -> Bool { left.bytes == right.bytes }
+
+  private var bytes: [UInt8] { unsafe withUnsafeBytes(of: storage) { unsafe Array($0.prefix(Int(length))) } }
+}
+
 extension SocketAddress: CustomStringConvertible {
   /// `host:port` or `unix:/path`, as `init(parsing:)` reads it.
   package var description: String {

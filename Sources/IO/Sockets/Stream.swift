@@ -74,6 +74,9 @@ package struct Stream: ~Copyable {
   /// Why TLS has failed; nil where it has not.
   package var tlsFailure: String? { tls?.failureReason }
 
+  /// What has ended the TLS handshake, where that has begun and did not succeed.
+  package var handshakeFailure: TLSHandshakeFailure? { tls?.handshakeFailure }
+
   /// Ends the sending half; the peer may still send.
   package func endOutput() {
     if let tls, !tls.isClearText { tls.endOutput() }

@@ -9,6 +9,8 @@ import COpenSSL
   private var hasBegun = false
   /// The peer has not begun with TLS but with text, so it is answered in text.
   private(set) var isClearText = false
+  /// The handshake has succeeded. OpenSSL itself no longer says so once anything has failed.
+  private var isEstablished = false
   /// OpenSSL's code for the last failure.
   private var failure: UInt = 0
 
@@ -119,7 +121,11 @@ import COpenSSL
     // clear it.
     if ERR_peek_error() != 0 { ERR_clear_error() }
     let count = call()
-    if count > 0 { return .bytes(Int(count)) }
+    if count > 0 {
+      isEstablished = true
+      return .bytes(Int(count))
+    }
+    if !isEstablished { isEstablished = unsafe SSL_is_init_finished(session) == 1 }
     switch unsafe SSL_get_error(session, count) {
     case SSL_ERROR_WANT_READ: return .blocked(on: .readable)
     case SSL_ERROR_WANT_WRITE: return .blocked(on: .writable)
@@ -129,6 +135,12 @@ import COpenSSL
       ERR_clear_error()
       return .failed
     }
+  }
+
+  /// What has ended a handshake that has begun and did not succeed; nil where it did, or no byte of it came.
+  var handshakeFailure: TLSHandshakeFailure? {
+    guard hasBegun, !isEstablished, !isClearText else { return nil }
+    return TLSHandshakeFailure(failure, verdict: unsafe SSL_get_verify_result(session))
   }
 
   /// Why a handshake or what followed failed, in OpenSSL's words; nil when it was not TLS that failed.
