@@ -37,8 +37,8 @@ package final class Application: Sendable {
     log = makeLogger(logging)
     server = try Server(configuration, from: origin, log: log)
     secretFiles = SecretFiles(of: upstreams, log: log)
-    let numbers = ClientNumbers()
-    rendered = RenderedTokens(numbers)
+    let (numbers, usage) = (ClientNumbers(), CallerUsage(loops: configuration.workers))
+    rendered = RenderedTokens(numbers, usage)
     routers = try RouterMailboxes(count: configuration.workers)
     shared = try configuration.store.open(log).map { [upstreams, log] in SharedTokens($0, minter: upstreams, log: log) }
     broker = Broker(
@@ -46,7 +46,8 @@ package final class Application: Sendable {
       shared: shared, health: health, log: log
     ) { [routers, rendered] in routers.tellAll(rendered.message(of: $0)) }
     metrics = Metrics(
-      loops: configuration.workers, routes: Route.labels, clients: numbers, broker: broker, upstreams: upstreams
+      loops: configuration.workers, routes: Route.labels, clients: numbers, usage: usage, broker: broker,
+      upstreams: upstreams
     ) { [server] in
       server.listenerStates.reduce((0, 0)) { ($0.0 + $1.http1, $0.1 + $1.http2) }
     }
@@ -71,6 +72,7 @@ package final class Application: Sendable {
     // Not before: what a file says is for the client that has it now.
     secretFiles.watch(specs)
     logging.apply(configuration.logging)
+    metrics.usage.expect(configuration.callers?.byName.keys.sorted() ?? [])
     let policy = AccessPolicy(
       audiences: clients.audiences, callers: configuration.callers, clients: Set(configuration.clients.keys),
       guards: configuration.guards, passThrough: clients.passThrough, publicURL: configuration.publicURL,
@@ -87,11 +89,13 @@ package final class Application: Sendable {
   /// Serves until a signal ends it.
   package func serve() async throws {
     let reloader = Reloader(origin, log: log) { [self] in try await apply($0) }
+    let audit = AuditLog(logging)
     let status = StatusReporter(
-      server: server, broker: broker, upstreams: upstreams, health: health, metrics: metrics, routers: routers
+      server: server, broker: broker, upstreams: upstreams, health: health, metrics: metrics, routers: routers,
+      denials: audit.denials
     ) { [configuration] in await reloader.current ?? configuration }
     let services = Router.Services(
-      broker: broker, health: health, accessLog: AccessLog(log), audit: AuditLog(logging), metrics: metrics,
+      broker: broker, health: health, accessLog: AccessLog(log), audit: audit, metrics: metrics,
       rendered: rendered, status: status, passThrough: PassThrough(),
       upstreams: upstreams, tellAll: routers.tellAll)
     health.start(

@@ -19,11 +19,12 @@ final class StatusReporter: StatusProvider {
   private let health: Health
   private let metrics: Metrics
   private let routers: RouterMailboxes
+  private let denials: RecentDenials
   private let traffic = Mutex(Traffic(start: .now))
 
   init(
     server: Server, broker: Broker, upstreams: Upstreams, health: Health, metrics: Metrics, routers: RouterMailboxes,
-    configuration: @escaping @Sendable () async -> Configuration
+    denials: RecentDenials, configuration: @escaping @Sendable () async -> Configuration
   ) {
     self.configuration = configuration
     self.server = server
@@ -32,6 +33,7 @@ final class StatusReporter: StatusProvider {
     self.health = health
     self.metrics = metrics
     self.routers = routers
+    self.denials = denials
   }
 
   let page = Response(200, fields: StatusPage.fields, body: StatusPage.body)
@@ -71,7 +73,9 @@ final class StatusReporter: StatusProvider {
     facts.clientHits = metrics.hits
     facts.traffic = traffic.withLock { $0.minutes(totals, at: facts.now) }
     facts.listeners = listeners
-    facts.callers = configuration.callers?.byName.count
+    facts.callers = configuration.callers.map { Set($0.byName.keys) }
+    facts.usage = metrics.usage.rows
+    facts.denials = denials.all
     let rows = KeyRow.all(facts)
     facts.hits = await hits(of: rows.prefix(StatusReport.maxAudiences).map(\.key))
     return StatusReport(facts, rows)

@@ -29,7 +29,7 @@ struct Authenticator {
     if isForwarded || field == nil, let caller = callers.directory.caller(ofConnection: request) {
       return .caller(caller)
     }
-    guard let field else { return .refused(.noToken("callers must prove who they are")) }
+    guard let field else { return .refused(.noToken(Self.lack(of: request))) }
     if request.isRepeated("authorization") {
       return .refused(Problem(.invalidRequest, "there are several Authorization fields"))
     }
@@ -45,6 +45,13 @@ struct Authenticator {
       }
     }
     return .refused(.unknownToken())
+  }
+
+  /// What is missing where a request says nothing of who sends it.
+  private static func lack(of request: Request) -> String {
+    if request.certificate != nil { return "callers must prove who they are: no name of the certificate is a caller's" }
+    if request.peer != nil { return "callers must prove who they are: the process's user and groups are no caller's" }
+    return "callers must prove who they are"
   }
 
   private func identify(byBasic field: Range<Int>, _ request: Request) -> Identity {
@@ -106,16 +113,8 @@ struct Authenticator {
 }
 
 extension CallerDirectory {
-  /// By the names in its certificate, in their order, or by the user and groups of its Unix peer.
+  /// By the names in its certificate, or by the user and groups of its Unix peer.
   fileprivate func caller(ofConnection request: Request) -> Caller? {
-    if let certificate = request.certificate {
-      let names =
-        certificate.uris.map { CertificateName.uri($0) } + certificate.dnsNames.map { .dns($0.lowercased()) }
-        + [.subject(certificate.subject)]
-      for name in names {
-        if let caller = caller(.certificate(name)) { return caller }
-      }
-    }
-    return request.peer.flatMap { caller(user: $0.user, groups: $0.groups) }
+    request.certificateNames.flatMap { caller($0) } ?? request.peer.flatMap { caller(user: $0.user, groups: $0.groups) }
   }
 }

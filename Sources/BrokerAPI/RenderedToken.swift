@@ -20,14 +20,16 @@ package final class RenderedToken: Sendable {
   let token: CachedToken
   /// In the metrics.
   let clientNumber: Int
+  let audienceNumber: Int
 
   private static let middle: StaticString = ",\"refresh_in\":"
   private static let jsonHead = PreparedHead(200, fields(type: "application/json"))
   private static let textHead = PreparedHead(200, fields(type: "text/plain; charset=utf-8"))
 
-  init(_ token: CachedToken, clientNumber: Int = 0) {
+  init(_ token: CachedToken, clientNumber: Int = 0, audienceNumber: Int = 0) {
     self.token = token
     self.clientNumber = clientNumber
+    self.audienceNumber = audienceNumber
     servableUntil = token.servableUntil
     expiresAt = token.minted.expiresAt
     refreshAt = token.refreshAt

@@ -5,11 +5,15 @@ package import Telemetry
 /// Renders each token once: for the tables of all event loops, and for all who wait for it off the loops.
 package final class RenderedTokens: Sendable {
   private let clients: ClientNumbers
+  private let usage: CallerUsage
   /// The latest ones, which somebody may be waiting for; the tables have all.
   private let latest = Mutex<[TokenKey: RenderedToken]>([:])
   private static let capacity = 256
 
-  package init(_ clients: ClientNumbers) { self.clients = clients }
+  package init(_ clients: ClientNumbers, _ usage: CallerUsage) {
+    self.clients = clients
+    self.usage = usage
+  }
 
   /// Takes over what the broker publishes, and returns what all routers are to be told.
   package func message(of publication: Broker.Publication) -> Router.Message {
@@ -34,6 +38,8 @@ package final class RenderedTokens: Sendable {
   }
 
   private func render(_ token: CachedToken) -> RenderedToken {
-    RenderedToken(token, clientNumber: clients.number(of: token.key.client.name))
+    RenderedToken(
+      token, clientNumber: clients.number(of: token.key.client.name),
+      audienceNumber: usage.number(of: token.key.audience))
   }
 }

@@ -6,6 +6,14 @@ enum Endpoint: Int, Sendable {
   case token, forwardAuth, oauthToken, oauthTokenForAudience, health, readiness, metrics, statusPage, statusReport
   case audiencePurge, clientPurge, retry, oauthMetadata, openIDMetadata, nothing
 
+  /// Requests for it are requests for tokens.
+  var givesTokens: Bool {
+    switch self {
+    case .token, .forwardAuth, .oauthToken, .oauthTokenForAudience: true
+    default: false
+    }
+  }
+
   /// How its errors are told.
   var errors: ErrorShape {
     switch self {
@@ -87,9 +95,7 @@ package struct Route: Sendable {
   package static var labels: [RouteLabel] { (table + [nothing]).map(\.label) }
 
   private var label: RouteLabel {
-    RouteLabel(
-      template: rest == .audience ? "\(path){audience}" : "\(path)",
-      givesTokens: role == .main && (rest == .audience || endpoint == .oauthToken))
+    RouteLabel(template: rest == .audience ? "\(path){audience}" : "\(path)", givesTokens: endpoint.givesTokens)
   }
 
   /// What of the request's path is not the route's own; nil where the path is another.

@@ -2,6 +2,7 @@ import BrokerCore
 import HTTPServer
 import IO
 import OAuth
+import Telemetry
 
 /// The three ways to ask for a token.
 extension Router {
@@ -21,6 +22,7 @@ extension Router {
       }
       give(query, .token, representation, to: identity, request, response)
     } catch {
+      services.metrics.usage.count(error.error, Asker(identity), audience: nil)
       response.send(error, to: request)
     }
   }
@@ -38,7 +40,9 @@ extension Router {
       let query = try TokenQuery(audience: audience, request, isForwarded: true)
       give(query, .forwardAuth, .field, to: identity, request, response)
     } catch {
-      services.audit.withheld(error, nil, audience: nil, RequestIdentity(request))
+      let asker = Asker(identity)
+      services.metrics.usage.count(error.error, asker, audience: nil)
+      services.audit.withheld(error, asker.name, audience: nil, RequestIdentity(request))
       response.send(error, .noToken, to: request)
     }
   }

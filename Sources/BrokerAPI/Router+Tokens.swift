@@ -15,16 +15,17 @@ extension Router {
       return false
     }
     switch identity {
-    case .anyone: serve(hit, representation, to: nil, request, response)
+    case .anyone: serve(hit, representation, to: .anyone, request, response)
     case .caller(let caller):
       // All else is for the slower way to refuse or to reckon.
       guard caller.scopes == nil, caller.audiences.contains(name) else { return false }
       if let wait = caller.admit(now: loop.now) {
         let audience = String(decoding: name, as: UTF8.self)
         services.audit.limited(caller.name, audience: audience, RequestIdentity(request))
+        services.metrics.usage.count(.callerRateLimited, .caller(caller), audience: audience)
         response.send(.tooMany(wait), endpoint.errors, to: request)
       } else {
-        serve(hit, representation, to: caller.name, request, response)
+        serve(hit, representation, to: .caller(caller), request, response)
       }
     case .unverifiedToken, .passThrough, .refused: return false
     }
@@ -33,14 +34,17 @@ extension Router {
 
   /// Answers with a token that is servable.
   private func serve(
-    _ hit: TokenTable.Hit, _ representation: Representation, to name: String?, _ request: Request,
+    _ hit: TokenTable.Hit, _ representation: Representation, to asker: Asker, _ request: Request,
     _ response: ResponseWriter
   ) {
     let token = hit.token
     let isDue = token.send(representation, to: response, now: loop.now)
     tokens.count(hit)
     metrics.hit(client: token.clientNumber)
-    if let name, services.audit.saysGiven { services.audit.given(token.token.key, to: name, RequestIdentity(request)) }
+    count(token, givenTo: asker)
+    if services.audit.saysGiven, let name = asker.name {
+      services.audit.given(token.token.key, to: name, RequestIdentity(request))
+    }
     if isDue { Task { [broker = services.broker, key = token.token.key] in await broker.used(key) } }
   }
 
@@ -51,6 +55,7 @@ extension Router {
   func refuse(_ problem: Problem, _ endpoint: Endpoint, _ request: Request, _ response: ResponseWriter) {
     if problem.error.isDenial {
       services.audit.denied(nil, audience: nil, reason: problem.description, RequestIdentity(request))
+      if endpoint.givesTokens { services.metrics.usage.count(problem.error, .unknown, audience: nil) }
     }
     response.send(problem, endpoint.errors, to: request)
   }
@@ -65,7 +70,7 @@ extension Router {
       services: services, policy: policy, query: query, endpoint: endpoint, representation: representation)
     switch identity {
     case .refused(let problem):
-      service.note(problem, nil, RequestIdentity(request))
+      service.note(problem, .unknown, RequestIdentity(request))
       response.send(problem, endpoint.errors, to: request)
     case .unverifiedToken(let token):
       let (identity, answer) = (RequestIdentity(request), deferred(response, endpoint))
@@ -80,12 +85,12 @@ extension Router {
     do throws(Problem) {
       let key = try policy.key(for: service.query.grant(for: caller), caller, now: loop.now)
       if service.query.demand.isPlain, let hit = tokens.find(key), hit.token.isServable(at: loop.now) {
-        return serve(hit, service.representation, to: caller?.name, request, response)
+        return serve(hit, service.representation, to: Asker(caller), request, response)
       }
       let (identity, answer) = (RequestIdentity(request), deferred(response, service.endpoint))
       Task { await service.serve(key, to: caller, identity, answer) }
     } catch {
-      service.note(error, caller?.name, RequestIdentity(request))
+      service.note(error, Asker(caller), RequestIdentity(request))
       response.send(error, service.endpoint.errors, to: request)
     }
   }
@@ -97,13 +102,13 @@ extension Router {
       let holder = services.passThrough.holder(of: credentials)
       let key = try policy.key(for: service.query.grant(for: nil), heldBy: holder)
       if service.query.demand.isPlain, let hit = tokens.find(key), hit.token.isServable(at: loop.now) {
-        return serve(hit, service.representation, to: credentials.clientID, request, response)
+        return serve(hit, service.representation, to: .passThrough(credentials.clientID), request, response)
       }
       let payer = services.passThrough.payer(credentials, source: request.source)
       let (identity, answer) = (RequestIdentity(request), deferred(response, service.endpoint))
       Task { await service.serve(key, with: credentials, payer, identity, answer) }
     } catch {
-      service.note(error, credentials.clientID, RequestIdentity(request))
+      service.note(error, .passThrough(credentials.clientID), RequestIdentity(request))
       response.send(error, service.endpoint.errors, to: request)
     }
   }

@@ -39,6 +39,12 @@ package final class Router: RequestHandler {
     }
   }
 
+  /// A caller, nil for those with credentials of their own, and the number of an audience.
+  private struct Given: Hashable {
+    let caller: ObjectIdentifier?
+    let audience: Int
+  }
+
   package enum Message: Sendable {
     /// The token of its key from now on.
     case current(RenderedToken)
@@ -59,6 +65,9 @@ package final class Router: RequestHandler {
   /// The audience of the request at hand.
   var name: [UInt8] = []
   private let routes = Route.table
+  /// Where this loop counts what callers are given.
+  private var given: [Given: CallerUsage.Cell] = [:]
+  private let index: Int
   private var logsRequests: Bool
   /// The line for the request at hand; nil where requests are not logged.
   private var line: AccessLine?
@@ -66,6 +75,7 @@ package final class Router: RequestHandler {
   /// `index` is the loop's.
   package init(_ index: Int, loop: EventLoop, policy: AccessPolicy, services: Services) {
     self.loop = loop
+    self.index = index
     metrics = services.metrics.loops[index]
     self.policy = policy
     self.services = services
@@ -86,7 +96,21 @@ package final class Router: RequestHandler {
       logsRequests = services.accessLog.isOn
       tokens = TokenTable(policy.audiences)
       authenticator = Authenticator(policy)
+      // It is the policy that keeps callers alive.
+      given.removeAll()
     }
+  }
+
+  /// Counts that somebody has been given a token from this loop's table.
+  func count(_ token: RenderedToken, givenTo asker: Asker) {
+    guard let label = asker.label else { return }
+    var caller: ObjectIdentifier?
+    if case .caller(let one) = asker { caller = ObjectIdentifier(one) }
+    let key = Given(caller: caller, audience: token.audienceNumber)
+    if let cell = given[key] { return cell.add(at: loop.now) }
+    let cell = services.metrics.usage.given(label, audience: token.audienceNumber, loop: index)
+    given[key] = cell
+    cell.add(at: loop.now)
   }
 
   package func handle(_ request: Request, _ response: ResponseWriter) {
@@ -151,6 +175,11 @@ package final class Router: RequestHandler {
       return Response(rejection.status, fields: [("Retry-After", "1"), ("Cache-Control", "no-store")])
     }
     return Problem(rejection).response(.problemDetails, requestID: requestID)
+  }
+
+  package func handshakeFailed(_ failure: TLSHandshakeFailure, _ detail: String?, from peer: () -> String) {
+    metrics.failed(failure)
+    services.audit.handshakeFailed(failure.rawValue, detail, from: peer)
   }
 
   package func refused(_ rejection: Rejection, from peer: () -> String) {

@@ -12,10 +12,11 @@ struct TokenService: Sendable {
   let endpoint: Endpoint
   let representation: Representation
 
-  /// Logs that the request was denied, or that who sent it asks too often, and of other problems those that the answer
-  /// does not tell. `name` is the caller's; nil where nobody was recognised.
-  func note(_ problem: Problem, _ name: String?, _ request: @autoclosure () -> RequestIdentity) {
-    let audience = problem.audience ?? query.audience
+  /// Counts that the request was answered with a problem. Logs that it was denied, or that who sent it asks too often,
+  /// and of other problems those that the answer does not tell.
+  func note(_ problem: Problem, _ asker: Asker, _ request: @autoclosure () -> RequestIdentity) {
+    let (name, audience) = (asker.name, problem.audience ?? query.audience)
+    services.metrics.usage.count(problem.error, asker, audience: audience)
     if problem.error.isDenial {
       services.audit.denied(name, audience: audience, reason: problem.description, request())
     } else if let name, problem.error == .callerRateLimited {
@@ -39,7 +40,7 @@ struct TokenService: Sendable {
       caller = verified.caller
       try await serve(policy.key(for: query.grant(for: caller), caller, now: .now), to: caller, request, answer)
     } catch {
-      note(error, caller?.name, request)
+      note(error, caller.map { .caller($0) } ?? .unknown, request)
       answer.send(error, endpoint.errors)
     }
   }
@@ -47,14 +48,16 @@ struct TokenService: Sendable {
   func serve(_ key: TokenKey, to caller: Caller?, _ request: RequestIdentity, _ answer: DeferredResponse) async {
     let payer = policy.payer(of: key, caller)
     do throws(TokenError) {
-      send(try await services.broker.token(key, query.demand, for: request, payer: payer), answer)
+      let token = try await services.broker.token(key, query.demand, for: request, payer: payer)
+      services.metrics.usage.count(nil, Asker(caller), audience: key.audience)
+      send(token, answer)
       if let caller { services.audit.given(key, to: caller.name, request) }
     } catch {
       if error.cause == .allowanceUsedUp, let payer {
         services.audit.unpaid(key, payer, name: caller?.name ?? "anyone", request)
       }
       let problem = Problem(error, audience: key.grant.audience)
-      note(problem, caller?.name, request)
+      note(problem, Asker(caller), request)
       answer.send(problem, endpoint.errors)
     }
   }
@@ -64,22 +67,25 @@ struct TokenService: Sendable {
     _ key: TokenKey, with credentials: PassThroughCredentials, _ payer: Payer, _ request: RequestIdentity,
     _ answer: DeferredResponse
   ) async {
+    let asker = Asker.passThrough(credentials.clientID)
     do throws(TokenError) {
       let token = try await services.broker.token(key, query.demand, with: credentials, for: request, payer: payer)
       services.passThrough.accepted(credentials)
+      services.metrics.usage.count(nil, asker, audience: key.audience)
       send(token, answer)
       services.audit.given(key, to: credentials.clientID, request)
     } catch {
       if error.cause == .allowanceUsedUp {
+        services.metrics.usage.count(.callerRateLimited, asker, audience: key.audience)
         services.audit.unpaid(key, payer, name: credentials.clientID, request)
         return answer.send(Problem(error, as: .callerRateLimited, audience: key.grant.audience), endpoint.errors)
       }
       let problem = Problem(error, audience: key.grant.audience)
       guard problem.error == .invalidCaller else {
-        note(problem, credentials.clientID, request)
+        note(problem, asker, request)
         return answer.send(problem, endpoint.errors)
       }
-      note(.unknownClient, nil, request)
+      note(.unknownClient, .unknown, request)
       answer.send(.unknownClient, endpoint.errors)
     }
   }

@@ -199,12 +199,12 @@ extension StatusReport.Problem {
   }
 
   private static func of(budget: ClientStatus.Budget, client: String) -> StatusReport.Problem? {
-    guard budget.used >= budget.mints - budget.reserve else { return nil }
-    let isUsedUp = budget.used >= budget.mints
+    guard budget.used >= budget.limit - budget.reserve else { return nil }
+    let isUsedUp = budget.used >= budget.limit
     return StatusReport.Problem(
       condition: .attention,
       title: "The month's allotment of client \(client) is \(isUsedUp ? "used up" : "down to its reserve")",
-      detail: "\(budget.used) of \(budget.mints) tokens minted since the broker started",
+      detail: "\(budget.used) of \(budget.limit) tokens minted since the broker started",
       remedy:
         "Nobody gets a token just to have a newer one any more. See who asks for many audiences or scopes, or have "
         + "the allotment raised and budget.monthlyMints set to it.")

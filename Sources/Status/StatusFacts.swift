@@ -19,7 +19,11 @@ package struct StatusFacts: Sendable {
   package var traffic: [Traffic.Minute] = []
   var process: StatusReport.Process
   package var listeners: [StatusReport.Listener] = []
-  package var callers: Int?
+  /// The names of those who may ask; nil: whoever can connect is served.
+  package var callers: Set<String>?
+  /// What callers have asked for.
+  package var usage: [CallerUsage.Row] = []
+  package var denials: [Denial] = []
 
   /// In Unix time, to the millisecond.
   func time(_ instant: Instant) -> Double {

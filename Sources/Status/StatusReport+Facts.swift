@@ -16,7 +16,8 @@ extension StatusReport {
     condition = facts.isDraining ? .draining : diagnosis.verdict(recent)
     process = facts.process
     listeners = facts.listeners
-    callers = facts.callers
+    callers = facts.callers.map { Caller.all($0, facts) }
+    denials = facts.denials.map { Denial($0, facts) }
     store = facts.broker.figures.store.map(Store.init)
     let counted = facts.broker.figures.lookups
     lookups = Lookups(
@@ -140,7 +141,16 @@ extension StatusReport.Client {
       Quota(name: name, limit: quota.limit, remaining: quota.remaining, resetsAt: facts.time(quota.resetsAt))
     }
     scarceUntil = facts.time(gate?.scarceUntil)
-    budget = gate?.budget.map { Budget(mints: $0.mints, reserve: $0.reserve, used: $0.used) }
+    budget = gate?.budget.map { Budget($0) }
+  }
+}
+
+extension StatusReport.Client.Budget {
+  fileprivate init(_ budget: ClientStatus.Budget) {
+    let (year, month) = budget.month.quotientAndRemainder(dividingBy: 12)
+    self.init(
+      month: "\(year)-\(month < 9 ? "0" : "")\(month + 1)", limit: budget.limit, reserve: budget.reserve,
+      used: budget.used)
   }
 }
 

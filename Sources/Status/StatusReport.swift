@@ -148,6 +148,36 @@ package struct StatusReport: Encodable, Sendable {
     let evidence: [String: String]?
   }
 
+  /// Who may ask, and what they asked for since the start.
+  struct Caller: Encodable {
+    struct Audience: Encodable {
+      let audience: String
+      let requests: Int
+      let denied: Int
+    }
+
+    /// As in the configuration; in parentheses for those that are no callers.
+    let name: String
+    let lastSeen: Double?
+    let requests: Int
+    /// Requests for what it may not have.
+    let denied: Int
+    /// Those that have yielded a token, by name.
+    let audiences: [Audience]
+  }
+
+  /// Requests that were denied, alike in all but their time.
+  struct Denial: Encodable {
+    /// When the last one was denied.
+    let time: Double
+    let peer: String
+    /// nil where nobody was recognised.
+    let caller: String?
+    let audience: String?
+    let reason: String
+    let times: Int
+  }
+
   struct Client: Encodable {
     struct Secret: Encodable {
       let fingerprint: String
@@ -181,7 +211,9 @@ package struct StatusReport: Encodable, Sendable {
     }
 
     struct Budget: Encodable {
-      let mints: Int
+      /// In UTC, such as `2026-11`.
+      let month: String
+      let limit: Int
       let reserve: Int
       let used: Int
     }
@@ -263,7 +295,9 @@ package struct StatusReport: Encodable, Sendable {
   let process: Process
   let listeners: [Listener]
   /// nil: whoever can connect is served.
-  let callers: Int?
+  let callers: [Caller]?
+  /// The latest first.
+  let denials: [Denial]
   /// nil: tokens are kept nowhere else.
   let store: Store?
   let lookups: Lookups

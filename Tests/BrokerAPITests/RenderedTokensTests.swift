@@ -19,7 +19,7 @@ import Testing
 
   @Test("A token is rendered once, for the tables and for all who wait for it")
   func once() {
-    let tokens = RenderedTokens(ClientNumbers())
+    let tokens = RenderedTokens(ClientNumbers(), CallerUsage(loops: 1))
     let token = token("t")
     guard case .current(let rendered) = tokens.message(of: .current(token)) else {
       Issue.record("it is not told")
@@ -30,7 +30,7 @@ import Testing
 
   @Test("A token that has been replaced meanwhile is what its waiters get all the same")
   func replaced() {
-    let tokens = RenderedTokens(ClientNumbers())
+    let tokens = RenderedTokens(ClientNumbers(), CallerUsage(loops: 1))
     let (old, new) = (token("old"), token("new"))
     for token in [old, new] { _ = tokens.message(of: .current(token)) }
     #expect(tokens.rendered(old).token === old)
@@ -39,7 +39,7 @@ import Testing
 
   @Test("Of a token that is withdrawn nothing is kept")
   func withdrawn() {
-    let tokens = RenderedTokens(ClientNumbers())
+    let tokens = RenderedTokens(ClientNumbers(), CallerUsage(loops: 1))
     let token = token("t")
     weak var kept: RenderedToken?
     if case .current(let rendered) = tokens.message(of: .current(token)) { kept = rendered }

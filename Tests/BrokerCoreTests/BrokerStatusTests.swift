@@ -85,7 +85,7 @@ import Testing
     #expect(quota.remaining == 7 && quota.limit == 10 && quota.resetsAt == at(600))
     #expect(status.figures.clients["default"]?.lastFailure?.error.cause == .unknownAudience)
     let client = try #require(status.clients["default"])
-    #expect(client.budget?.used == 1 && client.budget?.mints == 100 && client.budget?.reserve == 20)
+    #expect(client.budget?.used == 1 && client.budget?.limit == 100 && client.budget?.reserve == 20)
     #expect(client.block == nil && client.inFlight == 0 && client.queued == 0)
     #expect(status.keys.count == 2)
   }

@@ -329,6 +329,25 @@ extension IntegrationTests {
       }
     }
 
+    @Test("A flood of denials hides no other caller's, and nobody's who is not recognised")
+    func flood() async throws {
+      try await withCallers { _, broker, callers in
+        let clients = (try RawClient(port: broker.port), try RawClient(port: broker.port))
+        for number in 0..<200 {
+          try clients.0.send(API.request("https://made-up/\(number)", fields: callers.billingProof))
+          try clients.1.send(API.request(API.path))
+          _ = try await (clients.0.readResponse(), clients.1.readResponse())
+        }
+        _ = try await broker.token("\(API.path)?scope=write:a", "-H", callers.reportsProof)
+        try await broker.child.wait(forLog: "\"caller\":\"reports\"")
+        let lines = broker.child.errors.split(separator: "\n").filter { $0.contains("\"denied\"") }
+        let ofBilling = lines.count { $0.contains("\"billing\"") }
+        let ofNobody = lines.count { !$0.contains("\"caller\"") }
+        #expect((60..<100).contains(ofBilling) && (60..<100).contains(ofNobody), "\(ofBilling) \(ofNobody)")
+        #expect(lines.allSatisfy { $0.contains("\"peer\":\"127.0.0.1:") })
+      }
+    }
+
     @Test("What browsers and forged requests look like is refused, but forward-auth takes what a proxy passes on")
     func guards() async throws {
       let more = "allowedHosts: [broker.internal, '127.0.0.1:1']\nrequireHeader: 'X-Token-Broker: true'\n"

@@ -184,6 +184,30 @@ extension IntegrationTests {
       }
     }
 
+    @Test("Behind the PROXY protocol, who guesses is limited by the address that the proxy tells")
+    func proxiedGuesser() async throws {
+      let text = "auth0: {passthrough: true}\nproxyFrom: 127.0.0.1\n"
+      let environment = ["BROKER_LISTEN": "127.0.0.1:0?proxy=required"]
+      try await withBroker(environment, configuration: TestCallers().text + text) { tenant, broker in
+        func ask(_ id: String, _ secret: String, on client: RawClient) async throws -> String {
+          let body = "grant_type=client_credentials&client_id=\(id)&client_secret=\(secret)&audience=\(API.path)"
+          try client.send(
+            "POST /oauth/token HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+              + "Content-Length: \(body.utf8.count)\r\n\r\n\(body)")
+          return try await client.readResponse().head
+        }
+        let guesser = try RawClient(port: broker.port)
+        try guesser.send("PROXY TCP4 10.0.0.7 10.0.0.1 9 80\r\n")
+        for guess in 0..<100 { _ = try await ask("made-up-\(guess)", "x", on: guesser) }
+        let newcomer = try RawClient(port: broker.port)
+        try newcomer.send("PROXY TCP4 10.0.0.8 10.0.0.1 9 80\r\n")
+        #expect(try await ask(tenant.tenant.clientID, tenant.secret, on: newcomer).hasPrefix("HTTP/1.1 200 "))
+        try await broker.child.wait(forLog: "an allowance for refusals is used up")
+        #expect(broker.child.errors.contains(#""source":"10.0.0.7""#))
+        #expect(broker.child.errors.contains(#""peer":"10.0.0.7:9""#))
+      }
+    }
+
     @Test("Without passthrough, credentials that are no caller's are refused without a request upstream")
     func off() async throws {
       try await withBroker(configuration: TestCallers().text) { tenant, broker in

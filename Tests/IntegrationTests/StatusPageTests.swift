@@ -76,6 +76,29 @@ extension IntegrationTests {
         let isAdmin: Bool
       }
 
+      struct Caller: Decodable {
+        struct Audience: Decodable {
+          let audience: String
+          let requests: Int
+          let denied: Int
+        }
+
+        let name: String
+        let lastSeen: Double?
+        let requests: Int
+        let denied: Int
+        let audiences: [Audience]
+      }
+
+      struct Denial: Decodable {
+        let time: Double
+        let peer: String
+        let caller: String?
+        let audience: String?
+        let reason: String
+        let times: Int
+      }
+
       let condition: String
       let problems: [Problem]
       let now: Double
@@ -83,7 +106,8 @@ extension IntegrationTests {
       let clients: [Client]
       let traffic: [Minute]
       let listeners: [Listener]
-      let callers: Int?
+      let callers: [Caller]?
+      let denials: [Denial]
     }
 
     private func report(_ broker: BrokerProcess) async throws -> Report {
@@ -124,6 +148,56 @@ extension IntegrationTests {
         let used = try await report(broker)
         #expect(used.audiences.map(\.hits) == [320, 319] && used.audiences.map(\.scope) == [nil, "read:a"])
         #expect(used.traffic.map(\.ok).reduce(0, +) == 641 && used.traffic.last?.p99 != nil)
+      }
+    }
+
+    @Test("The report and the metrics have which caller asked for which audience, and what it was denied and why")
+    func callers() async throws {
+      let callers = TestCallers()
+      try await withBroker(["BROKER_WORKERS": "2"], configuration: callers.text) { _, broker in
+        for _ in 0..<6 { _ = try await broker.token(API.path, "-H", callers.billingProof) }
+        _ = try await broker.token("https://no-such-api.example/", "-H", callers.billingProof)
+        _ = try await broker.token(API.path + "?scope=%22", "-H", callers.billingProof)
+        for _ in 0..<3 { _ = try await broker.token(API.path) }
+        let seen = try await report(broker)
+        let known = try #require(seen.callers)
+        #expect(known.map(\.name) == ["billing", "reports", "(unknown)"])
+        #expect(known.map(\.requests) == [8, 0, 3] && known.map(\.denied) == [1, 0, 3])
+        #expect(known[0].lastSeen.map { abs($0 - seen.now) < 60 } == true && known[1].lastSeen == nil)
+        #expect(known[0].audiences.map(\.audience) == [API.audience] && known[0].audiences.map(\.requests) == [6])
+        #expect(seen.denials.map(\.caller) == [nil, "billing"] && seen.denials.map(\.times) == [3, 1])
+        #expect(seen.denials.allSatisfy { $0.peer.hasPrefix("127.0.0.1:") && abs($0.time - seen.now) < 60 })
+        #expect(seen.denials[1].audience == "https://no-such-api.example/")
+        #expect(seen.denials[1].reason == "the caller may not have this audience")
+
+        let metrics = try await broker.metrics()
+        func requests(_ caller: String, _ outcome: String) -> Double? {
+          metrics["token_broker_caller_requests_total{caller=\"\(caller)\",outcome=\"\(outcome)\"}"]
+        }
+        #expect(requests("billing", "ok") == 6 && requests("reports", "ok") == 0)
+        #expect(requests("billing", "caller_not_allowed") == 1 && requests("billing", "invalid_scope") == 1)
+        #expect(requests("(unknown)", "invalid_caller") == 3)
+        let labels = "{caller=\"billing\",audience=\"\(API.audience)\",outcome=\"ok\"}"
+        #expect(metrics["token_broker_caller_audience_requests_total\(labels)"] == 6)
+        #expect(!metrics.keys.contains { $0.contains("no-such-api") })
+      }
+    }
+
+    @Test("What is left of a month's allotment is told, and there is a line when it is down to its reserve")
+    func budget() async throws {
+      let text = "budget: {monthlyMints: 3, reserve: 1}\n"
+      try await withBroker(configuration: text) { _, broker in
+        for scope in ["", "?scope=read:a", "?scope=write:a"] { _ = try await broker.token(API.audience + scope) }
+        let report = try await Answer.curl([broker.adminURL + "/status.json"]).json
+        let budget = (report["clients"] as? [[String: Any]])?.first?["budget"] as? [String: Any]
+        #expect(budget?["limit"] as? Int == 3 && budget?["used"] as? Int == 3 && budget?["reserve"] as? Int == 1)
+        #expect((budget?["month"] as? String)?.wholeMatch(of: /2\d\d\d-(0[1-9]|1[012])/) != nil)
+        let metrics = try await broker.metrics()
+        #expect(metrics["token_broker_budget_remaining{client=\"default\"}"] == 0)
+        #expect(metrics["token_broker_budget_limit{client=\"default\"}"] == 3)
+        try await broker.child.wait(forLog: "the month's allotment is used up")
+        let lines = broker.child.errors.split(separator: "\n").filter { $0.contains("the month's allotment") }
+        #expect(lines.count == 2 && lines[0].contains("is down to its reserve"), "\(lines)")
       }
     }
 

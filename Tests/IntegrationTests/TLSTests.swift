@@ -25,6 +25,28 @@ extension LoadTests {
       }
     }
 
+    @Test("A denial has what the certificate shows and where it came from, and a handshake that fails has its reason")
+    func denials() async throws {
+      try await withSecureBroker { _, broker in
+        let answer = try await Answer.curl([broker.secureURL] + broker.options("stranger"))
+        #expect(answer.status == 401 && answer.body.contains("no name of the certificate is a caller's"))
+        try await broker.child.wait(forLog: "\"denied\"")
+        let line = try #require(broker.child.errors.split(separator: "\n").first { $0.contains("\"denied\"") })
+        #expect(line.contains(#""certificate_uris":"spiffe://example.com/billing2""#), "\(line)")
+        #expect(line.contains(#""certificate_subject":"CN=stranger""#) && line.contains(#""peer":"127.0.0.1:"#))
+
+        for _ in 0..<3 {
+          await #expect(throws: ChildProcess.Failure.self) {
+            try await Answer.curl([broker.secureURL] + broker.options("other"))
+          }
+        }
+        try await broker.child.wait(forLog: "\"a TLS handshake has failed\"")
+        let failures = broker.child.errors.split(separator: "\n").filter { $0.contains("handshake has failed") }
+        #expect(failures.count == 1 && failures[0].contains(#""error":"client_certificate_refused""#), "\(failures)")
+        #expect(failures[0].contains(#""peer":"127.0.0.1:"#) && failures[0].contains(#""reason":""#))
+      }
+    }
+
     /// One program that asks without end, on connections that stay and on new ones, in both versions of HTTP.
     private func load(_ broker: SecureBroker, as name: String) throws -> ChildProcess {
       let script = Repository.path("Tests/IntegrationTests/Clients/tls_load.py")

@@ -14,6 +14,9 @@ private struct Scene {
   private var waiter: UInt64 = 0
   var traffic: [Traffic.Minute] = []
   var listed: [TokenKey] = []
+  var callers: Set<String>?
+  var usage: [CallerUsage.Row] = []
+  var denials: [Denial] = []
   var isDraining = false
   var assertion: AssertionStatus?
   var figures = BrokerFigures()
@@ -84,7 +87,7 @@ private struct Scene {
     let source = SourceStatus(
       authentication: "client_secret_post", assertionKey: nil, secrets: secrets,
       assertion: assertion, issuer: "https://acme.example/", keySet: keySet)
-    let facts = StatusFacts(
+    var facts = StatusFacts(
       now: at(seconds), wallNow: 1_800_000_000 + seconds, isDraining: isDraining,
       broker: BrokerStatus(
         figures: figures, keys: cache.keyStatuses(now: at(seconds)),
@@ -93,6 +96,7 @@ private struct Scene {
       traffic: traffic,
       process: .init(
         version: "1", startedAt: 0, workers: 1, cpuSeconds: 0, residentBytes: 0, openDescriptors: 0, maxDescriptors: 0))
+    (facts.callers, facts.usage, facts.denials) = (callers, usage, denials)
     return StatusReport(facts, KeyRow.all(facts))
   }
 }
@@ -396,6 +400,38 @@ private struct Scene {
     scene.ask(Scene.key("z"), at: 941)
     scene.fail(Scene.key("z"), .unknownAudience, at: 941)
     return scene
+  }
+
+  @Test("Callers come by name with what they asked for, also those who never did, and behind them who is none")
+  func callers() throws {
+    let usage = CallerUsage(loops: 1)
+    usage.given("reports", audience: usage.number(of: "https://a/"), loop: 0).add(at: Scene().at(7))
+    for (caller, error) in [("reports", "caller_not_allowed"), (CallerUsage.unknown, "invalid_caller")] {
+      usage.count(caller, audience: "https://a/", .init(error, isDenial: true))
+    }
+    usage.count("reports", audience: "https://made-up/", .init("unknown_audience", isDenial: false))
+    var scene = Scene()
+    #expect(try scene.report(at: 8).callers == nil)
+    scene.callers = ["reports", "billing"]
+    scene.usage = usage.rows
+    let callers = try #require(try scene.report(at: 8).callers)
+    #expect(callers.map(\.name) == ["billing", "reports", "(unknown)"])
+    #expect(callers.map(\.requests) == [0, 3, 1] && callers.map(\.denied) == [0, 1, 1])
+    #expect(callers[0].lastSeen == nil && callers[1].lastSeen != nil)
+    #expect(callers[1].audiences.map(\.audience) == ["https://a/"])
+    #expect(callers[1].audiences.map(\.requests) == [2] && callers[1].audiences.map(\.denied) == [1])
+  }
+
+  @Test("Denials are told with their time, the caller, the audience, the reason and where they came from")
+  func denials() throws {
+    var scene = Scene()
+    scene.denials = [
+      Denial(
+        at: scene.at(3), peer: "10.0.0.7:9", caller: "billing", audience: "https://a/", reason: "why", times: 4)
+    ]
+    let denial = try #require(try scene.report(at: 8).denials.first)
+    #expect(denial.time == 1_800_000_003 && denial.peer == "10.0.0.7:9" && denial.caller == "billing")
+    #expect(denial.audience == "https://a/" && denial.reason == "why" && denial.times == 4)
   }
 
   @Test("Audiences come by how bad things are, then by how soon their token ends, then by name")

@@ -33,8 +33,30 @@ package struct CallerDirectory: Sendable {
     callers[.unixUser(user)] ?? groups.lazy.compactMap { callers[.unixGroup($0)] }.first
   }
 
+  /// By the names in its certificate, in their order.
+  package func caller(_ certificate: CertificateNames) -> Caller? {
+    certificate.all.lazy.compactMap { callers[.certificate($0)] }.first
+  }
+
   package var hasServiceAccounts: Bool {
     callers.keys.contains { if case .serviceAccount = $0 { true } else { false } }
+  }
+}
+
+/// All that a client's certificate names its holder by.
+package struct CertificateNames: Sendable {
+  package let uris: [String]
+  package let dnsNames: [String]
+  package let subject: String
+
+  package init(uris: [String], dnsNames: [String], subject: String) {
+    self.uris = uris
+    self.dnsNames = dnsNames
+    self.subject = subject
+  }
+
+  var all: [CertificateName] {
+    uris.map { .uri($0) } + dnsNames.map { .dns($0.lowercased()) } + [.subject(subject)]
   }
 }
 

@@ -268,11 +268,16 @@ package struct ClientGate {
 
   // MARK: For people
 
+  /// nil where the tenant has no allotment that is known.
+  var budget: ClientStatus.Budget? {
+    rules.monthlyMints.map { .init(month: month, limit: $0, reserve: rules.monthlyReserve, used: mintsThisMonth) }
+  }
+
   func status(queued: Int, now: Instant) -> ClientStatus {
     ClientStatus(
       block: block.map { .init(cause: $0.cause, error: $0.failure.error, until: $0.failure.until, key: $0.key) },
       limitedOrganizations: organizations.values.count { now < $0.until }, inFlight: inFlight, queued: queued,
       scarceUntil: now < scarceUntil ? scarceUntil : nil,
-      budget: rules.monthlyMints.map { .init(mints: $0, reserve: rules.monthlyReserve, used: mintsThisMonth) })
+      budget: budget)
   }
 }

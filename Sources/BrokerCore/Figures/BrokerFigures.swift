@@ -52,6 +52,8 @@ package struct BrokerFigures: Sendable {
   package var lookups = Lookups()
   package var clients: [String: Client] = [:]
   package var tokens: [Token] = []
+  /// The months' allotments of clients that have one, by name, once they have been asked for a token.
+  package var budgets: [String: ClientStatus.Budget] = [:]
   /// What was asked of the store, where there is one.
   package var store: StoreFigures?
 

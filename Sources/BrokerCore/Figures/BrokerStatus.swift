@@ -47,11 +47,17 @@ package struct ClientStatus: Sendable {
   }
 
   /// The allotment of a calendar month.
-  package struct Budget: Sendable {
-    package let mints: Int
+  package struct Budget: Sendable, Equatable {
+    /// In UTC, counted from the beginning of year 0.
+    package let month: Int
+    /// How many tokens may be minted.
+    package let limit: Int
+    /// The part of it that is kept for callers who would otherwise have no token.
     package let reserve: Int
-    /// Since the process started.
+    /// By this process.
     package let used: Int
+
+    package var remaining: Int { max(0, limit - used) }
   }
 
   package let block: Block?
@@ -75,6 +81,17 @@ extension TokenCache {
         nextRefresh: token.flatMap { $0.isInUse || isPrefetched ? nextRefresh(entry, $0) : nil }, hits: entry.hits,
         refusal: refusal(entry, now), lastFailure: entry.lastFailure, failures: entry.failure?.streak ?? 0)
     }
+  }
+
+  func budget(of client: UpstreamID) -> ClientStatus.Budget? { clients[client]?.gate.budget }
+
+  /// The allotments of clients that have any, by the clients' names; of those that have taken the name of `retired`
+  /// ones, their own.
+  func budgets(without retired: Set<UpstreamID>) -> [String: ClientStatus.Budget] {
+    let current = clients.filter { !retired.contains($0.key) }.compactMap { id, client in
+      client.gate.budget.map { (id.name, $0) }
+    }
+    return Dictionary(current) { $1 }
   }
 
   package func clientStatuses(now: Instant) -> [UpstreamID: ClientStatus] {

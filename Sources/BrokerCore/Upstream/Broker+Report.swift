@@ -40,6 +40,14 @@ extension Broker {
     }
   }
 
+  func reportBudget(of client: UpstreamID, _ budget: ClientStatus.Budget?) {
+    guard let budget, let event = budgets.used(budget, of: client.name) else { return }
+    let message: Logger.Message =
+      event == .usedUp ? "the month's allotment is used up" : "the month's allotment is down to its reserve"
+    log.warning(
+      message, metadata: ["client": "\(client.name)", "used": "\(budget.used)", "limit": "\(budget.limit)"])
+  }
+
   private func facts(of key: TokenKey) -> Logger.Metadata {
     var facts: Logger.Metadata = ["client": "\(key.client.name)", "audience": "\(key.audience)"]
     if let scope = key.scope { facts["scope"] = "\(scope)" }

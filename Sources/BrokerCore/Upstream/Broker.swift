@@ -41,6 +41,7 @@ package actor Broker {
   /// Those that an operator wants to be tried whatever others of the fleet were refused with.
   private var retried: Set<TokenKey> = []
   var failures = FailureLog()
+  var budgets = BudgetLog()
   /// What was asked of the tenants, by client.
   var counts: [String: BrokerFigures.Client] = [:]
   /// The clients that are no longer configured; how their last requests end says nothing of the broker.
@@ -89,18 +90,19 @@ package actor Broker {
   }
 
   package var figures: BrokerFigures {
+    cache.enter(month: WallClock.month)
     var figures = BrokerFigures()
     figures.lookups = cache.lookups
     figures.clients = counts
     for (name, saved) in cache.saved { figures.clients[name, default: .init()].saved = saved }
     figures.store = shared?.figures
+    figures.budgets = cache.budgets(without: retired)
     figures.tokens = cache.tokens.map { .init(key: $0.key, expiresAt: $0.minted.expiresAt) }
     return figures
   }
 
-  /// The same, and all that is known of each key and client, for people.
+  /// The same, and all that is known of each key and client, for people. Figures come first: they enter the month.
   package var status: BrokerStatus {
-    cache.enter(month: WallClock.month)
     let now = Instant.now
     return BrokerStatus(figures: figures, keys: cache.keyStatuses(now: now), clients: cache.clientStatuses(now: now))
   }
@@ -259,6 +261,7 @@ package actor Broker {
       }
       cache.enter(month: WallClock.month)
       perform(cache.fetched(key, result, now: .now))
+      reportBudget(of: key.client, cache.budget(of: key.client))
       drop(credentialsOf: key)
     }
   }

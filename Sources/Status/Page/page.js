@@ -562,7 +562,7 @@ function empty() {
 // Who asks, and who is refused.
 
 function callers() {
-  const all = Array.isArray(report.callers) ? report.callers : [];
+  const all = report.callers ?? [];
   document.getElementById("callers-section").hidden = all.length === 0;
   const columns = [
     { name: "Caller", kind: "head" }, { name: "Seen", kind: "time" }, { name: "Requests", kind: "number" },
@@ -579,7 +579,7 @@ function callers() {
 
 /** A few names, and how many more there are. */
 function list(names) {
-  const texts = (Array.isArray(names) ? names : Object.keys(names ?? {})).map(one => one.audience ?? one);
+  const texts = (names ?? []).map(one => one.audience ?? one);
   if (texts.length === 0) return null;
   return [texts.slice(0, 3).map((text, index) => [index > 0 && ", ", h("bdi", null, text)]),
     texts.length > 3 && h("small", { title: texts.slice(3, 40).join("\n") }, ` and ${count(texts.length - 3)} more`)];
@@ -593,7 +593,9 @@ function denials() {
     { name: "Audience", kind: "list" }, { name: "From", kind: "word" },
   ];
   show("denials", table("Recent denials", columns, all.map(denial => ({
-    cells: [when(denial.time), sentence(denial.reason), denial.caller && h("bdi", null, denial.caller),
+    cells: [when(denial.time),
+      [sentence(denial.reason), denial.times > 1 && h("small", null, ` ${count(denial.times)} times`)],
+      denial.caller && h("bdi", null, denial.caller),
       denial.audience && h("bdi", null, denial.audience), denial.peer && h("code", null, denial.peer)],
   }))));
 }
@@ -663,7 +665,7 @@ function allotments(client) {
   });
   const budget = client.budget;
   if (budget) {
-    const most = budget.mints ?? budget.limit;
+    const most = budget.limit;
     const left = Math.max(0, most - budget.used);
     const reserve = budget.reserve ?? 0;
     const text = `${count(left)} of ${count(most)} left`;
@@ -722,7 +724,8 @@ function configuration(one) {
 
 function process() {
   const one = report.process;
-  const number = Array.isArray(report.callers) ? report.callers.length : report.callers;
+  // Behind those that are configured stands who was not recognised, in parentheses.
+  const number = report.callers?.filter(caller => !caller.name.startsWith("(")).length;
   show("process", pairs([
     report.configuration && ["Configuration", configuration(report.configuration)],
     report.certificates?.length > 0 && ["Certificates", h("ul", null, report.certificates.map(certificate))],

@@ -14,7 +14,7 @@ package struct AccessLog: Sendable {
     var facts: Logger.Metadata = [
       "method": "\(method)", "path": "\(path)", "status": "\(status)", "duration_ms": "\(took.milliseconds)",
     ]
-    for fact in request.facts { facts[fact.name] = "\(fact.value)" }
+    for fact in request.allFacts { facts[fact.name] = "\(fact.value)" }
     log.debug("request", metadata: facts)
   }
 }

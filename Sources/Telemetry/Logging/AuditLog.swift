@@ -8,14 +8,20 @@ package import BrokerCore
 package struct AuditLog: Sendable {
   private let control: LogControl
   private let output: LogOutput
-  /// Anybody can be denied, as often as they like.
-  private let denials = LineAllowance(perMinute: 6000)
+  package let denials = RecentDenials()
+  /// Anybody can be denied, as often as they like. Of each caller there are so many lines a minute for each reason, and
+  /// of each place where nobody is recognised.
+  private let ofCallers = LineAllowances(perMinute: 60)
+  private let ofOthers = LineAllowances(perMinute: 60)
+  /// Places can be made up, too (of IPv6 addresses one has many).
+  private let ofAllOthers = LineAllowances(perMinute: 6000)
   /// While a tenant is down, each request of a busy proxy goes without a token.
-  private let withheld = LineAllowance(perMinute: 600)
+  private let withheld = LineAllowances(perMinute: 60)
   private let excesses = RepeatedLines()
   private let outages = RepeatedLines()
   private let debts = RepeatedLines()
   private let refusals = RepeatedLines()
+  private let handshakes = RepeatedLines()
 
   package init(_ control: LogControl, _ output: LogOutput = .standardError) {
     self.control = control
@@ -40,7 +46,20 @@ package struct AuditLog: Sendable {
 
   /// `name` is a caller's; nil where nobody was recognised.
   package func denied(_ name: String?, audience: String?, reason: String, _ request: RequestIdentity) {
-    warn("denied", [("reason", reason)], .denialsNotLogged, denials, name, audience: audience, request)
+    note(name, audience: audience, reason: reason, request)
+    warn("denied", [("reason", reason)], .denialsNotLogged, name, audience: audience, request) {
+      // What the request says may stand behind a quotation mark or a colon: that makes no other reason.
+      let kind = reason.prefix { $0 != "'" && $0 != ":" }
+      if let name { return ofCallers.admit("\(name) \(kind)", now: .now) }
+      guard let unsaid = ofOthers.admit("\(request.sender?.place ?? "") \(kind)", now: .now) else { return nil }
+      return ofAllOthers.admit("", now: .now).map { unsaid + $0 }
+    }
+  }
+
+  private func note(_ name: String?, audience: String?, reason: String, _ request: RequestIdentity) {
+    let denial = Denial(
+      at: .now, peer: request.sender?.peer ?? "", caller: name, audience: audience, reason: reason)
+    denials.note(denial, from: request.sender?.place ?? "")
   }
 
   /// A proxy that asked for the sake of another's request was given no token, and not told why. `error` is the word
@@ -49,7 +68,9 @@ package struct AuditLog: Sendable {
     _ name: String?, audience: String?, error: String, reason: String, _ request: RequestIdentity
   ) {
     let facts = [("error", error), ("reason", reason)]
-    warn("no token for a proxy", facts, .requestsNotLogged, withheld, name, audience: audience, request)
+    warn("no token for a proxy", facts, .requestsNotLogged, name, audience: audience, request) {
+      withheld.admit("\(name ?? request.sender?.place ?? "") \(error)", now: .now)
+    }
   }
 
   /// The server has refused what came from `peer`, which may be no request at all: there is a line a minute of each
@@ -60,6 +81,17 @@ package struct AuditLog: Sendable {
     var facts = [("peer", peer()), ("reason", reason), ("status", "\(status)")]
     if repeats > 0 { facts.append(("repeats", "\(repeats)")) }
     output.add(settings.format, level: .warning, "refused", facts)
+  }
+
+  /// A client of `peer` and the server did not come to terms by TLS: there is a line a minute of each kind of reason,
+  /// `failure`, which `detail` tells more of.
+  package func handshakeFailed(_ failure: String, _ detail: String?, from peer: () -> String) {
+    let settings = control.settings
+    guard settings.level <= .warning, let repeats = handshakes.admit(failure, now: .now) else { return }
+    var facts = [("error", failure), ("peer", peer())]
+    if let detail { facts.append(("reason", detail)) }
+    if repeats > 0 { facts.append(("repeats", "\(repeats)")) }
+    output.add(settings.format, level: .warning, "a TLS handshake has failed", facts)
   }
 
   /// An operator has thrown tokens away: those of what `subject` names.
@@ -84,10 +116,12 @@ package struct AuditLog: Sendable {
 
   /// A request is refused because its sender asks too often: there is a line a minute of each. `name` is a caller's, or
   /// a client id of the tenant's own.
-  package func limited(_ name: String, audience: String?, _ request: @autoclosure () -> RequestIdentity) {
+  package func limited(_ name: String, audience: String?, _ request: RequestIdentity) {
     let settings = control.settings
+    let reason = "the caller asks too often"
+    note(name, audience: audience, reason: reason, request)
     guard settings.level <= .warning, let repeats = excesses.admit(name, now: .now) else { return }
-    var facts = [("reason", "the caller asks too often")] + request().facts
+    var facts = [("reason", reason)] + request.allFacts
     if repeats > 0 { facts.append(("repeats", "\(repeats)")) }
     facts.append(("caller", name))
     if let audience { facts.append(("audience", audience)) }
@@ -122,32 +156,15 @@ package struct AuditLog: Sendable {
   }
 
   private func warn(
-    _ message: String, _ facts: [(String, String)], _ missing: LogField, _ allowance: LineAllowance, _ name: String?,
-    audience: String?, _ request: RequestIdentity
+    _ message: String, _ facts: [(String, String)], _ missing: LogField, _ name: String?, audience: String?,
+    _ request: RequestIdentity, _ admit: () -> Int?
   ) {
     let settings = control.settings
-    guard settings.level <= .warning, let unsaid = allowance.admit() else { return }
-    var facts = facts + request.facts
+    guard settings.level <= .warning, let unsaid = admit() else { return }
+    var facts = facts + request.allFacts
     if unsaid > 0 { facts.append((missing.rawValue, "\(unsaid)")) }
     if let name { facts.append(("caller", name)) }
     if let audience { facts.append(("audience", audience)) }
     output.add(settings.format, level: .warning, message, facts)
-  }
-}
-
-/// How many lines of one kind there may be, and how many have been left out since the last one.
-private struct LineAllowance {
-  private let limiter: SharedRateLimiter
-  private let unsaid = Counter()
-
-  init(perMinute: Int) { limiter = SharedRateLimiter(perMinute: perMinute) }
-
-  /// nil where there is to be no line; else how many lines are missing before it.
-  func admit() -> Int? {
-    if limiter.admit(now: .now) != nil {
-      unsaid.add()
-      return nil
-    }
-    return unsaid.reset()
   }
 }

@@ -11,8 +11,12 @@ enum LogField: String, CaseIterable {
   /// The sender's span; a mint has the span that the tenant was told.
   case spanID = "span_id"
   case method, path
-  /// Who sent what the server refused: an address and a port, of which a proxy may have told, or a Unix user.
+  /// Who sent it, or what the server refused: an address and a port, of which a proxy may have told, or a Unix user.
   case peer
+  /// What its sender's certificate shows: several names with spaces between them, and no more than 300 characters.
+  case certificateURIs = "certificate_uris"
+  case certificateDNSNames = "certificate_dns_names"
+  case certificateSubject = "certificate_subject"
   /// The HTTP status that was answered.
   case status
   /// How long it took, in whole milliseconds.
@@ -32,6 +36,8 @@ enum LogField: String, CaseIterable {
   case expiresIn = "expires_in"
   /// Tokens that were thrown away on demand, that were spared, and that the tenant is asked for because of it at most.
   case dropped, kept, mints
+  /// Tokens of a client's month: minted, and allotted.
+  case used, limit
   /// The key that a token is signed with.
   case keyID = "key_id"
 

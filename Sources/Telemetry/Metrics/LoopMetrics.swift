@@ -1,6 +1,7 @@
 import Basics
 import Synchronization
 import BrokerCore
+package import IO
 
 /// A number that one thread counts up and others read now and then. Others may count too, where that is rare.
 final class Counter: Sendable {
@@ -38,6 +39,8 @@ package final class LoopMetrics: Sendable {
   /// Nanoseconds.
   private let sums: [Counter]
   private let hits: [Counter]
+  /// TLS handshakes that failed, in the order of the reasons.
+  private let handshakes = TLSHandshakeFailure.allCases.map { _ in Counter() }
 
   init(routes: Int) {
     requests = (0...routes).map { _ in Self.statuses.map { _ in Counter() } }
@@ -57,6 +60,10 @@ package final class LoopMetrics: Sendable {
   /// Took no time worth telling: it is in no histogram.
   package func refused(_ status: Int) { count(requests.count - 1, status) }
 
+  package func failed(_ failure: TLSHandshakeFailure) {
+    TLSHandshakeFailure.allCases.firstIndex(of: failure).map { handshakes[$0].add() }
+  }
+
   private func count(_ route: Int, _ status: Int) {
     requests[route][Self.statuses.firstIndex(of: status) ?? Self.statuses.count - 1].add()
   }
@@ -70,6 +77,7 @@ package final class LoopMetrics: Sendable {
 
   func requests(_ route: Int, statusAt index: Int) -> Int { requests[route][index].current }
   func hits(client number: Int) -> Int { hits[number].current }
+  func handshakeFailures(_ index: Int) -> Int { handshakes[index].current }
 
   func counts(_ route: Int) -> [Int] { durations[route].map(\.current) }
   func seconds(_ route: Int) -> Double { Double(sums[route].current) / 1e9 }

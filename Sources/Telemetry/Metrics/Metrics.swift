@@ -7,6 +7,7 @@ package final class Metrics: Sendable {
   /// For what is answered off the loops.
   package let later: LoopMetrics
   package let loops: [LoopMetrics]
+  package let usage: CallerUsage
   private let routes: [RouteLabel]
   private let clients: ClientNumbers
   private let broker: Broker
@@ -17,13 +18,15 @@ package final class Metrics: Sendable {
   private static let maxTokens = 1000
 
   package init(
-    loops count: Int, routes: [RouteLabel], clients: ClientNumbers, broker: Broker, upstreams: Upstreams,
+    loops count: Int, routes: [RouteLabel], clients: ClientNumbers, usage: CallerUsage, broker: Broker,
+    upstreams: Upstreams,
     connections: @escaping @Sendable () -> (http1: Int, http2: Int)
   ) {
     later = LoopMetrics(routes: routes.count)
     loops = (0..<count).map { _ in LoopMetrics(routes: routes.count) }
     self.routes = routes
     self.clients = clients
+    self.usage = usage
     self.broker = broker
     self.upstreams = upstreams
     self.connections = connections
@@ -34,6 +37,7 @@ package final class Metrics: Sendable {
   package func text(_ format: MetricsText.Format) async -> [UInt8] {
     var text = MetricsText(format)
     writeRequests(to: &text)
+    text.write(usage.rows)
     await writeBroker(broker.figures, to: &text)
     text.gauge(
       "token_broker_client_assertion_expiry_timestamp_seconds",
@@ -88,6 +92,11 @@ package final class Metrics: Sendable {
         }
         return ([("route", label.template)], Histogram(counts: counts, sum: all.reduce(0) { $0 + $1.seconds(route) }))
       })
+    text.counter(
+      "token_broker_tls_handshake_failures", "TLS handshakes with clients that failed.",
+      TLSHandshakeFailure.allCases.enumerated().map { index, failure in
+        ([("reason", failure.rawValue)], "\(loops.reduce(0) { $0 + $1.handshakeFailures(index) })")
+      })
     let connections = connections()
     text.gauge(
       "token_broker_http_connections", "Connections that are open.",
@@ -131,6 +140,7 @@ package final class Metrics: Sendable {
           ([("client", name), ("bucket", $0.key)], "\($0.value.remaining)")
         }
       })
+    text.write(figures.budgets)
     if let store = figures.store { writeStore(store, to: &text) }
     text.gauge(
       "token_broker_token_expiry_timestamp_seconds", "When an audience's newest token expires, in Unix time.",
