@@ -70,7 +70,7 @@ let package = Package(
     tests("TelemetryTests", ["Telemetry"]),
     tests("BrokerAPITests", ["BrokerAPI"]),
     tests("StatusTests", ["Status"]),
-    tests("SettingsTests", ["Settings"]),
+    tests("SettingsTests", ["IO", "Settings"]),
     tests("ApplicationTests", ["Application"]),
     tests("IntegrationTests", ["Basics", "DevTenant", "IO", "token-broker", crypto], exclude: ["Clients"]),
     // What the fuzzers try: `make fuzz` builds the program with libFuzzer, and the tests play the corpora once.

@@ -56,6 +56,7 @@ package final class Application: Sendable {
   /// What every command that goes on the network sets up first.
   package static func prepareProcess() {
     ThisProcess.ignoreFailingWrites()
+    ThisProcess.ignoreUserSignals()
     ThisProcess.forbidCoreDumps()
     ThisProcess.raiseDescriptorLimit()
   }
@@ -88,7 +89,7 @@ package final class Application: Sendable {
 
   /// Serves until a signal ends it.
   package func serve() async throws {
-    let reloader = Reloader(origin, log: log) { [self] in try await apply($0) }
+    let reloader = Reloader(origin, listeners: listeners, log: log) { [self] in try await apply($0) }
     let audit = AuditLog(logging)
     let status = StatusReporter(
       server: server, broker: broker, upstreams: upstreams, health: health, metrics: metrics, routers: routers,
@@ -136,9 +137,12 @@ package final class Application: Sendable {
         "store": "\(configuration.store.description)", "workers": "\(configuration.workers)",
         "version": "\(Version.current)",
       ])
-    for warning in configuration.warnings(listeningOn: server.addresses(of: .main)) {
-      log.warning("\(warning.message)", metadata: ["address": "\(warning.subject)"])
-    }
+    let lint = ConfigurationLint(configuration, environment: origin.environment, listeners: listeners)
+    for warning in lint.warnings { log.warning(warning) }
+  }
+
+  private var listeners: [ConfigurationLint.Listener] {
+    server.listenerStates.filter { $0.role == .main }.map { ConfigurationLint.Listener($0.address, isTLS: $0.isTLS) }
   }
 
   /// The first signal to end drains, the second ends at once; SIGHUP reads the configuration and the secrets again.

@@ -1,3 +1,4 @@
+import Basics
 import IO
 import Telemetry
 
@@ -14,6 +15,13 @@ package enum Console {
 
   /// A line on standard error, for people.
   package static func complain(_ line: String) { StandardStream.error.write("token-broker: \(line)\n") }
+
+  /// What to say of a command that there is not.
+  package static func unknownCommand(_ word: String, among names: [String]) -> String {
+    let near = EditDistance.nearest(to: word.lowercased(), among: names) { max(1, $0.utf8.count / 3) }
+    let advice = near.map { "did you mean '\($0)'?" } ?? "token-broker --help lists them"
+    return "no such command: '\(word.prefix(40))'; \(advice)"
+  }
 
   /// Returns when the log lines so far are written, or soon if nobody reads them.
   package static func flushLog() { LogOutput.standardError.flush() }

@@ -9,6 +9,7 @@ actor Reloader {
   typealias Apply = @Sendable (Configuration) async throws -> AccessPolicy
 
   private let origin: Configuration.Origin
+  private let listeners: [ConfigurationLint.Listener]
   private let log: Logger
   private let apply: Apply
   private(set) var current: Configuration?
@@ -18,8 +19,12 @@ actor Reloader {
   /// What is under way: an actor lets others in while it waits, and configurations must follow one another.
   private var last: Task<Void, Never>?
 
-  init(_ origin: Configuration.Origin, log: Logger, apply: @escaping Apply) {
+  /// `listeners` are those of the main listener, which stay what they are.
+  init(
+    _ origin: Configuration.Origin, listeners: [ConfigurationLint.Listener], log: Logger, apply: @escaping Apply
+  ) {
     self.origin = origin
+    self.listeners = listeners
     self.log = log
     self.apply = apply
   }
@@ -80,6 +85,8 @@ actor Reloader {
       for key in current.map({ configuration.waitingForNextStart(since: $0) }) ?? [] {
         log.warning("this setting takes effect at the next start", metadata: ["key": "\(key)"])
       }
+      let known = current.map(warnings) ?? []
+      for warning in warnings(configuration) where !known.contains(where: warning.repeats) { log.warning(warning) }
       current = configuration
       files = configuration.files
     } catch {
@@ -90,5 +97,19 @@ actor Reloader {
     } catch {
       log.error("changes of the configuration's files will not be noticed", metadata: ["reason": "\(error)"])
     }
+  }
+
+  private func warnings(_ configuration: Configuration) -> [ConfigurationWarning] {
+    ConfigurationLint(configuration, environment: origin.environment, listeners: listeners).warnings
+  }
+}
+
+extension Logger {
+  /// Says what is configured, where, and what to do about it.
+  func warning(_ warning: ConfigurationWarning) {
+    let subject = warning.isAddress ? "address" : "key"
+    var metadata: Logger.Metadata = [subject: "\(warning.subject)", "remedy": "\(warning.remedy)"]
+    if let source = warning.source { metadata["file"] = "\(source)" }
+    self.warning("\(warning.message)", metadata: metadata)
   }
 }

@@ -9,7 +9,11 @@ struct Program {
       Console.complain("started without any arguments, not even a name, so what it is to do is unknown")
       BrokerCommand.exit(withError: ExitCode.validationFailure)
     }
-    await BrokerCommand.main(arguments)
+    if let objection = BrokerCommand.objection(to: arguments) {
+      Console.complain(objection)
+      BrokerCommand.exit(withError: ExitCode.validationFailure)
+    }
+    await BrokerCommand.main(arguments == ["version"] || arguments == ["-v"] ? ["--version"] : arguments)
   }
 }
 
@@ -17,13 +21,27 @@ struct BrokerCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "token-broker",
     abstract: "Gives internal services Auth0 access tokens; the client secret stays here.",
-    discussion: "Configured by environment variables, a YAML file, or both; docs/configuration.md lists the settings.",
+    usage: """
+      token-broker [serve] [--config FILE]
+      token-broker <subcommand> [options]
+      """,
+    discussion: """
+      Configured by environment variables, by a YAML file that --config FILE or BROKER_CONFIG names, or by both; \
+      docs/configuration.md lists the settings. Without any account, try: token-broker dev
+      """,
     version: Application.version,
     subcommands: [
       ServeCommand.self, DevCommand.self, CheckCommand.self, TokenCommand.self, HealthCommand.self,
       KeyCommand.self,
     ],
     defaultSubcommand: ServeCommand.self)
+
+  /// What is wrong with the first word; nil for a command, and for an option of the default one.
+  static func objection(to arguments: [String]) -> String? {
+    let names = configuration.subcommands.compactMap { $0.configuration.commandName } + ["help", "version"]
+    guard let word = arguments.first, !word.hasPrefix("-"), !names.contains(word) else { return nil }
+    return Console.unknownCommand(word, among: names)
+  }
 }
 
 /// Exit codes beyond success (0), failure (1) and usage (64).
@@ -78,8 +96,16 @@ func read(_ origin: Configuration.Origin) throws -> Configuration {
   do throws(ConfigurationErrors) {
     return try Configuration(from: origin)
   } catch {
-    for error in error.errors { Console.complain("\(error)") }
+    complain(error, about: origin)
     throw ExitCode.configuration
+  }
+}
+
+/// Says all that is wrong with a configuration, a line each.
+func complain(_ errors: ConfigurationErrors, about origin: Configuration.Origin) {
+  for error in errors.errors { Console.complain("\(error)") }
+  if origin.isEmpty {
+    Console.complain("nothing is configured: try `token-broker dev`, which needs no account, or `token-broker --help`")
   }
 }
 

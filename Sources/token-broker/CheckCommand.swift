@@ -7,7 +7,7 @@ struct CheckCommand: AsyncParsableCommand {
     commandName: "check",
     abstract:
       "Find out what is wrong: look at the configuration and the way to each tenant, and fetch a token per audience.",
-    discussion: "Each token that is fetched counts as one with the tenant.")
+    discussion: "Each token that is fetched counts as one with the tenant; --no-mint fetches none.")
 
   @OptionGroup var options: ConfigurationOptions
 
@@ -15,31 +15,31 @@ struct CheckCommand: AsyncParsableCommand {
     name: .customLong("audience"), help: "An audience to try; may be repeated. Default: those of BROKER_AUDIENCES.")
   var audiences: [String] = []
 
-  @Flag(help: "Print one JSON object instead, when all is done.") var json = false
+  @Flag(help: "Fetch no token: look at the configuration and the way to each tenant only.") var noMint = false
+
+  @Flag(help: "Print each setting as it is in force, too, and where it comes from.") var verbose = false
+
+  @Flag(help: "Print one JSON object instead.") var json = false
 
   func run() async throws {
     Application.prepareProcess()
     let origin = options.origin
     var report = CheckReport()
-    func tell(_ finding: Finding) {
-      if !json { for line in CheckReport.lines(finding, after: report.findings.last) { Console.output(line + "\n") } }
-      report.findings.append(finding)
-    }
     let configuration: Configuration
     do throws(ConfigurationErrors) {
       configuration = try Configuration(from: origin)
     } catch {
-      for error in error.errors { Console.complain("\(error)") }
+      complain(error, about: origin)
       report.findings = error.errors.map(Finding.init)
       if json { Console.output(report.json) }
       throw ExitCode.configuration
     }
     report.settings = configuration.effective
-    if !json { Console.output(report.settings.map { CheckReport.line($0) + "\n" }.joined() + "\n") }
-    tell(.ok(.configuration, nil, "\(report.settings.count) settings in force"))
-    try await Doctor(configuration: configuration, environment: origin.environment, audiences: audiences, tell: tell)
-      .examine()
-    if json { Console.output(report.json) }
+    report.findings = [.ok(.configuration, nil, "\(report.settings.count) settings in force; --verbose shows them")]
+    try await Doctor(
+      configuration: configuration, environment: origin.environment, audiences: audiences, mints: !noMint
+    ) { report.findings.append($0) }.examine()
+    Console.output(json ? report.json : report.text(withSettings: verbose))
     if report.verdict == .failed { throw ExitCode.failure }
   }
 }

@@ -33,4 +33,16 @@ import Testing
     #expect(folder?.reason == "Is a directory")
     #expect(File.digest(directory.socketPath) == nil)
   }
+
+  @Test(
+    "A file is readable by others where its permissions and those of its directory say so",
+    arguments: [(0o604, 0o701, true), (0o600, 0o701, false), (0o640, 0o701, false), (0o604, 0o700, false)]
+      as [(UInt32, UInt32, Bool)])
+  func readableByOthers(_ file: UInt32, _ folder: UInt32, _ isReadable: Bool) throws {
+    try write(1)
+    try SystemCall.setMode(of: directory.socketPath, file)
+    try SystemCall.setMode(of: directory.path, folder)
+    #expect(File.isReadableByOthers(directory.socketPath) == isReadable)
+    #expect(!File.isReadableByOthers(directory.path) && !File.isReadableByOthers(directory.socketPath + "/none"))
+  }
 }

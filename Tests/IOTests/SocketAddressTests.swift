@@ -94,4 +94,17 @@ import Testing
     let failure = await #expect(throws: HostLookup.Failure.self) { try await HostLookup.addresses(of: "a.invalid") }
     #expect(failure?.reason.isEmpty == false)
   }
+
+  @Test(
+    "Two addresses overlap where nobody can listen on both",
+    arguments: [
+      ("127.0.0.1:80", "127.0.0.1:80", true), ("127.0.0.1:80", "127.0.0.1:81", false),
+      ("0.0.0.0:80", "10.0.0.1:80", true),
+      ("127.0.0.1:0", "127.0.0.1:0", false), ("[::]:80", "[::1]:80", true), ("127.0.0.1:80", "127.0.0.2:80", false),
+      ("unix:/a?mode=0600", "unix:/a", true), ("unix:/a", "unix:/b", false), ("unix:/a", "127.0.0.1:80", false),
+    ])
+  func overlap(_ one: String, _ other: String, _ overlaps: Bool) throws {
+    let (one, other) = (try SocketAddress(parsing: one), try SocketAddress(parsing: other))
+    #expect(one.overlaps(other) == overlaps && other.overlaps(one) == overlaps)
+  }
 }

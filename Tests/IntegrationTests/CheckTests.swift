@@ -260,6 +260,47 @@ extension IntegrationTests {
       }
     }
 
+    @Test("check says the verdict first, with --no-mint asks for no token, and with --verbose shows the settings")
+    func verdictFirst() async throws {
+      try await withTenant { tenant in
+        func check(_ arguments: String...) async throws -> String {
+          let result = try await ChildProcess.run(
+            BrokerProcess.executable, ["check", "--audience", API.audience] + arguments, environment: tenant.environment
+          )
+          #expect(result.status == 0, "\(result)")
+          return result.output
+        }
+        let text = try await check("--no-mint")
+        #expect(text.hasPrefix("check: ok (7 ok, 2 skipped)\n\nok      configuration"), "\(text)")
+        #expect(text.contains("skipped token          \(API.audience): not asked for: --no-mint"))
+        #expect(!text.contains("cache.maxEntries ="))
+        #expect(tenant.tenant.statistics.tokenRequests == 0)
+        #expect(try await check("--no-mint", "--verbose").contains("\ncache.maxEntries = 100000  (default)\n"))
+      }
+    }
+
+    @Test("Settings are shown as they are written, digests of keys too")
+    func verbose() async throws {
+      try await withTenant { tenant in
+        let digest = String(repeating: "ab", count: 32)
+        let file = try tenant.file(
+          "c.yaml",
+          """
+          audiences: [urn:a, {audience: urn:b}]
+          callers: {a: {bearerSHA256: \(digest), clientCertificate: ['spiffe://a/b', 'dns:C.d'], audiences: '*'}}
+          """)
+        let text = try await ChildProcess.run(
+          BrokerProcess.executable, ["check", "--config", file, "--no-mint", "--verbose"],
+          environment: tenant.environment
+        ).output
+        for line in [
+          "audiences[0] = urn:a  (\(file):1:13)", "audiences[1].audience = urn:b  (",
+          "callers.a.bearerSHA256 = \(digest)  (", "callers.a.clientCertificate = spiffe://a/b  (",
+          "callers.a.clientCertificate = dns:c.d  (",
+        ] { #expect(text.contains("\n\(line)"), "\(line)") }
+      }
+    }
+
     @Test("check --json: a wrong configuration exits 78 and names its keys")
     func configuration() async throws {
       let result = try await Result(["AUTH0_DOMAIN": "https://a/b", "AUTH0_CLIENT_SECRET": "t0p-s3cr3t"])

@@ -80,7 +80,8 @@ extension IntegrationTests {
         #expect(result.status == 78)
         let lines = result.errors.split(separator: "\n")
         let named = lines.map { $0.dropFirst("token-broker: ".count).prefix { $0 != " " } }
-        #expect(named.map(String.init) == keys, "\(result.errors)")
+        let hint = environment.isEmpty ? ["nothing"] : []
+        #expect(named.map(String.init) == keys + hint, "\(result.errors)")
         #expect(!result.errors.contains("t0p-s3cr3t"))
       }
     }
@@ -98,16 +99,41 @@ extension IntegrationTests {
       #expect(try await run(arguments, Self.sound).status == 64)
     }
 
-    @Test("--help names the commands and exits with 0")
+    @Test("--help names the commands and --config, and exits with 0")
     func help() async throws {
       let result = try await run(["--help"])
-      #expect(result.status == 0 && result.output.contains("serve"))
+      #expect(result.status == 0 && result.output.contains("serve") && result.output.contains("--config FILE"))
     }
 
-    @Test("--version prints the version and exits with 0")
-    func version() async throws {
-      let result = try await run(["--version"])
+    @Test(
+      "A command that there is not is told which one was meant",
+      arguments: [("chek", "did you mean 'check'?"), ("c.yaml", "token-broker --help lists them")])
+    func unknownCommand(_ word: String, _ advice: String) async throws {
+      let result = try await run([word], Self.sound)
+      #expect(result.status == 64 && result.errors == "token-broker: no such command: '\(word)'; \(advice)\n")
+    }
+
+    @Test("Without any configuration it is told what to try")
+    func nothing() async throws {
+      let result = try await run([])
+      #expect(result.status == 78 && result.errors.contains("nothing is configured: try `token-broker dev`"))
+      let begun = try await run([], ["AUTH0_DOMAIN": "a.test"])
+      #expect(begun.status == 78 && !begun.errors.contains("nothing is configured"))
+    }
+
+    @Test("The version is printed however it is asked for", arguments: ["--version", "version", "-v"])
+    func version(_ argument: String) async throws {
+      let result = try await run([argument])
       #expect(result.status == 0 && result.output.contains(/^\d+\.\d+\.\d+\n$/))
+    }
+
+    @Test("Signals for users change nothing", arguments: [SIGUSR1, SIGUSR2])
+    func userSignals(_ signal: Int32) async throws {
+      try await withBroker { _, broker in
+        broker.child.signal(signal)
+        let answer = try await Answer.curl([broker.url + "/healthz"])
+        #expect(answer.status == 200)
+      }
     }
 
     @Test("A port in use is named, and the broker does not start")

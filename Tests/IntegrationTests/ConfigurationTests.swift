@@ -62,8 +62,8 @@ extension IntegrationTests {
       (
         sound, #"listen: https://127.0.0.1:8443"#,
         [
-          #"tls.certificateFile (environment): required for listeners with https://: a file in PEM"#,
-          #"tls.keyFile (environment): required for listeners with https://: a file in PEM"#,
+          #"tls.certificateFile (): required for listeners with https://: a file in PEM"#,
+          #"tls.keyFile (): required for listeners with https://: a file in PEM"#,
         ]
       ),
       (
@@ -188,10 +188,11 @@ extension IntegrationTests {
         ]
       ),
       (
-        sound, #"store: {url: 'rediss://host', certificateKeyFile: /tmp/key.pem, timeout: 1ms}"#,
+        sound, #"store: {url: 'rediss://host', certificateKeyFile: /no/key.pem, timeout: 1ms}"#,
         [
           #"store.certificateFile (2:8): expected with certificateKeyFile: a certificate and its private key"#,
-          #"store.timeout (2:74): expected a duration from 10ms to 5s, such as 30s, 5m or 1h; found '1ms'"#,
+          #"store.certificateKeyFile (2:51): /no/key.pem: No such file or directory"#,
+          #"store.timeout (2:73): expected a duration from 10ms to 5s, such as 30s, 5m or 1h; found '1ms'"#,
         ]
       ),
       (
@@ -209,7 +210,7 @@ extension IntegrationTests {
       (
         """
         clients: {a: {issuer: 'https://example.com', provider: oauth2, clientId: x, certificateFile: PEM, \
-        certificateKeyFile: /k}}
+        certificateKeyFile: PEM}}
         """,
         #"store: {url: 'file:/tmp/tokens'}"#,
         [
@@ -253,7 +254,7 @@ extension IntegrationTests {
       ),
       (
         sound, #"audiences: [['https://a/']]"#,
-        [#"audiences (2:13): expected a single value"#]
+        [#"audiences[0] (2:13): expected a single value"#]
       ),
       (
         sound, #"callers: {}"#,
@@ -416,22 +417,28 @@ extension IntegrationTests {
       (
         nil, #"- t0p-s3cr3t"#,
         [
-          #"AUTH0_DOMAIN (environment): required: your tenant's domain, such as acme.eu.auth0.com"#,
-          #"AUTH0_CLIENT_ID (environment): required: the client id of a machine-to-machine application"#,
           #"""
-          AUTH0_CLIENT_SECRET (environment): required: the client secret itself here, or its file in \#
-          clientSecretFile; or privateKeyFile, clientAssertionFile or certificateFile
+          auth0.domain (): required: your tenant's domain, such as acme.eu.auth0.com, or AUTH0_DOMAIN in the \#
+          environment
+          """#,
+          #"""
+          auth0.clientId (): required: the client id of a machine-to-machine application, or AUTH0_CLIENT_ID in the \#
+          environment
+          """#,
+          #"""
+          auth0.clientSecret (): required: the client secret itself here, or its file in clientSecretFile; or \#
+          privateKeyFile, clientAssertionFile or certificateFile, or AUTH0_CLIENT_SECRET in the environment
           """#,
           #"configuration (1:1): expected keys with values (key: value)"#,
         ]
       ),
       (
         nil, #"auth0: {domain: t0p-s3cr3t"#,
-        [#"configuration (2:1): this is no YAML: did not find expected ',' or '}'"#]
+        [#"configuration (2:1): this is no YAML: did not find expected ',' or '}', to go on with what opens at 1:8"#]
       ),
       (
         nil, #"auth0:\#n\#tdomain: t0p-s3cr3t"#,
-        [#"configuration (2:1): this is no YAML: found character that cannot start any token"#]
+        [#"configuration (2:1): this is no YAML: a tab; expected spaces, which alone indent YAML"#]
       ),
       (
         nil, #"auth0: &a {domain: t0p-s3cr3t}\#nclients: {b: *a}"#,
@@ -455,7 +462,10 @@ extension IntegrationTests {
       ),
       (
         sound, #"listen: https://127.0.0.1:8443\#ntls: {certificateFile: /dev/null, keyFile: /no/such/file}"#,
-        [#"tls.certificateFile (3:24): /dev/null: it holds no PEM certificate"#]
+        [
+          #"tls.certificateFile (3:24): /dev/null: it holds no PEM certificate"#,
+          #"tls.keyFile (3:44): /no/such/file: No such file or directory"#,
+        ]
       ),
       (
         sound, #"tls: {requireClientCertificate: true}"#,
@@ -478,11 +488,17 @@ extension IntegrationTests {
       (
         nil, #"? t0p-s3cr3t"#,
         [
-          #"AUTH0_DOMAIN (environment): required: your tenant's domain, such as acme.eu.auth0.com"#,
-          #"AUTH0_CLIENT_ID (environment): required: the client id of a machine-to-machine application"#,
           #"""
-          AUTH0_CLIENT_SECRET (environment): required: the client secret itself here, or its file in \#
-          clientSecretFile; or privateKeyFile, clientAssertionFile or certificateFile
+          auth0.domain (): required: your tenant's domain, such as acme.eu.auth0.com, or AUTH0_DOMAIN in the \#
+          environment
+          """#,
+          #"""
+          auth0.clientId (): required: the client id of a machine-to-machine application, or AUTH0_CLIENT_ID in the \#
+          environment
+          """#,
+          #"""
+          auth0.clientSecret (): required: the client secret itself here, or its file in clientSecretFile; or \#
+          privateKeyFile, clientAssertionFile or certificateFile, or AUTH0_CLIENT_SECRET in the environment
           """#,
           #"""
           configuration (1:3): no such key; known here: admin, allowedHosts, audiences, auth0, budget, cache, \#
@@ -493,7 +509,7 @@ extension IntegrationTests {
       ),
       (
         nil, #"# nothing but this"#,
-        [#"configuration (): the file is empty"#]
+        [#"configuration (): the file is empty; expected at least a client, under auth0 or clients"#]
       ),
       (
         nil, #"auth0: {domain: acme.eu.auth0.com, clientId: id, clientSecretFile: t0p-s3cr3t}"#,

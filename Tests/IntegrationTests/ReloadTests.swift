@@ -113,6 +113,20 @@ extension LoadTests {
       }
     }
 
+    @Test("What can never work is warned of at the start and, where it is new, after a reload")
+    func warnings() async throws {
+      let callers = TestCallers()
+      try await withBroker(configuration: callers.text + "audiences: ['\(API.audience)']\n") { tenant, broker in
+        // Another line of the file, so that all of it has moved.
+        let more = callers.text.replacing("example.com/*\"]", with: "example.com/*\", 'urn:other']")
+        _ = try tenant.file("broker.yaml", "# moved\n\(more)audiences: ['\(API.audience)']\n")
+        try await broker.child.wait(forLog: "'urn:other' is never given to anybody")
+        let warned = broker.child.errors.split(separator: "\n").filter { $0.contains("is never given to anybody") }
+        #expect(warned.count == 2 && warned[0].contains("'https://ledger.example.com/*' is never given"), "\(warned)")
+        #expect(warned[0].contains("\"remedy\":\"") && warned[0].contains("broker.yaml:4:45"), "\(warned)")
+      }
+    }
+
     @Test(
       "A file that has lost its callers leaves the broker closed to others",
       arguments: ["", "# cut short\n", "workers: 2\n"])

@@ -29,10 +29,12 @@ struct Tenant {
     self.environment = environment
   }
 
-  /// Writes a file that lives as long as the tenant, and returns its path.
+  /// Writes a file that lives as long as the tenant and that nobody else can read, and returns its path.
   func file(_ name: String, _ contents: String) throws -> String {
     let file = directory.appendingPathComponent(name)
+    let isNew = !FileManager.default.fileExists(atPath: file.path)
     try Data(contents.utf8).write(to: file)
+    if isNew { try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: file.path) }
     return file.path
   }
 

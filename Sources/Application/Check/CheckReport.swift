@@ -17,18 +17,38 @@ package struct CheckReport {
 
   // MARK: For people
 
-  package static func line(_ setting: EffectiveSetting) -> String {
+  /// The verdict, and how many findings there are of each kind, in one line.
+  package var summary: String {
+    let counts = [Finding.Verdict.failed, .warning, .ok, .skipped].compactMap { verdict in
+      let count = findings.count { $0.verdict == verdict }
+      return count == 0 ? nil : "\(count) \(verdict.rawValue)"
+    }
+    return "check: \(verdict.rawValue) (\(counts.joined(separator: ", ")))"
+  }
+
+  /// All of it: the verdict, what was found, and the settings where they are wanted.
+  package func text(withSettings: Bool) -> String {
+    var lines = [summary, ""]
+    for (index, finding) in findings.enumerated() {
+      lines += Self.lines(finding, after: index > 0 ? findings[index - 1] : nil)
+    }
+    if withSettings { lines += [""] + settings.map(Self.line) }
+    return lines.map { $0 + "\n" }.joined()
+  }
+
+  private static func line(_ setting: EffectiveSetting) -> String {
     "\(setting.key) = \(setting.value)  (\(setting.source))"
   }
 
   /// A line, and one more below it where there is something to do. A client's findings stand under its name; `last` is
   /// the finding before.
-  package static func lines(_ finding: Finding, after last: Finding?) -> [String] {
+  private static func lines(_ finding: Finding, after last: Finding?) -> [String] {
     func padded(_ text: String, _ width: Int) -> String {
       text + String(repeating: " ", count: max(0, width - text.utf8.count))
     }
     let head = "\(padded(finding.verdict.rawValue, 8))\(padded(finding.check.rawValue, 15))"
-    let target = finding.target.map { "\($0): " } ?? ""
+    let source = finding.source.map { " (\($0))" } ?? ""
+    let target = finding.target.map { "\($0)\(source): " } ?? ""
     let line = "\(head)\(target)\(finding.message)"
     let heading = finding.client.map { last?.client == $0 ? [] : ["", "client \($0)"] } ?? []
     return heading + [line] + (finding.remedy.map { [padded("", head.utf8.count) + $0] } ?? [])
@@ -55,7 +75,7 @@ package struct CheckReport {
   private static func json(_ finding: Finding) -> [UInt8] {
     let words = [
       ("check", finding.check.rawValue), ("status", finding.verdict.rawValue), ("client", finding.client),
-      ("target", finding.target), ("message", finding.message), ("remedy", finding.remedy),
+      ("target", finding.target), ("source", finding.source), ("message", finding.message), ("remedy", finding.remedy),
     ]
     return JSONText.object(words.compactMap { name, text in text.map { (name, JSONText.string($0)) } } + finding.facts)
   }

@@ -14,22 +14,24 @@ package struct Doctor {
   let environment: [String: String]
   /// To be tried instead of those that the configuration lists.
   let audiences: [String]
+  /// Whether to ask for a token of each, which costs a mint.
+  let mints: Bool
   /// Told of each finding as it is made.
   let tell: (Finding) -> Void
 
   package init(
-    configuration: Configuration, environment: [String: String], audiences: [String], tell: @escaping (Finding) -> Void
+    configuration: Configuration, environment: [String: String], audiences: [String], mints: Bool,
+    tell: @escaping (Finding) -> Void
   ) {
     self.configuration = configuration
     self.environment = environment
     self.audiences = audiences
+    self.mints = mints
     self.tell = tell
   }
 
   package func examine() async throws {
-    for warning in configuration.warnings(listeningOn: configuration.listen.map(\.address)) {
-      tell(.warning(.use, warning.subject, warning.message, remedy: warning.remedy))
-    }
+    for warning in ConfigurationLint(configuration, environment: environment).warnings { tell(Finding(warning)) }
     tell(await store)
     let upstreams = Upstreams()
     _ = try upstreams.replace(with: configuration.upstreamSpecs, audiences: configuration.audiences)
@@ -92,6 +94,7 @@ package struct Doctor {
     if let obstacle = verification == .jwt ? obstacle.toVerified : obstacle.toAny {
       return .skipped(.token, key.grant.audience, obstacle)
     }
+    if !mints { return .skipped(.token, key.grant.audience, "not asked for: --no-mint") }
     do throws(TokenError) {
       let deadline = Instant.now.advanced(by: configuration.limits.requestTimeout)
       return TenantFindings.token(key.grant.audience, try await upstreams.mint(key, deadline: deadline), verification)

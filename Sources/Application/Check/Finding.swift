@@ -19,6 +19,8 @@ package struct Finding: Sendable {
   let verdict: Verdict
   /// A host and port, a URL, an audience or a setting.
   var target: String?
+  /// Where the setting stands.
+  var source: String?
   /// The name of the client that it concerns.
   var client: String?
   let message: String
@@ -57,7 +59,13 @@ package struct Finding: Sendable {
 extension Finding {
   /// Something that is wrong with the configuration; what was expected is the remedy.
   package init(_ error: ConfigurationError) {
-    self = .failed(
-      .configuration, error.key, error.expectation, remedy: nil, [("source", JSONText.string(error.source))])
+    self = .failed(.configuration, error.key, error.expectation, remedy: nil)
+    source = error.source
+  }
+
+  /// Something that can never work as it is configured.
+  init(_ warning: ConfigurationWarning) {
+    self = .warning(.use, warning.subject, warning.message, remedy: warning.remedy)
+    source = warning.source
   }
 }

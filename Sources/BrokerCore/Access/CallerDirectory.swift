@@ -61,12 +61,21 @@ package struct CertificateNames: Sendable {
 }
 
 /// What a certificate may name its holder by.
-package enum CertificateName: Hashable, Sendable {
+package enum CertificateName: Hashable, Sendable, CustomStringConvertible {
   /// A URI in the subject's alternative names, such as a SPIFFE id.
   case uri(String)
   case dns(String)
   /// The whole subject, as RFC 2253 writes it.
   case subject(String)
+
+  /// As it is read.
+  package var description: String {
+    switch self {
+    case .uri(let uri): uri
+    case .dns(let name): "dns:\(name)"
+    case .subject(let subject): "subject:\(subject)"
+    }
+  }
 
   /// Reads `dns:…`, `subject:…`, or a URI; nil for anything else.
   package init?(_ text: String) {

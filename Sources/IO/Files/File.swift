@@ -24,4 +24,18 @@ package enum File {
 
   /// The digest of the whole file; nil if it cannot be read.
   package static func digest(_ path: String) -> SHA256Digest? { (try? read(path)).map { SHA256Digest(of: $0.span) } }
+
+  /// Whether any user of this machine can read the file that a path leads to; false where that cannot be told.
+  package static func isReadableByOthers(_ path: String) -> Bool {
+    guard let resolved = SystemCall.resolved(path) else { return false }
+    // Each directory on the way must let others through.
+    var way = resolved[...]
+    while let slash = way.lastIndex(of: "/") {
+      way = way[..<slash]
+      guard let status = try? SystemCall.status(of: way.isEmpty ? "/" : String(way)), status.permissions & 0o001 != 0
+      else { return false }
+    }
+    guard let status = try? SystemCall.status(of: resolved) else { return false }
+    return status.kind == .file && status.permissions & 0o004 != 0
+  }
 }

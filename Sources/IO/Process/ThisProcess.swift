@@ -16,6 +16,12 @@ package enum ThisProcess {
     _ = signal(SIGXFSZ, SIG_IGN)
   }
 
+  /// Signals that other services take for "open the logs again" and the like must not end this one.
+  package static func ignoreUserSignals() {
+    _ = signal(SIGUSR1, SIG_IGN)
+    _ = signal(SIGUSR2, SIG_IGN)
+  }
+
   /// Keeps secrets out of core dumps, and other processes of the user out of this one's memory.
   package static func forbidCoreDumps() { _ = clinux_forbid_core_dumps() }
 
@@ -36,6 +42,9 @@ package enum ThisProcess {
 
   /// The user that this process acts as (its effective id).
   package static var user: UInt32 { geteuid() }
+
+  /// Whether it is the first process of a container, beside which usually no other user has any.
+  package static var isAlone: Bool { getpid() == 1 }
 
   /// Ends the process at once.
   package static func exit(_ status: Int32) -> Never { Glibc.exit(status) }

@@ -85,6 +85,14 @@ package struct SocketAddress: Sendable {
     return unsafe withUnsafeBytes(of: storage) { unsafe UInt16($0[2]) << 8 | UInt16($0[3]) }
   }
 
+  /// Whether nobody can listen on both: they are the same, or one is every interface's. Port 0 is a free one each time.
+  package func overlaps(_ other: SocketAddress) -> Bool {
+    if isUnix || other.isUnix { return isUnix && other.isUnix && path == other.path }
+    guard port == other.port, port != 0, let ip, let others = other.ip else { return false }
+    if ip == others { return true }
+    return ip.count == others.count && (ip.allSatisfy { $0 == 0 } || others.allSatisfy { $0 == 0 })
+  }
+
   func withSockAddr<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
     unsafe withUnsafePointer(to: storage) { pointer in
       unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { unsafe body($0, length) }

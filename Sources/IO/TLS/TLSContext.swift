@@ -115,6 +115,9 @@ import COpenSSL
     return encoded
   }
 
+  /// Whether clients can show a certificate.
+  package var asksForCertificates: Bool { if case .anonymous = clients { false } else { true } }
+
   /// Whether this context lets in every client that `other` lets in, and by the same name.
   package func admitsAll(of other: TLSContext) -> Bool {
     switch (other.clients, clients) {
@@ -133,7 +136,9 @@ package struct TLSError: Error, CustomStringConvertible {
     var text = [CChar](repeating: 0, count: 256)
     unsafe ERR_error_string_n(ERR_get_error(), &text, text.count)
     ERR_clear_error()
-    let reason = String(decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+    // error:CODE:LIBRARY:FUNCTION:REASON, and only the last is for people.
+    let line = String(decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+    let reason = line.split(separator: ":").last ?? "no reason given"
     description = "\(attempt): \(reason)"
   }
 }

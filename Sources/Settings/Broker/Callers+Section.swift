@@ -32,7 +32,8 @@ extension Callers {
     }
   }
 
-  private static let ways = ["bearerSHA256", "clientCertificate", "serviceAccount", "unixUser", "unixGroup"]
+  /// The settings by which a caller proves itself.
+  static let ways = ["bearerSHA256", "clientCertificate", "serviceAccount", "unixUser", "unixGroup"]
 
   private static func caller(_ name: String, _ section: Section, after previous: Caller?) -> Caller {
     var audiences = AudienceSet()

@@ -32,12 +32,12 @@ struct ClientReader {
         secrets: embedded.secrets.map { Secret(Array($0.utf8)) })
       return ClientSettings(client: client, trust: .pem(embedded.certificatePEM), isPassThrough: isPassThrough)
     }
-    guard isWanted else { return nil }
-    let provider = isDefault ? .auth0 : section.value("provider", .word, default: Provider.auth0)
+    guard isWanted, let provider else { return nil }
     let domain =
       provider == .auth0 ? require("domain", "DOMAIN", .tenant, "your tenant's domain, such as acme.eu.auth0.com") : nil
     let location = provider == .oauth2 ? location() : nil
-    let id = require("clientId", "CLIENT_ID", .text("a client id"), "the client id of a machine-to-machine application")
+    let id = require(
+      "clientId", "CLIENT_ID", .text("a client id", limit: 2048), "the client id of a machine-to-machine application")
     let credentials = credentials()
     let dialect = provider == .oauth2 ? dialect() : .standard
     let checksAudience = provider == .oauth2 ? section.value("checkAudience", .flag, default: true) : true
@@ -68,6 +68,16 @@ struct ClientReader {
         isPassThrough: isPassThrough,
         files: credentials.files.merging(Self.digests(authorities.map { [$0] } ?? [])) { $1 })
     }
+  }
+
+  /// nil, with that said, for a word that is none.
+  private var provider: Provider? {
+    if isDefault { return .auth0 }
+    if !section.has("provider") { return section.value("provider", .word, default: Provider.auth0) }
+    let provider: Provider? = section.value("provider", .word)
+    // What else the client should have depends on it.
+    if provider == nil { section.ignore() }
+    return provider
   }
 
   private func require<Value>(_ key: String, _ name: String, _ format: Format<Value>, _ expectation: String) -> Value? {
@@ -187,8 +197,10 @@ struct ClientReader {
       return agrees(.privateKeyJWT) ? path.map { Self.assertions($0, kind) } : nil
     default:
       let certificate = section.value(key, .certificates)
-      let keyFile = section.value("certificateKeyFile", .path)
-      if keyFile == nil { section.fail("certificateKeyFile", "required: the file of the certificate's private key") }
+      let keyFile = section.value("certificateKeyFile", .privateKeyFile)
+      if keyFile == nil, !section.has("certificateKeyFile") {
+        section.fail("certificateKeyFile", "required: the file of the certificate's private key")
+      }
       guard agrees(.tlsClient), let certificate, let keyFile else { return nil }
       let identity = HTTPClient.Identity(certificateFile: certificate, keyFile: keyFile)
       return Credentials(authentication: .tlsClient(identity), files: Self.digests([certificate, keyFile]))

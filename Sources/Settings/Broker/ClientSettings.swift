@@ -58,6 +58,9 @@ package struct SecretFile: Sendable {
     self.path = path
     secrets = try Secret(file: path).lines
     if secrets.isEmpty { throw FileError(reason: "it is empty; expected the client secret in it") }
+    if secrets.contains(where: { $0.withBytes { UnexpandedVariable.isOne($0) } }) {
+      throw FileError(reason: "expected the client secret; \(UnexpandedVariable.words)")
+    }
     if secrets.count > 2 {
       throw FileError(reason: "it has \(secrets.count) lines; expected one secret, or the new and the old one")
     }
@@ -65,7 +68,9 @@ package struct SecretFile: Sendable {
 }
 
 extension Format where Value == SecretFile {
-  static var secretFile: Format { file(show: \.path) { path throws(FileError) in try SecretFile(path) } }
+  static var secretFile: Format {
+    file(holdsSecret: true, show: \.path) { path throws(FileError) in try SecretFile(path) }
+  }
 }
 
 extension Format where Value == [UInt8] {
@@ -74,6 +79,14 @@ extension Format where Value == [UInt8] {
 }
 
 extension Format where Value == String {
+  /// A file with a private key, which somebody else reads.
+  static var privateKeyFile: Format {
+    file(holdsSecret: true, show: \.self) { path throws(FileError) in
+      _ = try Secret(file: path)
+      return path
+    }
+  }
+
   /// A file with certificates in PEM.
   static var certificates: Format {
     file(show: \.self) { path throws(FileError) in
@@ -89,10 +102,10 @@ extension Format where Value == String {
 extension Format {
   /// What `read` makes of the file at a path.
   static func file(
-    isSecret: Bool = false, show: @escaping (Value) -> String = { "\($0)" },
+    isSecret: Bool = false, holdsSecret: Bool = false, show: @escaping (Value) -> String = { "\($0)" },
     _ read: @escaping (String) throws(FileError) -> Value
   ) -> Format {
-    Format(isSecret: isSecret, show: show) { path throws(Unexpected) in
+    Format(isSecret: isSecret, namesSecretFile: isSecret || holdsSecret, show: show) { path throws(Unexpected) in
       do throws(FileError) { return try read(path) } catch { throw Unexpected("\(Path.shown(path)): \(error.reason)") }
     }
   }

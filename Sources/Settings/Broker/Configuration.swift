@@ -38,6 +38,10 @@ package struct Configuration: Sendable {
   package var files: [String: SHA256Digest] = [:]
   /// All of it as it is in force, for people.
   package var effective: [EffectiveSetting] = []
+  /// Its own file; nil if all of it comes from the environment.
+  package var file: String?
+  /// Those that only the broker should be able to read.
+  package var secretFiles: [SecretFilePath] = []
   /// Those in force that cannot be given up while the process runs.
   var restrictions: Set<String> = []
 }

@@ -27,6 +27,12 @@ extension Configuration {
       self.isTerminal = isTerminal
     }
 
+    /// Nothing is said, neither in a file nor in the environment.
+    package var isEmpty: Bool {
+      file == nil
+        && !environment.contains { ["AUTH0_", "BROKER_"].contains(where: $0.key.hasPrefix) && $0.value != "" }
+    }
+
     /// The configuration file; nil: there is none.
     package var file: String? { environment["BROKER_CONFIG"].flatMap { $0.isEmpty ? nil : $0 } }
   }
@@ -51,9 +57,17 @@ extension Configuration {
     var configuration = Configuration()
     let document = try Self.document(origin.file)
     reader.read(document?.root) { root in configuration.read(root, origin, after: previous) }
+    if reader.hasErrors {
+      // What is missing may be there under another name.
+      for (name, meant) in Self.misspeltVariables(in: reader.environment) {
+        reader.fail(name, "no such variable; did you mean '\(meant)'?")
+      }
+    }
     try reader.finish()
     configuration.effective = reader.effective
     configuration.restrictions = reader.restrictions
+    configuration.secretFiles = reader.secretFiles
+    configuration.file = origin.file
     if let document, let file = origin.file { configuration.files[file] = document.digest }
     self = configuration
   }
@@ -80,7 +94,11 @@ extension Configuration {
       ConfigurationErrors(errors: [ConfigurationError(key: "configuration", source: source, expectation: reason)])
     }
     let bytes: [UInt8]
-    do throws(FileError) { bytes = try File.read(path) } catch { throw wrong(path, error.reason) }
+    do throws(FileError) {
+      bytes = try File.read(path)
+    } catch {
+      throw wrong(path, "\(error.reason); expected a file where --config or BROKER_CONFIG says")
+    }
     var root: YAMLNode?
     do throws(YAMLError) {
       root = try YAMLParser.parse(bytes)
@@ -88,7 +106,7 @@ extension Configuration {
       throw wrong("\(path):\(error.mark)", error.reason)
     }
     // One that was cut short must not open what it closed.
-    guard let root else { throw wrong(path, "the file is empty") }
+    guard let root else { throw wrong(path, "the file is empty; expected at least a client, under auth0 or clients") }
     return (root, SHA256Digest(of: bytes.span))
   }
 
@@ -112,6 +130,7 @@ extension Configuration {
     root.section("admin", .nextStart) { admin in
       let standard = "127.0.0.1:8081"
       adminListen = admin.value("listen", environment: "BROKER_ADMIN_LISTEN", .addressOrOff, standard: standard) ?? nil
+      refuseSharedAddresses(root, admin)
     }
     workers = root.value(
       "workers", environment: "BROKER_WORKERS", .number(1...256), default: ThisProcess.usableCores, .nextStart)
@@ -148,6 +167,20 @@ extension Configuration {
     }
   }
 
+  /// No two listeners can have one address.
+  private func refuseSharedAddresses(_ root: Section, _ admin: Section) {
+    for (index, one) in listen.enumerated() {
+      if listen[..<index].contains(where: { $0.address.overlaps(one.address) }) {
+        root.fail("listen", environment: "BROKER_LISTEN", "\(one.address) can be listened on only once")
+      }
+      if let adminListen, adminListen.overlaps(one.address) {
+        admin.fail(
+          "listen", environment: "BROKER_ADMIN_LISTEN",
+          "\(one.address) of listen can be listened on only once; expected another port, or off")
+      }
+    }
+  }
+
   private mutating func readProxies(_ root: Section) {
     proxies = root.values("proxyFrom", .addressRange, .nextStart) ?? []
     let isWanted = listen.contains(where: \.requiresProxy)
@@ -161,7 +194,7 @@ extension Configuration {
     let isWanted = listen.contains(where: \.isTLS)
     root.section("tls") { section in
       let certificate = section.value("certificateFile", .certificates)
-      let key = section.value("keyFile", .path)
+      let key = section.value("keyFile", .privateKeyFile)
       let authorities = section.value("clientCAFile", .certificates)
       let isRequired = section.value("requireClientCertificate", .flag, default: false, .liveOnlyNarrowed)
       guard isWanted || section.mark != nil else { return }

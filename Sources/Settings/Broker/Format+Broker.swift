@@ -104,9 +104,10 @@ extension Format where Value == String {
       guard let parts = URLParts(text.contains("://") ? text : "https://\(text)"), parts.isConfidential,
         parts.user == nil, ["", "/"].contains(parts.path), parts.query == nil, parts.fragment == nil
       else {
+        let blank = domain.contains(where: \.isWhitespace) ? "; there is a space in it" : ""
         throw Unexpected(
           "expected a domain such as acme.eu.auth0.com, or an https:// URL of only a host and perhaps a port; "
-            + "http:// is for 127.0.0.1, [::1] and localhost")
+            + "http:// is for 127.0.0.1, [::1] and localhost\(blank)")
       }
       try refusePlaceholder(parts.host)
       guard let port = parts.port, port == parts.defaultPort else { return parts.origin }
@@ -141,6 +142,9 @@ extension Format where Value == Secret {
       guard !text.utf8.contains(where: { $0 < 0x20 || $0 == 0x7F }) else {
         throw Unexpected("expected \(expectation), without control characters")
       }
+      if UnexpandedVariable.isOne(text.utf8.span) {
+        throw Unexpected("expected \(expectation); \(UnexpandedVariable.words)")
+      }
       return Secret(text.utf8)
     }
   }
@@ -148,16 +152,19 @@ extension Format where Value == Secret {
 
 extension Format where Value == SHA256Digest {
   static var sha256Digest: Format {
-    // Secret because what was found instead may be the key itself.
-    Format("the SHA-256 of a key in 64 hexadecimal digits, as token-broker key prints it", isSecret: true) { text in
-      SHA256Digest(hex: text)
-    }
+    // Secret is what was found instead, which may be the key itself, and not the digest.
+    let expectation = "the SHA-256 of a key in 64 hexadecimal digits, as token-broker key prints it"
+    var format = Format(expectation, isSecret: true, show: \.hex) { SHA256Digest(hex: $0) }
+    format.isSecret = false
+    return format
   }
 }
 
 extension Format where Value == CertificateName {
   static var certificateName: Format {
-    Format("a URI such as spiffe://example.com/a, dns:host.example.com, or subject:CN=a,O=b") { CertificateName($0) }
+    Format(
+      "a URI such as spiffe://example.com/a, dns:host.example.com, or subject:CN=a,O=b", show: \.description
+    ) { CertificateName($0) }
   }
 }
 

@@ -84,7 +84,7 @@ extension Configuration {
     settings.timeout = section.value("timeout", .duration(.milliseconds(10)...(.seconds(5))), default: settings.timeout)
     settings.caFile = section.value("caFile", .certificates)
     settings.certificateFile = section.value("certificateFile", .certificates)
-    settings.keyFile = section.value("certificateKeyFile", .path)
+    settings.keyFile = section.value("certificateKeyFile", .privateKeyFile)
     for name in ["caFile", "certificateFile", "certificateKeyFile"] where section.has(name) && !settings.usesTLS {
       section.fail(name, "only rediss: has TLS")
     }

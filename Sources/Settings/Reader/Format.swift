@@ -2,6 +2,8 @@
 struct Format<Value> {
   /// Secrets are shown as `<redacted>`, and what is wrong with them is said without them.
   var isSecret = false
+  /// It is the path of a file that only the broker should be able to read.
+  var namesSecretFile = false
   /// In a file it must stand without quotes, as numbers do.
   var isPlain = false
   var show: (Value) -> String = { "\($0)" }
@@ -38,9 +40,14 @@ extension String {
 }
 
 extension Format where Value == String {
-  static func text(_ expectation: String) -> Format {
+  /// A text of at most `limit` bytes.
+  static func text(_ expectation: String, limit: Int = 1 << 16) -> Format {
     Format { text throws(Unexpected) in
       if text.isEmpty { throw Unexpected("expected \(expectation); it is empty") }
+      if text.utf8.count > limit { throw Unexpected("expected \(expectation); it has \(text.utf8.count) bytes") }
+      if UnexpandedVariable.isOne(text.utf8.span) {
+        throw Unexpected("expected \(expectation); \(UnexpandedVariable.words)")
+      }
       guard !text.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else {
         throw Unexpected("expected \(expectation), without control characters")
       }

@@ -1,3 +1,5 @@
+import Basics
+
 /// A mapping of the configuration file, read key by key. What nobody has read by the end is unknown, and an error.
 final class Section {
   private let reader: SettingsReader
@@ -59,15 +61,19 @@ final class Section {
 
   /// Shown is only what is nearly a known key: what was taken for one may be anything, a secret too.
   private func failUnknown(_ member: YAMLNode.Member) {
-    let key = String(member.key.prefix { $0.isASCII && ($0.isLetter || $0.isNumber) })
-    let near = known.map { (name: $0, distance: EditDistance.between(key.lowercased(), $0.lowercased())) }
-      .min { $0.distance < $1.distance }
-    guard let near, near.distance <= max(1, near.name.count / 3) else {
+    let key = String(member.key.prefix { $0.isASCII && ($0.isLetter || $0.isNumber || "_-".contains($0)) })
+    if known.contains(key), member.key.dropFirst(key.count).first == ":" {
+      return reader.fail(path + key, at: member.mark, "no such key; expected a space behind its colon")
+    }
+    let word = key.lowercased().filter { $0 != "_" && $0 != "-" }
+    let names = Dictionary(known.map { ($0.lowercased(), $0) }) { first, _ in first }
+    let near = EditDistance.nearest(to: word, among: names.keys) { max(1, $0.count / 3) }
+    guard let near, let name = names[near] else {
       let place = path.isEmpty ? "configuration" : String(path.dropLast())
       return reader.fail(place, at: member.mark, "no such key; known here: \(known.sorted().joined(separator: ", "))")
     }
-    let advice = near.distance == 0 ? "expected a space behind its colon" : "did you mean '\(near.name)'?"
-    reader.fail(path + key, at: member.mark, "no such key; \(advice)")
+    let capitals = near == key.lowercased() ? " Capitals count." : ""
+    reader.fail(path + key, at: member.mark, "no such key; did you mean '\(name)'?\(capitals)")
   }
 
   private func member(_ key: String) -> YAMLNode? {
@@ -108,9 +114,8 @@ final class Section {
   func fail(_ key: String, environment variable: String? = nil, _ expectation: String) {
     if let variable, isFromEnvironment(variable) { return reader.fail(variable, expectation) }
     let name = path + key
-    if let node = member(key) { return reader.fail(name, at: node.mark, expectation) }
-    if let mark { return reader.fail(name, at: mark, expectation) }
-    reader.fail(variable ?? name, expectation)
+    if let mark = member(key)?.mark ?? mark { return reader.fail(name, at: mark, expectation) }
+    reader.fail(name, variable: variable, expectation)
   }
 
   /// The setting's value; nil if it is not set, or not as expected.
@@ -203,7 +208,7 @@ final class Section {
     guard case .sequence(let nodes) = node.content else { return values(key, word) }
     if nodes.isEmpty { reader.fail(path + key, at: node.mark, "the list is empty") }
     return nodes.enumerated().compactMap { index, element in
-      guard case .mapping = element.content else { return read(element, word, key) }
+      guard case .mapping = element.content else { return read(element, word, "\(key)[\(index)]") }
       return Section.read("\(path)\(key)[\(index)].", "\(pattern)\(key)[].", self.effect, element, in: reader, mapping)
     }
   }
@@ -211,7 +216,9 @@ final class Section {
   // MARK: Reading
 
   private func note(_ key: String, _ value: String, from source: String) {
-    reader.note(path + key, value, from: source, effects[key] ?? effect)
+    // An element counts as the list that it is in.
+    let name = key.prefix { $0 != "[" }
+    reader.note(path + key, value, from: source, effects[String(name)] ?? effect)
   }
 
   private func words<Value>(
@@ -245,6 +252,7 @@ final class Section {
       let value = try format.read(text)
       let source = variable ?? mark.map { "\(reader.fileName ?? ""):\($0)" } ?? ""
       note(key, format.isSecret ? "<redacted>" : format.show(value), from: source)
+      if format.namesSecretFile { reader.noteSecretFile(text, of: path + key, from: source) }
       return value
     } catch {
       reader.fail(variable ?? path + key, at: mark, error.expectation)

@@ -9,6 +9,9 @@ final class SettingsReader {
   private(set) var known: [Setting] = []
   /// Those in force that cannot be given up while the process runs.
   private(set) var restrictions: Set<String> = []
+  /// Those that settings name.
+  private(set) var secretFiles: [SecretFilePath] = []
+  var hasErrors: Bool { !errors.isEmpty }
   private var errors: [(error: ConfigurationError, mark: YAMLNode.Mark?)] = []
 
   init(environment: [String: String], fileName: String?) {
@@ -20,6 +23,24 @@ final class SettingsReader {
   func fail(_ key: String, at mark: YAMLNode.Mark? = nil, _ expectation: String) {
     let source = mark.map { "\(fileName ?? ""):\($0)" } ?? "environment"
     errors.append((ConfigurationError(key: key.inOneLine, source: source, expectation: expectation), mark))
+  }
+
+  /// For what stands nowhere: it is missed in the file where there is one, else in the environment.
+  func fail(_ key: String, variable: String?, _ expectation: String) {
+    let key = key.inOneLine
+    let error: ConfigurationError
+    if let fileName {
+      let alternative = variable.map { ", or \($0) in the environment" } ?? ""
+      error = ConfigurationError(key: key, source: fileName, expectation: expectation + alternative)
+    } else {
+      let hint = variable == nil ? "; only a configuration file has it (--config)" : ""
+      error = ConfigurationError(key: variable ?? key, source: "environment", expectation: expectation + hint)
+    }
+    errors.append((error, nil))
+  }
+
+  func noteSecretFile(_ path: String, of key: String, from source: String) {
+    secretFiles.append(SecretFilePath(path: path, key: key.inOneLine, source: source))
   }
 
   func note(_ key: String, _ value: String, from source: String, _ effect: Setting.Effect) {
@@ -39,4 +60,11 @@ final class SettingsReader {
     }
     throw ConfigurationErrors(errors: sorted.map(\.element.error))
   }
+}
+
+/// A file that nobody else should be able to read, and the setting that names it.
+package struct SecretFilePath: Sendable {
+  package let path: String
+  let key: String
+  let source: String
 }

@@ -4,12 +4,13 @@ import CYaml
 /// tags are refused, because a configuration that means something other than it shows is a trap.
 @safe struct YAMLParser: ~Copyable {
   private let parser: UnsafeMutablePointer<yaml_parser_t>
+  private let text: [UInt8]
 
   private static let maxDepth = 32
 
   /// The document's value; nil if it is empty.
   static func parse(_ bytes: [UInt8]) throws(YAMLError) -> YAMLNode? {
-    let parser = YAMLParser()
+    let parser = YAMLParser(bytes)
     // libyaml reads from the bytes as it goes.
     let result = unsafe bytes.withUnsafeBufferPointer { bytes in
       unsafe yaml_parser_set_input_string(parser.parser, bytes.baseAddress, bytes.count)
@@ -18,7 +19,8 @@ import CYaml
     return try result.get()
   }
 
-  private init() {
+  private init(_ text: [UInt8]) {
+    self.text = text
     unsafe parser = .allocate(capacity: 1)
     unsafe _ = yaml_parser_initialize(parser)
   }
@@ -77,11 +79,14 @@ import CYaml
     if unsafe tag != nil { throw YAMLError(mark: mark, reason: "tags (!name) are not supported") }
   }
 
-  /// libyaml's own words, which quote nothing of the document.
   private var syntaxError: YAMLError {
-    let problem = unsafe parser.pointee.problem.map { unsafe String(cString: $0) }
-    let mark = unsafe parser.pointee.error == YAML_READER_ERROR ? parser.pointee.mark : parser.pointee.problem_mark
-    return YAMLError(mark: Self.mark(mark), reason: "this is no YAML: \(problem ?? "it cannot be read")")
+    func words(_ text: UnsafePointer<CChar>?) -> String { unsafe text.map { unsafe String(cString: $0) } ?? "" }
+    let isMalformed = unsafe parser.pointee.error == YAML_READER_ERROR
+    let mark = Self.mark(unsafe isMalformed ? parser.pointee.mark : parser.pointee.problem_mark)
+    let fault = unsafe YAMLFault(
+      problem: words(parser.pointee.problem), mark: mark, context: words(parser.pointee.context),
+      contextMark: Self.mark(parser.pointee.context_mark), text: text)
+    return YAMLError(mark: fault.place, reason: "this is no YAML: \(fault.words)")
   }
 
   private static func mark(_ mark: yaml_mark_t) -> YAMLNode.Mark {
@@ -130,6 +135,9 @@ import CYaml
       case .mappingEnd: return members
       case .scalar(let key, _):
         members.append(YAMLNode.Member(key: key, mark: event.mark, value: try node(next(), depth: depth + 1)))
+      case .mappingStart:
+        throw YAMLError(
+          mark: event.mark, reason: "a key must be a word; {{ … }} is what a template was to fill in, and did not")
       default: throw YAMLError(mark: event.mark, reason: "a key must be a word")
       }
     }

@@ -95,8 +95,10 @@ enum LogField: String, CaseIterable {
   case clients
   case workers, version
   case signal
-  /// A setting of the configuration, and a file.
+  /// A setting of the configuration, and a file or a place in one.
   case key, file
+  /// What a person can do about it.
+  case remedy
   /// Limits that are lower than configured: connections, and open files.
   case connections, files
 }

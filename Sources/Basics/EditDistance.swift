@@ -1,7 +1,7 @@
 /// How many letters must be put in, left out, changed, or swapped with their neighbour to make one word of another.
-enum EditDistance {
-  static func between(_ left: String, _ right: String) -> Int {
-    let (a, b) = (Array(left), Array(right))
+package enum EditDistance {
+  package static func between(_ left: String, _ right: String) -> Int {
+    let (a, b) = (Array(left.utf8), Array(right.utf8))
     var rows = [Array(0...b.count)]
     for i in 1...max(1, a.count) where i <= a.count {
       var row = [i]
@@ -14,5 +14,14 @@ enum EditDistance {
       rows.append(row)
     }
     return rows[a.count][b.count]
+  }
+
+  /// The word that is nearest, and no further than `limit`; nil if there is none.
+  package static func nearest(
+    to word: String, among words: some Sequence<String>, within limit: (String) -> Int
+  ) -> String? {
+    let near = words.filter { abs($0.utf8.count - word.utf8.count) <= limit($0) }
+      .map { (word: $0, distance: between(word, $0)) }.filter { $0.distance <= limit($0.word) }
+    return near.min { ($0.distance, $0.word) < ($1.distance, $1.word) }?.word
   }
 }
