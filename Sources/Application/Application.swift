@@ -64,6 +64,15 @@ package final class Application: Sendable {
   /// The addresses of the main listener, as the configuration would name them.
   package var addresses: [String] { server.addresses(of: .main).map(\.description) }
 
+  /// Command lines that get tokens of the embedded tenant, as they stand in a shell; none without such a tenant.
+  package var examples: [String] {
+    origin.embedded.map { tenant in
+      CurlExamples(
+        configuration: configuration, tenant: tenant, listeners: server.listenerStates.filter { $0.role == .main }
+      ).lines
+    } ?? []
+  }
+
   /// Brings a configuration into force, in this order: what is asked of tenants, what is written to the log, what is
   /// held, who may have it, and which certificates are shown. Throws, with the one before still in force, if a client
   /// cannot be used.

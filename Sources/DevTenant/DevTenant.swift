@@ -25,6 +25,8 @@ package final class DevTenant: Sendable {
       "https://api.example.com/": ["read:a", "write:a"], "https://api.example.com": ["read:a"],
       "https://ledger.example.com/": [],
     ]
+    /// Every other API is known too, and whatever scope is asked for is granted.
+    package var grantsEverything = false
 
     package init(address: SocketAddress) { self.address = address }
 
@@ -87,6 +89,7 @@ package final class DevTenant: Sendable {
   /// Without a slash at the end.
   package let baseURL: String
   let audiences: [String: [String]]
+  let grantsEverything: Bool
   let state: Mutex<State>
   private let server: Server
   private let tlsIdentity: TLSIdentity?
@@ -107,6 +110,7 @@ package final class DevTenant: Sendable {
     baseURL = "\(options.tls ? "https" : "http")://\(server.addresses[0])"
     clientID = options.clientID
     audiences = options.audiences
+    grantsEverything = options.grantsEverything
   }
 
   private static func randomSecret() -> String {

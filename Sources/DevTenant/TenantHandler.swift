@@ -62,7 +62,8 @@ final class TenantHandler: RequestHandler {
     let (endpoint, fault) = tenant.state.withLock { state in
       let endpoint = TokenEndpoint(
         issuer: tenant.baseURL + "/", clientID: tenant.clientID, secrets: state.secrets, audiences: tenant.audiences,
-        lifetime: state.lifetime, key: state.keys[0], now: time(nil) + state.clockOffset)
+        grantsEverything: tenant.grantsEverything, lifetime: state.lifetime, key: state.keys[0],
+        now: time(nil) + state.clockOffset)
       return (endpoint, Self.nextFault(for: audience, state))
     }
     let (reply, isGranted) = reply(to: request, endpoint, fault)

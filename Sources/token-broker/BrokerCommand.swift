@@ -109,9 +109,9 @@ func complain(_ errors: ConfigurationErrors, about origin: Configuration.Origin)
   }
 }
 
-/// Serves until a signal; says which address could not be had, and exits with code 1. `ready` is told the addresses.
+/// Serves until a signal; says which address could not be had, and exits with code 1. `ready` is told when it listens.
 func serve(
-  _ configuration: Configuration, from origin: Configuration.Origin, ready: ([String]) -> Void = { _ in }
+  _ configuration: Configuration, from origin: Configuration.Origin, ready: (Application) -> Void = { _ in }
 ) async throws {
   defer { Console.flushLog() }
   let application: Application
@@ -121,6 +121,6 @@ func serve(
     Console.complain("\(error)")
     throw ExitCode.failure
   }
-  ready(application.addresses)
+  ready(application)
   try await application.serve()
 }

@@ -11,27 +11,29 @@ struct DevCommand: AsyncParsableCommand {
 
   func run() async throws {
     Application.prepareProcess()
-    let tenant = try DevTenant(DevTenant.Options())
+    var settings = try DevTenant.Options()
+    settings.grantsEverything = true
+    let tenant = try DevTenant(settings)
     var origin = options.origin
-    origin.embedded = Configuration.EmbeddedTenant(
+    origin.embedded = EmbeddedTenant(
       baseURL: tenant.baseURL, clientID: tenant.clientID, secrets: tenant.secrets,
-      certificatePEM: tenant.certificatePEM ?? "")
+      certificatePEM: tenant.certificatePEM ?? "", faultAudiences: Self.faults.map(\.audience))
     let configuration = try read(origin)
     async let running: Void = tenant.run()
     defer { tenant.stop() }
-    try await serve(configuration, from: origin) { addresses in
-      guard let address = addresses.first else { return }
+    try await serve(configuration, from: origin) { application in
       // Read by people and by scripts, so at once and on standard output.
       Console.output(
         """
-        The development tenant is at \(tenant.baseURL). Try:
+        The development tenant is at \(tenant.baseURL), and grants whatever it is asked for. Try:
 
-          curl http://\(address)\(RunningBroker.tokenPath("https://api.example.com/"))
-          curl http://\(address)\(RunningBroker.tokenPath(Fault.rateLimited.audience))
-
+        \(application.examples.map { "  \($0)\n" }.joined())
         """)
     }
     tenant.stop()
     try await running
   }
+
+  /// The one that is shown comes first.
+  private static let faults = [Fault.rateLimited] + Fault.allCases.filter { $0 != .rateLimited }
 }

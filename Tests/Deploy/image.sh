@@ -106,7 +106,7 @@ nsenter --target "$pid" --net curl --silent --show-error --fail --max-time 10 \
 runc exec "$id" token-broker token https://api.example.com/ --header | cut -c 1-40
 # The tenant is nobody's authority: that its certificate is refused as such, and for nothing else, shows that the trust
 # store is there.
-tenant="$(sed -n 's/^The development tenant is at \(.*\)\. Try:$/\1/p' "$work/output")"
+tenant="$(sed -n 's/^The development tenant is at \([^ ,]*\),.*/\1/p' "$work/output")"
 runc exec --env AUTH0_DOMAIN="$tenant" --env AUTH0_CLIENT_ID=x --env AUTH0_CLIENT_SECRET=x "$id" \
   token-broker check --audience https://api.example.com/ > "$work/check" 2>&1 || true
 grep '^failed' "$work/check"

@@ -63,7 +63,7 @@ class Broker:
             [binary, "dev", "--config", self.file.name], env=environment, stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL, text=True)
         for line in self.process.stdout:
-            if found := re.search(r"curl http://(127\.0\.0\.1):(\d+)/", line):
+            if found := re.search(r"curl .*http://(127\.0\.0\.1):(\d+)/", line):
                 self.address = found[1], int(found[2])
                 return
         raise SystemExit("the broker did not start")

@@ -8,12 +8,13 @@ import Testing
 @Suite(.serialized, .timeLimit(.minutes(2))) struct DevTenantTests {
   private let directory = FileManager.default.temporaryDirectory.appendingPathComponent("tenant-\(UUID().uuidString)")
 
-  private func withTenant(_ body: (DevTenant, _ ask: ([String]) async throws -> Reply) async throws -> Void)
-    async throws
-  {
+  private func withTenant(
+    grantsEverything: Bool = false, _ body: (DevTenant, _ ask: ([String]) async throws -> Reply) async throws -> Void
+  ) async throws {
     ThisProcess.ignoreFailingWrites()
     var options = DevTenant.Options(address: try SocketAddress(parsing: "127.0.0.1:0"))
     options.secrets = ["new secret", "old"]
+    options.grantsEverything = grantsEverything
     let tenant = try DevTenant(options)
     try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(at: directory) }
@@ -120,6 +121,20 @@ import Testing
       #expect(all.json["scope"] as? String == "read:a write:a")
       let one = try await ask([url] + Self.form + ["--data", "scope=read:a", "--data", "organization=org_1"])
       #expect(one.claims["scope"] as? String == "read:a" && one.claims["org_id"] as? String == "org_1")
+    }
+  }
+
+  @Test("A tenant that grants everything knows each audience, with the scopes asked for, and plays faults all the same")
+  func everything() async throws {
+    try await withTenant(grantsEverything: true) { tenant, ask in
+      let url = tenant.baseURL + "/oauth/token"
+      func form(_ audience: String) -> [String] {
+        [url] + Self.form.map { $0.hasPrefix("audience=") ? "audience=\(audience)" : $0 }
+      }
+      #expect(try await ask(form("https://orders/")).claims["aud"] as? String == "https://orders/")
+      let scopes = try await ask(form("https://api.example.com/") + ["--data-urlencode", "scope=x y"])
+      #expect(scopes.json["scope"] as? String == "x y")
+      #expect(try await ask(form(Fault.serviceNotFound.audience)).status == 403)
     }
   }
 

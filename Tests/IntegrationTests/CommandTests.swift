@@ -329,17 +329,5 @@ extension IntegrationTests {
         }
       }
     }
-
-    @Test("dev prints a curl line that works as it stands")
-    func dev() async throws {
-      let broker = try await BrokerProcess(["dev"], environment: [:])
-      let line = try await broker.child.wait(for: "curl line") { child in
-        child.output.split(separator: "\n").first { $0.contains("curl ") }.map(String.init)
-      }
-      let result = try await ChildProcess.run("sh", ["-c", "\(line) --silent"])
-      #expect(result.status == 0 && result.output.contains("\"access_token\":\"eyJ"), "\(result)")
-      broker.child.signal(SIGTERM)
-      #expect(try await broker.child.end() == 0)
-    }
   }
 }

@@ -25,6 +25,11 @@ package struct AudienceSet: Sendable {
   /// The only one that is named; nil where none is, or several are.
   package var onlyName: String? { names.count == 1 ? names.first.map { String(decoding: $0, as: UTF8.self) } : nil }
 
+  /// What is named, then what all of a prefix begins with; each is an audience of the set. Sorted.
+  package var examples: [String] {
+    [Array(names), prefixes].flatMap { $0.map { String(decoding: $0, as: UTF8.self) }.sorted() }
+  }
+
   /// By bytes, as the tenant compares audiences: nothing is normalised.
   package func contains(_ audience: [UInt8]) -> Bool {
     isEverything || names.contains(audience) || prefixes.contains { audience.starts(with: $0) }

@@ -23,7 +23,7 @@ package struct AudienceCatalog: Sendable {
     }
   }
 
-  private let listed: [[UInt8]: Entry]
+  private var listed: [[UInt8]: Entry]
   /// For audiences that are not listed; nil: they are not served.
   private let other: Entry?
   /// The generations of the clients that are not their first.
@@ -33,6 +33,11 @@ package struct AudienceCatalog: Sendable {
   package init(listed: [[UInt8]: Entry], other: Entry?) {
     self.listed = listed
     self.other = other
+  }
+
+  /// Lists further audiences. What is listed of one already holds.
+  package mutating func list(_ audiences: some Sequence<String>, _ entry: Entry) {
+    for audience in audiences where !lists(audience) { listed[Array(audience.utf8)] = entry }
   }
 
   /// Audiences that are not listed are served too.

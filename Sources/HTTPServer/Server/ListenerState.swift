@@ -37,6 +37,8 @@ package final class ListenerState: Sendable {
   }
 
   package var isTLS: Bool { context != nil }
+  /// Each connection begins with the header of the PROXY protocol.
+  package var requiresProxy: Bool { proxies != nil }
 
   /// The TLS context that the next connection gets.
   var context: TLSContext? { currentContext.withLock { $0 } }

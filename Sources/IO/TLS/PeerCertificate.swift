@@ -26,7 +26,7 @@ package final class PeerCertificate: Sendable {
       dnsNames: names.filter { $0.type == GEN_DNS }.map(\.text), subject: unsafe Self.subject(of: certificate))
   }
 
-  private static func alternativeNames(of certificate: OpaquePointer) -> [(type: Int32, text: String)] {
+  static func alternativeNames(of certificate: OpaquePointer) -> [(type: Int32, text: String)] {
     guard let found = unsafe X509_get_ext_d2i(certificate, NID_subject_alt_name, nil, nil) else { return [] }
     let names = OpaquePointer(found)
     defer { unsafe GENERAL_NAMES_free(names) }

@@ -9,12 +9,15 @@ import COpenSSL
     /// Those without a certificate are let in, nameless; those with a bad one are not.
     case optional(PEM)
     case required(PEM)
+
+    package var areRequired: Bool { if case .required = self { true } else { false } }
   }
 
   // Unchecked because a pointer is not Sendable; SSL_CTX is counted and locked inside OpenSSL, and not changed after
   // init.
   let context: OpaquePointer
-  let clients: Clients
+  package let certificate: PEM
+  package let clients: Clients
   /// The CAs of clients in DER, to tell whether another context has the same.
   private let authorities: [[UInt8]]
 
@@ -23,6 +26,7 @@ import COpenSSL
   package init(certificate: PEM, key: PEM, clients: Clients = .anonymous, offersHTTP2: Bool = false) throws(TLSError) {
     guard let context = unsafe SSL_CTX_new(TLS_server_method()) else { throw TLSError("making a TLS context") }
     unsafe self.context = context
+    self.certificate = certificate
     self.clients = clients
     var authorities: [[UInt8]] = []
     do throws(TLSError) {
@@ -117,6 +121,15 @@ import COpenSSL
 
   /// Whether clients can show a certificate.
   package var asksForCertificates: Bool { if case .anonymous = clients { false } else { true } }
+
+  /// What a client may call this server so that the certificate proves it: the IP address, or else a DNS name; nil if
+  /// the certificate has neither.
+  package func provenName(at address: String) -> String? {
+    guard let certificate = unsafe SSL_CTX_get0_certificate(context) else { return nil }
+    if unsafe X509_check_ip_asc(certificate, address, 0) == 1 { return address }
+    let name = unsafe PeerCertificate.alternativeNames(of: certificate).first { $0.type == GEN_DNS }?.text
+    return name.map { $0.hasPrefix("*.") ? "token-broker\($0.dropFirst())" : $0 }
+  }
 
   /// Whether this context lets in every client that `other` lets in, and by the same name.
   package func admitsAll(of other: TLSContext) -> Bool {

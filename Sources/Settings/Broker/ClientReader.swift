@@ -18,7 +18,7 @@ struct ClientReader {
   let name: String
   /// Then the environment is asked too.
   let isDefault: Bool
-  let embedded: Configuration.EmbeddedTenant?
+  let embedded: EmbeddedTenant?
 
   private func variable(_ name: String) -> String? { isDefault ? "AUTH0_\(name)" : nil }
 
@@ -27,10 +27,7 @@ struct ClientReader {
     let isPassThrough = section.value("passthrough", .flag, default: false)
     if let embedded {
       section.ignore()
-      let client = OAuthClient.auth0(
-        name: name, baseURL: embedded.baseURL, clientID: embedded.clientID,
-        secrets: embedded.secrets.map { Secret(Array($0.utf8)) })
-      return ClientSettings(client: client, trust: .pem(embedded.certificatePEM), isPassThrough: isPassThrough)
+      return embedded.client(name, isPassThrough: isPassThrough)
     }
     guard isWanted, let provider else { return nil }
     let domain =

@@ -9,6 +9,8 @@ package import Telemetry
 package struct Configuration: Sendable {
   /// By their names.
   package var clients: [String: ClientSettings] = [:]
+  /// The client that audiences are asked from where nothing names another: the one called `default`, or the only one.
+  package internal(set) var mainClient: String?
   package var audiences = AudienceCatalog(listed: [:], other: nil)
   /// nil: whoever can connect is served.
   package var callers: Callers?
@@ -47,11 +49,6 @@ package struct Configuration: Sendable {
 }
 
 extension Configuration {
-  /// The client that audiences are asked from where nothing names another: the one called `default`, or the only one.
-  package var mainClient: String? {
-    clients["default"] != nil ? "default" : clients.count == 1 ? clients.keys.first : nil
-  }
-
   /// The settings that close something in `other` and are given up here, by their keys.
   package func openings(since other: Configuration) -> [String] {
     other.restrictions.subtracting(restrictions).sorted()

@@ -12,7 +12,7 @@ extension Configuration {
   package struct Origin: Sendable {
     package var environment: [String: String]
     var isTerminal: Bool
-    /// In place of every client's tenant: its base URL, its credentials and its certificate.
+    /// In place of every client's tenant.
     package var embedded: EmbeddedTenant?
 
     /// This process's environment, with the configuration file that a command names on top.
@@ -35,20 +35,6 @@ extension Configuration {
 
     /// The configuration file; nil: there is none.
     package var file: String? { environment["BROKER_CONFIG"].flatMap { $0.isEmpty ? nil : $0 } }
-  }
-
-  package struct EmbeddedTenant: Sendable {
-    let baseURL: String
-    let clientID: String
-    let secrets: [String]
-    let certificatePEM: String
-
-    package init(baseURL: String, clientID: String, secrets: [String], certificatePEM: String) {
-      self.baseURL = baseURL
-      self.clientID = clientID
-      self.secrets = secrets
-      self.certificatePEM = certificatePEM
-    }
   }
 
   /// Reads all of it. Throws all that is wrong with it, at once. What is counted and known goes over from `previous`.
@@ -115,6 +101,7 @@ extension Configuration {
     readCache(root)
     readAudiences(root, clients: readClients(root, origin.embedded))
     callers = Callers(root, after: previous?.callers)
+    if let embedded = origin.embedded { extend(for: embedded) }
     guards = RequestGuards(root)
     publicURL = root.value("publicURL", .publicURL)
     readStore(root)
@@ -257,6 +244,7 @@ extension Configuration {
 
   private mutating func readAudiences(_ root: Section, clients: [String]) {
     let standard = clients.contains("default") ? "default" : clients.count == 1 ? clients.first : nil
+    mainClient = standard
     var listed: [[UInt8]: AudienceCatalog.Entry] = [:]
     func add(_ audience: String?, _ entry: AudienceCatalog.Entry) {
       guard let audience else { return }
