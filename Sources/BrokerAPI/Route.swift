@@ -3,8 +3,8 @@ package import Telemetry
 
 /// What a route leads to; its number is the route's place in `Route.table`.
 enum Endpoint: Int, Sendable {
-  case token, forwardAuth, oauthToken, oauthTokenForAudience, health, readiness, metrics, statusPage, statusReport
-  case audiencePurge, clientPurge, retry, oauthMetadata, openIDMetadata, nothing
+  case token, forwardAuth, oauthToken, oauthTokenForAudience, health, readiness, metrics, adminRoot
+  case statusPage, statusReport, audiencePurge, clientPurge, retry, oauthMetadata, openIDMetadata, nothing
 
   /// Requests for it are requests for tokens.
   var givesTokens: Bool {
@@ -74,6 +74,7 @@ package struct Route: Sendable {
     Route(endpoint: .health, path: "/healthz", methods: .reading, role: nil, isProbe: true),
     Route(endpoint: .readiness, path: "/readyz", methods: .reading, role: nil, isProbe: true),
     Route(endpoint: .metrics, path: "/metrics", methods: .reading, role: .admin),
+    Route(endpoint: .adminRoot, path: "/", methods: .reading, role: .admin),
     Route(endpoint: .statusPage, path: "/status", methods: .reading, role: .admin),
     Route(endpoint: .statusReport, path: "/status.json", methods: .reading, role: .admin),
     Route(endpoint: .audiencePurge, path: "/tokens/", rest: .audience, methods: .deleting, role: .admin),

@@ -139,6 +139,7 @@ package final class Router: RequestHandler {
       case .health: health(response)
       case .readiness: readiness(response)
       case .metrics: metrics(request, response)
+      case .adminRoot: response.send(Response(302, fields: [("Location", "/status"), ("Cache-Control", "no-store")]))
       case .statusPage: response.send(services.status.page)
       case .statusReport: statusReport(response)
       case .audiencePurge: purge(audience: rest, request, response)

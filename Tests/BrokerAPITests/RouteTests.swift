@@ -43,7 +43,7 @@ import Testing
     var described: [String: Bool] = [:]
     var path: String?
     for line in try String(contentsOf: file, encoding: .utf8).split(separator: "\n") {
-      if let match = line.wholeMatch(of: /[ ]{2}(\/\S+):/) {
+      if let match = line.wholeMatch(of: /[ ]{2}(\/\S*):/) {
         path = String(match.1)
         described[String(match.1)] = false
       } else if let path, line.starts(with: "    servers:") {

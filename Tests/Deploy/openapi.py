@@ -209,6 +209,8 @@ def open_cases():
     coded = {**FORM, "Content-Encoding": "gzip"}
     for template in ("/oauth/token", "/oauth/token/{audience}"):
         yield template, "POST", template.replace("{audience}", audience(API)), coded, "a body", 415, "invalid_request"
+    for method in ("GET", "HEAD"):
+        yield "/", method, "/", {}, None, 302, None
     # Last, when all kinds of things have happened.
     for path in ("/healthz", "/readyz", "/status", "/status.json"):
         for method in ("GET", "HEAD"):

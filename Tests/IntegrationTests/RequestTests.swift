@@ -105,6 +105,14 @@ extension IntegrationTests {
       }
     }
 
+    @Test("The root of the admin listener leads to the status page")
+    func adminRoot() async throws {
+      try await withBroker { _, broker in
+        let answer = try await Answer.curl([broker.adminURL + "/"])
+        #expect(answer.status == 302 && answer.field("location") == "/status")
+      }
+    }
+
     @Test("Probes are answered on both listeners", arguments: ["/healthz", "/readyz"])
     func probes(_ path: String) async throws {
       try await withBroker { _, broker in
