@@ -3,8 +3,11 @@ import Glibc
 
 /// Bytes that must not be shown: printed as `<redacted>`, compared in constant time, kept out of swap where the system
 /// allows, and overwritten when let go.
+///
+/// `Sendable` is unchecked because a pointer is not, and sound: both properties are constants, the bytes they lead to
+/// are written in `init` alone, before anybody else has the object, and freed in `deinit`, when nobody has it any more.
+/// Between the two, threads only read.
 @safe package final class Secret: @unchecked Sendable {
-  // Unchecked because a pointer is not Sendable; the bytes are written in init alone, and wiped when nobody is left.
   private let bytes: UnsafeMutableRawBufferPointer
   private let used: Int
 
