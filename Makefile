@@ -49,8 +49,7 @@ test: packages-build packages-test ## Build and run every test; FILTER=NAME for 
 interop: packages-build ## Put the broker before OAuth servers, behind clients and among proxies; SERVER=, CLIENT="msal_python curl", PROXY= for some
 	-@$(MAKE) --no-print-directory packages-interop
 	swift build --product token-broker
-	$(if $(PROXY),,/usr/bin/python3 Tests/Interop/interop.py "$$(swift build --show-bin-path)/token-broker" .build/interop $(SERVER) $(CLIENT))
-	$(if $(SERVER)$(CLIENT),,/usr/bin/python3 Tests/Interop/proxies.py "$$(swift build --show-bin-path)/token-broker" .build/interop $(PROXY))
+	/usr/bin/python3 Tests/Interop/interop.py "$$(swift build --show-bin-path)/token-broker" .build/interop $(SERVER) $(CLIENT) $(PROXY)
 	$(if $(SERVER)$(CLIENT)$(PROXY),,/usr/bin/python3 Tests/Interop/examples.py "$$(swift build --show-bin-path)/token-broker")
 
 SEEDS := 100000

@@ -7,7 +7,7 @@ import pathlib
 import subprocess
 
 from harness import Broker
-from packages import LISTS, install, run
+from packages import LISTS, install, require, run
 
 API, LEDGER = "https://api.example.com/", "https://ledger.example.com/"
 # The development tenant always answers 503 for it.
@@ -56,8 +56,10 @@ class CallersBroker(Broker):
             for scheme, address in (("http", http), ("https", https)))
 
 
-def play(name, client, executable, folder, place):
-    """Plays a client's cases, says what is not as expected, and returns how much that is."""
+def play(name, client, executable, folder, place, verdicts):
+    """Plays a client's cases."""
+    if hasattr(client, "REQUIRES"):
+        require(*client.REQUIRES)
     is_listed = (LISTS / f"clients/{name}.txt").exists()
     python = install(f"clients/{name}", folder) / "bin/python" if is_listed else "/usr/bin/python3"
     prepared = folder / f"clients/{name}-program"
@@ -66,14 +68,8 @@ def play(name, client, executable, folder, place):
         client.prepare(prepared)
     with CallersBroker(executable, place) as broker:
         seen = cases(python, name, broker, prepared)
-    failures = 0
     for case, expected in client.EXPECTED.items():
-        if seen[case] == list(expected):
-            print(f"  ok      {case}: {expected[0]}; answers {expected[1]}", flush=True)
-        else:
-            failures += 1
-            print(f"  FAILED  {case}: {tuple(seen[case])}, where {expected} is expected", flush=True)
-    return failures
+        verdicts.expect(case, expected, tuple(seen[case]))
 
 
 def cases(python, name, broker, prepared):

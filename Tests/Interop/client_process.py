@@ -58,11 +58,20 @@ class Case:
         return counts
 
 
-def shell(command, url, caller, key, audience):
-    """What a command that people would type writes to standard output."""
-    variables = {"URL": url, "CALLER": caller, "KEY": key, "AUDIENCE": audience}
+def output(*command, **variables):
+    """What a program writes to standard output."""
     return subprocess.run(
-        ["bash", "-c", command], env={**os.environ, **variables}, capture_output=True, text=True, check=True).stdout
+        command, env={**os.environ, **variables}, capture_output=True, text=True, check=True).stdout
+
+
+def shell(command, url, caller, key, audience):
+    """The same for a command that people would type."""
+    return output("bash", "-c", command, URL=url, CALLER=caller, KEY=key, AUDIENCE=audience)
+
+
+def named(error, headers):
+    """What a user sees who looks at the error, and for the field that says when to ask again."""
+    return f"{type(error).__name__}: {error}{'; Retry-After' if 'Retry-After' in (headers or ()) else ''}"
 
 
 def audiences(token):

@@ -5,14 +5,13 @@ import json
 import re
 import urllib.parse
 
-from processes import Process, ask
+from processes import Process, ask, write
 from tenant import WRONG_ISSUER, WRONG_SECRET, error_word
 
 
 class Broker(Process):
     def __init__(self, executable, place, configuration):
-        file = place / "token-broker.yaml"
-        file.write_text(configuration)
+        file = write(place / "token-broker.yaml", configuration)
         settings = {"BROKER_LISTEN": "127.0.0.1:0", "BROKER_ADMIN_LISTEN": "127.0.0.1:0", "BROKER_LOG_FORMAT": "json"}
         super().__init__("token-broker", [executable, "serve", "--config", file], place, settings)
 
@@ -44,23 +43,15 @@ def kind(token):
 
 
 class Examination:
-    """Compares what is with what is expected, says each, and counts what differs."""
-
-    def __init__(self, expected, tenant, broker):
-        self.expected, self.tenant, self.broker, self.failures = expected, tenant, broker, 0
-
-    def expect(self, what, expected, actual):
-        if expected == actual:
-            print(f"  ok      {what}: {actual}", flush=True)
-        else:
-            self.failures += 1
-            print(f"  FAILED  {what}: {actual}, where {expected} is expected", flush=True)
+    def __init__(self, expected, tenant, broker, verdicts):
+        self.expected, self.tenant, self.broker = expected, tenant, broker
+        self.verdicts, self.expect = verdicts, verdicts.expect
 
     def play(self):
         self.tokens()
         self.wrong_clients()
         self.scopes()
-        if self.failures:
+        if self.verdicts.failures:
             print(self.broker.tail(), flush=True)
 
     def expect_token(self, what, expected, audience, scope=None):
@@ -94,10 +85,8 @@ class Examination:
             self.expect_token(f"scope '{scope}', says the broker", refusal.broker, self.tenant.audience, scope)
 
 
-def play(_, server, executable, folder, place):
-    """Puts a server and the broker before it through all of it, and returns how much is not as expected."""
+def play(_, server, executable, folder, place, verdicts):
+    """Puts a server and the broker before it through all of it."""
     with server.serve(folder, place) as tenant:
         with Broker(executable, place, tenant.configuration(server.EXPECTED.methods)) as broker:
-            examination = Examination(server.EXPECTED, tenant, broker)
-            examination.play()
-    return examination.failures
+            Examination(server.EXPECTED, tenant, broker, verdicts).play()

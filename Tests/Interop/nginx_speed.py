@@ -17,7 +17,6 @@ from processes import Process, free_port
 from proxy_harness import KEY, ProxyBroker, Server, prepared, tenant
 from reverse_proxies import nginx
 
-SNIPPETS = pathlib.Path(__file__).parents[2] / "deploy/proxies"
 ROUNDS, AT_ONCE = 3, 8
 # The least that does it.
 PLAIN = """
@@ -65,12 +64,12 @@ def main():
         names = ("proxy", "plain", "application", "broker")
         addresses = {name: f"127.0.0.1:{free_port()}" for name in names}
         stack.enter_context(ProxyBroker(executable, place, addresses["broker"], server))
-        text = prepared(nginx, SNIPPETS, place, addresses)["nginx.conf"].read_text() + PLAIN.replace("{key}", KEY)
+        text = prepared(nginx, place, addresses)["nginx.conf"].read_text() + PLAIN.replace("{key}", KEY)
         for name, address in addresses.items():
             text = text.replace("{%s}" % name, address)
         text += f"server {{ listen {addresses['application']}; location / {{ return 200 ok; }} }}"
-        process = stack.enter_context(Process("nginx", nginx.command(folder, place, text), place))
-        process.wait_for_port(int(addresses["proxy"].split(":")[1]))
+        port = int(addresses["proxy"].split(":")[1])
+        stack.enter_context(Process("nginx", nginx.command(folder, place, text), place, port=port))
         rates, opened = {"plain": [], "proxy": []}, {"plain": 0, "proxy": 0}
         for _ in range(ROUNDS):
             for name in rates:

@@ -19,13 +19,20 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def write(file, text):
+    file.write_text(text)
+    return file
+
+
 class Process:
     """A program with its output in a file. It is started on entering a `with`, and has ended when that is left."""
 
-    def __init__(self, name, command, place, environment=None):
+    def __init__(self, name, command, place, environment=None, port=None):
+        """`port`: where it listens as soon as it has started."""
         self.name, self.command = name, [str(word) for word in command]
         self.environment = {"PATH": os.environ["PATH"], "HOME": str(place), **(environment or {})}
         self.place, self.log, self.process = place, place / f"{name}.log", None
+        self.port = port
 
     def __enter__(self):
         try:
@@ -42,6 +49,8 @@ class Process:
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 self.command, env=self.environment, cwd=self.place, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        if self.port:
+            self.wait(f"listener at port {self.port}", self.accepts)
 
     def end(self):
         if not self.process:
@@ -64,12 +73,9 @@ class Process:
             time.sleep(0.05)  # There is no event for what another program does.
         return found
 
-    def wait_for_port(self, port):
-        def accepts():
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-                return True
-
-        self.wait(f"listener at port {port}", accepts)
+    def accepts(self):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
+            return True
 
     def tail(self):
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])

@@ -5,12 +5,14 @@ import hashlib
 import http.client
 import http.server
 import json
+import pathlib
 import threading
 import urllib.parse
 
 from harness import Broker
-from processes import Process, free_port
+from processes import Process, free_port, write
 
+SNIPPETS = pathlib.Path(__file__).parents[2] / "deploy/proxies"
 API = "https://api.example.com/"
 KEY, OTHER_KEY = "tb_the-proxy", "tb_another"
 # What the snippets have for their reader to replace, beside what each proxy's module names.
@@ -96,12 +98,11 @@ class ProxyBroker(Broker):
 
 class Proxy(Process):
     def __init__(self, name, command, place, address):
-        super().__init__(name, command, place)
+        super().__init__(name, command, place, port=int(address.split(":")[1]))
         self.address = address
 
     def start(self):
         super().start()
-        self.wait_for_port(int(self.address.split(":")[1]))
         # Traefik listens before it knows its routes.
         self.wait("route", lambda: self.ask()[2] != "404 page not found\n")
 
@@ -119,25 +120,13 @@ class Proxy(Process):
             return answer.status, answer.headers, answer.read().decode(errors="replace")
 
 
-class Trial:
-    """Says what is with each condition, and counts what is not as it should be."""
-
-    def __init__(self):
-        self.conditions, self.failures = 0, 0
-
-    def expect(self, what, holds, actual):
-        self.conditions += 1
-        self.failures += not holds
-        print(f"  {'ok    ' if holds else 'FAILED'}  {what}: {str(actual)[:120]}", flush=True)
-
-
-def prepared(module, snippets, place, addresses):
+def prepared(module, place, addresses):
     """Our snippets as their reader would have them, in files of their own."""
     ports = {f"{name}_port": address.split(":")[1] for name, address in addresses.items()}
     files, place = {}, place / "snippets"
     place.mkdir()
     for name, replacements in module.SNIPPETS.items():
-        text = (snippets / name).read_text()
+        text = (SNIPPETS / name).read_text()
         for old, new in {**replacements, **PLACEHOLDERS}.items():
             if old in PLACEHOLDERS and old not in text:
                 continue
@@ -146,8 +135,7 @@ def prepared(module, snippets, place, addresses):
             for key, value in {**addresses, **ports}.items():
                 new = new.replace("{%s}" % key, value)
             text = text.replace(old, new)
-        files[name] = place / name
-        files[name].write_text(text)
+        files[name] = write(place / name, text)
     return files
 
 
@@ -162,11 +150,19 @@ REQUESTS = {
 }
 
 
-def forward(module, executable, folder, place, snippets, trial):
+def play(name, module, executable, folder, place, verdicts):
+    """Puts a proxy through all that it can do, each in a folder of its own."""
+    for part in [forward, slashes, restart][:3 if module.RESTARTS else 2]:
+        home = place / part.__name__
+        home.mkdir()
+        part(name, module, executable, folder, home, verdicts)
+
+
+def forward(name, module, executable, folder, place, verdicts):
     """The nine conditions of a proxy that adds a token."""
     with Server(application) as app, Server(tenant) as server:
         addresses = {"application": app.address, **{name: f"127.0.0.1:{free_port()}" for name in ("proxy", "broker")}}
-        files = prepared(module, snippets, place, addresses)
+        files = prepared(module, place, addresses)
         command = module.forward(folder, place, addresses, files)
 
         def broker(*arguments):
@@ -176,17 +172,16 @@ def forward(module, executable, folder, place, snippets, trial):
             status, _, body = proxy.ask(**request)
             holds = status == 200 and json.loads(body)["authorization"] == [f"Bearer {token}"]
             holds = holds or status == module.EXPECTED.get(what)
-            trial.expect(what, holds, f"{status} {body}")
+            verdicts.require(what, holds, f"{status} {body}"[:120])
 
         def expect_none(what, *arguments):
             status, fields, body = proxy.ask()
             holds = status in (502, 503, module.EXPECTED.get(what)) and "www-authenticate" not in fields
-            trial.expect(what, holds and "example.com" not in body, f"{status} {body!r}")
+            verdicts.require(what, holds and "example.com" not in body, f"{status} {body!r}"[:120])
             return status, fields
 
         with contextlib.ExitStack() as stack:
             with broker():
-                name = module.__name__.rpartition(".")[2]
                 proxy = stack.enter_context(Proxy(name, command, place, addresses["proxy"]))
                 for what, request in REQUESTS.items():
                     expect_token(what, TOKENS["/usual"], **request)
@@ -199,13 +194,13 @@ def forward(module, executable, folder, place, snippets, trial):
                 retry = fields.get("Retry-After")
                 expected = module.EXPECTED.get("Retry-After", "a while")
                 holds = status == 503 and (retry is None if expected is None else retry and 0 < int(retry) < 20)
-                trial.expect("503 with Retry-After", holds, f"{status} {retry}")
+                verdicts.require("503 with Retry-After", holds, f"{status} {retry}")
             expect_none("the broker is down")
-        if trial.failures:
+        if verdicts.failures:
             print(proxy.tail()[-3000:], flush=True)
 
 
-def slashes(module, executable, folder, place, trial):
+def slashes(_, module, executable, folder, place, verdicts):
     """What becomes of an audience with slashes on the way to the broker, by how the proxy is told to pass it on."""
     encoded, plain = urllib.parse.quote(API, safe=""), API
     with Server(tenant) as server:
@@ -218,12 +213,12 @@ def slashes(module, executable, folder, place, trial):
                 with Proxy("pass-on", command, place, front) as proxy:
                     fields = [("Authorization", f"Bearer {KEY}")]
                     answers = tuple(proxy.ask(path + audience, fields)[0] for audience in (encoded, plain))
-                    trial.expect(f"%2F and / with {how}", answers == expected, answers)
+                    verdicts.expect(f"%2F and / with {how}", expected, answers)
                     if answers != expected:
                         print(proxy.tail()[-2000:], flush=True)
 
 
-def restart(module, executable, folder, place, trial, requests=10_000, at_once=8):
+def restart(_, module, executable, folder, place, verdicts, requests=10_000, at_once=8):
     """One of two brokers is restarted under a load that the proxy shares between them."""
     with Server(tenant) as server, contextlib.ExitStack() as stack:
         front, *backs = (f"127.0.0.1:{free_port()}" for _ in range(3))
@@ -265,7 +260,7 @@ def restart(module, executable, folder, place, trial, requests=10_000, at_once=8
         for thread in threads:
             thread.join()
         failures = [result for result in results if result != 200]
-        trial.expect(
+        verdicts.require(
             "a restart", not failures and len(results) >= requests, f"{len(failures)} failures of {len(results)}")
         if failures:
             print({failure: failures.count(failure) for failure in set(failures)}, flush=True)

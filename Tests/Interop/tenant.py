@@ -29,11 +29,17 @@ class Expectation:
     answer: tuple = (200, None)  # of the broker, for a token
 
 
+def client_of(issuer, client_id, secret, method, **more):
+    """One of the broker's `clients`."""
+    client = {"provider": "oauth2", "issuer": issuer, "clientId": client_id, "clientSecret": secret, "authMethod": method}
+    return {**client, **more}
+
+
 @dataclasses.dataclass
 class Tenant:
     token_url: str
-    client: dict  # one of the broker's `clients`
-    audience: str
+    client: dict  # `client_of`
+    audience: str = "https://api.example.com/"
     scope: str | None = None
     jwks_url: str | None = None  # for a server of JWTs
 

@@ -3,14 +3,13 @@ httpx's."""
 
 import urllib.parse
 
+from clients.authlib_requests import COMMON
+
 NAME = "Authlib 1.9.10 with httpx 0.28.1"
 HTTPS = False
 AUDIENCE = "token URL"
 EXPECTED = {
-    "token": ("a token", [200, 200]),
-    "wrong key": ("OAuthError: invalid_client: nobody with this client id and secret may have this", [401]),
-    "refused": ("OAuthError: unauthorized_client: the caller may not have this audience", [400]),
-    "busy": ("OAuthError: temporarily_unavailable: the caller asks too often", [429]),
+    **COMMON,
     "away": (
         "HTTPStatusError: Server error '503 Service Unavailable' for url "
         "'URL/oauth/token/https%3A%2F%2Ftemporarily-unavailable.fault.example.com%2F' "

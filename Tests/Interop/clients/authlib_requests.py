@@ -7,11 +7,15 @@ import urllib.parse
 NAME = "Authlib 1.9.10 with requests 2.34.2"
 HTTPS = False
 AUDIENCE = "token URL"
-EXPECTED = {
+# Whatever carries the request.
+COMMON = {
     "token": ("a token", [200, 200]),
     "wrong key": ("OAuthError: invalid_client: nobody with this client id and secret may have this", [401]),
     "refused": ("OAuthError: unauthorized_client: the caller may not have this audience", [400]),
     "busy": ("OAuthError: temporarily_unavailable: the caller asks too often", [429]),
+}
+EXPECTED = {
+    **COMMON,
     "away": (
         "HTTPError: 503 Server Error: Service Unavailable for url: "
         "URL/oauth/token?audience=https%3A%2F%2Ftemporarily-unavailable.fault.example.com%2F",

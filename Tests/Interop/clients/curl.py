@@ -4,9 +4,9 @@
 import json
 
 from client_process import shell
-from packages import require
 
 NAME = "curl 7.88.1"
+REQUIRES = "curl 7.88.1", "curl", "--version"
 HTTPS = False
 AUDIENCE = "form"
 EXPECTED = {
@@ -22,10 +22,6 @@ COMMAND = """\
 curl --silent --show-error --fail --anyauth --user "$CALLER:$KEY" \\
   --data grant_type=client_credentials --data-urlencode "audience=$AUDIENCE" "$URL/oauth/token"
 """
-
-
-def prepare(_):
-    require("curl 7.88.1", "curl", "--version")
 
 
 def ask(url, caller, key, audience, command=COMMAND):

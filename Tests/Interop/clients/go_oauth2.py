@@ -3,11 +3,12 @@ that is refused a second time, with the secret in the form."""
 
 import os
 import pathlib
-import subprocess
 
-from packages import require, run
+from client_process import output
+from packages import run
 
 NAME = "golang.org/x/oauth2 0.3.0"
+REQUIRES = "0.3.0", "dpkg-query", "--show", "--showformat", "${Version}", "golang-golang-x-oauth2-dev"
 HTTPS = False
 AUDIENCE = "token URL"
 EXPECTED = {
@@ -39,15 +40,13 @@ SOURCE = pathlib.Path(__file__).parents[1] / "apps/x_oauth2.go"
 
 
 def prepare(folder):
-    require("0.3.0", "dpkg-query", "--show", "--showformat", "${Version}", "golang-golang-x-oauth2-dev")
     settings = {"GO111MODULE": "off", "GOPATH": "/usr/share/gocode", "GOCACHE": folder / "go-cache", "GOFLAGS": ""}
     run("env", *(f"{name}={value}" for name, value in settings.items()),
         "go", "build", "-o", folder / "x_oauth2", SOURCE)
 
 
 def ask(url, caller, key, audience):
-    program = pathlib.Path(os.environ["PREPARED"]) / "x_oauth2"
-    return subprocess.run([program, url, caller, key, audience], capture_output=True, text=True, check=True).stdout
+    return output(f"{os.environ['PREPARED']}/x_oauth2", url, caller, key, audience)
 
 
 def see(error):

@@ -1,15 +1,15 @@
 """Its `Authenticator` is asked when the server has challenged. A refused key is sent four times, and then an exception
-is all there is: send `Authorization`
-yourself where that matters."""
+is all there is: send `Authorization` yourself where that matters."""
 
 import json
 import os
 import pathlib
-import subprocess
 
-from packages import require, run
+from client_process import output
+from packages import run
 
 NAME = "java.net.http.HttpClient of Java 17"
+REQUIRES = "javac 17.", "javac", "--version"
 HTTPS = False
 AUDIENCE = "form"
 EXPECTED = {
@@ -34,16 +34,14 @@ SOURCE = pathlib.Path(__file__).parents[1] / "apps/JavaCaller.java"
 
 
 def prepare(folder):
-    require("javac 17.", "javac", "--version")
     run("javac", "--release", "17", "-d", folder, SOURCE)
 
 
 def ask(url, caller, key, audience):
-    command = ["java", "-cp", os.environ["PREPARED"], "JavaCaller", url, caller, key, audience]
-    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    status, _, body = output.partition("\n")
+    answer = output("java", "-cp", os.environ["PREPARED"], "JavaCaller", url, caller, key, audience)
+    status, _, body = answer.partition("\n")
     if status != "200":
-        raise RuntimeError(output)
+        raise RuntimeError(answer)
     return json.loads(body)["access_token"]
 
 

@@ -1,5 +1,7 @@
 """Over HTTP/2, which it speaks by HTTPS only. It asks once unless it is given `retries`."""
 
+from client_process import named
+
 NAME = "niquests 3.21.2"
 HTTPS = True
 AUDIENCE = "form"
@@ -23,5 +25,4 @@ def ask(url, caller, key, audience):
 
 
 def see(error):
-    retry_after = "; Retry-After" if "Retry-After" in error.response.headers else ""
-    return f"{type(error).__name__}: {error}{retry_after}"
+    return named(error, error.response.headers)

@@ -5,9 +5,10 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-from packages import require
+from client_process import named
 
 NAME = "urllib.request of Python 3.11"
+REQUIRES = "Python 3.11.", "/usr/bin/python3", "--version"
 HTTPS = False
 AUDIENCE = "form"
 EXPECTED = {
@@ -17,10 +18,6 @@ EXPECTED = {
     "busy": ("HTTPError: HTTP Error 429: Too Many Requests; Retry-After", [401, 429]),
     "away": ("HTTPError: HTTP Error 503: Service Unavailable; Retry-After", [401, 503]),
 }
-
-
-def prepare(_):
-    require("Python 3.11.", "/usr/bin/python3", "--version")
 
 
 def ask(url, caller, key, audience):
@@ -33,5 +30,4 @@ def ask(url, caller, key, audience):
 
 
 def see(error):
-    retry_after = "; Retry-After" if "Retry-After" in getattr(error, "headers", ()) else ""
-    return f"{type(error).__name__}: {error}{retry_after}"
+    return named(error, getattr(error, "headers", None))

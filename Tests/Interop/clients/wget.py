@@ -5,9 +5,9 @@ import json
 import re
 
 from client_process import shell
-from packages import require
 
 NAME = "wget 1.21.3"
+REQUIRES = "GNU Wget 1.21.3", "wget", "--version"
 HTTPS = False
 AUDIENCE = "form"
 EXPECTED = {
@@ -39,10 +39,6 @@ COMMAND = """\
 wget --no-verbose --output-document=- --user="$CALLER" --password="$KEY" \\
   --post-data="grant_type=client_credentials&audience=$AUDIENCE" "$URL/oauth/token"
 """
-
-
-def prepare(_):
-    require("GNU Wget 1.21.3", "wget", "--version")
 
 
 def ask(url, caller, key, audience):

@@ -1,6 +1,7 @@
 """Apache, from Debian's package, with Lua's socket library."""
 
 from packages import unpack
+from processes import write
 
 NAME = "Apache 2.4.71"
 SNIPPETS = {
@@ -24,8 +25,7 @@ def command(folder, place, address, configuration):
     package = unpack("apache2-bin", "2.4.71-1~deb12u1", folder)
     lua = unpack("lua-socket", "3.1.0-1+b1", folder)
     modules = package / "usr/lib/apache2/modules"
-    file = place / "main.conf"
-    file.write_text("\n".join([
+    file = write(place / "main.conf", "\n".join([
         f"ServerRoot {place}", f"Listen {address}", f"PidFile {place}/apache.pid", "ErrorLog /dev/stderr",
         "ServerName localhost", *(f"LoadModule {name}_module {modules}/mod_{name}.so" for name in MODULES),
         "User nobody", "Group nogroup",

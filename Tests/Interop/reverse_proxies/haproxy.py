@@ -1,6 +1,7 @@
 """HAProxy, from Debian's package."""
 
 from packages import unpack
+from processes import write
 
 NAME = "HAProxy 2.6.12"
 SNIPPETS = {
@@ -18,8 +19,7 @@ RESTARTS = True
 def command(folder, place, *files):
     program = unpack("haproxy", "2.6.12-1+deb12u4", folder) / "usr/sbin/haproxy"
     # It takes 100 fields otherwise.
-    limits = place / "limits.cfg"
-    limits.write_text("global\n  tune.http.maxhdr 256\n")
+    limits = write(place / "limits.cfg", "global\n  tune.http.maxhdr 256\n")
     options = [word for file in (limits, *files) for word in ("-f", file)]
     return [program, "-db", *options]
 
@@ -29,9 +29,8 @@ def forward(folder, place, addresses, snippets):
 
 
 def pass_on(folder, place, address, brokers, how, check=""):
-    file = place / "pass-on.cfg"
     servers = "\n".join(f"  server s{number} {broker} {check}" for number, broker in enumerate(brokers))
-    file.write_text(f"""
+    return command(folder, place, write(place / "pass-on.cfg", f"""
 defaults
   mode http
   timeout connect 5s
@@ -41,8 +40,7 @@ listen broker
   bind {address}
   option httpchk GET /readyz
 {servers}
-""")
-    return command(folder, place, file)
+"""))
 
 
 def share(folder, place, address, brokers):

@@ -1,6 +1,7 @@
 """nginx, from Debian's package."""
 
 from packages import unpack
+from processes import write
 
 NAME = "nginx 1.22.1"
 SNIPPETS = {"nginx.conf": {"listen 8000": "listen {proxy}", "server api.example.com:80": "server {application}"}}
@@ -17,8 +18,7 @@ RESTARTS = True
 def command(folder, place, configuration):
     program = unpack("nginx", "1.22.1-9+deb12u11", folder) / "usr/sbin/nginx"
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    file = place / "main.conf"
-    file.write_text("\n".join([
+    file = write(place / "main.conf", "\n".join([
         f"daemon off; master_process off; pid {place}/nginx.pid; error_log stderr warn; events {{}}",
         "http { access_log off;", *(f"{kind}_temp_path {place}/{kind};" for kind in kinds), configuration, "}",
     ]))

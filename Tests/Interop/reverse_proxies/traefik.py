@@ -3,6 +3,7 @@
 import json
 
 from packages import install
+from processes import write
 
 NAME = "Traefik 3.7.15"
 SNIPPETS = {"traefik.yaml": {"http://api.example.com": "http://{application}"}}
@@ -27,8 +28,7 @@ def forward(folder, place, addresses, snippets):
 def pass_on(folder, place, address, brokers, how, health={}):
     servers = [{"url": f"http://{broker}"} for broker in brokers]
     service = {"loadBalancer": {"servers": servers, **health}}
-    file = place / "dynamic.yaml"
-    file.write_text(json.dumps({"http": {
+    file = write(place / "dynamic.yaml", json.dumps({"http": {
         "routers": {"broker": {"rule": "PathPrefix(`/`)", "service": "broker"}}, "services": {"broker": service},
     }}))
     options = ["--entrypoints.web.http.sanitizepath=false"] if how == "sanitizePath: false" else []

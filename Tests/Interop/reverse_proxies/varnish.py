@@ -1,6 +1,7 @@
 """Varnish, from Debian's package."""
 
 from packages import unpack
+from processes import write
 
 NAME = "Varnish 7.1.1"
 SNIPPETS = {"varnish.vcl": {
@@ -32,6 +33,5 @@ def forward(folder, place, addresses, snippets):
 
 def pass_on(folder, place, address, brokers, how):
     host, port = brokers[0].split(":")
-    file = place / "pass-on.vcl"
-    file.write_text(f'vcl 4.1;\nbackend broker {{\n  .host = "{host}";\n  .port = "{port}";\n}}\n')
-    return command(folder, place, address, file)
+    text = f'vcl 4.1;\nbackend broker {{\n  .host = "{host}";\n  .port = "{port}";\n}}\n'
+    return command(folder, place, address, write(place / "pass-on.vcl", text))

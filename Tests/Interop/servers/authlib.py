@@ -5,7 +5,7 @@ import pathlib
 
 from packages import install
 from processes import Process, free_port
-from tenant import Expectation, Refusal, Tenant
+from tenant import Expectation, Refusal, Tenant, client_of
 
 NAME = "Authlib 1.9.10"
 EXPECTED = Expectation(
@@ -23,18 +23,11 @@ def serve(folder, place):
     environment = install("authlib", folder)
     port = free_port()
     issuer, client_id, secret = f"http://127.0.0.1:{port}", "token-broker", "s3cr3t: +&%/"
-    with Process("authlib", [environment / "bin/python", SERVER, port, client_id, secret], place) as process:
-        process.wait_for_port(port)
+    command = [environment / "bin/python", SERVER, port, client_id, secret]
+    with Process("authlib", command, place, port=port):
         yield Tenant(
             token_url=f"{issuer}/token",
             jwks_url=f"{issuer}/keys",
-            audience="https://api.example.com/",
             scope="read",
-            client={
-                "provider": "oauth2",
-                "issuer": issuer,
-                "clientId": client_id,
-                "clientSecret": secret,
-                "authMethod": "client_secret_post",
-            },
+            client=client_of(issuer, client_id, secret, "client_secret_post"),
         )

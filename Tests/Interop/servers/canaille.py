@@ -4,7 +4,7 @@ import contextlib
 
 from packages import install
 from processes import Process, ask_json, free_port
-from tenant import Expectation, Refusal, Tenant
+from tenant import Expectation, Refusal, Tenant, client_of
 
 NAME = "Canaille 0.3.6"
 EXPECTED = Expectation(
@@ -26,8 +26,7 @@ def serve(folder, place):
     # With no workers it serves in its first process.
     options = ["--workers", "0", "--bind", f"127.0.0.1:{port}"]
     command = [environment / "bin/python", "-m", "hypercorn", *options, "canaille.hypercorn.app:create_app()"]
-    with Process("canaille", command, place, settings) as process:
-        process.wait_for_port(port)
+    with Process("canaille", command, place, settings, port):
         client = ask_json(f"{url}/oauth/register", {
             "client_name": "token-broker",
             "client_uri": url,
@@ -38,13 +37,6 @@ def serve(folder, place):
         })
         yield Tenant(
             token_url=f"{url}/oauth/token",
-            audience="https://api.example.com/",
             scope="profile",
-            client={
-                "provider": "oauth2",
-                "issuer": f"{url}/",
-                "clientId": client["client_id"],
-                "clientSecret": client["client_secret"],
-                "authMethod": "client_secret_basic",
-            },
+            client=client_of(f"{url}/", client["client_id"], client["client_secret"], "client_secret_basic"),
         )

@@ -5,7 +5,7 @@ import pathlib
 
 from packages import install
 from processes import Process, free_port
-from tenant import Expectation, Refusal, Tenant
+from tenant import Expectation, Refusal, Tenant, client_of
 
 NAME = "Django OAuth Toolkit 3.4.1"
 EXPECTED = Expectation(
@@ -24,17 +24,9 @@ def serve(folder, place):
     port = free_port()
     client_id, secret = "token-broker", "s3cr3t: +&%/"
     command = [environment / "bin/python", PROJECT, port, client_id, secret]
-    with Process("django", command, place) as process:
-        process.wait_for_port(port)
+    with Process("django", command, place, port=port):
         yield Tenant(
             token_url=f"http://127.0.0.1:{port}/o/token/",
-            audience="https://api.example.com/",
             scope="read",
-            client={
-                "provider": "oauth2",
-                "issuer": f"http://127.0.0.1:{port}/o",
-                "clientId": client_id,
-                "clientSecret": secret,
-                "authMethod": "client_secret_basic",
-            },
+            client=client_of(f"http://127.0.0.1:{port}/o", client_id, secret, "client_secret_basic"),
         )

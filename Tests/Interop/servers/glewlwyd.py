@@ -7,8 +7,8 @@ import subprocess
 import urllib.request
 
 from packages import run, unpack
-from processes import OPENER, Process, ask_json, free_port
-from tenant import Expectation, Refusal, Tenant
+from processes import OPENER, Process, ask_json, free_port, write
+from tenant import Expectation, Refusal, Tenant, client_of
 
 NAME = "Glewlwyd 2.7.5"
 EXPECTED = Expectation(
@@ -34,9 +34,7 @@ def configuration(package, place, port):
         *(f'{kind}_module_path="{modules / folder}"' for kind, folder in kinds.items()),
         f'user_middleware_module_path="{place}"', f'database={{ type="sqlite3"; path="{database}"; }};',
     ]
-    file = place / "glewlwyd.conf"
-    file.write_text("\n".join(lines))
-    return file
+    return write(place / "glewlwyd.conf", "\n".join(lines))
 
 
 def openssl(*arguments, input=None):
@@ -94,20 +92,14 @@ def serve(folder, place):
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     client_id, secret = "token-broker", "s3cr3t+/="
-    with Process("glewlwyd", [program, f"--config-file={configuration(package, place, port)}"], place) as process:
-        process.wait_for_port(port)
+    command = [program, f"--config-file={configuration(package, place, port)}"]
+    with Process("glewlwyd", command, place, port=port):
         set_up(url, client_id, secret)
         yield Tenant(
             token_url=f"{url}/api/oidc/token",
             jwks_url=f"{url}/api/oidc/jwks",
             audience="orders",
             scope="orders",
-            client={
-                "provider": "oauth2",
-                "issuer": f"{url}/api/oidc",
-                "clientId": client_id,
-                "clientSecret": secret,
-                "authMethod": "client_secret_post",
-                "audienceParameter": "none",
-            },
+            client=client_of(
+                f"{url}/api/oidc", client_id, secret, "client_secret_post", audienceParameter="none"),
         )

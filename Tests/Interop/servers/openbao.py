@@ -4,7 +4,7 @@ import contextlib
 
 from packages import install
 from processes import Process, ask_json, free_port
-from tenant import Expectation, Refusal, Tenant
+from tenant import Expectation, Refusal, Tenant, client_of
 
 NAME = "OpenBao 2.7.2"
 EXPECTED = Expectation(
@@ -41,12 +41,6 @@ def serve(folder, place, algorithm="RS256"):
             jwks_url=f"{issuer}/.well-known/keys",
             audience=client["client_id"],
             scope="openid",
-            client={
-                "provider": "oauth2",
-                "issuer": issuer,
-                "clientId": client["client_id"],
-                "clientSecret": client["client_secret"],
-                "authMethod": "client_secret_basic",
-                "audienceParameter": "none",
-            },
+            client=client_of(
+                issuer, client["client_id"], client["client_secret"], "client_secret_basic", audienceParameter="none"),
         )
