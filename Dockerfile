@@ -4,7 +4,11 @@
 #   docker build --tag token-broker .
 #   docker run --read-only --cap-drop ALL --publish 127.0.0.1:8080:8080 token-broker dev
 
-FROM swift:6.3-bookworm AS build
+# A tag can be moved, a digest cannot: --build-arg BASE=swift@sha256:…
+ARG BASE=swift:6.3-bookworm
+FROM ${BASE} AS build
+# A pipe fails as any part of it does.
+SHELL ["/bin/bash", "-o", "pipefail", "-c"]
 
 COPY deploy/packages.txt /tmp/
 RUN apt-get update -qq \

@@ -22,6 +22,9 @@ build: packages-build ## Build what is shipped, with the Swift runtime inside: .
 	$(release) --product token-broker
 
 PREFIX := /usr/local
+# Where each shell looks for what completes a command line.
+completions := bash:bash-completion/completions/token-broker zsh:zsh/vendor-completions/_token-broker \
+  fish:fish/vendor_completions.d/token-broker.fish
 
 install: ## Install what `make build` has built, its units, an example; PREFIX=/usr/local, DESTDIR= for packages
 	install -D --mode 0755 .build/release/token-broker '$(DESTDIR)$(PREFIX)/bin/token-broker'
@@ -30,6 +33,10 @@ install: ## Install what `make build` has built, its units, an example; PREFIX=/
 	install -D --mode 0644 --target-directory '$(DESTDIR)$(PREFIX)/share/doc/token-broker' deploy/token-broker.yaml \
 	  $(wildcard .build/release/token-broker.cdx.json)
 	install -D --mode 0644 LICENSE '$(DESTDIR)$(PREFIX)/share/doc/token-broker/copyright'
+	for place in $(completions); do \
+	  .build/release/token-broker --generate-completion-script "$${place%%:*}" \
+	    | install -D --mode 0644 /dev/stdin '$(DESTDIR)$(PREFIX)/share/'"$${place#*:}"; \
+	done
 
 sbom: build ## What the binary is made of, as CycloneDX: .build/release/token-broker.cdx.json
 	python3 deploy/dependencies.py .build/release/token-broker --cyclonedx > .build/release/token-broker.cdx.json

@@ -14,7 +14,7 @@ temporary=
 work="${1:-$(mktemp -d)}"
 mkdir -p "$work"
 toolchain="${TOOLCHAIN:-$(dirname "$(dirname "$(readlink -f "$(command -v swift)")")")}"
-base="$(sed -n 's/^FROM \(.*\) AS build$/\1/p' "$repository/Dockerfile")"
+base="$(sed -n 's/^ARG BASE=//p' "$repository/Dockerfile")"
 
 # Overlay where the kernel lets us: vfs copies the toolchain for every layer.
 buildah() {
