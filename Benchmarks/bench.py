@@ -1,8 +1,9 @@
 """Compares the broker with what a team would use instead, side by side on this machine.
 
 Usage: bench.py BROKER TENANT GO_BROKER ALLOCATION_COUNTER [--rounds N] [--audiences N] [SECTION …]
-Sections: start, memory, allocations, load, http2, tls, callers, store, attack, audiences, cold; all without any.
-Figures are medians of interleaved rounds, and ratios of the broker to a peer: absolute ones say more about the machine.
+Sections: start, memory, allocations, load, http2, tls, callers, store, attack, audiences, cold, sizing; all without any.
+Figures are medians of interleaved rounds, and ratios of the broker to a peer: absolute ones say more about the machine. The
+section sizing has those that docs/sizing.md begins with.
 """
 
 import argparse
@@ -227,6 +228,40 @@ def measure_audiences(options, directory, tenant):
             print(f"  {count}: requests/s {rate:.2f} ({reached(rate, 0.9, False)}: at least 0.9), CPU/request {cpu:.2f}")
 
 
+def measure_sizing(options, directory, tenant):
+    """What one core does and what is held, by the broker's own processor time: as if all of a core were its own."""
+    path, key = peers.token_path(), "tb_" + "0" * 43
+    file = directory / "callers.yaml"
+    file.write_text(
+        f"callers: {{a: {{bearerSHA256: {hashlib.sha256(key.encode()).hexdigest()}, audiences: ['*'], "
+        "requestsPerMinute: 100000000}}\n")
+    with (
+        peers.broker(options.broker, tenant, tls=peers.certificate(directory)) as broker,
+        peers.broker(
+            options.broker, tenant, name="callers", settings={"BROKER_CONFIG": str(file), "BROKER_LOG_LEVEL": "info"},
+            headers={"Authorization": f"Bearer {key}"}) as callers,
+    ):
+        at_rest, seconds, resident = broker.kib("RssAnon"), broker.cpu_seconds(), broker.kib()
+        load.fetch_all(broker, [peers.token_path(number) for number in range(SIZING)])
+        held = (broker.kib("RssAnon") - at_rest) * 1024 / SIZING
+        minted = (broker.cpu_seconds() - seconds) / SIZING
+        callers.get(path)
+        runs = {
+            "HTTP/1.1": lambda: load.wrk(broker, 64, path),
+            "HTTP/1.1, a caller's key and a log line": lambda: load.wrk(callers, 64, path),
+            "TLS": lambda: load.wrk(broker, 64, path, tls=True),
+            "HTTP/2": lambda: load.h2load(broker, path),
+            "new TLS connections, resumed": lambda: load.resume(broker, path),
+        }
+        medians = load.interleaved(options.rounds, runs)
+    heading(f"One core, medians of {options.rounds} rounds")
+    for name, figures in medians.items():
+        each = figures.get("CPU/request") or figures["CPU/handshake"]
+        print(f"  {name:<40}{1e6 * each:>8.1f} µs each, {1 / each:>9,.0f} a second")
+    print(f"  {'tokens minted, asked for and checked':<40}{1e6 * minted:>8.1f} µs each, {1 / minted:>9,.0f} a second")
+    print(f"Resident at rest {resident / 1000:.0f} MB, and {held:.0f} B for each of {SIZING:,} tokens held")
+
+
 def measure_allocations(options, directory, tenant):
     log = directory / "allocations"
     path, count = peers.token_path(), 20_000
@@ -278,9 +313,10 @@ SECTIONS = {
     "attack": measure_attack,
     "audiences": measure_audiences,
     "cold": measure_cold,
+    "sizing": measure_sizing,
 }
-# Audiences of the section of that name.
-COLD = 1000
+# Audiences of the sections of these names.
+COLD, SIZING = 1000, 20_000
 
 
 def main():
@@ -295,7 +331,7 @@ def main():
     for name in options.sections or SECTIONS:
         with tempfile.TemporaryDirectory() as directory:
             directory = pathlib.Path(directory)
-            audiences = {"audiences": options.audiences, "cold": COLD}.get(name, 1)
+            audiences = {"audiences": options.audiences, "cold": COLD, "sizing": SIZING}.get(name, 1)
             with peers.Tenant(options.tenant, audiences, directory, 50 if name == "cold" else 0) as tenant:
                 SECTIONS[name](options, directory, tenant)
 
