@@ -18,12 +18,22 @@ struct TokenService: Sendable {
     let (name, audience) = (asker.name, problem.audience ?? query.audience)
     services.metrics.usage.count(problem.error, asker, audience: audience)
     if problem.error.isDenial {
-      services.audit.denied(name, audience: audience, reason: problem.description, request())
+      services.audit.denied(
+        name, audience: audience, reason: problem.description, request(), meant: meant(asker, audience))
     } else if let name, problem.error == .callerRateLimited {
       services.audit.limited(name, audience: audience, request())
     } else if endpoint.errors == .noToken {
       services.audit.withheld(problem, name, audience: audience, request())
     }
+  }
+
+  /// Finds the audience that a caller probably meant, of those that it may have. That is for operators only: the answer
+  /// does not tell what there is.
+  private func meant(_ asker: Asker, _ audience: String?) -> (@Sendable () -> NearestAudience?)? {
+    guard case .caller(let caller) = asker, let audience, !caller.audiences.contains(Array(audience.utf8)) else {
+      return nil
+    }
+    return { NearestAudience(to: audience, among: caller.audiences.examples) }
   }
 
   /// For the keys that service accounts' tokens are checked with.

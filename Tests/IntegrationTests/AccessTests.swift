@@ -329,6 +329,20 @@ extension IntegrationTests {
       }
     }
 
+    @Test("A denial's line has the audience that was probably meant, of which the answer has no word")
+    func nearest() async throws {
+      try await withCallers { _, broker, callers in
+        let answer = try await broker.token("https://api.example.com", "-H", callers.billingProof)
+        #expect(answer.status == 403 && !answer.body.contains("https://api.example.com/\""))
+        try await broker.child.wait(forLog: #""nearest_audience":"https://api.example.com/""#)
+        let line = broker.child.errors.split(separator: "\n").first { $0.contains("\"denied\"") } ?? ""
+        #expect(line.contains(#""difference":"has a slash at its end""#) && line.contains(#""caller":"billing""#))
+        _ = try await broker.token("https://elsewhere.example/", "-H", callers.billingProof)
+        try await broker.child.wait(forLog: "elsewhere.example")
+        #expect(broker.child.errors.components(separatedBy: "nearest_audience").count == 2)
+      }
+    }
+
     @Test("A flood of denials hides no other caller's, and nobody's who is not recognised")
     func flood() async throws {
       try await withCallers { _, broker, callers in

@@ -15,6 +15,8 @@ package struct AuditLog: Sendable {
   private let ofOthers = LineAllowances(perMinute: 60)
   /// Places can be made up, too (of IPv6 addresses one has many).
   private let ofAllOthers = LineAllowances(perMinute: 6000)
+  /// To find the audience that was meant takes time.
+  private let hints = LineAllowances(perMinute: 6)
   /// While a tenant is down, each request of a busy proxy goes without a token.
   private let withheld = LineAllowances(perMinute: 60)
   private let excesses = RepeatedLines()
@@ -44,16 +46,32 @@ package struct AuditLog: Sendable {
     output.add(control.settings.format, level: .info, "token given", facts)
   }
 
-  /// `name` is a caller's; nil where nobody was recognised.
-  package func denied(_ name: String?, audience: String?, reason: String, _ request: RequestIdentity) {
+  /// `name` is a caller's; nil where nobody was recognised. `meant` finds the audience that it probably meant, which
+  /// may take a while.
+  package func denied(
+    _ name: String?, audience: String?, reason: String, _ request: RequestIdentity,
+    meant: (@Sendable () -> NearestAudience?)? = nil
+  ) {
     note(name, audience: audience, reason: reason, request)
-    warn("denied", [("reason", reason)], .denialsNotLogged, name, audience: audience, request) {
-      // What the request says may stand behind a quotation mark or a colon: that makes no other reason.
-      let kind = reason.prefix { $0 != "'" && $0 != ":" }
-      if let name { return ofCallers.admit("\(name) \(kind)", now: .now) }
-      guard let unsaid = ofOthers.admit("\(request.sender?.place ?? "") \(kind)", now: .now) else { return nil }
-      return ofAllOthers.admit("", now: .now).map { unsaid + $0 }
+    let settings = control.settings
+    guard settings.level <= .warning, let unsaid = admit(reason, of: name, request) else { return }
+    let line = facts([("reason", reason)], .denialsNotLogged, unsaid, name, audience: audience, request)
+    guard let name, let meant, hints.admit(name, now: .now) != nil else {
+      return output.add(settings.format, level: .warning, "denied", line)
     }
+    Task { [output] in
+      let hint = meant().map { [("nearest_audience", $0.name), ("difference", $0.difference)] } ?? []
+      output.add(settings.format, level: .warning, "denied", line + hint)
+    }
+  }
+
+  /// How many denials like it were not logged before; nil where it is not to be logged either.
+  private func admit(_ reason: String, of name: String?, _ request: RequestIdentity) -> Int? {
+    // What the request says may stand behind a quotation mark or a colon: that makes no other reason.
+    let kind = reason.prefix { $0 != "'" && $0 != ":" }
+    if let name { return ofCallers.admit("\(name) \(kind)", now: .now) }
+    guard let unsaid = ofOthers.admit("\(request.sender?.place ?? "") \(kind)", now: .now) else { return nil }
+    return ofAllOthers.admit("", now: .now).map { unsaid + $0 }
   }
 
   private func note(_ name: String?, audience: String?, reason: String, _ request: RequestIdentity) {
@@ -67,10 +85,13 @@ package struct AuditLog: Sendable {
   package func withheld(
     _ name: String?, audience: String?, error: String, reason: String, _ request: RequestIdentity
   ) {
-    let facts = [("error", error), ("reason", reason)]
-    warn("no token for a proxy", facts, .requestsNotLogged, name, audience: audience, request) {
-      withheld.admit("\(name ?? request.sender?.place ?? "") \(error)", now: .now)
-    }
+    let settings = control.settings
+    let who = name ?? request.sender?.place ?? ""
+    guard settings.level <= .warning, let unsaid = withheld.admit("\(who) \(error)", now: .now) else { return }
+    let why = [("error", error), ("reason", reason)]
+    output.add(
+      settings.format, level: .warning, "no token for a proxy",
+      facts(why, .requestsNotLogged, unsaid, name, audience: audience, request))
   }
 
   /// The server has refused what came from `peer`, which may be no request at all: there is a line a minute of each
@@ -155,16 +176,15 @@ package struct AuditLog: Sendable {
       [("reason", reason)] + details + repeated + request.facts)
   }
 
-  private func warn(
-    _ message: String, _ facts: [(String, String)], _ missing: LogField, _ name: String?, audience: String?,
-    _ request: RequestIdentity, _ admit: () -> Int?
-  ) {
-    let settings = control.settings
-    guard settings.level <= .warning, let unsaid = admit() else { return }
-    var facts = facts + request.allFacts
+  /// What a line says of a request, and how many like it are missing before.
+  private func facts(
+    _ why: [(String, String)], _ missing: LogField, _ unsaid: Int, _ name: String?, audience: String?,
+    _ request: RequestIdentity
+  ) -> [(name: String, value: String)] {
+    var facts = why + request.allFacts
     if unsaid > 0 { facts.append((missing.rawValue, "\(unsaid)")) }
     if let name { facts.append(("caller", name)) }
     if let audience { facts.append(("audience", audience)) }
-    output.add(settings.format, level: .warning, message, facts)
+    return facts
   }
 }

@@ -47,6 +47,9 @@ enum LogField: String, CaseIterable {
   case error
   /// A sentence.
   case reason
+  /// What an audience is called that the caller may have, and probably meant; and how it differs from what was asked.
+  case nearestAudience = "nearest_audience"
+  case difference
   /// What the tenant answered.
   case upstreamStatus = "upstream_status"
   /// What the tenant calls the request in its own log.
