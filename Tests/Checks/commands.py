@@ -2,6 +2,7 @@
 """Each command in README.md and docs/ is one that Tests/Interop/commands.py says of what shows that it works."""
 
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -15,7 +16,8 @@ def fault(command):
     if not found:
         return "Tests/Interop/commands.py has no row for it"
     if found[1] == MAKE:
-        targets = [word for word in command.split()[command.split().index("make") + 1:] if "=" not in word]
+        words = shlex.split(command)
+        targets = [word for word in words[words.index("make") + 1:] if "=" not in word]
         rules = (ROOT / "Makefile").read_text()
         missing = [target for target in targets if not re.search(rf"^{re.escape(target)}:", rules, re.MULTILINE)]
         return f"the Makefile has no {missing[0]}" if missing else None
