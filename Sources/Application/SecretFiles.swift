@@ -61,7 +61,12 @@ final class SecretFiles: Sendable {
   private func read(_ path: String, client: String) {
     do throws(FileError) {
       guard upstreams.replaceSecrets(of: client, in: path, with: try SecretFile(path).secrets) else { return }
-      log.info("the client secret has changed", metadata: ["client": "\(client)", "file": "\(path)"])
+      log.info(
+        "the client secret has changed",
+        metadata: [
+          "client": "\(client)", "file": "\(path)",
+          "reason": "the tenant is asked with it for the next new token, and not before; token-broker check asks now",
+        ])
     } catch {
       log.warning("the client secret stays as it was", metadata: ["file": "\(path)", "reason": "\(error.reason)"])
     }

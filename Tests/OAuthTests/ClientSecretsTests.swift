@@ -20,6 +20,18 @@ import Testing
     #expect(secrets.status.map(\.fingerprint) == [new.fingerprint] && secrets.status[0].acceptedAt != nil)
   }
 
+  @Test("While both of two secrets may be used, each says when the tenant last took it")
+  func overlap() {
+    let (old, new) = (Secret("old".utf8), Secret("new".utf8))
+    let secrets = ClientSecrets([old])
+    secrets.accepted(old)
+    #expect(secrets.replace(with: [new, old]))
+    secrets.accepted(new)
+    #expect(secrets.status.allSatisfy { $0.acceptedAt != nil } && secrets.wasAccepted(new))
+    secrets.accepted(old)
+    #expect(secrets.wasAccepted(old) && !secrets.wasAccepted(new))
+  }
+
   @Test("Secrets that succeed the same ones keep since when they are in use, and that they were taken")
   func sameSecrets() throws {
     let before = ClientSecrets([Secret("a".utf8)])

@@ -10,12 +10,16 @@ package final class ClientSecrets: Sendable {
     var previous: Secret?
     /// When the current ones were taken over.
     var since = Instant.now
-    var accepted: (secret: Secret, at: Instant)?
+    /// When each was last accepted, the latest at the end.
+    var accepted: [(secret: Secret, at: Instant)] = []
 
     var candidates: [Secret] { current + (previous.map { [$0] } ?? []) }
 
-    /// Forgets that a secret was accepted which is no longer a candidate, and with it the secret.
-    mutating func forgetRemoved() { if let secret = accepted?.secret, !candidates.contains(secret) { accepted = nil } }
+    /// Forgets that secrets were accepted which are no longer candidates, and with it the secrets.
+    mutating func forgetRemoved() {
+      let kept = candidates
+      accepted.removeAll { !kept.contains($0.secret) }
+    }
   }
 
   private let state: Mutex<State>
@@ -52,20 +56,21 @@ package final class ClientSecrets: Sendable {
   func accepted(_ secret: Secret) {
     state.withLock { state in
       if state.current.contains(secret) { state.previous = nil }
-      state.accepted = (secret, .now)
+      state.accepted.removeAll { $0.secret == secret }
+      state.accepted.append((secret, .now))
       state.forgetRemoved()
     }
   }
 
   /// Whether this is the one that the tenant took last.
-  func wasAccepted(_ secret: Secret) -> Bool { state.withLock { $0.accepted?.secret == secret } }
+  func wasAccepted(_ secret: Secret) -> Bool { state.withLock { $0.accepted.last?.secret == secret } }
 
   package var status: [SecretStatus] {
     let state = state.withLock(\.self)
     return state.candidates.enumerated().map { index, secret in
       SecretStatus(
         fingerprint: secret.fingerprint, since: index < state.current.count ? state.since : nil,
-        acceptedAt: state.accepted.flatMap { $0.secret == secret ? $0.at : nil })
+        acceptedAt: state.accepted.first { $0.secret == secret }?.at)
     }
   }
 }
