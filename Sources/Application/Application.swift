@@ -26,10 +26,11 @@ package final class Application: Sendable {
   private let broker: Broker
   private let routers: RouterMailboxes
   private let rendered: RenderedTokens
+  private let dependencies: Dependencies
   private let metrics: Metrics
 
-  /// Makes all parts and listens, or takes the sockets that systemd hands over. Throws `Server.BindError` for an
-  /// address that cannot be had.
+  /// Makes all parts and listens, or takes the sockets that systemd hands over. Throws `ListenError` for an address
+  /// that cannot be had.
   package init(_ configuration: Configuration, from origin: Configuration.Origin) throws {
     self.origin = origin
     self.configuration = configuration
@@ -45,9 +46,11 @@ package final class Application: Sendable {
       rules: configuration.cache, requestTimeout: configuration.limits.requestTimeout, minter: upstreams,
       shared: shared, health: health, log: log
     ) { [routers, rendered] in routers.tellAll(rendered.message(of: $0)) }
+    dependencies = Dependencies(configuration, upstreams: upstreams, log: log)
     metrics = Metrics(
       loops: configuration.workers, routes: Route.labels, clients: numbers, usage: usage, broker: broker,
-      upstreams: upstreams
+      upstreams: upstreams,
+      dependencies: { [dependencies] in await dependencies.figures }
     ) { [server] in
       server.listenerStates.reduce((0, 0)) { ($0.0 + $1.http1, $0.1 + $1.http2) }
     }
@@ -62,7 +65,11 @@ package final class Application: Sendable {
   }
 
   /// The addresses of the main listener, as the configuration would name them.
-  package var addresses: [String] { server.addresses(of: .main).map(\.description) }
+  package var addresses: [String] {
+    server.listenerStates.filter { $0.role == .main }.map { listener in
+      "\(listener.isTLS ? "https://" : "")\(listener.address)\(listener.requiresProxy ? "?proxy=required" : "")"
+    }
+  }
 
   /// Command lines that get tokens of the embedded tenant, as they stand in a shell; none without such a tenant.
   package var examples: [String] {
@@ -98,11 +105,13 @@ package final class Application: Sendable {
 
   /// Serves until a signal ends it.
   package func serve() async throws {
-    let reloader = Reloader(origin, listeners: listeners, log: log) { [self] in try await apply($0) }
+    let reloader = Reloader(origin, listeners: listeners, log: log, dependencies: dependencies) { [self] in
+      try await apply($0)
+    }
     let audit = AuditLog(logging)
     let status = StatusReporter(
-      server: server, broker: broker, upstreams: upstreams, health: health, metrics: metrics, routers: routers,
-      denials: audit.denials
+      server: server, broker: broker, upstreams: upstreams, dependencies: dependencies, health: health,
+      metrics: metrics, routers: routers, denials: audit.denials
     ) { [configuration] in await reloader.current ?? configuration }
     let services = Router.Services(
       broker: broker, health: health, accessLog: AccessLog(log), audit: audit, metrics: metrics,
@@ -116,6 +125,7 @@ package final class Application: Sendable {
       Task { [stream = signals.stream] in await act(on: stream, reloader) },
       Task { await status.watch() },
       Task { await broker.tendUpstreams() },
+      Task { await dependencies.watch() },
     ]
     let tending = Task { await broker.tendStore() }
     defer {
@@ -142,7 +152,7 @@ package final class Application: Sendable {
         "addresses": "\(addresses.joined(separator: " "))",
         "admin": "\(server.addresses(of: .admin).first.map(\.description) ?? "off")",
         "clients": "\(issuers.sorted().joined(separator: " "))",
-        "callers": "\(configuration.callers.map { "\($0.byName.count)" } ?? "anyone")",
+        "callers": "\(configuration.callers?.byName.count ?? 0)",
         "store": "\(configuration.store.description)", "workers": "\(configuration.workers)",
         "version": "\(Version.current)",
       ])

@@ -11,6 +11,8 @@ actor Reloader {
   private let origin: Configuration.Origin
   private let listeners: [ConfigurationLint.Listener]
   private let log: Logger
+  /// Told how each attempt went.
+  private let dependencies: Dependencies
   private let apply: Apply
   private(set) var current: Configuration?
   /// As they were when the configuration was last read, right or wrong.
@@ -21,11 +23,13 @@ actor Reloader {
 
   /// `listeners` are those of the main listener, which stay what they are.
   init(
-    _ origin: Configuration.Origin, listeners: [ConfigurationLint.Listener], log: Logger, apply: @escaping Apply
+    _ origin: Configuration.Origin, listeners: [ConfigurationLint.Listener], log: Logger,
+    dependencies: Dependencies, apply: @escaping Apply
   ) {
     self.origin = origin
     self.listeners = listeners
     self.log = log
+    self.dependencies = dependencies
     self.apply = apply
   }
 
@@ -34,6 +38,7 @@ actor Reloader {
     let policy = try await apply(configuration)
     current = configuration
     files = configuration.files
+    dependencies.loaded(configuration)
     try watch(files.keys)
     return policy
   }
@@ -64,21 +69,21 @@ actor Reloader {
     do throws(ConfigurationErrors) {
       try await bringIntoForce(Configuration(from: origin, after: current))
     } catch {
-      for error in error.errors {
-        log.error("the configuration stays as it was", metadata: ["reason": "\(error)"])
-      }
+      refuse(error.errors.map { "\($0)" })
     }
+  }
+
+  private func refuse(_ reasons: [String]) {
+    for reason in reasons { log.error("the configuration stays as it was", metadata: ["reason": "\(reason)"]) }
+    dependencies.refused(reasons)
   }
 
   private func bringIntoForce(_ configuration: Configuration) async {
     // What nobody meant to open stays shut: a file may have lost its end.
     let openings = current.map { configuration.openings(since: $0) } ?? []
-    for key in openings {
-      log.error(
-        "the configuration stays as it was",
-        metadata: ["reason": "\(key): cannot be given up while the broker runs; that takes a new start"])
+    if !openings.isEmpty {
+      return refuse(openings.map { "\($0): cannot be given up while the broker runs; that takes a new start" })
     }
-    if !openings.isEmpty { return }
     do {
       _ = try await apply(configuration)
       log.info("the configuration was read again", metadata: ["file": "\(origin.file ?? "environment")"])
@@ -89,8 +94,9 @@ actor Reloader {
       for warning in warnings(configuration) where !known.contains(where: warning.repeats) { log.warning(warning) }
       current = configuration
       files = configuration.files
+      dependencies.loaded(configuration)
     } catch {
-      log.error("the configuration stays as it was", metadata: ["reason": "\(error)"])
+      refuse(["\(error)"])
     }
     do throws(SystemError) {
       try watch(files.keys)

@@ -16,6 +16,7 @@ final class StatusReporter: StatusProvider {
   private let server: Server
   private let broker: Broker
   private let upstreams: Upstreams
+  private let dependencies: Dependencies
   private let health: Health
   private let metrics: Metrics
   private let routers: RouterMailboxes
@@ -23,13 +24,14 @@ final class StatusReporter: StatusProvider {
   private let traffic = Mutex(Traffic(start: .now))
 
   init(
-    server: Server, broker: Broker, upstreams: Upstreams, health: Health, metrics: Metrics, routers: RouterMailboxes,
-    denials: RecentDenials, configuration: @escaping @Sendable () async -> Configuration
+    server: Server, broker: Broker, upstreams: Upstreams, dependencies: Dependencies, health: Health, metrics: Metrics,
+    routers: RouterMailboxes, denials: RecentDenials, configuration: @escaping @Sendable () async -> Configuration
   ) {
     self.configuration = configuration
     self.server = server
     self.broker = broker
     self.upstreams = upstreams
+    self.dependencies = dependencies
     self.health = health
     self.metrics = metrics
     self.routers = routers
@@ -65,6 +67,7 @@ final class StatusReporter: StatusProvider {
     let configuration = await configuration()
     let clients = await upstreams.status
     let broker = await broker.status
+    let dependencies = await dependencies.figures
     let totals = metrics.traffic
     var facts = StatusFacts(of: broker, .init(workers: metrics.loops.count))
     facts.isDraining = health.isDraining
@@ -73,6 +76,7 @@ final class StatusReporter: StatusProvider {
     facts.clientHits = metrics.hits
     facts.traffic = traffic.withLock { $0.minutes(totals, at: facts.now) }
     facts.listeners = listeners
+    facts.dependencies = dependencies
     facts.callers = configuration.callers.map { Set($0.byName.keys) }
     facts.usage = metrics.usage.rows
     facts.denials = denials.all

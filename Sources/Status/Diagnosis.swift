@@ -29,6 +29,9 @@ struct Diagnosis {
     if let store = facts.broker.figures.store?.condition, let problem = store.problem {
       findings.append(Finding(problem: .of(store: store, problem)))
     }
+    if let dependencies = facts.dependencies {
+      findings += StatusReport.Problem.all(dependencies, facts).map { Finding(problem: $0) }
+    }
     for (cause, places) in groups.sorted(by: { $0.key < $1.key }) {
       guard let problem = StatusReport.Problem(cause, places.map { rows[$0] }, facts) else { continue }
       findings.append(Finding(problem: problem, rows: places))

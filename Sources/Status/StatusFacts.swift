@@ -24,6 +24,7 @@ package struct StatusFacts: Sendable {
   /// What callers have asked for.
   package var usage: [CallerUsage.Row] = []
   package var denials: [Denial] = []
+  package var dependencies: DependencyFigures?
 
   /// In Unix time, to the millisecond.
   func time(_ instant: Instant) -> Double {

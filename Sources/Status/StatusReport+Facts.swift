@@ -19,6 +19,9 @@ extension StatusReport {
     callers = facts.callers.map { Caller.all($0, facts) }
     denials = facts.denials.map { Denial($0, facts) }
     store = facts.broker.figures.store.map(Store.init)
+    configuration = facts.dependencies.map { Configuration($0.configuration) }
+    certificates = facts.dependencies?.certificates.map { Certificate($0, facts) } ?? []
+    keySets = facts.dependencies?.keySets.filter { $0.client == nil }.map { IssuerKeys($0, facts) } ?? []
     let counted = facts.broker.figures.lookups
     lookups = Lookups(
       hit: counted.hit + facts.clientHits.values.reduce(0, +), miss: counted.miss, coalesced: counted.coalesced,

@@ -109,6 +109,37 @@ package struct StatusReport: Encodable, Sendable {
     let ignored: Int
   }
 
+  /// How the configuration came into force, and how it went when it was last read.
+  struct Configuration: Encodable {
+    let loadedAt: Double
+    let lastReloadAt: Double
+    let lastReloadOk: Bool
+    /// Why it stays as it was.
+    let error: String?
+  }
+
+  /// One of the broker's own.
+  struct Certificate: Encodable {
+    /// As in the label of its metric.
+    let use: String
+    /// The client that shows it.
+    let client: String?
+    let file: String
+    let names: [String]
+    let expiresAt: Double
+    /// Less than 0 once it has expired.
+    let daysLeft: Int
+  }
+
+  /// The keys of an issuer of callers' tokens.
+  struct IssuerKeys: Encodable {
+    let issuer: String
+    let keys: Int
+    let readAt: Double?
+    /// Why they could not be read when they were last asked for.
+    let error: String?
+  }
+
   /// How requests for tokens fared since the start.
   struct Lookups: Encodable {
     let hit: Int
@@ -300,6 +331,9 @@ package struct StatusReport: Encodable, Sendable {
   let denials: [Denial]
   /// nil: tokens are kept nowhere else.
   let store: Store?
+  let configuration: Configuration?
+  let certificates: [Certificate]
+  let keySets: [IssuerKeys]
   let lookups: Lookups
   let traffic: [Minute]
   let clients: [Client]

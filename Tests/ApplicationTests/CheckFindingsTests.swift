@@ -6,6 +6,7 @@ import Testing
 @testable import Application
 @testable import HTTPClient
 @testable import OAuth
+@testable import Telemetry
 
 /// What `check` makes of what it has seen.
 @Suite struct CheckFindingsTests {
@@ -90,5 +91,32 @@ import Testing
     ] as [(Double?, Finding.Verdict)])
   func clock(_ offset: Double?, _ verdict: Finding.Verdict) {
     #expect(TenantFindings.clock(offset).verdict == verdict)
+  }
+
+  @Test(
+    "A certificate of the broker's own is ok, a warning or failed by what is left of it, with its names",
+    arguments: [(15.0, Finding.Verdict.ok, 15), (2, .warning, 2), (-3, .failed, -3), (400, .failed, 400)])
+  func ownCertificate(_ left: Double, _ verdict: Finding.Verdict, _ days: Int) {
+    let certificate = OwnCertificate(
+      .listener, file: "/tls.crt", names: ["a.example.com"], notBefore: Self.now - 300 * Self.day,
+      expiresAt: Self.now + 65 * Self.day)
+    let finding = DependencyFindings.certificate(certificate, now: certificate.expiresAt - left * Self.day)
+    #expect(finding.check == .certificate && finding.verdict == verdict && finding.target == "listener")
+    #expect(finding.message.contains("a.example.com") && finding.message.contains("/tls.crt"))
+    #expect((finding.remedy != nil) == (verdict != .ok))
+    #expect(finding.facts.contains { $0.name == "certificate_days_left" && $0.value == Array("\(days)".utf8) })
+  }
+
+  @Test("The keys of callers' issuer are a warning where they cannot be read, or none can be used")
+  func callersKeys() {
+    func finding(_ keys: Int, _ problem: String?) -> Finding {
+      let keys = (0..<keys).map { KeySetStatus.Key(id: "\($0)", algorithm: "RS256") }
+      let status = KeySetStatus(keys: keys, fetchedAt: nil, problem: problem, nextFetch: nil)
+      return DependencyFindings.keys("https://k", status)
+    }
+    #expect(finding(2, nil).verdict == .ok && finding(2, nil).message.hasPrefix("2 keys"))
+    #expect(finding(0, nil).verdict == .warning && finding(0, nil).remedy?.contains("kubectl") == true)
+    let unreadable = finding(0, "no route")
+    #expect(unreadable.verdict == .warning && unreadable.message.contains("no route") && unreadable.remedy != nil)
   }
 }

@@ -22,6 +22,7 @@ private struct Scene {
   var figures = BrokerFigures()
   /// nil: it is there from the start.
   var secretSince: Instant?
+  var dependencies: DependencyFigures?
   var keySet = KeySetStatus(keys: [.init(id: "k1", algorithm: "RS256")], fetchedAt: nil, problem: nil, nextFetch: nil)
 
   init(_ change: (inout TokenCache.Rules) -> Void = { _ in }) {
@@ -96,7 +97,7 @@ private struct Scene {
       traffic: traffic,
       process: .init(
         version: "1", startedAt: 0, workers: 1, cpuSeconds: 0, residentBytes: 0, openDescriptors: 0, maxDescriptors: 0))
-    (facts.callers, facts.usage, facts.denials) = (callers, usage, denials)
+    (facts.callers, facts.usage, facts.denials, facts.dependencies) = (callers, usage, denials, dependencies)
     return StatusReport(facts, KeyRow.all(facts))
   }
 }
@@ -318,6 +319,51 @@ private struct Scene {
     let report = try scene.report(at: 2)
     #expect(report.condition == condition && report.problems.map(\.condition) == [.failing])
     #expect(report.recent.requests == all && report.recent.failed == failed)
+  }
+
+  private func report(
+    _ problem: String? = nil, _ certificates: [OwnCertificate] = [], _ keySets: [DependencyFigures.KeySet] = []
+  ) throws -> StatusReport {
+    var scene = Scene()
+    scene.dependencies = DependencyFigures(
+      configuration: .init(loadedAt: 1_799_999_000, lastReloadAt: 1_800_000_000, problem: problem),
+      certificates: certificates, keySets: keySets)
+    return try scene.report(at: 0)
+  }
+
+  @Test(
+    "A certificate of the broker's own is a problem from a fortnight before its end, and failing after it",
+    arguments: [(15.0, [], 15), (13.5, ["attention"], 13), (-0.5, ["failing"], -1)])
+  func certificates(_ days: Double, _ conditions: [String], _ left: Int) throws {
+    let certificate = OwnCertificate(
+      .listener, file: "/tls.crt", names: ["a.example.com"], notBefore: 1_700_000_000,
+      expiresAt: 1_800_000_000 + days * 86_400)
+    let report = try report(nil, [certificate])
+    #expect(report.problems.map(\.condition.rawValue) == conditions)
+    #expect(report.certificates.map(\.daysLeft) == [left] && report.certificates.first?.use == "listener")
+    #expect(report.problems.allSatisfy { $0.detail?.contains("a.example.com") == true && $0.remedy != nil })
+  }
+
+  @Test("A configuration that was refused is a problem, with its reason and when that was")
+  func configuration() throws {
+    let fine = try report()
+    #expect(fine.problems.isEmpty && fine.configuration?.lastReloadOk == true)
+    let wrong = try report("listen (c.yaml:1:1): no such key")
+    #expect(wrong.configuration?.lastReloadOk == false && wrong.configuration?.lastReloadAt == 1_800_000_000)
+    #expect(wrong.configuration?.error?.contains("c.yaml:1:1") == true && wrong.condition == .attention)
+    #expect(wrong.problems.first?.detail?.contains("c.yaml:1:1") == true)
+  }
+
+  @Test("Keys of callers' issuer that cannot be read are a problem, and fail callers where none are held")
+  func issuerKeys() throws {
+    func keys(_ count: Int, _ problem: String?, client: String? = nil) -> DependencyFigures.KeySet {
+      .init(issuer: "https://k", client: client, keys: count, readAt: nil, problem: problem)
+    }
+    #expect(try report(nil, [], [keys(1, nil), keys(0, "no", client: "default")]).condition == .ok)
+    #expect(try report(nil, [], [keys(1, "no route")]).condition == .attention)
+    let failing = try report(nil, [], [keys(0, "no route")])
+    #expect(failing.problems.map(\.condition) == [.failing] && failing.keySets.map(\.error) == ["no route"])
+    #expect(failing.problems.first?.detail == "https://k: no route")
   }
 
   @Test(

@@ -1,14 +1,14 @@
 /// What `openssl` makes for tests: keys, authorities and certificates, as files of a directory.
 package enum OpenSSL {
-  /// `authority NAME [SUBJECT]` makes NAME.crt and NAME.key; `sign NAME AUTHORITY [ALTERNATIVE]` too, signed by one,
-  /// for this machine's loopback address where nothing else is said.
+  /// `authority NAME [SUBJECT]` makes NAME.crt and NAME.key; `sign NAME AUTHORITY [ALTERNATIVE [DAYS]]` too, signed by
+  /// one, for this machine's loopback address and two days where nothing else is said. It has expired for -1.
   private static let functions = """
     request() { name=$1; shift; openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout $name.key "$@"; }
     authority() { request $1 -x509 -out $1.crt -subj /CN=${2:-$1} -days 2; }
     sign() {
       request $1 -out $1.csr -subj /CN=$1
       echo "subjectAltName=${3:-IP:127.0.0.1}" > $1.ext
-      openssl x509 -req -in $1.csr -CA $2.crt -CAkey $2.key -CAcreateserial -out $1.crt -extfile $1.ext -days 2
+      openssl x509 -req -in $1.csr -CA $2.crt -CAkey $2.key -CAcreateserial -out $1.crt -extfile $1.ext -days ${4:-2}
     }
 
     """

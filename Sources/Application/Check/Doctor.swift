@@ -32,6 +32,13 @@ package struct Doctor {
 
   package func examine() async throws {
     for warning in ConfigurationLint(configuration, environment: environment).warnings { tell(Finding(warning)) }
+    for certificate in configuration.certificates where certificate.client == nil {
+      tell(DependencyFindings.certificate(certificate, now: WallClock.now))
+    }
+    if let verifier = configuration.callers?.serviceAccounts {
+      await verifier.pollKeys()
+      tell(DependencyFindings.keys(verifier.issuer, await verifier.keySet))
+    }
     tell(await store)
     let upstreams = Upstreams()
     _ = try upstreams.replace(with: configuration.upstreamSpecs, audiences: configuration.audiences)
@@ -42,6 +49,9 @@ package struct Doctor {
         settings: settings, upstream: configuration.upstream, environment: environment,
         probe: try ClientProbe(settings.client, connection: configuration.connection(of: settings))
       ) { tell($0.of(client: name)) }
+      for certificate in settings.certificates {
+        tell(DependencyFindings.certificate(certificate, now: WallClock.now).of(client: name))
+      }
       let obstacle = await checkup.examine()
       let keys = wanted.compactMap { _, key in (try? key.get()).flatMap { $0.client.name == name ? $0 : nil } }
       if keys.isEmpty, names.isEmpty {
@@ -67,8 +77,9 @@ package struct Doctor {
         case .redis(let settings):
           let store = try RedisStore(settings, log: makeLogger(LogControl(LogSettings(level: .critical))))
           defer { store.close() }
-          _ = try await store.load([StoreName(repeatElement(0, count: 32))])
-          return .ok(.store, location, "answers within \(started.duration(to: .now).milliseconds) ms")
+          try await Self.exercise(store)
+          let took = started.duration(to: .now).milliseconds
+          return .ok(.store, location, "does all that is asked of it, within \(took) ms")
         }
       } catch {
         return .warning(
@@ -76,6 +87,19 @@ package struct Doctor {
           remedy: "Until it can be used each broker mints for itself, and anew after a restart.")
       }
     }
+  }
+
+  /// Does all that a broker asks of a store, with a name that nobody else has.
+  private static func exercise(_ store: any Store) async throws(StoreError) {
+    let name = StoreName((0..<32).map { _ in UInt8.random(in: .min ... .max) })
+    let entry = StoreEntry(name: name, value: [0], lifetime: .seconds(5))
+    _ = try await store.load([name])
+    if case .granted(let claim) = try await store.claim(name, for: .seconds(5), loading: [name]).outcome {
+      _ = try await store.renew(claim, for: .seconds(5))
+      try await store.save([entry], settling: claim)
+    }
+    try await store.save([entry], settling: nil)
+    try await store.remove([name])
   }
 
   /// The token that a request for this audience would get.

@@ -29,6 +29,7 @@ package final class SharedTokens: Sendable {
   package var figures: StoreFigures {
     var figures = counts.withLock(\.self)
     figures.condition = store.condition
+    figures.condition.problem = figures.condition.problem ?? figures.refusal
     return figures
   }
 
@@ -229,11 +230,27 @@ package final class SharedTokens: Sendable {
   ) async throws(StoreError) -> Value {
     do throws(StoreError) {
       let value = try await body()
-      counts.withLock { $0.outcomes[.init(operation: operation, isOK: true), default: 0] += 1 }
+      note(operation, nil)
       return value
     } catch {
-      counts.withLock { $0.outcomes[.init(operation: operation, isOK: false), default: 0] += 1 }
+      note(operation, error)
       throw error
+    }
+  }
+
+  /// Counts how an operation went, and logs it where the store begins to refuse it, or does it again.
+  private func note(_ operation: String, _ error: StoreError?) {
+    let wasRefused = counts.withLock { figures in
+      figures.outcomes[.init(operation: operation, isOK: error == nil), default: 0] += 1
+      return (figures.lastErrors.updateValue(error, forKey: operation) ?? nil)?.isRefusal == true
+    }
+    guard wasRefused != (error?.isRefusal == true) else { return }
+    var facts: Logger.Metadata = ["store": "\(store.condition.location)", "operation": "\(operation)"]
+    if let error, error.isRefusal {
+      facts["reason"] = "\(error.reason)"
+      log.warning("the store refuses an operation", metadata: facts)
+    } else if error == nil {
+      log.info("the store does an operation again", metadata: facts)
     }
   }
 }

@@ -96,8 +96,13 @@ package struct StoreAnswer: Sendable {
 /// Why a store could not do what it was asked: a sentence for the log, without names, values or passwords.
 package struct StoreError: Error, Sendable, Equatable {
   package let reason: String
+  /// It was asked, and will not do it: to ask again is of no use until something has changed there.
+  package var isRefusal = false
 
-  package init(_ reason: String) { self.reason = reason }
+  package init(_ reason: String, isRefusal: Bool = false) {
+    self.reason = reason
+    self.isRefusal = isRefusal
+  }
 }
 
 /// How a store is, as metrics, the status page and `check` show it.

@@ -26,6 +26,7 @@ package final class PeerCertificate: Sendable {
       dnsNames: names.filter { $0.type == GEN_DNS }.map(\.text), subject: unsafe Self.subject(of: certificate))
   }
 
+  /// URIs, DNS names and addresses, with what each is (RFC 5280 §4.2.1.6).
   static func alternativeNames(of certificate: OpaquePointer) -> [(type: Int32, text: String)] {
     guard let found = unsafe X509_get_ext_d2i(certificate, NID_subject_alt_name, nil, nil) else { return [] }
     let names = OpaquePointer(found)
@@ -34,17 +35,21 @@ package final class PeerCertificate: Sendable {
     return (0..<count).compactMap { index in
       var type: Int32 = 0
       guard let name = unsafe copenssl_name(names, index), let value = unsafe GENERAL_NAME_get0_value(name, &type),
-        [GEN_URI, GEN_DNS].contains(type)
+        [GEN_URI, GEN_DNS, GEN_IPADD].contains(type)
       else { return nil }
       let string = unsafe value.assumingMemoryBound(to: ASN1_STRING.self)
       let bytes = unsafe UnsafeBufferPointer(
         start: ASN1_STRING_get0_data(string), count: Int(max(0, ASN1_STRING_length(string))))
+      if type == GEN_IPADD {
+        guard [4, 16].contains(bytes.count) else { return nil }
+        return (type, unsafe SocketAddress(ip: Array(bytes), port: 0).host)
+      }
       guard unsafe bytes.allSatisfy({ 0x21...0x7E ~= $0 }) else { return nil }
       return unsafe (type, String(decoding: bytes, as: UTF8.self))
     }
   }
 
-  private static func subject(of certificate: OpaquePointer) -> String {
+  static func subject(of certificate: OpaquePointer) -> String {
     guard let output = unsafe BIO_new(BIO_s_mem()) else { return "" }
     defer { unsafe _ = BIO_free(output) }
     // Escapes control bytes, commas and what is beyond ASCII.

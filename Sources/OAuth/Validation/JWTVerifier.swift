@@ -36,6 +36,8 @@ package final class JWTVerifier: Sendable {
     case document(KeySet)
   }
 
+  /// Whose tokens they are.
+  package let issuer: String
   private let validator: TokenValidator
   private let audience: String
   private let source: Source
@@ -43,6 +45,7 @@ package final class JWTVerifier: Sendable {
   /// `audience` is what `aud` must contain. Throws for a URL that is not https, or http to this machine itself, and for
   /// a document without a key.
   package init(issuer: String, audience: String, keys: Keys) throws(InvalidSetting) {
+    self.issuer = issuer
     validator = TokenValidator(issuer: issuer)
     self.audience = audience
     switch keys {
@@ -96,6 +99,21 @@ package final class JWTVerifier: Sendable {
       return VerifiedToken(subject: subject, expiresAt: MintedToken.instant(of: claims.exp, now: now, wallNow: wallNow))
     } catch {
       throw .refused(reason: error.reason)
+    }
+  }
+
+  /// Reads the issuer's keys, unless what is known of them is fresh, so that it shows before callers come whether they
+  /// can be had.
+  package func pollKeys() async { if case .remote(let keys) = source { await keys.poll(isNeeded: true) } }
+
+  /// The issuer's keys as they are known.
+  package var keySet: KeySetStatus {
+    get async {
+      switch source {
+      case .document(let keys):
+        return KeySetStatus(keys: keys.descriptions, fetchedAt: nil, problem: nil, nextFetch: nil)
+      case .remote(let keys): return await keys.status
+      }
     }
   }
 

@@ -2,6 +2,7 @@ import Basics
 import HTTPClient
 import IO
 import OAuth
+import Telemetry
 
 /// Reads one client of the configuration.
 struct ClientReader {
@@ -63,7 +64,8 @@ struct ClientReader {
       ClientSettings(
         client: $0, trust: authorities.map { .file($0) } ?? .system, secretFile: credentials.file,
         isPassThrough: isPassThrough,
-        files: credentials.files.merging(Self.digests(authorities.map { [$0] } ?? [])) { $1 })
+        files: credentials.files.merging(Self.digests(authorities.map { [$0] } ?? [])) { $1 },
+        certificates: credentials.certificates)
     }
   }
 
@@ -133,6 +135,7 @@ struct ClientReader {
     var file: String?
     /// What the files that are read only once held.
     var files: [String: SHA256Digest] = [:]
+    var certificates: [OwnCertificate] = []
   }
 
   private static let ways = [
@@ -200,7 +203,9 @@ struct ClientReader {
       }
       guard agrees(.tlsClient), let certificate, let keyFile else { return nil }
       let identity = HTTPClient.Identity(certificateFile: certificate, keyFile: keyFile)
-      return Credentials(authentication: .tlsClient(identity), files: Self.digests([certificate, keyFile]))
+      return Credentials(
+        authentication: .tlsClient(identity), files: Self.digests([certificate, keyFile]),
+        certificates: OwnCertificate.chain(.tlsClient, client: name, in: certificate))
     }
   }
 
@@ -220,7 +225,8 @@ struct ClientReader {
     let algorithm: AssertionKey.Algorithm? = section.value("keyAlgorithm", .keyAlgorithm)
     let keyID = section.value("keyId", environment: self.variable("KEY_ID"), .text("a key id"))
     let audience = section.value("assertionAudience", .text("an audience"))
-    let pem = section.value("privateKeyFile", environment: variable, .secretContents)
+    let file = section.value("privateKeyFile", environment: variable, .secretContents)
+    let pem = file?.contents
     let key = pem.flatMap { pem in
       attempt { () throws(InvalidSetting) in try AssertionKey(pem: pem, algorithm: algorithm, keyID: keyID) }
     }
@@ -228,8 +234,15 @@ struct ClientReader {
       let digest = pem.map { pem in pem.withBytes { SHA256Digest(of: $0) } }
       return Credentials(
         authentication: .privateKeyJWT(key, audience: audience),
-        files: digest.map { [ClientSettings.privateKey: $0] } ?? [:])
+        files: digest.map { [ClientSettings.privateKey: $0] } ?? [:],
+        certificates: certificates(besideKeyIn: file))
     }
+  }
+
+  /// Those of a private key's file, which is not read once more where there are none.
+  private func certificates(besideKeyIn file: SecretContents?) -> [OwnCertificate] {
+    guard let file, file.contents.contains("-----BEGIN CERTIFICATE-----") else { return [] }
+    return OwnCertificate.chain(.privateKeyJWT, client: name, in: file.path)
   }
 
   private static func digests(_ paths: [String]) -> [String: SHA256Digest] {
@@ -243,7 +256,27 @@ extension Format where Value == AssertionKey.Algorithm {
   }
 }
 
-extension Format where Value == Secret {
-  /// The contents of a file that nobody else may see.
-  static var secretContents: Format { file(isSecret: true) { path throws(FileError) in try Secret(file: path) } }
+/// The contents of a file that nobody else may see.
+struct SecretContents {
+  let path: String
+  let contents: Secret
+}
+
+extension Secret {
+  /// Looked for in place, so that there is no copy.
+  fileprivate func contains(_ text: String) -> Bool {
+    let wanted = Array(text.utf8)
+    return withBytes { bytes in
+      bytes.count >= wanted.count
+        && (0...bytes.count - wanted.count).contains { start in
+          wanted.indices.allSatisfy { bytes[start + $0] == wanted[$0] }
+        }
+    }
+  }
+}
+
+extension Format where Value == SecretContents {
+  static var secretContents: Format {
+    file(isSecret: true) { path throws(FileError) in SecretContents(path: path, contents: try Secret(file: path)) }
+  }
 }

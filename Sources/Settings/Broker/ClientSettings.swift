@@ -2,6 +2,7 @@ package import Basics
 package import HTTPClient
 package import IO
 package import OAuth
+package import Telemetry
 
 /// A client of an authorization server, and what it takes to ask it.
 package struct ClientSettings: Sendable {
@@ -14,6 +15,8 @@ package struct ClientSettings: Sendable {
   package var isPassThrough = false
   /// What the other files that it names held when they were read, by their paths or settings.
   package var files: [String: SHA256Digest] = [:]
+  /// Those that its tenant knows it by.
+  package var certificates: [OwnCertificate] = []
 
   /// What stands in `files` for the contents of a private key, whose path is not known there.
   static let privateKey = "privateKeyFile"
@@ -41,6 +44,7 @@ extension Configuration {
     // A certificate is replaced by whoever renews it, and connections that were made with the old one are of no use.
     for settings in clients.values {
       for (file, digest) in settings.files where file != ClientSettings.privateKey { files[file] = digest }
+      certificates += settings.certificates
     }
     if clients.values.count(where: \.isPassThrough) > 1 {
       root.fail("clients", "more than one client has passthrough; expected one, whose tenant such requests are for")

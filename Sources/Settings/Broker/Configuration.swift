@@ -35,8 +35,9 @@ package struct Configuration: Sendable {
   package var waitsForPrefetch = false
   package var shutdownDelay = Duration.zero
   package var shutdownTimeout = Duration.seconds(10)
-  /// The files that a change is looked for in, as they were when it was read: its own, and those of TLS and of clients'
-  /// certificates.
+  /// Those that it has to show, and those that it knows callers by.
+  package var certificates: [OwnCertificate] = []
+  /// The files that a change is looked for in, as they were when it was read: its own, and those of certificates.
   package var files: [String: SHA256Digest] = [:]
   /// All of it as it is in force, for people.
   package var effective: [EffectiveSetting] = []

@@ -5,13 +5,14 @@ import OAuth
 import IO
 import BrokerCore
 import HTTPServer
-import Telemetry
+package import Telemetry
 
 extension Configuration {
   /// Where a configuration comes from.
   package struct Origin: Sendable {
     package var environment: [String: String]
-    var isTerminal: Bool
+    /// Whether a person reads what goes to standard error.
+    package private(set) var isTerminal: Bool
     /// In place of every client's tenant.
     package var embedded: EmbeddedTenant?
 
@@ -72,6 +73,21 @@ extension Configuration {
     }
     try reader.finish()
     return addresses
+  }
+
+  /// How log lines are written, whatever else there is, for errors before there is a log. Where even that cannot be
+  /// read, as if nothing were said of it.
+  package static func logFormat(from origin: Origin) -> LogSettings.Format {
+    let reader = SettingsReader(environment: origin.environment, fileName: origin.file)
+    var format: LogSettings.Format?
+    reader.read((try? document(origin.file))?.root) { root in
+      root.section("log") { log in
+        format = log.value("format", environment: "BROKER_LOG_FORMAT", .word)
+        log.ignore()
+      }
+      root.ignore()
+    }
+    return format ?? (origin.isTerminal ? .text : .json)
   }
 
   private static func document(_ path: String?) throws(ConfigurationErrors) -> (root: YAMLNode, digest: SHA256Digest)? {
@@ -199,6 +215,9 @@ extension Configuration {
         let clients = authorities.map { isRequired ? TLSContext.Clients.required(.file($0)) : .optional(.file($0)) }
         tls = try TLSContext(
           certificate: .file(certificate), key: .file(key), clients: clients ?? .anonymous, offersHTTP2: true)
+        guard isWanted else { return }
+        certificates += OwnCertificate.chain(.listener, in: certificate)
+        if let authorities { certificates += OwnCertificate.authorities(.clientCA, in: authorities) }
       } catch {
         section.fail("certificateFile", "\(error)")
       }

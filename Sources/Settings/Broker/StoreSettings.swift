@@ -4,6 +4,7 @@ import OAuth
 package import Stores
 package import BrokerCore
 import IO
+import Telemetry
 
 /// Where tokens are kept beyond this process, and what they are sealed with.
 package struct StoreSettings: Sendable {
@@ -46,6 +47,7 @@ extension Configuration {
       let location: StoreSettings.Location = section.value("url", environment: "BROKER_STORE", .store, default: .memory)
       let keys = section.value("keyFile", environment: "BROKER_STORE_KEY_FILE", .storeKeys, .live)
       store = StoreSettings(location: readRedis(location, section), keys: keys)
+      watchStoreCertificate()
       guard store.isShared else {
         if section.has("keyFile", environment: "BROKER_STORE_KEY_FILE") {
           section.fail("keyFile", environment: "BROKER_STORE_KEY_FILE", "the store memory: needs no key")
@@ -63,6 +65,13 @@ extension Configuration {
     }
   }
 
+  /// It is read anew for each connection, so it may be replaced at any time.
+  private mutating func watchStoreCertificate() {
+    guard case .redis(let settings) = store.location, let file = settings.certificateFile else { return }
+    certificates += OwnCertificate.chain(.store, in: file)
+    for file in [file, settings.keyFile].compactMap(\.self) { files[file] = File.digest(file) }
+  }
+
   private func readRedis(_ location: StoreSettings.Location, _ section: Section) -> StoreSettings.Location {
     let names = ["passwordFile", "prefix", "caFile", "certificateFile", "certificateKeyFile", "timeout"]
     guard case .redis(var settings) = location else {
@@ -71,7 +80,7 @@ extension Configuration {
       return location
     }
     if let password = section.value("passwordFile", environment: "BROKER_STORE_PASSWORD_FILE", .secretContents) {
-      settings.password = password
+      settings.password = password.contents
     }
     if settings.user != nil, settings.password == nil,
       !section.has("passwordFile", environment: "BROKER_STORE_PASSWORD_FILE")

@@ -22,7 +22,8 @@ struct RedisRefusal {
 
   /// `command` is what was refused, for the reader; `otherwise` is what an error without a code of its own means there.
   func error(of command: String, otherwise: String = "it answered with an error") -> StoreError {
-    StoreError("\(command) was refused: \(meaning ?? otherwise)\(code.isEmpty ? "" : " (\(code))")")
+    StoreError(
+      "\(command) was refused: \(meaning ?? otherwise)\(code.isEmpty ? "" : " (\(code))")", isRefusal: true)
   }
 
   private static let sentences = [

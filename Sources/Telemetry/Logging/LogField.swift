@@ -1,6 +1,6 @@
 /// The fields of log lines, beside `time` (RFC 3339, in UTC), `level` and `message`, which each has. Whoever reads logs
-/// by program relies on the names, so they stay; every value is a text. A line with a field that is not listed here
-/// fails in debug builds, and so in tests.
+/// by program relies on the names, so they stay, and so does which values are numbers; all others are texts. A line
+/// with a field that is not listed here fails in debug builds, and so in tests.
 enum LogField: String, CaseIterable {
   // MARK: A request, and what it causes
 
@@ -10,6 +10,7 @@ enum LogField: String, CaseIterable {
   case traceID = "trace_id"
   /// The sender's span; a mint has the span that the tenant was told.
   case spanID = "span_id"
+  /// As the request has them.
   case method, path
   /// Who sent it, or what the server refused: an address and a port, of which a proxy may have told, or a Unix user.
   case peer
@@ -83,16 +84,27 @@ enum LogField: String, CaseIterable {
   /// How many it has, or was given back, and how many of a damaged file's could be read.
   case values
   case valuesKept = "values_kept"
+  /// What it is asked to do: `load`, `claim`, `save` or `remove`.
+  case operation
   /// Where a file went that was set aside.
   case movedTo = "moved_to"
   /// The permissions that its file had.
   case mode
 
+  // MARK: Certificates and keys
+
+  /// What a certificate is for, as in the label of its metric; for whom it is; and how long it is good.
+  case use, names
+  case expiresAt = "expires_at"
+  case daysLeft = "days_left"
+  /// Whose keys tokens are checked with.
+  case issuer
+
   // MARK: The process
 
-  /// Where it listens.
+  /// Where it listens, as the configuration would have it.
   case addresses, admin, address
-  /// How many, or `anyone`.
+  /// How many there are; 0 where whoever can connect is served.
   case callers
   /// Each with its issuer.
   case clients
@@ -104,4 +116,16 @@ enum LogField: String, CaseIterable {
   case remedy
   /// Limits that are lower than configured: connections, and open files.
   case connections, files
+  /// Log lines that nobody has read in time.
+  case linesLost = "lines_lost"
+}
+
+extension LogField {
+  /// The names of those whose values are whole numbers.
+  static let numbers = Set(
+    [
+      status, durationMS, expiresIn, dropped, kept, mints, used, limit, upstreamStatus, repeats, failures, seconds,
+      denialsNotLogged,
+      requestsNotLogged, values, valuesKept, daysLeft, callers, workers, connections, files, linesLost,
+    ].map(\.rawValue))
 }

@@ -12,6 +12,7 @@ package final class Metrics: Sendable {
   private let clients: ClientNumbers
   private let broker: Broker
   private let upstreams: Upstreams
+  private let dependencies: @Sendable () async -> DependencyFigures
   private let connections: @Sendable () -> (http1: Int, http2: Int)
 
   /// Audiences that are told apart; a tenant has hundreds at the most, and labels cost whoever stores them.
@@ -20,6 +21,7 @@ package final class Metrics: Sendable {
   package init(
     loops count: Int, routes: [RouteLabel], clients: ClientNumbers, usage: CallerUsage, broker: Broker,
     upstreams: Upstreams,
+    dependencies: @escaping @Sendable () async -> DependencyFigures,
     connections: @escaping @Sendable () -> (http1: Int, http2: Int)
   ) {
     later = LoopMetrics(routes: routes.count)
@@ -29,6 +31,7 @@ package final class Metrics: Sendable {
     self.usage = usage
     self.broker = broker
     self.upstreams = upstreams
+    self.dependencies = dependencies
     self.connections = connections
     ProcessFigures.begin()
   }
@@ -43,6 +46,8 @@ package final class Metrics: Sendable {
       "token_broker_client_assertion_expiry_timestamp_seconds",
       "When the assertion in a client's file expires, in Unix time.",
       upstreams.assertionExpiries.sorted { $0.key < $1.key }.map { ([("client", $0.key)], "\(Int($0.value))") })
+    let figures = await dependencies()
+    text.write(figures)
     writeProcess(to: &text)
     return text.bytes
   }
@@ -150,6 +155,9 @@ package final class Metrics: Sendable {
   private func writeStore(_ store: StoreFigures, to text: inout MetricsText) {
     text.gauge(
       "token_broker_store_up", "1 while the store can be used.", [([], store.condition.problem == nil ? "1" : "0")])
+    text.gauge(
+      "token_broker_store_condition", "1 for what the store did when it was last asked to, else 0.",
+      store.operations.map { ([("operation", $0.name)], $0.isGood ? "1" : "0") })
     text.counter(
       "token_broker_store_requests", "Requests to the store, by how they ended.",
       store.outcomes.map { outcome, count in

@@ -49,7 +49,7 @@ import Testing
         for entry in entries { state.values[entry.name] = entry.value }
         return true
       }
-      if !isDone { throw StoreError("") }
+      if !isDone { throw StoreError("SET was refused", isRefusal: true) }
     }
 
     func remove(_ names: [StoreName]) async throws(StoreError) {}
@@ -134,6 +134,25 @@ import Testing
     let losing = FailingStore(lost: 40)
     await shared(losing).restore(tokens(100))
     #expect(losing.loads == [32, 32])
+  }
+
+  @Test("What a store refuses though it is within reach is its problem until it does it again")
+  func refusals() async {
+    let store = FailingStore(refused: [1])
+    let shared = shared(store)
+    await shared.restore(tokens(1))
+    #expect(shared.figures.condition.problem == "SET was refused")
+    #expect(shared.figures.operations.map { "\($0.name) \($0.isGood)" } == ["load true", "save false"])
+    await shared.restore(tokens(1))
+    #expect(shared.figures.condition.problem == nil && shared.figures.operations.allSatisfy(\.isGood))
+  }
+
+  @Test("Nothing of a store that is out of reach is good")
+  func outOfReach() async {
+    let store = FailingStore(lost: 2)
+    let shared = shared(store)
+    await shared.restore(tokens(2))
+    #expect(shared.figures.operations.map(\.isGood) == [false, false])
   }
 
   @Test("A broker restores what it holds each time, until it is told to stop", .timeLimit(.minutes(1)))

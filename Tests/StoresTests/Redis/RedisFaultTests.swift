@@ -183,11 +183,11 @@ import Testing
     let store = try server.store()
     let claim = try #require(try await store.claim(StoreName(2), for: .seconds(60), loading: []).claim)
     try await server.ask("CONFIG", "SET", "maxmemory", "1")
-    await #expect(throws: StoreError("SET was refused: its memory is full (OOM)")) {
+    await #expect(throws: StoreError("SET was refused: its memory is full (OOM)", isRefusal: true)) {
       try await store.save([entry], settling: nil)
     }
     #expect(try await server.ask("EXISTS", "token-broker:{\(String(repeating: "02", count: 32))}:claim") == "1")
-    await #expect(throws: StoreError("EVAL was refused: its memory is full (OOM)")) {
+    await #expect(throws: StoreError("EVAL was refused: its memory is full (OOM)", isRefusal: true)) {
       try await store.save([entry], settling: claim)
     }
     #expect(try await server.ask("EXISTS", "token-broker:{\(String(repeating: "02", count: 32))}:claim") == "0")
@@ -200,7 +200,9 @@ import Testing
     try await store.save([entry], settling: nil)
     try await server.ask("CONFIG", "SET", "maxmemory", "1")
     let reason = "EVAL was refused: its memory is full (OOM)"
-    await #expect(throws: StoreError(reason)) { try await store.claim(StoreName(2), for: .seconds(60), loading: []) }
+    await #expect(throws: StoreError(reason, isRefusal: true)) {
+      try await store.claim(StoreName(2), for: .seconds(60), loading: [])
+    }
     #expect(try await store.load([StoreName(1)]) == [[42]])
     #expect(store.condition.problem == reason)
     try await server.ask("CONFIG", "SET", "maxmemory", "0")
@@ -217,7 +219,9 @@ import Testing
     _ = try await recover(store)
     try await server.ask("REPLICAOF", "127.0.0.1", "1")
     let reason = "EVAL was refused: it is a replica, which cannot be written to (READONLY)"
-    await #expect(throws: StoreError(reason)) { try await store.claim(StoreName(1), for: .seconds(60), loading: []) }
+    await #expect(throws: StoreError(reason, isRefusal: true)) {
+      try await store.claim(StoreName(1), for: .seconds(60), loading: [])
+    }
     #expect(store.condition.problem == reason)
   }
 
@@ -251,7 +255,8 @@ import Testing
     try await server.ask("RPUSH", key + ":claim", "x")
     #expect(try await store.claim(StoreName(1), for: .seconds(1), loading: [StoreName(1)]).taken == .zero)
     await #expect(
-      throws: StoreError("EVAL was refused: under one of the keys is something of another kind (WRONGTYPE)")
+      throws: StoreError(
+        "EVAL was refused: under one of the keys is something of another kind (WRONGTYPE)", isRefusal: true)
     ) {
       try await store.renew(StoreClaim(name: StoreName(1), fence: 1), for: .seconds(1))
     }

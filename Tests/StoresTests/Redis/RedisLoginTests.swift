@@ -113,11 +113,13 @@ import BrokerCore
     let store = try RedisStore(settings, log: .silent)
     #expect(try await store.load([StoreName(1)]) == [nil])
     let reason = "EVAL was refused: the user may not do that (NOPERM)"
-    await #expect(throws: StoreError(reason)) { try await store.claim(StoreName(1), for: .seconds(60), loading: []) }
+    await #expect(throws: StoreError(reason, isRefusal: true)) {
+      try await store.claim(StoreName(1), for: .seconds(60), loading: [])
+    }
     #expect(store.condition.problem == reason)
     settings.prefix = "other:"
     let other = try RedisStore(settings, log: .silent)
-    await #expect(throws: StoreError("MGET was refused: the user may not do that (NOPERM)")) {
+    await #expect(throws: StoreError("MGET was refused: the user may not do that (NOPERM)", isRefusal: true)) {
       try await other.load([StoreName(1)])
     }
   }
