@@ -1,5 +1,7 @@
 import Basics
 import IO
+import Logging
+package import Settings
 import Telemetry
 
 /// What the commands say, at once: what a pipe's reader waits for must not sit in a buffer.
@@ -21,6 +23,16 @@ package enum Console {
     let near = EditDistance.nearest(to: word.lowercased(), among: names) { max(1, $0.utf8.count / 3) }
     let advice = near.map { "did you mean '\($0)'?" } ?? "token-broker --help lists them"
     return "no such command: '\(word.prefix(40))'; \(advice)"
+  }
+
+  /// Says why there is no broker, or none any more: for a person at a terminal as commands do, and else in lines of the
+  /// log, because whoever gathers those reads nothing else. `message` is what the reasons have in common.
+  package static func fail(_ message: String, _ reasons: [String], from origin: Configuration.Origin) {
+    let format = Configuration.logFormat(from: origin)
+    if origin.isTerminal, format == .text { return reasons.forEach(complain) }
+    let log = makeLogger(LogControl(LogSettings(format: format)))
+    for reason in reasons { log.critical("\(message)", metadata: ["reason": "\(reason)"]) }
+    flushLog()
   }
 
   /// Returns when the log lines so far are written, or soon if nobody reads them.

@@ -18,7 +18,35 @@ extension Server {
         "the limit on open files allows fewer connections than configured",
         metadata: ["connections": "\(limits.connections)", "files": "\(ThisProcess.descriptorLimit)"])
     }
-    try self.init(label: "http", bindings, loops: configuration.workers, limits: limits)
+    do {
+      try self.init(label: "http", bindings, loops: configuration.workers, limits: limits)
+    } catch let error as BindError {
+      throw ListenError(error, configuration.effective)
+    }
+  }
+}
+
+/// An address that cannot be listened on, in the words of `ConfigurationError`.
+struct ListenError: Error, CustomStringConvertible {
+  let description: String
+
+  init(_ error: Server.BindError, _ settings: [EffectiveSetting]) {
+    let key = error.role == .admin ? "admin.listen" : "listen"
+    let places = settings.filter { $0.key == key }
+    let place = places.first { $0.value.contains("\(error.address)") } ?? places.first
+    description = "\(key) (\(place?.source ?? "default")): \(error)\(Self.advice(error).map { "; \($0)" } ?? "")"
+  }
+
+  /// What a person can do about it.
+  private static func advice(_ error: Server.BindError) -> String? {
+    if error.reason.isAddressInUse {
+      return "another process listens there, which \(error.address.isUnix ? "ss -lxp" : "ss -ltnp") names"
+    }
+    if error.reason.isAddressUnknown { return "no interface of this machine has this address" }
+    guard error.reason.isAccessDenied else { return nil }
+    return error.address.isUnix
+      ? "the broker must be able to write to the socket's directory"
+      : "a port below 1024 takes the capability CAP_NET_BIND_SERVICE; expected a higher one"
   }
 }
 

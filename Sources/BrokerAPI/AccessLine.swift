@@ -11,7 +11,7 @@ struct AccessLine: Sendable {
 
   init(_ request: Request, _ log: AccessLog) {
     self.log = log
-    method = "\(request.method)"
+    method = request.methodText
     path = request.text(at: request.path)
     identity = RequestIdentity(request)
   }

@@ -6,7 +6,8 @@ import Settings
 struct Program {
   static func main() async {
     guard let arguments = Console.arguments else {
-      Console.complain("started without any arguments, not even a name, so what it is to do is unknown")
+      let reason = "started without any arguments, not even a name, so what it is to do is unknown"
+      Console.fail("the broker cannot start", [reason], from: Configuration.Origin(file: nil))
       BrokerCommand.exit(withError: ExitCode.validationFailure)
     }
     if let objection = BrokerCommand.objection(to: arguments) {
@@ -96,17 +97,15 @@ func read(_ origin: Configuration.Origin) throws -> Configuration {
   do throws(ConfigurationErrors) {
     return try Configuration(from: origin)
   } catch {
-    complain(error, about: origin)
+    Console.fail("the configuration cannot be used", complaints(of: error, about: origin), from: origin)
     throw ExitCode.configuration
   }
 }
 
-/// Says all that is wrong with a configuration, a line each.
-func complain(_ errors: ConfigurationErrors, about origin: Configuration.Origin) {
-  for error in errors.errors { Console.complain("\(error)") }
-  if origin.isEmpty {
-    Console.complain("nothing is configured: try `token-broker dev`, which needs no account, or `token-broker --help`")
-  }
+/// All that is wrong with a configuration, a line each.
+func complaints(of errors: ConfigurationErrors, about origin: Configuration.Origin) -> [String] {
+  let hint = "nothing is configured: try `token-broker dev`, which needs no account, or `token-broker --help`"
+  return errors.errors.map { "\($0)" } + (origin.isEmpty ? [hint] : [])
 }
 
 /// Serves until a signal; says which address could not be had, and exits with code 1. `ready` is told when it listens.
@@ -118,9 +117,14 @@ func serve(
   do {
     application = try Application(configuration, from: origin)
   } catch {
-    Console.complain("\(error)")
+    Console.fail("the broker cannot start", ["\(error)"], from: origin)
     throw ExitCode.failure
   }
   ready(application)
-  try await application.serve()
+  do {
+    try await application.serve()
+  } catch {
+    Console.fail("the broker cannot go on", ["\(error)"], from: origin)
+    throw ExitCode.failure
+  }
 }

@@ -29,7 +29,7 @@ struct CheckCommand: AsyncParsableCommand {
     do throws(ConfigurationErrors) {
       configuration = try Configuration(from: origin)
     } catch {
-      complain(error, about: origin)
+      for complaint in complaints(of: error, about: origin) { Console.complain(complaint) }
       report.findings = error.errors.map(Finding.init)
       if json { Console.output(report.json) }
       throw ExitCode.configuration

@@ -79,7 +79,10 @@ extension IntegrationTests {
         let result = try await run([command], environment)
         #expect(result.status == 78)
         let lines = result.errors.split(separator: "\n")
-        let named = lines.map { $0.dropFirst("token-broker: ".count).prefix { $0 != " " } }
+        let start = command == "serve" ? "\"reason\":\"" : "token-broker: "
+        let named = lines.map { line in
+          line.range(of: start).map { line[$0.upperBound...].prefix { $0 != " " } } ?? "no reason"
+        }
         let hint = environment.isEmpty ? ["nothing"] : []
         #expect(named.map(String.init) == keys + hint, "\(result.errors)")
         #expect(!result.errors.contains("t0p-s3cr3t"))

@@ -54,7 +54,7 @@ extension IntegrationTests {
         let file = try tenant.file("proxied.yaml", configuration)
         let result = try await ChildProcess.run(
           BrokerProcess.executable, ["serve", "--config", file], environment: tenant.environment)
-        #expect(result.status == 78 && result.errors.contains("token-broker: \(key) ("), "\(result)")
+        #expect(result.status == 78 && result.errors.contains("\"reason\":\"\(key) ("), "\(result)")
       }
     }
   }

@@ -33,7 +33,7 @@ extension IntegrationTests {
         #expect(tenant.tenant.statistics.mints == 5)
         try await broker.child.wait(forLog: "tokens dropped on demand")
         let line = try #require(broker.child.errors.split(separator: "\n").first { $0.contains("on demand") })
-        for part in [#""audience":"https://api.example.com/""#, #""dropped":"2""#, #""mints":"2""#, "request_id"] {
+        for part in [#""audience":"https://api.example.com/""#, #""dropped":2"#, #""mints":2"#, "request_id"] {
           #expect(line.contains(part), "\(line)")
         }
         // Their successors are as fresh as can be.

@@ -69,6 +69,14 @@ package import IO
 
 extension Request {
   package var method: RequestHead.Method { parser.head.method }
+  /// The method as it was sent, with which the request begins.
+  package var methodText: String {
+    withBytes { bytes in
+      var end = 0
+      while end < bytes.count, Octet.isToken(bytes[end]) { end += 1 }
+      return bytes.text(at: 0..<end)
+    }
+  }
   /// The target up to `?`, without the authority of an absolute-form target (RFC 9112 §3.2.2).
   package var path: Range<Int> { parser.head.path }
   /// What stands behind the `?`; nil without one.

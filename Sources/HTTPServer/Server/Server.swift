@@ -38,7 +38,7 @@ package final class Server: Sendable {
       do throws(SystemError) {
         return try Listener(address)
       } catch {
-        throw BindError(address: address, reason: error)
+        throw BindError(address: address, role: role, reason: error)
       }
     }
   }
@@ -46,6 +46,7 @@ package final class Server: Sendable {
   /// An address that could not be listened on.
   package struct BindError: Error, CustomStringConvertible {
     package let address: SocketAddress
+    package let role: ListenerRole
     package let reason: SystemError
     package var description: String { "cannot listen on \(address): \(reason)" }
   }

@@ -16,6 +16,10 @@ package struct SystemError: Error, Equatable, CustomStringConvertible {
   package var reason: String { SystemCall.message(for: code) }
 
   package var isAccessDenied: Bool { code == EACCES }
+  /// Somebody else listens there.
+  package var isAddressInUse: Bool { code == EADDRINUSE }
+  /// No interface of this machine has the address.
+  package var isAddressUnknown: Bool { code == EADDRNOTAVAIL }
   /// What was asked makes no sense for this kind of file.
   package var isInvalidArgument: Bool { code == EINVAL }
   package var isOutOfDescriptors: Bool { code == EMFILE || code == ENFILE }

@@ -56,7 +56,7 @@ enum LogLine {
         line.append(UInt8(ascii: ","))
         JSONText.append(name, to: &line)
         line.append(UInt8(ascii: ":"))
-        JSONText.append(value, to: &line)
+        append(value, of: name, to: &line)
       }
       line.append(UInt8(ascii: "}"))
     case .text:
@@ -65,9 +65,23 @@ enum LogLine {
       for (name, value) in facts {
         line.append(contentsOf: " \(name)=".utf8)
         // Quoted as JSON strings, so that no value can pass for another line.
-        JSONText.append(value, to: &line)
+        append(value, of: name, to: &line)
       }
     }
     line.append(0x0A)
+  }
+
+  /// A number as it is, and any other value as a JSON string.
+  private static func append(_ value: String, of name: String, to line: inout [UInt8]) {
+    let isNumber = isWholeNumber(value) && LogField.numbers.contains(name)
+    assert(isNumber || !LogField.numbers.contains(name), "\(name) is to be a number: \(value)")
+    if isNumber { line.append(contentsOf: value.utf8) } else { JSONText.append(value, to: &line) }
+  }
+
+  /// As JSON has it: without a zero in front (RFC 8259 §6).
+  private static func isWholeNumber(_ text: String) -> Bool {
+    let digits = text.utf8.first == UInt8(ascii: "-") ? text.utf8.dropFirst() : text.utf8[...]
+    guard let first = digits.first, digits.count <= 15 else { return false }
+    return digits.allSatisfy { 0x30...0x39 ~= $0 } && (first != 0x30 || digits.count == 1)
   }
 }

@@ -11,6 +11,8 @@ package final class LogOutput: Sendable {
     var lines: [UInt8] = []
     var isWriterDue = false
     var lost = 0
+    /// That of the last line.
+    var format = LogSettings.Format.json
     var timestamp = Timestamp()
   }
 
@@ -32,6 +34,7 @@ package final class LogOutput: Sendable {
     _ format: LogSettings.Format, level: Logger.Level, _ message: String, _ facts: [(name: String, value: String)]
   ) {
     let isFirst = state.withLock { state in
+      state.format = format
       if state.lines.count > Self.limit {
         state.lost += 1
       } else {
@@ -61,14 +64,17 @@ package final class LogOutput: Sendable {
 
   /// False if there was nothing.
   private func writeAll() -> Bool {
-    let (lines, lost) = state.withLock { state in
+    let lines = state.withLock { state in
       if state.lines.isEmpty { state.isWriterDue = false }
+      if state.lost > 0 {
+        LogLine.append(
+          to: &state.lines, &state.timestamp, state.format, level: .warning,
+          "log lines were lost: nobody read them in time", [("lines_lost", "\(state.lost)")])
+      }
       defer { (state.lines, state.lost) = ([], 0) }
-      return (state.lines, state.lost)
+      return state.lines
     }
-    var rest = lines[...]
-    if lost > 0 { rest += Array("\(lost) log lines were lost: nobody read them in time\n".utf8) }
-    stream.write(rest)
+    stream.write(lines[...])
     return !lines.isEmpty
   }
 }
