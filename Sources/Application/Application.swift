@@ -65,7 +65,7 @@ package final class Application: Sendable {
   }
 
   /// The addresses of the main listener, as the configuration would name them.
-  package var addresses: [String] {
+  private var addresses: [String] {
     server.listenerStates.filter { $0.role == .main }.map { listener in
       "\(listener.isTLS ? "https://" : "")\(listener.address)\(listener.requiresProxy ? "?proxy=required" : "")"
     }
