@@ -53,7 +53,7 @@ test: packages-build packages-test ## Build and run every test; FILTER=NAME for 
 	swift build --build-tests $(sanitized)
 	$(if $(SANITIZE),Tests/Sanitizers/run.sh $(SANITIZE) .build-$(SANITIZE),$(width) swift test --skip-build) $(if $(FILTER),--filter '$(FILTER)')
 
-interop: packages-build ## Put the broker before OAuth servers, behind clients and among proxies; SERVER=, CLIENT="msal_python curl", PROXY= for some
+interop: packages-build ## Put the broker before OAuth servers, behind clients, among proxies and before Prometheus; SERVER=, CLIENT="msal_python curl", PROXY= for some
 	-@$(MAKE) --no-print-directory packages-interop
 	swift build --product token-broker
 	/usr/bin/python3 Tests/Interop/interop.py "$$(swift build --show-bin-path)/token-broker" .build/interop $(SERVER) $(CLIENT) $(PROXY)

@@ -1,10 +1,10 @@
-"""Puts the broker's binary before OAuth servers, behind clients and among reverse proxies that nobody here wrote, all on
-loopback.
+"""Puts the broker's binary before OAuth servers, behind clients, among reverse proxies and before a Prometheus that nobody
+here wrote, all on loopback.
 
 Usage: interop.py BROKER FOLDER [NAME]...
 
 FOLDER is where they are installed. One that is not to be had is skipped, and that is said. The end status is 1 if the
-broker or another program did anything that is not expected, and if of servers, clients or proxies none could be had.
+broker or another program did anything that is not expected, and if of any of these kinds none could be had.
 """
 
 import importlib
@@ -18,6 +18,7 @@ import traceback
 import client_harness
 import clients
 import harness
+import monitor_harness
 import proxy_harness
 from packages import Skipped
 from verdicts import Verdicts
@@ -28,6 +29,7 @@ KINDS = {
         "openbao", "openbao_eddsa", "glewlwyd", "canaille", "django_oauth_toolkit", "authlib",
     ]),
     "clients": (client_harness.play, clients.NAMES),
+    "monitors": (monitor_harness.play, ["prometheus"]),
     "reverse_proxies": (proxy_harness.play, ["nginx", "caddy", "traefik", "envoy", "haproxy", "apache", "varnish"]),
 }
 
