@@ -75,9 +75,9 @@ struct ChunkedDecoder: Equatable {
         guard digits > 0 else { throw .malformed("a chunk size is no plain hex number") }
         state = byte == Octet.carriageReturn ? .sizeEnd : try behindSize(byte)
       }
+    case .sizeSpace where isOverhead(limit), .sizeExtension where isOverhead(limit): throw .bodyTooLarge
     case .sizeSpace: state = try behindSize(byte)
     case .sizeExtension:
-      if isOverhead(limit) { throw .bodyTooLarge }
       if byte == Octet.carriageReturn {
         state = .sizeEnd
       } else if !Octet.isFieldValue(byte) {
@@ -112,6 +112,6 @@ struct ChunkedDecoder: Equatable {
     throw .malformed("a chunk size is no plain hex number")
   }
 
-  /// Tiny chunks and long extensions must not make the buffer grow far beyond what the chunks carry.
+  /// Tiny chunks, and what stands behind their sizes, must not make the buffer grow far beyond what the chunks carry.
   private func isOverhead(_ limit: Int) -> Bool { position - body.lowerBound > 2 * limit + 1024 }
 }

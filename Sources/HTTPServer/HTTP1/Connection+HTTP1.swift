@@ -13,7 +13,7 @@ extension Connection {
       switch input.withMutableBytes({ http1.step(&$0, parser: &request.parser, now: now) }) {
       case .wait: break requests
       case .skipLine:
-        // Nor does HTTP/2 begin behind it.
+        // HTTP/2's preface is looked for at the very beginning only.
         serial &+= 1
         input.consume(2)
       case .sendContinue: writer.output.append("HTTP/1.1 100 Continue\r\n\r\n")

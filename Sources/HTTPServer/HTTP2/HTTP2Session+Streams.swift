@@ -166,7 +166,7 @@ extension HTTP2Session {
     return unsafe isGoingAway || resetStreams.contains(id) || nghttp2_session_find_stream(session, id) != nil
   }
 
-  /// No more than are reset before the budget of faults ends the connection.
+  /// Remembers a stream that was reset, among the last of them: twice as many as the budget of faults allows at once.
   func noteReset(of id: Int32) {
     if resetStreams.count >= 2 * HTTP2Limits.faults.burst { resetStreams.removeFirst() }
     resetStreams.append(id)

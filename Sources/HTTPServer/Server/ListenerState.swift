@@ -18,6 +18,7 @@ package final class ListenerState: Sendable {
   /// As it is bound: a port 0 has become the real one.
   package let address: SocketAddress
   package let role: ListenerRole
+  package let isTLS: Bool
   let isOnLoopback: Bool
   let proxies: [AddressRange]?
   private let currentContext: Mutex<TLSContext?>
@@ -32,11 +33,11 @@ package final class ListenerState: Sendable {
     role = binding.role
     proxies = binding.proxies
     isOnLoopback = address.isLoopback && !address.isUnix
+    isTLS = binding.tls != nil
     currentContext = Mutex(binding.tls)
     self.limits = limits
   }
 
-  package var isTLS: Bool { context != nil }
   /// Each connection begins with the header of the PROXY protocol.
   package var requiresProxy: Bool { proxies != nil }
 

@@ -26,6 +26,7 @@ package struct Response: Sendable {
     case 408: "Request Timeout"
     case 413: "Content Too Large"
     case 414: "URI Too Long"
+    case 415: "Unsupported Media Type"
     case 417: "Expectation Failed"
     case 429: "Too Many Requests"
     case 431: "Request Header Fields Too Large"
