@@ -62,11 +62,9 @@ struct Authenticator {
   }
 
   /// For an OAuth client: its id is a caller's name, its secret the caller's key. Without a secret, as anybody else.
-  /// `parameters` are sent on with credentials that are the tenant's to judge.
-  func identify(
-    _ credentials: ClientCredentials?, _ parameters: [(name: String, value: Secret)] = [], _ request: Request,
-    now: Instant
-  ) -> Identity {
+  /// What the broker does not know of the request is sent on with credentials that are the tenant's to judge.
+  func identify(_ asked: GrantRequest, _ request: Request, now: Instant) -> Identity {
+    let credentials = asked.credentials
     if callers == nil, policy.passThrough == nil { return .anyone }
     guard let credentials, credentials.hasSecret else {
       let identity = identify(request, now: now)
@@ -80,10 +78,13 @@ struct Authenticator {
       }
     }
     if let caller = caller(credentials) { return .caller(caller) }
-    guard policy.passThrough != nil, !isOfCallers(credentials),
-      let brought = PassThroughCredentials(credentials, parameters)
-    else { return .refused(.unknownClient) }
-    return .passThrough(brought)
+    guard policy.passThrough != nil, !isOfCallers(credentials) else { return .refused(.unknownClient) }
+    do throws(Problem) {
+      let brought = PassThroughCredentials(credentials, try asked.passOn())
+      return brought.map { .passThrough($0) } ?? .refused(.unknownClient)
+    } catch {
+      return .refused(error)
+    }
   }
 
   /// The caller whose name and key they are.

@@ -55,8 +55,12 @@ struct ClientCredentials: Sendable {
 extension PassThroughCredentials {
   /// They are sent on as they came: what tells one client from another is what stands there, not what it may mean.
   init?(_ credentials: ClientCredentials, _ parameters: [(name: String, value: Secret)]) {
-    guard let pair = credentials.readings.last, let secret = pair.secret else { return nil }
+    let readings = credentials.readings.compactMap { reading in
+      reading.secret.map { Pair(clientID: reading.clientID, secret: $0) }
+    }
+    guard let asGiven = readings.last else { return nil }
     self.init(
-      clientID: pair.clientID, secret: secret, authorization: credentials.authorization, parameters: parameters)
+      asGiven: asGiven, decoded: readings.dropLast().first, authorization: credentials.authorization,
+      parameters: parameters)
   }
 }

@@ -8,7 +8,7 @@ struct GrantRequest {
   var query: TokenQuery
   let credentials: ClientCredentials?
   /// The members that are not known here, by their names' order.
-  let others: [(name: String, value: Secret)]
+  let others: [(name: String, value: String)]
 
   /// Reads a form or a JSON object, beside what the URL says. Throws the problem to answer with.
   init(
@@ -23,9 +23,19 @@ struct GrantRequest {
     }
     query = try TokenQuery(members, url)
     others = members.names.subtracting(Self.known).sorted().compactMap { name in
-      members[name].map { (name, Secret($0.utf8)) }
+      members[name].map { (name, $0) }
     }
   }
+
+  /// For the tenant of those who bring credentials of their own. They are kept for as long as the token is.
+  func passOn() throws(Problem) -> [(name: String, value: Secret)] {
+    guard others.reduce(0, { $0 + $1.name.utf8.count + $1.value.utf8.count }) <= Self.mostOtherBytes else {
+      throw Problem(.invalidRequest, "the members that go on to the tenant are more than \(Self.mostOtherBytes) bytes")
+    }
+    return others.map { ($0.name, Secret($0.value.utf8)) }
+  }
+
+  private static let mostOtherBytes = 4096
 
   private static let known: Set = [
     "grant_type", "client_id", "client_secret", "audience", "resource", "scope", "organization",
@@ -45,7 +55,10 @@ struct GrantRequest {
   private static func credentials(
     _ authorization: String?, _ members: GrantMembers
   ) throws(Problem) -> ClientCredentials? {
-    if members["client_assertion"] ?? members["client_assertion_type"] != nil { throw .unsupportedAssertion }
+    if members["client_assertion"] != nil || members["client_assertion_type"] != nil { throw .unsupportedAssertion }
+    if let id = members["client_id"], Audience.problem(with: id) != nil {
+      throw Problem(.invalidRequest, "client_id is too long or malformed")
+    }
     let basic = try authorization.flatMap { field throws(Problem) in try ClientCredentials(authorization: field) }
     guard let basic else {
       let secret = members["client_secret"].map { Secret($0.utf8) }
@@ -78,8 +91,11 @@ struct URLParameters {
 
 /// The members of a form or a JSON object. Those without a value count as left out (RFC 6749 §3.2).
 struct GrantMembers {
+  private static let most = 32
+
   private var members: [String: String] = [:]
 
+  /// Throws where there are more than anybody has use for: each is looked at before it is known who asks.
   init(_ contentType: String?, _ body: [UInt8]) throws(Problem) {
     switch contentType?.prefix(while: { $0 != ";" }).trimmingSpaces.lowercased() {
     case "application/x-www-form-urlencoded": try readForm(body)
@@ -94,7 +110,9 @@ struct GrantMembers {
 
   private mutating func readForm(_ body: [UInt8]) throws(Problem) {
     var names: Set<String> = []
-    for pair in body.split(separator: UInt8(ascii: "&")) {
+    let pairs = body.split(separator: UInt8(ascii: "&"), maxSplits: Self.most)
+    if pairs.count > Self.most { throw Self.tooMany }
+    for pair in pairs {
       let equals = pair.firstIndex(of: UInt8(ascii: "=")) ?? pair.endIndex
       guard let name = Self.decode(pair[..<equals]), let value = Self.decode(pair[equals...].dropFirst()) else {
         throw Problem(.invalidRequest, "the form is malformed")
@@ -103,6 +121,8 @@ struct GrantMembers {
       try add(name, value, isNew: isNew)
     }
   }
+
+  private static var tooMany: Problem { Problem(.invalidRequest, "there are more than \(most) members") }
 
   private static func decode(_ bytes: ArraySlice<UInt8>) -> String? {
     let bytes = Array(bytes)
@@ -113,6 +133,7 @@ struct GrantMembers {
     guard let members = try? JSONDecoder().decode([String: Member].self, from: Data(body)) else {
       throw Problem(.invalidRequest, "the body is no JSON object")
     }
+    if members.count > Self.most { throw Self.tooMany }
     if JSONKeys.areAmbiguous(in: body) { throw Problem(.invalidRequest, "a member stands there twice") }
     for (name, member) in members {
       switch member {
@@ -165,7 +186,6 @@ extension TokenQuery {
       }
       return given
     }
-    _ = try value("client_id")
     let audiences = [
       members["audience"], members["resource"], url.audience, url.members["audience"], url.members["resource"],
     ].compactMap(\.self)
@@ -176,5 +196,6 @@ extension TokenQuery {
       }
     }
     try self.init(audience: audiences.first, scope: value("scope"), organization: value("organization"))
+    isAudienceInPath = url.audience != nil
   }
 }

@@ -52,14 +52,14 @@ extension Router {
     let endpoint = audience == nil ? Endpoint.oauthToken : .oauthTokenForAudience
     if let objection = policy.guards.objection(to: request) { return refuse(objection, endpoint, request, response) }
     do throws(Problem) {
-      if let coding = request.value(of: "content-encoding"), !request.matches("identity", at: coding) {
+      if let codings = request.text(of: "content-encoding"), codings.lowercased() != "identity" {
         throw Problem(.unsupportedCoding, "the body must be sent as it is, without a Content-Encoding")
       }
       var asked = try GrantRequest(
         url: URLParameters(audience: audience, request), contentType: request.text(of: "content-type"),
         authorization: request.text(of: "authorization"), body: request.array(at: request.body))
       asked.query.demand.freshness = try Demand.Freshness(request)
-      let identity = authenticator.identify(asked.credentials, asked.others, request, now: loop.now)
+      let identity = authenticator.identify(asked, request, now: loop.now)
       switch identity {
       case .anyone, .caller, .unverifiedToken: try asked.refuseOthers()
       case .passThrough, .refused: break

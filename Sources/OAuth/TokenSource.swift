@@ -153,7 +153,7 @@ package final class TokenSource: Sendable {
         message: "the tenant's answer does not say how long its opaque token lives, and the client has no lifetime set")
     }
     return try MintedToken(
-      token, keyID: nil, expiresAt: life.expiresAt, lifetime: life.whole, isRepeated: life.whole > .zero)
+      token, keyID: nil, expiresAt: life.expiresAt, lifetime: life.whole, isEnding: life.whole > .zero)
   }
 
   /// Checks a token that was kept, by `deadline`, as when it was minted. Where the key set cannot be read a token that
@@ -215,7 +215,7 @@ package final class TokenSource: Sendable {
       let life = memory.life(of: token.accessToken, for: key, asked: token.asked, stated: end, assumed: nil)
       return try MintedToken(
         token, keyID: proof.keyID, expiresAt: end, lifetime: life?.whole,
-        isRepeated: proof.expiresAt <= token.asked.advanced(by: .seconds(2)))
+        isEnding: proof.expiresAt <= token.asked.advanced(by: .seconds(2)))
     }
   }
 
@@ -279,10 +279,10 @@ package final class TokenSource: Sendable {
 extension MintedToken {
   /// Throws for a token without any life, which a server may repeat in its last second.
   fileprivate init(
-    _ token: UncheckedToken, keyID: String?, expiresAt: Instant, lifetime: Duration?, isRepeated: Bool
+    _ token: UncheckedToken, keyID: String?, expiresAt: Instant, lifetime: Duration?, isEnding: Bool
   ) throws(TokenError) {
     guard expiresAt > token.asked else {
-      throw isRepeated ? .ending(in: .zero) : .lifeless
+      throw isEnding ? .ending(in: .zero) : .lifeless
     }
     self.init(
       accessToken: token.accessToken, scope: token.scope, keyID: keyID, mintedAt: token.asked, expiresAt: expiresAt,

@@ -1,4 +1,5 @@
 import Basics
+import OAuth
 import Testing
 
 @testable import BrokerAPI
@@ -78,6 +79,26 @@ import Testing
     #expect(try members(#""audience":"a","z":"1","b":"2""#).get().others.map(\.name) == ["b", "z"])
   }
 
+  @Test("More members than anybody has use for are refused before they are looked at")
+  func tooMany() {
+    func form(_ count: Int) -> String { (0..<count).map { "&m\($0)=1" }.joined() }
+    #expect(error(read("audience=a" + form(30))) == nil, "with grant_type they are 32")
+    #expect(error(read("audience=a" + form(31))) == .invalidRequest)
+    func members(_ count: Int) -> String { (0..<count).map { #","m\#($0)":"1""# }.joined() }
+    let object = #"{"grant_type":"client_credentials","audience":"a""#
+    #expect(error(read(object + members(30) + "}", "application/json")) == nil)
+    #expect(error(read(object + members(31) + "}", "application/json")) == .invalidRequest)
+  }
+
+  @Test("What goes on to the tenant is bounded, for it is kept")
+  func passedOn() throws {
+    func asked(_ bytes: Int) throws -> GrantRequest {
+      try read("audience=a&m=" + String(repeating: "x", count: bytes - 1)).get()
+    }
+    #expect(try asked(4096).passOn().map(\.name) == ["m"])
+    #expect(throws: Problem.self) { try asked(4097).passOn() }
+  }
+
   @Test("An assertion in place of a secret is said to be unsupported", arguments: ["", "_type"])
   func assertion(_ end: String) {
     let asked = read("audience=a&client_assertion\(end)=x")
@@ -99,6 +120,10 @@ import Testing
       "\(pair.clientID):\(pair.secret?.withBytes { $0.text(at: 0..<$0.count) } ?? "")"
     }
     #expect(texts == readings)
+    let brought = try #require(PassThroughCredentials(credentials, []))
+    let asGiven = brought.asGiven.secret.withBytes { $0.text(at: 0..<$0.count) }
+    #expect("\(brought.asGiven.clientID):\(asGiven)" == readings.last, "they go on as they came")
+    #expect(readings[0].hasPrefix("\(brought.clientID):"), "however it is spelled, the client is one")
     #expect(credentials.authorization?.withBytes { $0.text(at: 0..<$0.count) } == "bAsIc  \(base64)")
   }
 

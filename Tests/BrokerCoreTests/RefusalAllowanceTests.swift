@@ -144,6 +144,22 @@ import Testing
     #expect(outcome(.anyone, "good") == "fetch")
   }
 
+  @Test("Whoever brings accepted credentials pays for each token that is new, and for none that it has had")
+  mutating func holder() {
+    let holder = SHA256Digest(of: [1].span)
+    func key(_ number: Int) -> TokenKey {
+      TokenKey(client: "default", grant: Grant(audience: "\(number)"), holder: holder)
+    }
+    let minted = mintedToken(at: start, lifetime: 100)
+    for number in 0..<100 {
+      #expect(isFetch(ask(key(number), .holder(holder))))
+      _ = cache.fetched(key(number), .success(minted), now: start)
+    }
+    #expect(ask(key(100), .holder(holder)).map(\.said).first?.hasSuffix("=allowance_used_up") == true)
+    #expect(isFetch(ask(key(0), .holder(holder), at: 99)), "a newer one of those costs nothing")
+    #expect(outcome(.caller("a"), at: 99) == "fetch", "and others ask as before")
+  }
+
   @Test("What is refused of a key that has yielded a token is not charged")
   mutating func revokedGrant() {
     cache = TokenCache()

@@ -55,6 +55,19 @@ import Testing
     }
   }
 
+  @Test("Of credentials that were brought along, whatever the tenant may read as the secret is taken out")
+  func brought() throws {
+    let brought = PassThroughCredentials(
+      asGiven: .init(clientID: "c", secret: Secret("p%40ss%2Fword1".utf8)),
+      decoded: .init(clientID: "c", secret: Secret("p@ss/word1".utf8)),
+      authorization: Secret("Basic YzpwJTQwc3MlMkZ3b3JkMQ==".utf8), parameters: [])
+    let redaction = Redaction(brought.credential, of: "c")
+    for form in ["p@ss/word1", "p%40ss%2Fword1", "p%2540ss%252Fword1", "YzpwJTQwc3MlMkZ3b3JkMQ=="] {
+      let evidence = Evidence(error: nil, description: "bad secret \(form)", hiding: redaction)
+      #expect(evidence?[.description] == "bad secret [redacted]", "\(form)")
+    }
+  }
+
   @Test("A secret that the limit would cut is taken out before")
   func cut() {
     let redaction = Redaction(.post(Secret("t0p-s3cr3t".utf8)), of: "c")

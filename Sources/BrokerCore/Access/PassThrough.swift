@@ -8,7 +8,8 @@ import Synchronization
 /// Lets clients that have credentials of their own with the tenant ask through the broker, so that they too get a token
 /// once a lifetime: theirs are sent on as they are, and the answer is kept under a keyed hash of them.
 ///
-/// Whoever guesses secrets is slow, because what the tenant refuses is paid for (`RefusalAllowances`).
+/// Whoever guesses secrets is slow, because what the tenant refuses is paid for (`RefusalAllowances`), and so is whoever
+/// asks for something new each time, because that is paid for, too.
 package final class PassThrough: Sendable {
   /// Made anew in each process: what is kept tells nothing of a secret.
   private let key = SymmetricKey(size: .bits256)
@@ -35,8 +36,10 @@ package final class PassThrough: Sendable {
       code.update(data: Array("\(secret.count):".utf8))
       secret.withBytes { bytes in unsafe bytes.withUnsafeBytes { unsafe code.update(data: $0) } }
     }
-    add(credentials.clientID)
-    add(credentials.secret)
+    // A tenant may take them in one of the places only.
+    add(credentials.authorization == nil ? "body" : "field")
+    add(credentials.asGiven.clientID)
+    add(credentials.asGiven.secret)
     for parameter in parameters {
       add(parameter.name)
       add(parameter.value)

@@ -42,22 +42,22 @@ struct RefusalAllowances {
   }
 
   /// All that are charged with the payer's refusals, and what each begins with.
-  private func debtors(_ payer: Payer) -> [(debtor: Debtor, unused: RateLimiter)] {
+  private func debtors(_ payer: Payer) -> [(debtor: Debtor, initial: RateLimiter)] {
     guard case .newcomer(_, let source) = payer else { return [(.payer(payer), whole)] }
     return [(.payer(payer), ofClientID), (.source(source), ofSource), (.newcomers, whole)]
   }
 
   /// How long to wait until the payer may cause a refusal again; nil: it may now.
   func wait(_ payer: Payer, _ client: UpstreamID, now: Instant) -> Duration? {
-    debtors(payer).compactMap { debtor, unused in
+    debtors(payer).compactMap { debtor, initial in
       let account = accounts[Account(debtor: debtor, client: client)]
-      return (account ?? (accounts.count < Self.maxAccounts ? unused : others)).wait(now: now)
+      return (account ?? (accounts.count < Self.maxAccounts ? initial : others)).wait(now: now)
     }.max()
   }
 
   /// Charges a refusal, of a request that was sent when the payer might cause one.
   mutating func charge(_ payer: Payer, _ client: UpstreamID, now: Instant) {
-    for (debtor, unused) in debtors(payer) {
+    for (debtor, initial) in debtors(payer) {
       let account = Account(debtor: debtor, client: client)
       if accounts[account] == nil, accounts.count >= Self.maxAccounts {
         accounts = accounts.filter { !$0.value.isIdle(now: now) }
@@ -65,8 +65,19 @@ struct RefusalAllowances {
       if accounts[account] == nil, accounts.count >= Self.maxAccounts {
         others.charge(now: now)
       } else {
-        accounts[account, default: unused].charge(now: now)
+        accounts[account, default: initial].charge(now: now)
       }
+    }
+  }
+}
+
+extension Payer {
+  /// Whether this is what came of asking for something that may be made up: a refusal; and where accepted credentials
+  /// of one's own were brought along, a token as well, for one can be had for every parameter that is thought up.
+  func isCharged(for result: Result<MintedToken, TokenError>, of key: TokenKey) -> Bool {
+    switch result {
+    case .failure(let error): error.isCharged(to: key)
+    case .success: if case .holder = self { true } else { false }
     }
   }
 }
@@ -87,7 +98,7 @@ extension TokenError {
   static func refusedTooOften(_ wait: Duration) -> TokenError {
     TokenError(
       cause: .allowanceUsedUp,
-      message: "too much was asked for that the tenant refuses; what has never yielded a token has to wait",
+      message: "too much was asked for that is new or refused; what has never yielded a token has to wait",
       retryAfter: wait)
   }
 }

@@ -46,6 +46,7 @@ extension TokenCache {
     let isOutdated = entry.isOutdated
     entry.fetch = .none
     let waiters = removeWaiters(of: &entry)
+    let payer = entry.isUnproven ? admission.payer : nil
     let outcome = result.flatMap { minted in
       let token = newToken(minted, for: entry, hasWaiters: !waiters.isEmpty, now)
       return token.isServable(at: now) ? .success(token) : .failure(minted.refusal(at: now))
@@ -61,9 +62,8 @@ extension TokenCache {
       let told = refusal(entry, now) ?? error
       for waiter in waiters { answer(waiter, told, current: entry.token, now) }
     }
-    let payer = entry.isUnproven ? admission.payer : nil
     reschedule(entry, now)
-    if let payer, case .failure(let error) = result, error.isCharged(to: key) { charge(payer, key.client, now) }
+    if let payer, payer.isCharged(for: result, of: key) { charge(payer, key.client, now) }
     if clients[key.client]?.gate.isShut(now: now) == true { refuseQueued(key.client, now) }
   }
 

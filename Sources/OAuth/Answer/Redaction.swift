@@ -14,17 +14,16 @@ struct Redaction {
 
   /// For an answer to a request with these credentials of this client, and with parameters of which any may be secret.
   init(_ credential: Credential, of clientID: String, and parameters: [Secret] = []) {
-    let parameters = parameters.filter { $0.count >= Self.leastParameter }
-    let others = parameters + parameters.map { FormEncoding.body([FormParameter("", $0)]).withoutPrefix(1) }
-    guard let secret = credential.secret, !secret.isEmpty else {
-      secrets = others
-      return
+    let secrets = credential.secrets.filter { !$0.isEmpty }
+    let inClear = secrets + parameters.filter { $0.count >= Self.leastParameter }
+    let inForms = inClear.map { FormEncoding.body([FormParameter("", $0)]).withoutPrefix(1) }
+    let inBasic = secrets.flatMap { secret in
+      [BasicEncoding.form, .raw].map { encoding in
+        BasicCredentials.value(clientID: clientID, secret: secret, encoding)
+          .withoutPrefix("Basic ".utf8.count).withoutPadding
+      }
     }
-    let encoded = FormEncoding.body([FormParameter("client_secret", secret)])
-    let basic = [BasicEncoding.form, .raw].map { BasicCredentials.value(clientID: clientID, secret: secret, $0) }
-    secrets =
-      [secret, encoded.withoutPrefix("client_secret=".utf8.count)]
-      + basic.map { $0.withoutPrefix("Basic ".utf8.count).withoutPadding } + others
+    self.secrets = inClear + inForms + inBasic
   }
 
   func apply(to text: String) -> String {

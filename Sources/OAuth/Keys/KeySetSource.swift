@@ -120,7 +120,7 @@ actor KeySetSource {
     } catch let failure as HTTPClient.Failure {
       failed(Problem(reason: failure.summary, evidence: Evidence(failure)))
     } catch {
-      failed(Problem(reason: "\(error)"))
+      failed(Problem(reason: "it cannot be asked for", evidence: Evidence(.connection, "\(error)")))
     }
   }
 

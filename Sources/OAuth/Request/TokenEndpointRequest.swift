@@ -5,22 +5,27 @@ import HTTPClient
 enum Credential {
   case post(Secret)
   case basic(Secret, BasicEncoding)
-  /// An `Authorization` field as it was found, and the secret in it.
-  case given(Secret, Secret)
+  /// An `Authorization` field as it was found, and what the secret in it may be.
+  case given(Secret, [Secret])
   case assertion(AssertionKey, audience: String?)
   /// An assertion as it was found.
   case givenAssertion(Secret, AssertionFile.Kind)
   case certificate(HTTPClient.Identity)
 
-  var secret: Secret? {
+  /// What is secret in it, in each way that it may be read.
+  var secrets: [Secret] {
     switch self {
-    case .post(let secret), .basic(let secret, _), .given(_, let secret), .givenAssertion(let secret, _): secret
-    case .assertion, .certificate: nil
+    case .post(let secret), .basic(let secret, _), .givenAssertion(let secret, _): [secret]
+    case .given(_, let readings): readings
+    case .assertion, .certificate: []
     }
   }
 
+  /// The secret as it is sent.
+  var secret: Secret? { secrets.last }
+
   /// Whether a server that refuses one of two credentials of a client refuses the other.
-  func isSame(as other: Credential) -> Bool { secret == other.secret }
+  func isSame(as other: Credential) -> Bool { secrets == other.secrets }
 }
 
 extension ClientAuthentication {

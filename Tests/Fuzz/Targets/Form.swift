@@ -38,7 +38,7 @@ extension FuzzTarget {
       [
         ("grant_type", "client_credentials"), ("resource", grant.audience), ("scope", grant.scope),
         ("organization", grant.organization), ("client_id", pair?.clientID), ("client_secret", pair?.secret?.text),
-      ] + request.others.map { ($0.name, $0.value.text) }
+      ] + request.others.map { ($0.name, $0.value) }
     let texts = members.compactMap { name, value in value.map { (name: name, value: JSONText.string($0)) } }
     let object = try read("application/json; charset=utf-8", nil, JSONText.object(texts))
     try promise("and as JSON: \(grant)", object.map { $0.isSame(as: request) } ?? false)
@@ -62,11 +62,11 @@ extension GrantRequest {
   }
 
   private var texts: [String] {
-    [query.audience, query.scope, query.organization].map { $0 ?? "" } + others.map(\.name)
+    [query.audience, query.scope, query.organization].map { $0 ?? "" } + others.flatMap { [$0.name, $0.value] }
       + (credentials?.readings.map(\.clientID) ?? [])
   }
 
-  private var secrets: [Secret?] { others.map(\.value) + (credentials?.readings.map(\.secret) ?? []) }
+  private var secrets: [Secret?] { credentials?.readings.map(\.secret) ?? [] }
 }
 
 extension Secret {
