@@ -73,6 +73,8 @@ import BrokerCore
     }
     #expect(callers.map { $0.mayName("org_a") } == [false, true, true])
     #expect(callers.map { $0.mayName("org_b") } == [false, false, true])
+    let kelvin = Caller(name: "a", audiences: AudienceSet(), organizations: ["org_K"])
+    #expect(kelvin.mayName("org_K") && !kelvin.mayName("org_\u{212A}"), "equal to Unicode, but not to a tenant")
   }
 
   // MARK: Proofs

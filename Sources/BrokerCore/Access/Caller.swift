@@ -31,7 +31,7 @@ package final class Caller: Sendable {
 
   /// Whether it may ask for tokens for this organization; `*` stands for any.
   package func mayName(_ organization: String) -> Bool {
-    organizations.contains(organization) || organizations.contains("*")
+    organizations.contains { $0 == "*" || $0.utf8.elementsEqual(organization.utf8) }
   }
 
   /// What to ask the tenant for where this caller asks for `scope`, a list separated by spaces. A caller that names

@@ -104,7 +104,7 @@ extension TokenCache.Entry {
   var payer: Payer? { isUnproven ? waiters.first?.payer : nil }
 
   /// What a token must be newer than to be taken over from others.
-  var newest: MintedToken? { token?.minted ?? purged?.token }
+  var mustBeNewerThan: MintedToken? { token?.minted ?? purged?.token }
 
   /// A token that can be given out.
   func servableToken(_ now: Instant) -> CachedToken? { token.flatMap { $0.isServable(at: now) ? $0 : nil } }

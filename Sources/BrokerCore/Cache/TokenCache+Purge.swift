@@ -20,7 +20,7 @@ extension TokenCache {
         actions.append(.withdraw(key))
       }
       if case .running(_, isOutdated: false) = entry.fetch { purge.mints += 1 }
-      entry.purged = .init(token: entry.newest, at: now)
+      entry.purged = .init(token: entry.mustBeNewerThan, at: now)
       entry.forget()
       reschedule(entry, now)
     }

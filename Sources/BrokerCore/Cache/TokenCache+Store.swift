@@ -27,7 +27,7 @@ extension TokenCache {
     entry.fetch = .none
     entry.loadedAt = now
     var current = entry.servableToken(now)
-    if let minted = found.token, minted.isNewer(than: entry.newest) {
+    if let minted = found.token, minted.isNewer(than: entry.mustBeNewerThan) {
       let token = newToken(minted, for: entry, hasWaiters: !entry.waiters.isEmpty, now)
       if token.isServable(at: now) {
         current = token

@@ -229,7 +229,7 @@ package struct TokenCache {
   package func isConcerned(with key: TokenKey) -> Bool { entries[key].map { $0.token != nil || !$0.isIdle } ?? false }
 
   /// What a token of the key must be newer than to be taken over from others.
-  package func newest(_ key: TokenKey) -> MintedToken? { entries[key]?.newest }
+  package func newest(_ key: TokenKey) -> MintedToken? { entries[key]?.mustBeNewerThan }
 
   /// The key's token, if one is held.
   package func token(_ key: TokenKey) -> CachedToken? { entries[key]?.token }

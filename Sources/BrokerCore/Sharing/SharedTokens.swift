@@ -159,6 +159,7 @@ package final class SharedTokens: Sendable {
           found.minted.map { !found.slots.isToken(value, newerThan: $0, younger: age) } ?? true
         }
         let names = old.flatMap(\.0.slots.ownNames)
+        if names.isEmpty { continue }
         try await counted("remove") { () async throws(StoreError) in try await store.remove(names) }
       }
       return true

@@ -24,11 +24,8 @@ struct StoreSlots {
 
   /// Whether what was found in the token's slot is this token, or one that is no older.
   func isToken(_ sealed: [UInt8]?, asNewAs minted: MintedToken) -> Bool {
-    guard let sealed, let bytes = vault.open(sealed, about: .token(grant)),
-      let found = StoreRecord.decode(StoreRecord.Token.self, bytes)
-    else { return false }
-    let stored = minted.kept(now: .now, wallNow: WallClock.now)
-    return found.token == stored.accessToken.value || found.mintedAt >= stored.mintedAt
+    guard let found = token(in: sealed) else { return false }
+    return found.token == minted.accessToken.value || isNew(found, as: minted)
   }
 
   /// Where there may be something about the key alone.
@@ -38,10 +35,17 @@ struct StoreSlots {
 
   /// Whether what was found in the token's slot was minted after `minted`, and less than `age` ago.
   func isToken(_ sealed: [UInt8]?, newerThan minted: MintedToken, younger age: Duration) -> Bool {
-    guard isToken(sealed, asNewAs: minted), let sealed, let bytes = vault.open(sealed, about: .token(grant)),
-      let found = StoreRecord.decode(StoreRecord.Token.self, bytes)
-    else { return false }
-    return found.token != minted.accessToken.value && found.mintedAt > WallClock.now - age / .seconds(1)
+    guard let found = token(in: sealed), found.token != minted.accessToken.value else { return false }
+    return isNew(found, as: minted) && found.mintedAt > WallClock.now - age / .seconds(1)
+  }
+
+  private func token(in sealed: [UInt8]?) -> StoreRecord.Token? {
+    guard let sealed, let bytes = vault.open(sealed, about: .token(grant)) else { return nil }
+    return StoreRecord.decode(StoreRecord.Token.self, bytes)
+  }
+
+  private func isNew(_ found: StoreRecord.Token, as minted: MintedToken) -> Bool {
+    found.mintedAt >= minted.kept(now: .now, wallNow: WallClock.now).mintedAt
   }
 
   /// What others are to find of a fetch that came to `result`; nil for what says nothing to them.

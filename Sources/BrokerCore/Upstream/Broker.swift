@@ -120,7 +120,10 @@ package actor Broker {
     let unknown = listed.filter { !cache.knows($0) }
     let stored = Set(known + unknown).map { ($0, holding: cache.newest($0)) }
     let isStoreCleared = await shared?.remove(stored, younger: cache.rules.minRefreshInterval)
-    var (purge, actions) = cache.purge(known, now: .now)
+    // With those that became known meanwhile: they may have what the store has just lost.
+    let meant = Set(known).union(cache.purgeable(now: .now, isMeant))
+    for key in meant.subtracting(known) { minter.forget(key) }
+    var (purge, actions) = cache.purge(Array(meant), now: .now)
     perform(actions)
     (purge.kept, purge.isStoreCleared) = (kept, isStoreCleared)
     return purge
@@ -180,7 +183,7 @@ package actor Broker {
       for client in clients { perform(cache.keySetChanged(set.keyIDs, client: client, asked: set.asked, now: .now)) }
     case .credentialsChanged(let client):
       // What was said of the old ones counts no more.
-      health.forgetFailures()
+      health.forgetFailures(of: client.name)
       perform(cache.credentialsChanged(client: client, now: .now))
     }
   }

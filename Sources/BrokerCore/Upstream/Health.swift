@@ -3,8 +3,9 @@ import Synchronization
 
 /// What `/readyz` answers from: written on the slow path, read by probes at any time.
 ///
-/// A broker is not ready while it drains, and after its start until a first thing has gone well. What goes wrong later
-/// makes it no less able than its siblings: to take it out of service would keep callers from the tokens that it holds.
+/// A broker is not ready while it drains; and after its start, for a time, while prefetched tokens are missing, or while
+/// all that was asked for has failed. What goes wrong once a token is held makes it no less able than its siblings: to
+/// take it out of service would keep callers from the tokens that it holds.
 package final class Health: Sendable {
   private struct State {
     var draining = false
@@ -25,8 +26,8 @@ package final class Health: Sendable {
 
   package func drain() { state.withLock { $0.draining = true } }
 
-  /// At the start: until `deadline` the broker is not ready before its first success, or before every key that is to be
-  /// prefetched has a token.
+  /// At the start, until `deadline`: the broker is not ready before every key that is to be prefetched has a token, or
+  /// only one of them has, and not while requests have failed and none has gone well.
   package func start(until deadline: Instant, waitingForAll waitsForAll: Bool) {
     state.withLock { ($0.startsUntil, $0.waitsForAll) = (deadline, waitsForAll) }
   }
@@ -46,6 +47,9 @@ package final class Health: Sendable {
 
   /// What was known of failures may no longer be so.
   func forgetFailures() { state.withLock { $0.failures = [:] } }
+
+  /// The same for one client.
+  func forgetFailures(of client: String) { state.withLock { $0.failures[client] = nil } }
 
   /// Why token requests should not come here, a sentence each; empty when they may.
   package func reasonsNotReady(at now: Instant) -> [String] {

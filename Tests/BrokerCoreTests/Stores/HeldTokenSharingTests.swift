@@ -9,33 +9,6 @@ import Testing
 @Suite(.timeLimit(.minutes(1))) struct HeldTokenSharingTests {
   private let key = TokenKey(client: "shared", grant: Grant(audience: "https://api/"))
 
-  /// A store in memory, where every claim is granted.
-  private final class MemoryStore: Store {
-    private let values = Mutex<[StoreName: [UInt8]]>([:])
-    let condition = StoreCondition(location: "", problem: nil)
-
-    func load(_ names: [StoreName]) async throws(StoreError) -> [[UInt8]?] {
-      values.withLock { values in names.map { values[$0] } }
-    }
-
-    func save(_ entries: [StoreEntry], settling claim: StoreClaim?) async throws(StoreError) {
-      values.withLock { values in for entry in entries { values[entry.name] = entry.value } }
-    }
-
-    func remove(_ names: [StoreName]) async throws(StoreError) {
-      values.withLock { values in for name in names { values[name] = nil } }
-    }
-
-    func claim(
-      _ name: StoreName, for lease: Duration, loading names: [StoreName]
-    ) async throws(StoreError) -> StoreAnswer {
-      StoreAnswer(.granted(StoreClaim(name: name, fence: 0)), try await load(names))
-    }
-    func renew(_ claim: StoreClaim, for lease: Duration) async throws(StoreError) -> Bool { true }
-    func waitForChange(of name: StoreName, until deadline: Instant) async {}
-    func close() async {}
-  }
-
   /// A broker whose keys cannot be read before `hasKeys`; it holds what it has minted itself.
   private final class Minter: TokenMinter {
     struct State {

@@ -1,0 +1,36 @@
+import Basics
+import Synchronization
+
+@testable import BrokerCore
+
+/// A store in memory, where every claim is granted.
+final class MemoryStore: Store {
+  private let values = Mutex<[StoreName: [UInt8]]>([:])
+  let condition = StoreCondition(location: "", problem: nil)
+  /// Runs before anything is removed.
+  let willRemove: @Sendable () async -> Void
+
+  init(willRemove: @escaping @Sendable () async -> Void = {}) { self.willRemove = willRemove }
+
+  func load(_ names: [StoreName]) async throws(StoreError) -> [[UInt8]?] {
+    values.withLock { values in names.map { values[$0] } }
+  }
+
+  func save(_ entries: [StoreEntry], settling claim: StoreClaim?) async throws(StoreError) {
+    values.withLock { values in for entry in entries { values[entry.name] = entry.value } }
+  }
+
+  func remove(_ names: [StoreName]) async throws(StoreError) {
+    await willRemove()
+    values.withLock { values in for name in names { values[name] = nil } }
+  }
+
+  func claim(
+    _ name: StoreName, for lease: Duration, loading names: [StoreName]
+  ) async throws(StoreError) -> StoreAnswer {
+    StoreAnswer(.granted(StoreClaim(name: name, fence: 0)), try await load(names))
+  }
+  func renew(_ claim: StoreClaim, for lease: Duration) async throws(StoreError) -> Bool { true }
+  func waitForChange(of name: StoreName, until deadline: Instant) async {}
+  func close() async {}
+}
