@@ -70,8 +70,7 @@ enum APIError: CaseIterable, Sendable {
     }
   }
 
-  /// What a proxy is told that asks for the sake of another's request: whatever is wrong, it is nothing that its client
-  /// has done or could mend.
+  /// The status of `/forward-auth`, where a proxy asks: its client can mend nothing.
   var proxyStatus: Int { isTransient || self == .upstreamTimeout ? 503 : 502 }
 
   /// Somebody asked who may not: the audit log has a line of it.

@@ -65,15 +65,18 @@ package final class AccessPolicy: Sendable {
 
   /// The token for credentials that were brought along. Whether an audience is served is not for those who have never
   /// been given a token to know.
-  func key(for grant: Grant, heldBy holder: SHA256Digest) throws(Problem) -> TokenKey {
-    try refuseMerged(grant.audience)
+  func key(for query: TokenQuery, heldBy holder: SHA256Digest) throws(Problem) -> TokenKey {
+    let grant = try query.grant(for: nil)
+    try refuseMerged(query)
     guard let passThrough, let key = audiences.key(for: grant) else { throw .unknownClient }
     return TokenKey(client: passThrough, grant: key.grant, holder: holder)
   }
 
   /// Throws for what is left of a URL when a proxy on the way has merged its slashes, unless the audience is listed.
-  private func refuseMerged(_ audience: String) throws(Problem) {
-    guard Audience.hasMergedSlashes(audience), !audiences.lists(audience) else { return }
+  private func refuseMerged(_ query: TokenQuery) throws(Problem) {
+    guard let audience = query.audience, query.isAudienceInPath, Audience.hasMergedSlashes(audience),
+      !audiences.lists(audience)
+    else { return }
     throw Problem(
       .invalidAudience,
       "a proxy on the way has probably merged the two slashes of the audience: write %2F%2F for them, or ask by "
@@ -89,14 +92,15 @@ package final class AccessPolicy: Sendable {
 
   /// The token that a request is about, counted against the caller's limit. Throws where the caller may not have it, or
   /// nobody may; what a caller may not have is not told apart from what does not exist.
-  func key(for grant: Grant, _ caller: Caller?, now: Instant) throws(Problem) -> TokenKey {
+  func key(for query: TokenQuery, _ caller: Caller?, now: Instant) throws(Problem) -> TokenKey {
+    let grant = try query.grant(for: caller)
     if let wait = caller?.admit(now: now) { throw .tooMany(wait) }
+    try refuseMerged(query)
     return try key(for: grant, caller)
   }
 
   private func key(for grant: Grant, _ caller: Caller?) throws(Problem) -> TokenKey {
     let audience = grant.audience
-    try refuseMerged(audience)
     func refused(_ reason: String) -> Problem { Problem(.callerNotAllowed, reason, audience: audience) }
     if let caller, !caller.audiences.contains(Array(audience.utf8)) {
       throw refused("the caller may not have this audience")
@@ -105,10 +109,12 @@ package final class AccessPolicy: Sendable {
       throw Problem(.unknownAudience, "the broker's configuration does not list this audience", audience: audience)
     }
     guard let caller else { return key }
-    if let organization = entry.organization, key.grant.organization != organization {
+    // Bytes, for a tenant tells apart what Unicode has as equal.
+    func isSame(_ one: String, _ other: String?) -> Bool { other.map { one.utf8.elementsEqual($0.utf8) } ?? false }
+    if let organization = entry.organization, !isSame(organization, key.grant.organization) {
       throw refused("the caller may have this audience for one organization only")
     }
-    if let organization = grant.organization, organization != entry.organization, !caller.mayName(organization) {
+    if let organization = grant.organization, !isSame(organization, entry.organization), !caller.mayName(organization) {
       throw refused("the caller may not name this organization")
     }
     if caller.scopes == nil, scopeClients.contains(entry.client), let scope = grant.scope {

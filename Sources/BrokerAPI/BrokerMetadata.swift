@@ -24,6 +24,8 @@ struct BrokerMetadata: Sendable {
 
   /// `keySetURL` is the tenant's.
   func response(keySetURL: String?) -> Response {
+    // RFC 8414 §3.2 has empty lists left out, and §2 demands this member of everybody: what is demanded is there, for
+    // libraries fail without it.
     func list(_ words: String...) -> [UInt8] { JSONText.array(words.map { JSONText.string($0) }) }
     var members: [(name: String, value: [UInt8])] = [
       ("issuer", JSONText.string(issuer)), ("token_endpoint", JSONText.string("\(base)/oauth/token")),
@@ -49,6 +51,6 @@ extension BrokerMetadata {
   /// Whether it is empty, or made of plain segments, each behind a slash.
   static func isPath(_ path: String) -> Bool {
     path.isEmpty
-      || path.wholeMatch(of: /(\/[A-Za-z0-9_~\-][A-Za-z0-9._~\-]*)+/) != nil && path.utf8.count <= 512
+      || path.utf8.count <= 512 && path.wholeMatch(of: /(\/[A-Za-z0-9_~\-][A-Za-z0-9._~\-]*)+/) != nil
   }
 }

@@ -17,14 +17,14 @@ package struct RequestGuards: Sendable {
 
   /// Why the request must not be served; nil where nothing speaks against it.
   ///
-  /// `isForwarded`: a proxy asks on behalf of a request that may well come from a browser or another proxy. `isOfPage`:
-  /// the broker's own status page may ask, too.
+  /// `isForwarded`: a proxy asks on behalf of a request that may well come from a browser or another proxy; where it need
+  /// not prove who it is, it may as well be the browser itself. `isOfPage`: the broker's own status page may ask, too.
   func objection(to request: Request, isForwarded: Bool = false, isOfPage: Bool = false) -> String? {
-    let isExpected = isForwarded || isOfPage && isOwnPage(request)
+    let isExpected = isForwarded && !servesAnybody || isOfPage && isOwnPage(request)
     if !isExpected, let objection = objection(toPageOf: request) { return objection }
     if let objection = objection(toHostOf: request) { return objection }
     if let requiredField, request.role == .main {
-      guard request.text(of: requiredField.name) == requiredField.value else {
+      guard request.text(of: requiredField.name)?.utf8.elementsEqual(requiredField.value.utf8) == true else {
         return "the field \(requiredField.name) is required, with the value that the broker's configuration names"
       }
       if !isForwarded, request.hasField(where: Self.isOfProxies) {

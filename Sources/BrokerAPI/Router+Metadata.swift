@@ -36,9 +36,10 @@ extension Request {
   /// What the request was sent to, without a path; nil where the host that it names cannot be relied on. A client that
   /// calls this machine by a loopback name is on it.
   fileprivate func url(_ guards: RequestGuards) -> URLParts? {
-    guard let host = guards.believedHost(of: self) ?? text(of: "host"),
+    let believed = guards.believedHost(of: self)
+    guard let host = believed ?? host.map({ text(at: $0) }),
       let url = URLParts("\(isTLS ? "https" : "http")://\(host)"), url.path.isEmpty, url.user == nil,
-      url.query == nil, url.fragment == nil, guards.believedHost(of: self) != nil || url.isLoopback
+      url.query == nil, url.fragment == nil, believed != nil || url.isLoopback
     else { return nil }
     return url
   }

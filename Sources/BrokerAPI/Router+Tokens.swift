@@ -83,7 +83,7 @@ extension Router {
 
   private func give(_ service: TokenService, to caller: Caller?, _ request: Request, _ response: ResponseWriter) {
     do throws(Problem) {
-      let key = try policy.key(for: service.query.grant(for: caller), caller, now: loop.now)
+      let key = try policy.key(for: service.query, caller, now: loop.now)
       if service.query.demand.isPlain, let hit = tokens.find(key), hit.token.isServable(at: loop.now) {
         return serve(hit, service.representation, to: Asker(caller), request, response)
       }
@@ -100,7 +100,7 @@ extension Router {
   ) {
     do throws(Problem) {
       let holder = services.passThrough.holder(of: credentials)
-      let key = try policy.key(for: service.query.grant(for: nil), heldBy: holder)
+      let key = try policy.key(for: service.query, heldBy: holder)
       if service.query.demand.isPlain, let hit = tokens.find(key), hit.token.isServable(at: loop.now) {
         return serve(hit, service.representation, to: .passThrough(credentials.clientID), request, response)
       }

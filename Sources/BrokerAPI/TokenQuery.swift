@@ -7,6 +7,8 @@ import OAuth
 struct TokenQuery: Sendable {
   /// nil: the one that the caller is meant to have where it names none.
   var audience: String?
+  /// It stands in the request's path, where proxies may have changed it.
+  var isAudienceInPath = false
   /// In their one order.
   var scope: String?
   var organization: String?
@@ -41,6 +43,7 @@ extension TokenQuery {
     let known = ["scope", "organization", "min_ttl"]
     let parameters = try Self.parameters(of: request, known: known, isForwarded: isForwarded)
     try self.init(audience: audience, scope: parameters["scope"], organization: parameters["organization"])
+    isAudienceInPath = true
     if let text = parameters["min_ttl"] {
       guard text.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let seconds = UInt32(text) else {
         throw Problem(.invalidRequest, "min_ttl is no whole number of seconds")
@@ -80,10 +83,9 @@ extension TokenQuery {
       if isForwarded, bytes.equals("uri", at: start..<equals) { break }
       let name = PercentDecoder.text(bytes, start..<equals) ?? "%"
       guard known.contains(name) else {
-        let known = known.joined(separator: ", ")
+        let expected = known.isEmpty ? "none is known here" : "those known are \(known.joined(separator: ", "))"
         throw Problem(
-          .invalidRequest,
-          "unknown query parameter: \(PrintableText.text(name, limit: 64)); those known are \(known)")
+          .invalidRequest, "unknown query parameter: \(PrintableText.text(name, limit: 64)); \(expected)")
       }
       guard let value = PercentDecoder.formText(bytes, min(equals + 1, end)..<end), !value.isEmpty,
         Audience.problem(with: value) == nil

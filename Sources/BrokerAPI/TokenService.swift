@@ -48,7 +48,7 @@ struct TokenService: Sendable {
       services.tellAll(.verified(verified))
       if let clientID = token.clientID, clientID != verified.caller.name { throw .otherName }
       caller = verified.caller
-      try await serve(policy.key(for: query.grant(for: caller), caller, now: .now), to: caller, request, answer)
+      try await serve(policy.key(for: query, caller, now: .now), to: caller, request, answer)
     } catch {
       note(error, caller.map { .caller($0) } ?? .unknown, request)
       answer.send(error, endpoint.errors)

@@ -23,6 +23,7 @@ import Testing
     "What is no range is none",
     arguments: [
       "", "10.0.0", "a", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/-1", "10.0.0.0/+8", "10.0.0.1/8", "::1/64", "/8",
+      "::ffff:10.0.0.1", "::ffff:10.0.0.0/104",
     ])
   func none(_ text: String) { #expect(AddressRange(text) == nil) }
 }

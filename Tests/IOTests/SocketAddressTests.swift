@@ -9,7 +9,8 @@ import Testing
   @Test(
     "An address is printed as it was read",
     arguments: [
-      ("127.0.0.1:8080", true), ("0.0.0.0:0", false), ("[::1]:65535", true), ("[::]:1", false), ("127.9.9.9:80", true),
+      ("127.0.0.1:8080", true), ("0.0.0.0:0", false), ("[::1]:65535", true), ("[::]:1", false),
+      ("[::ffff:127.0.0.1]:80", true), ("[::ffff:10.0.0.1]:80", false), ("127.9.9.9:80", true),
       ("unix:/run/broker/http.sock", true), ("unix:/a b:1,ü", true), ("unix:\(longestPath)", true),
     ])
   func readable(_ text: String, _ isLoopback: Bool) throws {

@@ -157,6 +157,25 @@ extension LoadTests {
       }
     }
 
+    @Test(
+      "A file that has lost the end of a caller leaves it restricted, and a caller may go as a whole",
+      arguments: ["scopes: ['read:orders']", "requestsPerMinute: 100"])
+    func lostEnd(_ restriction: String) async throws {
+      func callers(_ names: [String], _ rest: String) -> String {
+        let lines = names.map { "  \($0): {audiences: ['*'], bearerSHA256: [\(TestCallers.digest($0))]\(rest)}\n" }
+        return "callers:\n" + lines.joined()
+      }
+      try await withTenant { tenant in
+        let broker = try await tenant.broker(configuration: callers(["a", "b"], ", " + restriction))
+        _ = try tenant.file("broker.yaml", callers(["a", "b"], ""))
+        let key = restriction.prefix { $0 != ":" }
+        try await broker.child.wait(forLog: "callers.b.\(key): cannot be given up while the broker runs")
+        _ = try tenant.file("broker.yaml", callers(["a"], ", " + restriction))
+        try await broker.child.wait(forLog: BrokerProcess.reloaded)
+        #expect(try await broker.token(API.path, "-H", "Authorization: Bearer b").status == 401)
+      }
+    }
+
     /// A client of the tenant with this id and secret.
     private static func client(_ tenant: Tenant, id: String? = nil, secret: String? = nil) -> String {
       """

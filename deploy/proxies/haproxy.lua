@@ -7,7 +7,7 @@ core.register_action("token", { "http-req" }, function(txn)
     url = broker,
     timeout = 10000,
     headers = {
-      ["host"] = { "token-broker" },
+      ["host"] = { "localhost" },
       ["authorization"] = { "Bearer tb_REPLACE_ME" },
       ["x-request-id"] = { txn.sf:unique_id() },
     },

@@ -5,9 +5,10 @@ package struct AddressRange: Sendable, Equatable, CustomStringConvertible {
   private let bits: Int
 
   /// nil if the text is no such thing, or has bits set behind the prefix: those would be another range, or a mistake.
+  /// nil also for IPv4 addresses as IPv6 writes them (`::ffff:10.0.0.1`), which no peer is ever compared as.
   package init?(_ text: String) {
     let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
-    guard let ip = SocketAddress.ip(String(parts[0])) else { return nil }
+    guard let ip = SocketAddress.ip(String(parts[0])), !Self.isMapped(ip) else { return nil }
     var bits = 8 * ip.count
     if parts.count == 2 {
       guard let number = Int(parts[1]), parts[1].utf8.allSatisfy({ 0x30...0x39 ~= $0 }), number <= bits else {
@@ -17,6 +18,10 @@ package struct AddressRange: Sendable, Equatable, CustomStringConvertible {
     }
     (self.ip, self.bits, description) = (ip, bits, text)
     for index in bits..<(8 * ip.count) where Self.bit(index, of: ip) { return nil }
+  }
+
+  private static func isMapped(_ ip: [UInt8]) -> Bool {
+    ip.count == 16 && ip.prefix(10).allSatisfy { $0 == 0 } && ip[10] == 0xFF && ip[11] == 0xFF
   }
 
   private static func bit(_ index: Int, of ip: [UInt8]) -> Bool {

@@ -71,11 +71,8 @@ package struct SocketAddress: Sendable {
   /// True for 127.0.0.0/8, ::1 and Unix sockets, which cannot be reached from another machine.
   package var isLoopback: Bool {
     if isUnix { return true }
-    return unsafe withUnsafeBytes(of: storage) { bytes in
-      if family == AF_INET { return unsafe bytes[4] == 127 }
-      let loopback = unsafe bytes[8..<23].allSatisfy { $0 == 0 } && bytes[23] == 1
-      return family == AF_INET6 && loopback
-    }
+    guard let ip else { return false }
+    return ip.count == 4 ? ip[0] == 127 : ip == [UInt8](repeating: 0, count: 15) + [1]
   }
 
   /// 0 for a Unix socket.
@@ -123,15 +120,9 @@ extension SocketAddress: CustomStringConvertible {
   /// The host, as far as one can be told from another: of an IPv6 address the first half, for the other one is the
   /// host's own choice (RFC 4291 §2.5.4).
   package var network: String {
-    if family != AF_INET6 { return host }
-    let host = host
-    if host.hasPrefix("::ffff:"), host.contains(".") { return String(host.dropFirst("::ffff:".count)) }
-    var storage = storage
-    unsafe withUnsafeMutableBytes(of: &storage) { bytes in
-      // The second half of sin6_addr.
-      for index in 16..<24 { unsafe bytes[index] = 0 }
-    }
-    return SocketAddress(storage, length: length).host + "/64"
+    guard let ip else { return host }
+    if ip.count == 4 { return SocketAddress(ip: ip, port: 0).host }
+    return SocketAddress(ip: ip.prefix(8) + [UInt8](repeating: 0, count: 8), port: 0).host + "/64"
   }
 
   /// The numeric host, without brackets.

@@ -49,8 +49,9 @@ extension Callers {
       section.fail("defaultAudience", "expected one of the caller's audiences")
     }
     let organizations = section.values("organizations", .text("organizations, or '*' for any"))
-    let scopes = section.values("scopes", .scope)
-    let perMinute = section.value("requestsPerMinute", .number(1...100_000_000))
+    let scopes = section.values("scopes", .scope, .liveOnlyNarrowed)
+    let perMinute = section.value("requestsPerMinute", .number(1...100_000_000), .liveOnlyNarrowed)
+    for key in ["scopes", "requestsPerMinute"] where section.has(key) { section.restrict(key) }
     // What was counted goes on counting.
     let former = previous?.limit
     let limit = former?.perMinute == perMinute ? former : perMinute.map { SharedRateLimiter(perMinute: $0) }

@@ -50,9 +50,12 @@ package struct Configuration: Sendable {
 }
 
 extension Configuration {
-  /// The settings that close something in `other` and are given up here, by their keys.
+  /// The settings that close something in `other` and are given up here, by their keys. A caller that is gone has
+  /// nothing to open.
   package func openings(since other: Configuration) -> [String] {
-    other.restrictions.subtracting(restrictions).sorted()
+    let gone = (other.callers?.byName.keys).map { names in names.filter { callers?.byName[$0] == nil } } ?? []
+    return other.restrictions.subtracting(restrictions)
+      .filter { key in !gone.contains { key.hasPrefix("callers.\($0).") } }.sorted()
   }
 
   /// The settings that are others here than in `other`, and count from the next start only.

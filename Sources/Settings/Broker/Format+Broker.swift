@@ -119,11 +119,14 @@ extension Format where Value == String {
 extension Format where Value == URLParts {
   /// The URL that clients have of the broker, perhaps with the path that a proxy takes off; without a slash at its end.
   static var publicURL: Format {
-    Format("an https:// or http:// URL without user, query or fragment") { text in
+    Format { text throws(Unexpected) in
       let text = text.last == "/" ? String(text.dropLast()) : text
       guard let parts = URLParts(text), ["https", "http"].contains(parts.scheme), parts.user == nil,
         parts.query == nil, parts.fragment == nil, !parts.path.hasSuffix("/")
-      else { return nil }
+      else {
+        // Without what was found: a URL may hold a password.
+        throw Unexpected("expected an https:// or http:// URL without user, query or fragment")
+      }
       return parts
     }
   }
