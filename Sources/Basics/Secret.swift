@@ -1,5 +1,6 @@
 import Crypto
 import Glibc
+import Synchronization
 
 /// Bytes that must not be shown: printed as `<redacted>`, compared in constant time, kept out of swap where the system
 /// allows, and overwritten when let go.
@@ -17,7 +18,7 @@ import Glibc
   /// Filled by `fill` with at most `capacity` bytes, without a copy left elsewhere.
   package init(capacity: Int, _ fill: (inout Writer) -> Void) {
     unsafe bytes = .allocate(byteCount: max(1, capacity), alignment: 1)
-    unsafe _ = mlock(bytes.baseAddress, bytes.count)
+    unsafe LockedPages.hold(bytes)
     var writer = unsafe Writer(bytes)
     fill(&writer)
     used = writer.count
@@ -25,7 +26,7 @@ import Glibc
 
   deinit {
     if let start = unsafe bytes.baseAddress { unsafe explicit_bzero(start, bytes.count) }
-    unsafe _ = munlock(bytes.baseAddress, bytes.count)
+    unsafe LockedPages.release(bytes)
     unsafe bytes.deallocate()
   }
 
@@ -66,6 +67,39 @@ import Glibc
         for index in 0..<bytes.count { append(CollectionOfOne(bytes[index])) }
       }
     }
+  }
+}
+
+/// Pages of memory that the system is to keep out of swap. It locks a page once, however often that is asked for, so
+/// they are counted here: a secret that goes must not unlock its neighbour.
+private enum LockedPages {
+  private static let size = UInt(sysconf(Int32(_SC_PAGESIZE)))
+  private static let holders = Mutex<[UInt: Int]>([:])
+
+  static func hold(_ bytes: UnsafeMutableRawBufferPointer) {
+    for page in unsafe pages(of: bytes) {
+      holders.withLock { holders in
+        holders[page, default: 0] += 1
+        if holders[page] == 1 { unsafe _ = mlock(UnsafeRawPointer(bitPattern: page * size), Int(size)) }
+      }
+    }
+  }
+
+  static func release(_ bytes: UnsafeMutableRawBufferPointer) {
+    for page in unsafe pages(of: bytes) {
+      holders.withLock { holders in
+        holders[page, default: 0] -= 1
+        if holders[page] == 0 {
+          holders[page] = nil
+          unsafe _ = munlock(UnsafeRawPointer(bitPattern: page * size), Int(size))
+        }
+      }
+    }
+  }
+
+  private static func pages(of bytes: UnsafeMutableRawBufferPointer) -> ClosedRange<UInt> {
+    let start = UInt(bitPattern: bytes.baseAddress)
+    return start / size...(start + UInt(bytes.count) - 1) / size
   }
 }
 
