@@ -36,8 +36,9 @@ package struct GivenToken: Sendable {
     let decoder = JSONDecoder()
     decoder.keyDecodingStrategy = .convertFromSnakeCase
     guard let answer = try? decoder.decode(Answer.self, from: Data(body)) else { return nil }
-    self.answer = answer
-    expiresAt = Int(now) + answer.expiresIn
+    let (end, isBeyond) = Int(now).addingReportingOverflow(answer.expiresIn)
+    if isBeyond { return nil }
+    (self.answer, expiresAt) = (answer, end)
   }
 
   /// What is printed. `environment` has what client-go says (KUBERNETES_EXEC_INFO), and `user` is whom git asks for.
@@ -101,6 +102,12 @@ package struct GitAttributes: Sendable {
   }
 
   package var user: String? { values["username"] }
+
+  /// Whether what git sends cannot be read on the way: it asks for every host that its configuration does not exclude.
+  package var isPrivate: Bool {
+    let host = values["host"] ?? ""
+    return values["protocol"] == "https" || URLParts("http://\(host)")?.isLoopback ?? false
+  }
 
   /// The SHA-256 of the password that was refused, in lower-case hexadecimal; nil if none is named.
   package var rejected: String? { values["password"].map { SHA256Digest(of: Array($0.utf8).span).hex } }

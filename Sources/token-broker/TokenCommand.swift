@@ -31,13 +31,19 @@ struct TokenCommand: AsyncParsableCommand {
   func validate() throws {
     if let problem = RunningBroker.problem(with: audience) { throw ValidationError(problem) }
     if header, output ?? .header != .header { throw ValidationError("--header contradicts --output") }
+    if header, git != nil { throw ValidationError("--header is not what git reads") }
   }
 
   func run() async throws {
     Application.prepareProcess()
     switch git {
     case nil: try await printToken(output ?? (header ? .header : .text))
-    case .get: try await printToken(output ?? .gitCredential, user: GitAttributes(AnyIterator { readLine() }).user)
+    case .get:
+      let attributes = GitAttributes(AnyIterator { readLine() })
+      guard attributes.isPrivate else {
+        return Console.complain("no token for git: it would be sent to that host in clear, not by https")
+      }
+      try await printToken(output ?? .gitCredential, user: attributes.user)
     case .store: break
     case .erase:
       guard let rejected = GitAttributes(AnyIterator { readLine() }).rejected else { return }

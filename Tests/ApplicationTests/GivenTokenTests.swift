@@ -50,4 +50,18 @@ import Testing
     #expect(attributes.rejected == "42144f3939c3ffbbf0bf8b1f12affb5c23a4c5bd41e0ff672d54a5754f062058")
     #expect(GitAttributes([]).rejected == nil)
   }
+
+  @Test(
+    "Git is given no token for a host that it reaches in clear",
+    arguments: [
+      (["protocol=https", "host=git.example.com"], true), (["protocol=http", "host=git.example.com"], false),
+      (["protocol=http", "host=127.0.0.1:8000"], true), (["protocol=http", "host=localhost"], true),
+      (["host=git.example.com"], false), ([], false),
+    ])
+  func gitInClear(_ lines: [String], _ isPrivate: Bool) { #expect(GitAttributes(lines).isPrivate == isPrivate) }
+
+  @Test("An answer that ends beyond all time is none")
+  func endless() {
+    #expect(GivenToken(Array(#"{"access_token":"t","expires_in":9223372036854775807}"#.utf8)) == nil)
+  }
 }
