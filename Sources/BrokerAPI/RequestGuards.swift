@@ -17,8 +17,8 @@ package struct RequestGuards: Sendable {
 
   /// Why the request must not be served; nil where nothing speaks against it.
   ///
-  /// `isForwarded`: a proxy asks on behalf of a request that may well come from a browser or another proxy; where it need
-  /// not prove who it is, it may as well be the browser itself. `isOfPage`: the broker's own status page may ask, too.
+  /// `isForwarded`: a proxy asks on behalf of a request that may well come from a browser or another proxy. Where it
+  /// need not prove who it is, it may as well be the browser itself. `isOfPage`: the broker's own status page may ask.
   func objection(to request: Request, isForwarded: Bool = false, isOfPage: Bool = false) -> String? {
     let isExpected = isForwarded && !servesAnybody || isOfPage && isOwnPage(request)
     if !isExpected, let objection = objection(toPageOf: request) { return objection }

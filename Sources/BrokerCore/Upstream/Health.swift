@@ -3,9 +3,9 @@ import Synchronization
 
 /// What `/readyz` answers from: written on the slow path, read by probes at any time.
 ///
-/// A broker is not ready while it drains; and after its start, for a time, while prefetched tokens are missing, or while
-/// all that was asked for has failed. What goes wrong once a token is held makes it no less able than its siblings: to
-/// take it out of service would keep callers from the tokens that it holds.
+/// A broker is not ready while it drains; and after its start, for a time, while prefetched tokens are missing, or all
+/// that was asked for has failed. What goes wrong once a token is held makes it no less able than its siblings: to take
+/// it out of service would keep callers from the tokens that it holds.
 package final class Health: Sendable {
   private struct State {
     var draining = false

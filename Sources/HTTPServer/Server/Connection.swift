@@ -30,8 +30,7 @@ final class Connection: EventHandler {
   private var proxyHeader: [UInt8]?
   /// Where the peer is: whom a proxy speaks for, or what was read once somebody wanted to know.
   private var knownPlace: PeerPlace?
-  /// Counts requests of HTTP/1, and lines passed over before them, so that a late answer to one cannot become the
-  /// answer to the next.
+  /// Counts what has come by HTTP/1, so that a late answer to a request cannot become the answer to the next.
   var serial: UInt32 = 0
   /// The request of HTTP/1 that waits for its answer.
   var pending: Pending?

@@ -4,7 +4,7 @@ import Testing
 
 @testable import BrokerCore
 
-@Suite struct PassThroughTests {
+@Suite struct PassThroughPayerTests {
   private typealias Pair = PassThroughCredentials.Pair
 
   private let passThrough = PassThrough()
