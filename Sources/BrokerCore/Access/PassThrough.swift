@@ -8,8 +8,8 @@ import Synchronization
 /// Lets clients that have credentials of their own with the tenant ask through the broker, so that they too get a token
 /// once a lifetime: theirs are sent on as they are, and the answer is kept under a keyed hash of them.
 ///
-/// Whoever guesses secrets is slow, because what the tenant refuses is paid for (`RefusalAllowances`). So is whoever asks
-/// for something new each time, which is paid for as well.
+/// Whoever guesses secrets is slow, because what the tenant refuses is paid for (`RefusalAllowances`). So is whoever
+/// asks for something new each time, which is paid for as well.
 package final class PassThrough: Sendable {
   /// Made anew in each process: what is kept tells nothing of a secret.
   private let key = SymmetricKey(size: .bits256)
