@@ -263,8 +263,13 @@ import TestSupport
     let path = FileManager.default.temporaryDirectory.appendingPathComponent("token-\(UUID())").path
     defer { try? FileManager.default.removeItem(atPath: path) }
     try await withServer(file: path) { peer, server, verifier in
-      let missing = await reason(verifier, try token())
-      #expect(missing.hasSuffix("No such file or directory"))
+      let missing = await failure(of: verifier, try token())
+      guard case .unavailable(let reason, let evidence, _)? = missing else {
+        Issue.record("\(String(describing: missing))")
+        return
+      }
+      #expect(reason.hasSuffix("it cannot be asked for"), "what the broker lacks is not for everybody to know")
+      #expect(evidence?[.connection]?.hasSuffix("No such file or directory") == true)
       #expect(peer.requests.isEmpty)
       server.answer.withLock { $0.status = "401 Unauthorized" }
       for text in ["first", "second\n"] {
