@@ -270,7 +270,7 @@ def measure_allocations(options, directory, tenant):
         def counted(number):
             load.fetch_all(broker, [path] * number, connections=1)
             lines = len(log.read_text().splitlines())
-            broker.process.send_signal(signal.SIGUSR1)
+            broker.process.send_signal(signal.SIGWINCH)
             deadline = time.monotonic() + 10
             while len(log.read_text().splitlines()) == lines and time.monotonic() < deadline:
                 time.sleep(0.01)

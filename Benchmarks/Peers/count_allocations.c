@@ -1,4 +1,5 @@
-// Preloaded into a process, counts its allocations; SIGUSR1 writes the count, a line, to standard error.
+// Preloaded into a process, counts its allocations; SIGWINCH, which the broker leaves alone, writes the
+// count, a line, to standard error.
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -46,4 +47,4 @@ static void report(int signal) {
   (void)signal;
 }
 
-__attribute__((constructor)) static void start(void) { signal(SIGUSR1, report); }
+__attribute__((constructor)) static void start(void) { signal(SIGWINCH, report); }
