@@ -103,11 +103,15 @@ package final class Router: RequestHandler {
 
   /// Counts that somebody has been given a token from this loop's table.
   func count(_ token: RenderedToken, givenTo asker: Asker) {
-    guard let label = asker.label else { return }
     var caller: ObjectIdentifier?
-    if case .caller(let one) = asker { caller = ObjectIdentifier(one) }
+    switch asker {
+    case .anyone, .unknown: return
+    case .caller(let one): caller = ObjectIdentifier(one)
+    case .passThrough: break
+    }
     let key = Given(caller: caller, audience: token.audienceNumber)
     if let cell = given[key] { return cell.add(at: loop.now) }
+    guard let label = asker.label else { return }
     let cell = services.metrics.usage.given(label, audience: token.audienceNumber, loop: index)
     given[key] = cell
     cell.add(at: loop.now)

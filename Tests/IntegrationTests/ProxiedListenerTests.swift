@@ -24,6 +24,26 @@ extension IntegrationTests {
       }
     }
 
+    @Test("The line of a request has whom the proxy speaks for as its peer, and that of a token that is given")
+    func peer() async throws {
+      let callers = TestCallers()
+      try await withBroker(
+        ["BROKER_LISTEN": "127.0.0.1:0?proxy=required", "BROKER_LOG_LEVEL": "debug"],
+        configuration: callers.text + "proxyFrom: 127.0.0.1\n"
+      ) { _, broker in
+        let client = try RawClient(port: broker.port)
+        try client.send("PROXY TCP4 10.0.0.7 10.0.0.1 9 80\r\n" + API.request(fields: callers.billingProof))
+        #expect(try await client.readResponse().head.hasPrefix("HTTP/1.1 200 "))
+        for message in ["token given", "request"] {
+          try await broker.child.wait(for: message) { child in
+            child.errors.split(separator: "\n").contains {
+              $0.contains("\"message\":\"\(message)\"") && $0.contains(#""peer":"10.0.0.7:9""#)
+            }
+          }
+        }
+      }
+    }
+
     @Test(
       "Elsewhere the header is refused by its name, and of what is refused there is a line a minute for each reason")
     func unexpected() async throws {
