@@ -2,7 +2,7 @@
 # nothing else: no shell, no package manager, no root. Build from the top of the repository:
 #
 #   docker build --tag token-broker .
-#   docker run --read-only --cap-drop ALL --publish 127.0.0.1:8080:8080 token-broker dev
+#   docker run --read-only --cap-drop ALL --publish 127.0.0.1:8080:8080 --publish 127.0.0.1:8081:8081 token-broker dev
 
 # A tag can be moved, a digest cannot: --build-arg BASE=swift@sha256:…
 ARG BASE=swift:6.3-bookworm
@@ -49,12 +49,13 @@ FROM scratch
 COPY --from=build /image/tree /
 COPY --from=build /image/bin /usr/local/bin
 ENV PATH=/usr/local/bin
-# In a container loopback is for nobody else. Set it to nothing where a file's `listen` is to hold. The admin listener stays
-# on loopback unless told otherwise.
-ENV BROKER_LISTEN=0.0.0.0:8080
-EXPOSE 8080
+# In a container loopback is for nobody else. Set BROKER_LISTEN to nothing where a file's `listen` is to hold. The admin
+# listener is for probes, metrics and people: publish it to the host's loopback only.
+ENV BROKER_LISTEN=0.0.0.0:8080 BROKER_ADMIN_LISTEN=0.0.0.0:8081
+EXPOSE 8080 8081
 USER 65532:65532
 STOPSIGNAL SIGTERM
+# It asks the admin listener, and where there is none the main one as the configuration has it: with TLS or a Unix socket, too.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 CMD ["token-broker", "health"]
 ENTRYPOINT ["token-broker"]
 

@@ -28,7 +28,11 @@ completions := bash:bash-completion/completions/token-broker zsh:zsh/vendor-comp
 
 install: ## Install what `make build` has built, its units, an example; PREFIX=/usr/local, DESTDIR= for packages
 	install -D --mode 0755 .build/release/token-broker '$(DESTDIR)$(PREFIX)/bin/token-broker'
-	install -D --mode 0644 --target-directory '$(DESTDIR)$(PREFIX)/lib/systemd/system' deploy/systemd/*
+	install -D --mode 0644 --target-directory '$(DESTDIR)$(PREFIX)/lib/systemd/system' deploy/systemd/*.service deploy/systemd/*.socket
+	if [ "$$(systemctl --version 2> /dev/null | sed -n '1s/systemd \([0-9]*\).*/\1/p')" -lt 253 ] 2> /dev/null; then \
+	  install -D --mode 0644 --target-directory '$(DESTDIR)$(PREFIX)/lib/systemd/system/token-broker.service.d' \
+	    deploy/systemd/before-253.conf; \
+	fi
 	sed --in-place 's#/usr/local/bin/#$(PREFIX)/bin/#' '$(DESTDIR)$(PREFIX)/lib/systemd/system/token-broker.service'
 	install -D --mode 0644 --target-directory '$(DESTDIR)$(PREFIX)/share/doc/token-broker' deploy/token-broker.yaml \
 	  $(wildcard .build/release/token-broker.cdx.json)

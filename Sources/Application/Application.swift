@@ -19,6 +19,8 @@ package final class Application: Sendable {
   private let log: Logger
   private let server: Server
   private let health = Health()
+  /// nil if none wants to be told how this process is doing.
+  private let manager: ServiceManager?
   private let upstreams = Upstreams()
   private let secretFiles: SecretFiles
   /// nil if tokens are kept in memory only.
@@ -34,6 +36,7 @@ package final class Application: Sendable {
   package init(_ configuration: Configuration, from origin: Configuration.Origin) throws {
     self.origin = origin
     self.configuration = configuration
+    manager = ServiceManager(origin.environment)
     logging = LogControl(configuration.logging)
     log = makeLogger(logging)
     server = try Server(configuration, from: origin, log: log)
@@ -126,6 +129,7 @@ package final class Application: Sendable {
       Task { await status.watch() },
       Task { await broker.tendUpstreams() },
       Task { await dependencies.watch() },
+      Task { await reportToManager() },
     ]
     let tending = Task { await broker.tendStore() }
     defer {
@@ -133,6 +137,7 @@ package final class Application: Sendable {
       withExtendedLifetime((signals, reloader)) {}
     }
     announce()
+    manager?.ready(serving)
     try await server.run { [routers] index, loop in
       let router = Router(index, loop: loop, policy: policy, services: services)
       try routers.attach(router, index, to: loop)
@@ -164,12 +169,28 @@ package final class Application: Sendable {
     server.listenerStates.filter { $0.role == .main }.map { ConfigurationLint.Listener($0.address, isTLS: $0.isTLS) }
   }
 
+  private var serving: String { "Serving at \(addresses.joined(separator: " "))" }
+
+  /// Tells the service manager, as often as it wants, that every event loop answers.
+  private func reportToManager() async {
+    guard let manager, let timeout = manager.watchdogTimeout else { return }
+    while (try? await Task.sleep(for: timeout / 4)) != nil {
+      if await routers.answers(within: timeout / 4, of: configuration.workers).count == configuration.workers {
+        manager.isWell()
+      }
+    }
+  }
+
   /// The first signal to end drains, the second ends at once; SIGHUP reads the configuration and the secrets again.
   private func act(on signals: AsyncStream<Signal>, _ reloader: Reloader) async {
     for await signal in signals {
       if signal == .hangUp {
         // Not waited for: a file may be slow to read, and a signal to end must not be.
-        Task { await reloader.reload(ifChanged: false) }
+        Task {
+          manager?.reloading()
+          await reloader.reload(ifChanged: false)
+          if !health.isDraining { manager?.ready(serving) }
+        }
         continue
       }
       if health.isDraining {
@@ -177,6 +198,7 @@ package final class Application: Sendable {
         ThisProcess.exit(1)
       }
       health.drain()
+      manager?.stopping()
       log.info("draining", metadata: ["signal": "\(signal.rawValue)"])
       Task {
         let current = await reloader.current ?? configuration
@@ -195,6 +217,24 @@ struct RouterMailboxes: Sendable {
   init(count: Int) throws(SystemError) { mailboxes = try (0..<count).map { _ throws(SystemError) in try Mailbox() } }
 
   func tellAll(_ message: Router.Message) { for mailbox in mailboxes { mailbox.post(message) } }
+
+  /// How often each event loop has handed out these tokens: what those say that answer within `timeout`, of `count`.
+  func answers(to keys: [TokenKey] = [], within timeout: Duration, of count: Int) async -> [[Int]] {
+    let (stream, continuation) = AsyncStream<[Int]>.makeStream()
+    tellAll(.count(keys) { continuation.yield($0) })
+    let alarm = Task {
+      // The deadline of the question; whoever has answered by then counts.
+      try? await Task.sleep(for: timeout)
+      continuation.finish()
+    }
+    defer { alarm.cancel() }
+    var answers: [[Int]] = []
+    for await answer in stream {
+      answers.append(answer)
+      if answers.count == count { break }
+    }
+    return answers
+  }
 
   /// Call on the loop of this index.
   func attach(_ router: Router, _ index: Int, to loop: EventLoop) throws {

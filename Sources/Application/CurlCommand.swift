@@ -29,7 +29,7 @@ struct CurlCommand: CustomStringConvertible {
   /// Such as `127.0.0.1:8080`; nil for a Unix socket.
   private var hostAndPort: String? {
     if address.hasPrefix("unix:") { return nil }
-    return String(RunningBroker.url(listening: [address]).dropFirst("http://".count))
+    return String(RunningBroker.url(listening: address).dropFirst("http://".count))
   }
 
   /// As requests name it.

@@ -38,7 +38,7 @@ struct CurlExamples {
     guard listener.isTLS, let context = configuration.tls, case .file(let file) = context.certificate else {
       return nil
     }
-    let url = RunningBroker.url(listening: ["\(listener.address)"])
+    let url = RunningBroker.url(listening: "\(listener.address)")
     let name = context.provenName(at: CurlCommand.host(String(url.dropFirst("http://".count))))
     return CurlCommand.TLS(file: file, name: name, wantsCertificate: context.clients.areRequired)
   }

@@ -2,6 +2,7 @@ import Basics
 import HTTPClient
 import IO
 import OAuth
+package import Settings
 
 /// A broker that runs somewhere, for the commands that ask one.
 package struct RunningBroker {
@@ -18,6 +19,9 @@ package struct RunningBroker {
   /// This process's environment.
   package static var environment: [String: String] { ProcessEnvironment.variables }
 
+  private let trust: HTTPClient.Trust
+  /// What its configuration wants to see of every request.
+  private let fields: [(name: String, value: String)]
   /// Without a slash at its end; `unix:` and the path of its socket for one that listens there.
   package let url: String
   /// The path of the Unix socket that it is reached by; nil: by TCP.
@@ -28,9 +32,34 @@ package struct RunningBroker {
   /// `url` is as a command was told it. The caller's key comes from BROKER_CALLER_KEY: on the command line everybody
   /// could read it.
   package init(url: String, environment: [String: String] = environment) throws(Unreachable) {
+    try self.init(url: url, trust: .system, fields: [], environment)
+  }
+
+  /// The ways to the broker of a configuration, in the order in which to try them: by the admin listener, if it has one
+  /// and `asksAdmin`, and by the main one.
+  package static func ways(
+    to broker: AskableBroker, asksAdmin: Bool, environment: [String: String] = environment
+  ) throws(Unreachable) -> [RunningBroker] {
+    var ways: [RunningBroker] = []
+    if asksAdmin, let admin = broker.admin {
+      ways.append(try RunningBroker(url: url(listening: admin), trust: .system, fields: [], environment))
+    }
+    var fields = broker.field.map { [$0] } ?? []
+    if let host = broker.hosts.first { fields.append(("Host", host)) }
+    // It is its own certificate, whatever name it is for and whoever has signed it.
+    let trust: HTTPClient.Trust = broker.certificateFile.map { .shown($0) } ?? .system
+    ways.append(try RunningBroker(url: url(listening: main(broker)), trust: trust, fields: fields, environment))
+    return ways
+  }
+
+  private init(
+    url: String, trust: HTTPClient.Trust, fields: [(name: String, value: String)], _ environment: [String: String]
+  ) throws(Unreachable) {
     var url = url
     while url.last == "/" { url.removeLast() }
     self.url = url
+    self.trust = trust
+    self.fields = fields
     socket = url.hasPrefix("unix:") ? String(url.dropFirst("unix:".count)) : nil
     if let socket, !socket.hasPrefix("/") {
       throw Unreachable(reason: "\(url): expected unix:/ and the path of a socket")
@@ -38,17 +67,25 @@ package struct RunningBroker {
     callerKey = environment["BROKER_CALLER_KEY"].flatMap { $0.isEmpty ? nil : $0 }
   }
 
-  /// The URL of a broker that listens on these addresses, as its configuration has them: of the first that can be asked
-  /// without the PROXY protocol.
-  package static func url(listening addresses: [String]) -> String {
-    let askable = addresses.first { !$0.contains("proxy=required") } ?? addresses.first
-    let address = askable.map { String($0.prefix { $0 != "?" }) } ?? "127.0.0.1:8080"
-    if address.hasPrefix("https://") || address.hasPrefix("unix:") { return address }
-    // An address that means every interface is reached by way of the loopback one.
-    for (every, loopback) in [("0.0.0.0:", "127.0.0.1:"), ("[::]:", "[::1]:")] where address.hasPrefix(every) {
-      return "http://\(loopback)\(address.dropFirst(every.count))"
+  /// The first address that can be asked without a certificate of one's own and without the PROXY protocol.
+  private static func main(_ broker: AskableBroker) -> String {
+    func isAskable(_ address: String) -> Bool {
+      !address.contains("proxy=required") && !(broker.requiresCertificate && address.hasPrefix("https://"))
     }
-    return "http://\(address)"
+    return broker.main.first(where: isAskable) ?? broker.main.first ?? "127.0.0.1:8080"
+  }
+
+  /// The URL of an address, as a configuration has it. One that means every interface is reached by way of the loopback
+  /// one.
+  static func url(listening address: String) -> String {
+    var address = String(address.prefix { $0 != "?" })
+    if address.hasPrefix("unix:") { return address }
+    let isTLS = address.hasPrefix("https://")
+    if isTLS { address.removeFirst("https://".count) }
+    for (every, loopback) in [("0.0.0.0:", "127.0.0.1:"), ("[::]:", "[::1]:")] where address.hasPrefix(every) {
+      address = loopback + address.dropFirst(every.count)
+    }
+    return (isTLS ? "https://" : "http://") + address
   }
 
   /// Why there can be no such audience; nil where there can.
@@ -73,7 +110,7 @@ package struct RunningBroker {
   ) async throws(Unreachable) -> Answer {
     let base = socket == nil ? url : "http://localhost"
     var request = HTTPClient.Request(
-      url: base + path, headers: [("Accept", "application/json")] + fields, timeout: .seconds(35))
+      url: base + path, headers: [("Accept", "application/json")] + self.fields + fields, timeout: .seconds(35))
     request.socket = socket
     if let callerKey {
       guard let parts = URLParts(request.url), parts.isConfidential, parts.user == nil else {
@@ -82,7 +119,7 @@ package struct RunningBroker {
       request.authorization = Secret("Bearer \(callerKey)".utf8)
     }
     do throws(HTTPClient.Failure) {
-      let response = try await HTTPClient().send(request)
+      let response = try await HTTPClient(trust: trust).send(request)
       return Answer(status: response.status, body: response.body)
     } catch {
       throw Unreachable(reason: "\(url): \(error)")

@@ -98,21 +98,8 @@ final class StatusReporter: StatusProvider {
 
   /// How often the event loops have handed out these tokens. Each counts in its own memory, and is asked.
   private func hits(of keys: [TokenKey]) async -> [TokenKey: Int] {
-    let (answers, continuation) = AsyncStream<[Int]>.makeStream()
-    routers.tellAll(.count(keys) { continuation.yield($0) })
-    let alarm = Task {
-      // The deadline of the question; whoever has answered by then counts.
-      try? await Task.sleep(for: Self.answerTimeout)
-      continuation.finish()
-    }
-    defer { alarm.cancel() }
-    var hits = [Int](repeating: 0, count: keys.count)
-    var missing = metrics.loops.count
-    for await answer in answers {
-      hits = zip(hits, answer).map(+)
-      missing -= 1
-      if missing == 0 { break }
-    }
+    let answers = await routers.answers(to: keys, within: Self.answerTimeout, of: metrics.loops.count)
+    let hits = answers.reduce([Int](repeating: 0, count: keys.count)) { zip($0, $1).map(+) }
     return Dictionary(zip(keys, hits)) { $0 + $1 }
   }
 }

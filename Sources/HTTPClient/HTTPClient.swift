@@ -17,6 +17,8 @@ package final class HTTPClient: Sendable {
     case file(String)
     /// The authorities in a PEM text.
     case pem(String)
+    /// The certificates in a PEM file themselves, whatever host they are for: those of a server whose own file it is.
+    case shown(String)
   }
 
   /// A certificate to be known by, and its key: PEM files, read again for each connection.

@@ -109,6 +109,10 @@ import COpenSSL
     case .file(let path):
       set(CURLOPT_CAINFO, path)
       forgetSystemAuthorities()
+    case .shown(let path):
+      set(CURLOPT_CAINFO, path)
+      set(CURLOPT_SSL_VERIFYHOST, 0)
+      forgetSystemAuthorities()
     case .pem(let text):
       forgetSystemAuthorities()
       let bytes = Array(text.utf8)

@@ -60,31 +60,43 @@ struct ConfigurationOptions: ParsableArguments {
 
 /// The options of the commands that ask a running broker.
 struct BrokerLocation: ParsableArguments {
-  @Option(help: "The broker's base URL, or unix:/path. Default: the first address that the configuration listens on.")
+  @Option(help: "The broker's base URL, or unix:/path. Default: an address that the configuration listens on.")
   var url: String?
 
   @OptionGroup var configuration: ConfigurationOptions
 
-  /// What the broker at `url` answers, and that URL. Without an answer says why, and exits with code 1; with a
-  /// configuration that does not say where it listens, with 78.
+  /// What the broker answers, and its URL. Without --url the configuration says where it is asked: at the admin
+  /// listener, if there is one and `asksAdmin`, and where that does not answer at the main one. Without any answer says
+  /// why, and exits with code 1; with a configuration that does not say where it listens, with 78.
   func get(
-    _ path: String, _ fields: [(name: String, value: String)] = []
+    _ path: String, _ fields: [(name: String, value: String)] = [], asksAdmin: Bool = false
   ) async throws -> (RunningBroker.Answer, url: String) {
-    let url = try self.url ?? address()
+    var reasons: [String] = []
+    for broker in try ways(asksAdmin: asksAdmin) {
+      do throws(RunningBroker.Unreachable) {
+        return (try await broker.get(path, fields), broker.url)
+      } catch {
+        reasons.append(error.reason)
+      }
+    }
+    for reason in reasons { Console.complain(reason) }
+    throw ExitCode.failure
+  }
+
+  private func ways(asksAdmin: Bool) throws -> [RunningBroker] {
+    let configured = try url == nil ? askable() : nil
     do throws(RunningBroker.Unreachable) {
-      let broker = try RunningBroker(url: url)
-      return (try await broker.get(path, fields), broker.url)
+      if let configured { return try RunningBroker.ways(to: configured, asksAdmin: asksAdmin) }
+      return [try RunningBroker(url: url ?? "")]
     } catch {
       Console.complain(error.reason)
       throw ExitCode.failure
     }
   }
-}
 
-extension BrokerLocation {
-  private func address() throws -> String {
+  private func askable() throws -> AskableBroker {
     do throws(ConfigurationErrors) {
-      return RunningBroker.url(listening: try Configuration.addresses(from: configuration.origin))
+      return try AskableBroker(from: configuration.origin)
     } catch {
       for error in error.errors { Console.complain("\(error)") }
       throw ExitCode.configuration

@@ -1,18 +1,36 @@
+import Settings
 import Testing
 
 @testable import Application
 
 @Suite struct RunningBrokerTests {
   @Test(
-    "A broker is asked at the first address that it listens on",
+    "A broker is asked at the first address of the main listener that can be asked",
     arguments: [
       ([], "http://127.0.0.1:8080"), (["127.0.0.1:9", "127.0.0.1:10"], "http://127.0.0.1:9"),
       (["0.0.0.0:9"], "http://127.0.0.1:9"), (["[::]:9"], "http://[::1]:9"), (["https://a:9"], "https://a:9"),
-      (["unix:/run/a?mode=0660", "127.0.0.1:9"], "unix:/run/a"),
+      (["https://0.0.0.0:9"], "https://127.0.0.1:9"), (["unix:/run/a?mode=0660", "127.0.0.1:9"], "unix:/run/a"),
       (["127.0.0.1:9?proxy=required", "127.0.0.1:10"], "http://127.0.0.1:10"),
     ] as [([String], String)])
-  func address(_ addresses: [String], _ url: String) {
-    #expect(RunningBroker.url(listening: addresses) == url)
+  func address(_ addresses: [String], _ url: String) throws {
+    #expect(try RunningBroker.ways(to: AskableBroker(main: addresses), asksAdmin: true).map(\.url) == [url])
+  }
+
+  @Test("The admin listener goes first for those who ask there, and for nobody else")
+  func admin() throws {
+    let broker = AskableBroker(main: ["https://127.0.0.1:9"], admin: "0.0.0.0:10")
+    let ways = try RunningBroker.ways(to: broker, asksAdmin: true)
+    #expect(ways.map(\.url) == ["http://127.0.0.1:10", "https://127.0.0.1:9"])
+    #expect(try RunningBroker.ways(to: broker, asksAdmin: false).map(\.url) == ["https://127.0.0.1:9"])
+  }
+
+  @Test("An address that wants a certificate is asked where there is no other")
+  func certificate() throws {
+    var broker = AskableBroker(main: ["https://a:1", "b:2"])
+    broker.requiresCertificate = true
+    #expect(try RunningBroker.ways(to: broker, asksAdmin: true).map(\.url) == ["http://b:2"])
+    broker.main = ["https://a:1"]
+    #expect(try RunningBroker.ways(to: broker, asksAdmin: true).map(\.url) == ["https://a:1"])
   }
 
   @Test("A Unix socket is named by an absolute path")

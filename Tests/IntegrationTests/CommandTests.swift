@@ -276,6 +276,83 @@ extension IntegrationTests {
       }
     }
 
+    /// Files of a broker, each of which listens otherwise; PORT stands for a free port, DIR for the test's directory.
+    private static let listeners = [
+      "listen: https://127.0.0.1:PORT\nadmin: {listen: off}\ntls: {certificateFile: DIR/x.crt, keyFile: DIR/x.key}",
+      """
+      listen: [https://127.0.0.1:PORT, 'unix:DIR/s']
+      admin: {listen: off}
+      tls: {certificateFile: DIR/x.crt, keyFile: DIR/x.key, clientCAFile: DIR/x.crt, requireClientCertificate: true}
+      """,
+      """
+      listen: 127.0.0.1:PORT
+      admin: {listen: off}
+      allowedHosts: [broker.internal]
+      requireHeader: 'X-Token-Broker: true'
+      """,
+    ]
+
+    @Test("health and token ask as the configuration has it: by TLS, at a Unix socket, as a host", arguments: listeners)
+    func asConfigured(_ text: String) async throws {
+      try await withTenant { tenant in
+        // A name that nobody asks for, and an authority that nobody knows.
+        try await OpenSSL.run("authority x somebody", in: tenant.directory.path)
+        let free = try RawListener()
+        let port = free.port
+        free.close()
+        let text = text.replacing("PORT", with: "\(port)").replacing("DIR", with: tenant.directory.path)
+        let file = try tenant.file("c.yaml", text + "\n")
+        let child = try ChildProcess(BrokerProcess.executable, ["--config", file], environment: tenant.environment)
+        try await child.wait(forLog: "\"message\":\"serving\"")
+        let health = try await run(["health", "--config", file])
+        #expect(health.status == 0, "\(health)")
+        let token = try await run(["token", API.audience, "--config", file])
+        #expect(token.status == 0 && token.output.hasPrefix("eyJ"), "\(token)")
+        child.signal(SIGTERM)
+        #expect(try await child.end() == 0)
+        #expect(try await run(["health", "--config", file]).status == 1)
+      }
+    }
+
+    @Test("health asks the admin listener, whatever the main one is")
+    func adminFirst() async throws {
+      try await withBroker { _, broker in
+        let environment = [
+          "BROKER_LISTEN": "https://127.0.0.1:1", "BROKER_ADMIN_LISTEN": "0.0.0.0:\(broker.adminPort)",
+        ]
+        let health = try await run(["health", "--ready"], environment)
+        #expect(health.status == 0, "\(health)")
+        let none = try await run(["token", API.audience], environment)
+        #expect(none.status == 1 && none.errors.contains("https://127.0.0.1:1"), "\(none)")
+      }
+    }
+
+    @Test("The service manager is told when the broker serves, reads again, is well and ends")
+    func serviceManager() async throws {
+      try await withTenant { tenant in
+        let socket = tenant.directory.appendingPathComponent("notify").path
+        let listen = """
+          import socket, sys
+          manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+          manager.bind(sys.argv[1]); print("bound", flush=True)
+          while True: print(manager.recv(4096).decode().replace("\\n", " "), flush=True)
+          """
+        let manager = try ChildProcess("/usr/bin/python3", ["-c", listen, socket])
+        try await manager.wait(for: "socket") { $0.output.contains("bound") }
+        let broker = try await tenant.broker(["NOTIFY_SOCKET": socket, "WATCHDOG_USEC": "200000"])
+        let serving = "READY=1 STATUS=Serving at 127.0.0.1:\(broker.port)"
+        try await manager.wait(for: "READY") { $0.output.contains(serving) }
+        try await manager.wait(for: "WATCHDOG") { $0.output.contains("WATCHDOG=1") }
+        broker.child.signal(SIGHUP)
+        try await manager.wait(for: "RELOADING") { $0.output.contains(/RELOADING=1 MONOTONIC_USEC=[0-9]+/) }
+        try await manager.wait(for: "READY again") { $0.output.matches(of: /READY=1/).count == 2 }
+        try await broker.end()
+        try await manager.wait(for: "STOPPING") { $0.output.contains("STOPPING=1") }
+        manager.signal(SIGTERM)
+        try await manager.end()
+      }
+    }
+
     @Test("A token is printed as each program reads one")
     func outputs() async throws {
       try await withBroker { _, broker in

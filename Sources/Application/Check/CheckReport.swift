@@ -21,7 +21,7 @@ package struct CheckReport {
   package var summary: String {
     let counts = [Finding.Verdict.failed, .warning, .ok, .skipped].compactMap { verdict in
       let count = findings.count { $0.verdict == verdict }
-      return count == 0 ? nil : "\(count) \(verdict.rawValue)"
+      return count == 0 ? nil : "\(count) \(verdict.rawValue)\(verdict == .warning && count > 1 ? "s" : "")"
     }
     return "check: \(verdict.rawValue) (\(counts.joined(separator: ", ")))"
   }

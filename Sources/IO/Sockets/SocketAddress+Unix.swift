@@ -30,6 +30,23 @@ extension SocketAddress {
     self.init(path: path, mode: mode)
   }
 
+  /// Where datagrams are sent to, as `NOTIFY_SOCKET` names it: a path, or `@` and an abstract name (unix(7)); nil for
+  /// anything else.
+  init?(datagramSocket name: String) {
+    var bytes = Array(name.utf8)
+    guard bytes.count > 1, bytes.count <= Self.longestPath, let first = bytes.first else { return nil }
+    if first == UInt8(ascii: "/") {
+      self.init(path: bytes, mode: 0)
+    } else if first == UInt8(ascii: "@") {
+      bytes[0] = 0
+      let address = SocketAddress(path: bytes, mode: 0)
+      // An abstract name is as long as it is, without a NUL behind it.
+      self.init(address.storage, length: address.length - 1)
+    } else {
+      return nil
+    }
+  }
+
   private init(path: [UInt8], mode: mode_t) {
     var storage = sockaddr_storage()
     storage.ss_family = sa_family_t(AF_UNIX)

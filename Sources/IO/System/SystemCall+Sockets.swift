@@ -123,5 +123,16 @@ extension SystemCall {
     }
   }
 
+  /// Sends one datagram to a Unix socket, without waiting for room.
+  static func send(_ bytes: [UInt8], to address: SocketAddress) throws(SystemError) {
+    let type = Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+    let socket = Descriptor(try call("socket") { Glibc.socket(AF_UNIX, type, 0) })
+    let number = socket.number
+    _ = try call("sendto") {
+      unsafe address.withSockAddr { unsafe sendto(number, bytes, bytes.count, Int32(MSG_NOSIGNAL), $0, $1) }
+    }
+    _ = consume socket
+  }
+
   static func endOutput(_ descriptor: Int32) { _ = shutdown(descriptor, Int32(SHUT_WR)) }
 }

@@ -59,22 +59,6 @@ extension Configuration {
     self = configuration
   }
 
-  /// The addresses of the main listener as they are written, whatever else there is, for those who ask a broker that
-  /// has this configuration. Throws why they cannot be read.
-  package static func addresses(from origin: Origin) throws(ConfigurationErrors) -> [String] {
-    let reader = SettingsReader(environment: origin.environment, fileName: origin.file)
-    let isInFile = reader.environment["BROKER_LISTEN"] == nil
-    let document = isInFile ? try document(origin.file) : nil
-    var addresses: [String] = []
-    reader.read(document?.root) { root in
-      let format = Format<String>.text("an address")
-      addresses = root.values("listen", environment: "BROKER_LISTEN", format, standard: "127.0.0.1:8080") ?? []
-      root.ignore()
-    }
-    try reader.finish()
-    return addresses
-  }
-
   /// How log lines are written, whatever else there is, for errors before there is a log. Where even that cannot be
   /// read, as if nothing were said of it.
   package static func logFormat(from origin: Origin) -> LogSettings.Format {
@@ -90,7 +74,7 @@ extension Configuration {
     return format ?? (origin.isTerminal ? .text : .json)
   }
 
-  private static func document(_ path: String?) throws(ConfigurationErrors) -> (root: YAMLNode, digest: SHA256Digest)? {
+  static func document(_ path: String?) throws(ConfigurationErrors) -> (root: YAMLNode, digest: SHA256Digest)? {
     guard let path else { return nil }
     func wrong(_ source: String, _ reason: String) -> ConfigurationErrors {
       ConfigurationErrors(errors: [ConfigurationError(key: "configuration", source: source, expectation: reason)])
