@@ -127,12 +127,15 @@ extension Problem {
   }
 
   private func noToken(_ requestID: String) -> Response {
-    Response(
+    var response = Response(
       error.proxyStatus,
       fields: [("Content-Type", "application/json"), ("Cache-Control", "no-store")] + waitField,
       body: JSONText.object([
         ("error", JSONText.string("no_token")), ("request_id", JSONText.string(requestID)),
       ]))
+    // That somebody asks who may not, or too often, is no failure of the broker's.
+    if error.isDenial || error == .callerRateLimited { response.countedAs = error.status }
+    return response
   }
 
   private var waitField: [(name: String, value: String)] { retryAfter.map { [("Retry-After", "\($0)")] } ?? [] }

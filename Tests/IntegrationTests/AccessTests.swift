@@ -329,6 +329,18 @@ extension IntegrationTests {
       }
     }
 
+    @Test("Who is denied through a proxy is no failure of the broker either")
+    func deniedProxy() async throws {
+      try await withCallers { _, broker, callers in
+        let url = "\(broker.url)/forward-auth/\(API.path)"
+        #expect(try await Answer.curl([url, "-H", "Authorization: Bearer wrong"]).status == 502)
+        let metrics = try await broker.metrics()
+        #expect(metrics["token_broker_http_requests_total{route=\"/forward-auth/{audience}\",status=\"401\"}"] == 1)
+        let status = try await Answer.curl(["\(broker.adminURL)/status.json"]).json
+        #expect(status["condition"] as? String == "ok", "\(status)")
+      }
+    }
+
     @Test("A denial's line has the audience that was probably meant, of which the answer has no word")
     func nearest() async throws {
       try await withCallers { _, broker, callers in

@@ -5,7 +5,7 @@ package struct DeferredResponse: Sendable {
   package let requestID: String
   let mailbox: Mailbox<ServerLoop.Command>
   let destination: Destination
-  /// Told of the status that is given, on the thread that gives it.
+  /// Told what the answer is counted as, mostly its status, on the thread that gives it.
   let answered: @Sendable (Int) -> Void
 
   /// The connection that waits for an answer, and which of its requests.
@@ -16,6 +16,6 @@ package struct DeferredResponse: Sendable {
 
   package func send(_ response: Response) {
     mailbox.post(.respond(destination, response))
-    answered(response.status)
+    answered(response.countedAs ?? response.status)
   }
 }

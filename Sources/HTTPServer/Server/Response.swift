@@ -1,6 +1,8 @@
 /// A whole response. Content-Length, Date, Connection and X-Request-Id are added where it is written.
 package struct Response: Sendable {
   package var status: Int
+  /// What it is counted as, where the peer is told less than has happened.
+  package var countedAs: Int?
   package var fields: [(name: String, value: String)]
   package var body: [UInt8]
 

@@ -3,7 +3,7 @@ package import IO
 
 /// Where a handler puts the answer to the request at hand. One a loop, used again for each request.
 package final class ResponseWriter {
-  /// The status of the answer given now; nil while there is none.
+  /// What the answer given now is counted as, mostly its status; nil while there is none.
   package private(set) var status: Int?
   private(set) var isDeferred = false
   /// Responses not yet given to the socket, of one connection at a time.
@@ -52,6 +52,7 @@ package final class ResponseWriter {
   package func send(_ response: Response) {
     let head = PreparedHead(response, isHTTP2: delivery.isHTTP2)
     send(head, length: response.body.count) { $0.append(response.body) }
+    status = response.countedAs ?? status
   }
 
   /// Puts the answer off, which must not have been given: it is due before the server's `Limits.requestTimeout`.
