@@ -36,6 +36,9 @@ package struct GivenToken: Sendable {
     let decoder = JSONDecoder()
     decoder.keyDecodingStrategy = .convertFromSnakeCase
     guard let answer = try? decoder.decode(Answer.self, from: Data(body)) else { return nil }
+    // What it is printed into has lines, and a field ends with its line.
+    let token = answer.accessToken.utf8
+    guard !token.isEmpty, token.allSatisfy({ (0x21...0x7E).contains($0) }) else { return nil }
     let (end, isBeyond) = Int(now).addingReportingOverflow(answer.expiresIn)
     if isBeyond { return nil }
     (self.answer, expiresAt) = (answer, end)

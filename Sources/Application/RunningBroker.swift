@@ -64,7 +64,13 @@ package struct RunningBroker {
     if let socket, !socket.hasPrefix("/") {
       throw Unreachable(reason: "\(url): expected unix:/ and the path of a socket")
     }
-    callerKey = environment["BROKER_CALLER_KEY"].flatMap { $0.isEmpty ? nil : $0 }
+    // A file's line break comes along easily.
+    var key = environment["BROKER_CALLER_KEY"] ?? ""
+    while key.last?.isNewline == true { key.removeLast() }
+    guard key.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
+      throw Unreachable(reason: "BROKER_CALLER_KEY: expected a key, in printable ASCII without spaces")
+    }
+    callerKey = key.isEmpty ? nil : key
   }
 
   /// The first address that can be asked without a certificate of one's own and without the PROXY protocol.

@@ -33,6 +33,15 @@ import Testing
     #expect(try RunningBroker.ways(to: broker, asksAdmin: true).map(\.url) == ["https://a:1"])
   }
 
+  @Test(
+    "A caller's key may end in a line break, and has none in the middle", arguments: ["tb_a\n", "tb_a\r\n", "tb_a"])
+  func key(_ key: String) {
+    #expect(throws: Never.self) { try RunningBroker(url: "http://a", environment: ["BROKER_CALLER_KEY": key]) }
+    #expect(throws: RunningBroker.Unreachable.self) {
+      try RunningBroker(url: "http://a", environment: ["BROKER_CALLER_KEY": "\(key)\r\nX: y"])
+    }
+  }
+
   @Test("A Unix socket is named by an absolute path")
   func socket() throws {
     #expect(try RunningBroker(url: "unix:/run/a").url == "unix:/run/a")
