@@ -144,13 +144,16 @@ extension IntegrationTests {
       try await withEnvironment { tenant, environment, token in
         let (server, port) = (try await Server(), try Self.freePort())
         let helper = try tenant.file("token-helper", Self.recipe("token-helper"))
+        let hosts = try tenant.file("hosts", "127.0.0.1 api.example.com\n")
+        // squid reads and runs these as another user.
         try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: helper)
+        try FileManager.default.setAttributes([.posixPermissions: 0o644], ofItemAtPath: hosts)
         let rules = try Self.recipe("squid.conf", [("/etc/squid/token-helper", helper)])
         let file = try tenant.file(
           "squid.conf",
           rules + """
             http_port 127.0.0.1:\(port)
-            hosts_file \(try tenant.file("hosts", "127.0.0.1 api.example.com\n"))
+            hosts_file \(hosts)
             pid_filename none
             access_log none
             cache_log /dev/stderr

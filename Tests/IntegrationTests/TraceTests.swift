@@ -10,11 +10,11 @@ extension IntegrationTests {
     private static let span = "00f067aa0ba902b7"
     private static let parent = "traceparent: 00-\(trace)-\(span)-01"
 
-    /// The log's lines with a message, as objects.
+    /// The texts in the log's lines with a message.
     private func lines(_ broker: BrokerProcess, _ message: String) -> [[String: String]] {
       broker.child.errors.split(separator: "\n").compactMap { line in
-        (try? JSONSerialization.jsonObject(with: Data(line.utf8))) as? [String: String]
-      }.filter { $0["message"] == message }
+        (try? JSONSerialization.jsonObject(with: Data(line.utf8))) as? [String: Any]
+      }.map { $0.compactMapValues { $0 as? String } }.filter { $0["message"] == message }
     }
 
     /// Runs a broker with callers that logs each request.
