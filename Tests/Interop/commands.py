@@ -20,7 +20,7 @@ TABLE = [
     (r"(\w+=\S+ )?token-broker (key|token|health)\b.*", RUN),
     (r"header=\$\(token-broker token .*", RUN),
     (r"token-broker (--generate-completion-script bash|help COMMAND)", RUN),
-    (r"token-broker check\b.*", "Tests/IntegrationTests/CheckTests.swift", '"check"'),
+    (r"(sudo \w+=\S+ )?token-broker check\b.*", "Tests/IntegrationTests/CheckTests.swift", '"check"'),
     (r"token-broker \[serve\]|token-broker serve\b.*", "Tests/IntegrationTests/CommandTests.swift", '"serve", "--config"'),
     (r"(\w+=\S+ )?token-broker dev\b.*", "Tests/IntegrationTests/DevTests.swift", '["dev"]'),
     (r"(curl|wget) .*\$AUDIENCE.*", "Tests/Checks/callers.py", "COMMAND"),
