@@ -173,7 +173,7 @@ package final class Application: Sendable {
 
   /// Tells the service manager, as often as it wants, that every event loop answers.
   private func reportToManager() async {
-    guard let manager, let timeout = manager.watchdogTimeout else { return }
+    guard let manager, let timeout = manager.watchdogTimeout.map({ max($0, .milliseconds(400)) }) else { return }
     while (try? await Task.sleep(for: timeout / 4)) != nil {
       if await routers.answers(within: timeout / 4, of: configuration.workers).count == configuration.workers {
         manager.isWell()

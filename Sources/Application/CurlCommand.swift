@@ -74,6 +74,9 @@ struct CurlCommand: CustomStringConvertible {
   /// A word as a shell reads it.
   private static func quoted(_ word: String) -> String {
     let plain = Set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~:/%@=,+")
-    return word.allSatisfy(plain.contains) ? word : "'\(word.replacing("'", with: #"'\''"#))'"
+    if word.allSatisfy(plain.contains) { return word }
+    // By scalars: a mark that combines with a quote would hide it.
+    let quoted = word.unicodeScalars.map { $0 == "'" ? #"'\''"# : String($0) }.joined()
+    return "'\(quoted)'"
   }
 }

@@ -39,9 +39,9 @@ package struct GivenToken: Sendable {
     // What it is printed into has lines, and a field ends with its line.
     let token = answer.accessToken.utf8
     guard !token.isEmpty, token.allSatisfy({ (0x21...0x7E).contains($0) }) else { return nil }
-    let (end, isBeyond) = Int(now).addingReportingOverflow(answer.expiresIn)
-    if isBeyond { return nil }
-    (self.answer, expiresAt) = (answer, end)
+    // A century is more than any token has.
+    guard (0...3_200_000_000).contains(answer.expiresIn) else { return nil }
+    (self.answer, expiresAt) = (answer, Int(now) + answer.expiresIn)
   }
 
   /// What is printed. `environment` has what client-go says (KUBERNETES_EXEC_INFO), and `user` is whom git asks for.

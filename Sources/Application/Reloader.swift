@@ -79,11 +79,13 @@ actor Reloader {
   }
 
   private func bringIntoForce(_ configuration: Configuration) async {
+    var configuration = configuration
     // What nobody meant to open stays shut: a file may have lost its end.
     let openings = current.map { configuration.openings(since: $0) } ?? []
     if !openings.isEmpty {
       return refuse(openings.map { "\($0): cannot be given up while the broker runs; that takes a new start" })
     }
+    if let current { configuration.keepRestrictions(of: current) }
     do {
       _ = try await apply(configuration)
       log.info("the configuration was read again", metadata: ["file": "\(origin.file ?? "environment")"])

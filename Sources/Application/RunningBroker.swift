@@ -47,7 +47,8 @@ package struct RunningBroker {
     var fields = broker.field.map { [$0] } ?? []
     if let host = broker.hosts.first { fields.append(("Host", host)) }
     // It is its own certificate, whatever name it is for and whoever has signed it.
-    let trust: HTTPClient.Trust = broker.certificateFile.map { .shown($0) } ?? .system
+    let trust: HTTPClient.Trust =
+      if let file = broker.certificateFile { .shown(try firstCertificate(in: file)) } else { .system }
     ways.append(try RunningBroker(url: url(listening: main(broker)), trust: trust, fields: fields, environment))
     return ways
   }
@@ -71,6 +72,20 @@ package struct RunningBroker {
       throw Unreachable(reason: "BROKER_CALLER_KEY: expected a key, in printable ASCII without spaces")
     }
     callerKey = key.isEmpty ? nil : key
+  }
+
+  /// The server's own. Those behind it in the file are authorities, which vouch for others as well.
+  static func firstCertificate(in file: String) throws(Unreachable) -> String {
+    let text: String
+    do throws(FileError) {
+      text = String(decoding: try File.read(file), as: UTF8.self)
+    } catch {
+      throw Unreachable(reason: "\(file): \(error.reason)")
+    }
+    let marks = (start: "-----BEGIN CERTIFICATE-----", end: "-----END CERTIFICATE-----")
+    guard let start = text.firstRange(of: marks.start), let end = text[start.upperBound...].firstRange(of: marks.end)
+    else { throw Unreachable(reason: "\(file): it holds no PEM certificate") }
+    return text[start.lowerBound..<end.upperBound] + "\n"
   }
 
   /// The first address that can be asked without a certificate of one's own and without the PROXY protocol.

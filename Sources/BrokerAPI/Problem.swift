@@ -133,8 +133,8 @@ extension Problem {
       body: JSONText.object([
         ("error", JSONText.string("no_token")), ("request_id", JSONText.string(requestID)),
       ]))
-    // That somebody asks who may not, or too often, is no failure of the broker's.
-    if error.isDenial || error == .callerRateLimited { response.countedAs = error.status }
+    // What somebody asks who may not, too often, or wrongly, is no failure of the broker's.
+    if error.status < 500 { response.countedAs = error.status }
     return response
   }
 

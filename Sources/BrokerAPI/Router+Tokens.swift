@@ -108,7 +108,9 @@ extension Router {
       let (identity, answer) = (RequestIdentity(request), deferred(response, service.endpoint))
       Task { await service.serve(key, with: credentials, payer, identity, answer) }
     } catch {
-      service.note(error, .passThrough(credentials.clientID), RequestIdentity(request))
+      // Before the tenant has accepted them anybody may have made them up.
+      let isKnown = services.passThrough.hasAccepted(credentials)
+      service.note(error, isKnown ? .passThrough(credentials.clientID) : .unknown, RequestIdentity(request))
       response.send(error, service.endpoint.errors, to: request)
     }
   }

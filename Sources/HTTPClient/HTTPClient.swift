@@ -17,7 +17,7 @@ package final class HTTPClient: Sendable {
     case file(String)
     /// The authorities in a PEM text.
     case pem(String)
-    /// The certificates in a PEM file themselves, whatever host they are for: those of a server whose own file it is.
+    /// The one certificate in a PEM text itself, whatever host it is for.
     case shown(String)
   }
 

@@ -109,14 +109,10 @@ import COpenSSL
     case .file(let path):
       set(CURLOPT_CAINFO, path)
       forgetSystemAuthorities()
-    case .shown(let path):
-      set(CURLOPT_CAINFO, path)
+    case .shown(let text):
+      setAuthorities(text)
       set(CURLOPT_SSL_VERIFYHOST, 0)
-      forgetSystemAuthorities()
-    case .pem(let text):
-      forgetSystemAuthorities()
-      let bytes = Array(text.utf8)
-      note(unsafe ccurl_set_blob(easy, CURLOPT_CAINFO_BLOB, bytes, bytes.count))
+    case .pem(let text): setAuthorities(text)
     }
     if let identity {
       set(CURLOPT_SSLCERT, identity.certificateFile)
@@ -132,6 +128,12 @@ import COpenSSL
     set(CURLOPT_HTTP_VERSION, Int(isHTTP2Offered ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1))
     set(CURLOPT_PIPEWAIT, known == .http1 ? 0 : 1)
     if attempt > 0, !isHTTP2Offered || known != .http2 { set(CURLOPT_FRESH_CONNECT, 1) }
+  }
+
+  private func setAuthorities(_ text: String) {
+    forgetSystemAuthorities()
+    let bytes = Array(text.utf8)
+    note(unsafe ccurl_set_blob(easy, CURLOPT_CAINFO_BLOB, bytes, bytes.count))
   }
 
   /// Without this, curl would believe the system's directory of authorities beside the ones that were given.

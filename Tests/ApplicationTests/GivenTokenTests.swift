@@ -63,7 +63,8 @@ import Testing
   @Test(
     "An answer that ends beyond all time is none, nor is one whose token is no word",
     arguments: [
-      #"{"access_token":"t","expires_in":9223372036854775807}"#, #"{"access_token":"","expires_in":9}"#,
+      #"{"access_token":"t","expires_in":9223372036854775807}"#, #"{"access_token":"t","expires_in":-1}"#,
+      #"{"access_token":"","expires_in":9}"#,
       #"{"access_token":"t\r\nX: y","expires_in":9}"#, #"{"access_token":"a b","expires_in":9}"#,
     ])
   func noToken(_ answer: String) { #expect(GivenToken(Array(answer.utf8)) == nil) }

@@ -1,3 +1,4 @@
+import Foundation
 import Settings
 import Testing
 
@@ -40,6 +41,17 @@ import Testing
     #expect(throws: RunningBroker.Unreachable.self) {
       try RunningBroker(url: "http://a", environment: ["BROKER_CALLER_KEY": "\(key)\r\nX: y"])
     }
+  }
+
+  @Test("Of a chain of certificates only the first is the broker's own")
+  func certificates() throws {
+    let file = FileManager.default.temporaryDirectory.appendingPathComponent("chain-\(UUID()).pem").path
+    defer { try? FileManager.default.removeItem(atPath: file) }
+    func pem(_ text: String) -> String { "-----BEGIN CERTIFICATE-----\n\(text)\n-----END CERTIFICATE-----\n" }
+    try ("subject=a\n" + pem("own") + pem("authority")).write(toFile: file, atomically: true, encoding: .utf8)
+    #expect(try RunningBroker.firstCertificate(in: file) == pem("own"))
+    try "no certificate".write(toFile: file, atomically: true, encoding: .utf8)
+    #expect(throws: RunningBroker.Unreachable.self) { try RunningBroker.firstCertificate(in: file) }
   }
 
   @Test("A Unix socket is named by an absolute path")

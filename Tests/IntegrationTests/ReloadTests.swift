@@ -166,13 +166,18 @@ extension LoadTests {
         return "callers:\n" + lines.joined()
       }
       try await withTenant { tenant in
-        let broker = try await tenant.broker(configuration: callers(["a", "b"], ", " + restriction))
-        _ = try tenant.file("broker.yaml", callers(["a", "b"], ""))
+        let broker = try await tenant.broker(configuration: callers(["a", "b", "b.x"], ", " + restriction))
+        _ = try tenant.file("broker.yaml", callers(["a", "b", "b.x"], ""))
         let key = restriction.prefix { $0 != ":" }
         try await broker.child.wait(forLog: "callers.b.\(key): cannot be given up while the broker runs")
-        _ = try tenant.file("broker.yaml", callers(["a"], ", " + restriction))
+        _ = try tenant.file("broker.yaml", callers(["b.x"], ""))
+        try await broker.child.wait(
+          forLog: "callers.b.x.\(key): cannot be given up while the broker runs", times: 2)
+        _ = try tenant.file("broker.yaml", callers(["b.x"], ", " + restriction))
         try await broker.child.wait(forLog: BrokerProcess.reloaded)
         #expect(try await broker.token(API.path, "-H", "Authorization: Bearer b").status == 401)
+        _ = try tenant.file("broker.yaml", callers(["b"], ""))
+        try await broker.child.wait(forLog: "callers.b.\(key): cannot be given up while the broker runs", times: 2)
       }
     }
 

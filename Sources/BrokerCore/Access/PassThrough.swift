@@ -51,9 +51,13 @@ package final class PassThrough: Sendable {
   /// for themselves. `source` says where they come from.
   package func payer(_ credentials: PassThroughCredentials, source: String) -> Payer {
     let bearer = bearer(of: credentials)
-    let isAccepted = accepted.withLock { $0.contains(bearer) }
-    return isAccepted ? .holder(bearer) : .newcomer(clientID: credentials.clientID, source: source)
+    return hasAccepted(bearer) ? .holder(bearer) : .newcomer(clientID: credentials.clientID, source: source)
   }
+
+  /// Whether the tenant has taken them lately.
+  package func hasAccepted(_ credentials: PassThroughCredentials) -> Bool { hasAccepted(bearer(of: credentials)) }
+
+  private func hasAccepted(_ bearer: SHA256Digest) -> Bool { accepted.withLock { $0.contains(bearer) } }
 
   /// The tenant has taken them.
   package func accepted(_ credentials: PassThroughCredentials) {

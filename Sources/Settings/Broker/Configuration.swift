@@ -50,12 +50,21 @@ package struct Configuration: Sendable {
 }
 
 extension Configuration {
-  /// The settings that close something in `other` and are given up here, by their keys. A caller that is gone has
-  /// nothing to open.
+  /// The settings that close something in `other` and are given up here, by their keys.
   package func openings(since other: Configuration) -> [String] {
-    let gone = (other.callers?.byName.keys).map { names in names.filter { callers?.byName[$0] == nil } } ?? []
-    return other.restrictions.subtracting(restrictions)
-      .filter { key in !gone.contains { key.hasPrefix("callers.\($0).") } }.sorted()
+    other.restrictions.subtracting(restrictions).subtracting(restrictionsOfGone(since: other)).sorted()
+  }
+
+  /// A caller that is gone has nothing to open. If it comes back it is to be as restricted as it was.
+  package mutating func keepRestrictions(of other: Configuration) {
+    restrictions.formUnion(restrictionsOfGone(since: other))
+  }
+
+  private func restrictionsOfGone(since other: Configuration) -> Set<String> {
+    other.restrictions.filter { key in
+      guard key.hasPrefix("callers."), let end = key.lastIndex(of: ".") else { return false }
+      return callers?.byName[String(key[..<end].dropFirst("callers.".count))] == nil
+    }
   }
 
   /// The settings that are others here than in `other`, and count from the next start only.

@@ -66,7 +66,16 @@ package struct MetricsText {
 
   var bytes: [UInt8] { Array((format == .openMetrics ? text + "# EOF\n" : text).utf8) }
 
-  private static func escaped(_ value: String) -> String {
-    value.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"").replacing("\n", with: "\\n")
+  /// By scalars: a mark that combines with a quotation mark would hide it.
+  static func escaped(_ value: String) -> String {
+    var text = String.UnicodeScalarView()
+    for scalar in value.unicodeScalars {
+      switch scalar {
+      case "\\", "\"": text += ["\\", scalar]
+      case "\n": text += ["\\", "n"]
+      default: text.append(scalar)
+      }
+    }
+    return String(text)
   }
 }
