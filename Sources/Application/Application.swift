@@ -174,6 +174,7 @@ package final class Application: Sendable {
   /// Tells the service manager, as often as it wants, that every event loop answers.
   private func reportToManager() async {
     guard let manager, let timeout = manager.watchdogTimeout.map({ max($0, .milliseconds(400)) }) else { return }
+    // A watchdog counts time and asks nothing, so there is only its time to wait for; no shorter one than is sensible.
     while (try? await Task.sleep(for: timeout / 4)) != nil {
       if await routers.answers(within: timeout / 4, of: configuration.workers).count == configuration.workers {
         manager.isWell()
