@@ -20,7 +20,7 @@ final class RedisConnections {
   private let commands: RedisConnector
   private let subscription: RedisConnector
   private let availability: RedisAvailability
-  private let changes: RedisChanges
+  private let changes: StoreChanges
   private let log: Logger
   /// What was asked before there was a first connection.
   private var early: [RedisRequest] = []
@@ -29,7 +29,7 @@ final class RedisConnections {
 
   init(
     _ settings: RedisSettings, on loop: EventLoop, mailbox: Mailbox<Message>, availability: RedisAvailability,
-    changes: RedisChanges, log: Logger
+    changes: StoreChanges, log: Logger
   ) throws(SystemError) {
     self.loop = loop
     self.availability = availability

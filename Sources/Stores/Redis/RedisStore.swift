@@ -17,7 +17,7 @@ package final class RedisStore: Store {
   private let settings: RedisSettings
   private let availability: RedisAvailability
   private let mailbox: Mailbox<RedisConnections.Message>
-  let changes = RedisChanges()
+  let changes = StoreChanges()
   package let recoveries: AsyncStream<Void>
 
   /// Starts to connect. Throws where the certificates cannot be used. A server that cannot be reached is tried again,

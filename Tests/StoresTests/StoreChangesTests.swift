@@ -4,8 +4,8 @@ import BrokerCore
 
 @testable import Stores
 
-@Suite(.timeLimit(.minutes(1))) struct RedisChangesTests {
-  private let changes = RedisChanges()
+@Suite(.timeLimit(.minutes(1))) struct StoreChangesTests {
+  private let changes = StoreChanges()
   private let start = Instant.now
   private var late: Instant { start.advanced(by: .seconds(600)) }
   private let name = StoreName(1)

@@ -2,8 +2,8 @@ import Basics
 import BrokerCore
 import Synchronization
 
-/// The callers that wait for claims to be given up, and the news that wakes them.
-final class RedisChanges: Sendable {
+/// The callers that wait for claims to be given up, and the news that wakes them, for a store of any kind.
+final class StoreChanges: Sendable {
   private struct State {
     var waiting: [StoreName: [UInt64: CheckedContinuation<Void, Never>]] = [:]
     var count = 0
@@ -53,6 +53,9 @@ final class RedisChanges: Sendable {
 
   /// How many callers wait.
   var count: Int { state.withLock(\.count) }
+
+  /// What they wait for.
+  var names: [StoreName] { state.withLock { Array($0.waiting.keys) } }
 
   /// Ends all waits, those to come too.
   func close() {
