@@ -20,6 +20,7 @@ let package = Package(
     .systemLibrary(name: "CYaml", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
     .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
+    .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
     // 1.52.0-1+deb12u3 or later; the header can check the first part of that.
     .systemLibrary(name: "CNghttp2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
 
@@ -33,7 +34,7 @@ let package = Package(
     module("HTTPClient", ["Basics", "CCurl", "COpenSSL"]),
     module("OAuth", ["Basics", "HTTPClient", jwtKit]),
     module("BrokerCore", ["Basics", "OAuth", crypto, heap, logging], .simulated),
-    module("Stores", ["Basics", "IO", "BrokerCore", "CHiredis", deque, logging]),
+    module("Stores", ["Basics", "IO", "BrokerCore", "CHiredis", "CSQLite", deque, logging]),
     module("Telemetry", ["Basics", "IO", "BrokerCore", logging]),
     module("BrokerAPI", ["Basics", "IO", "HTTPServer", "OAuth", "BrokerCore", "Telemetry"], .hot),
     module(

@@ -29,6 +29,9 @@ struct Diagnosis {
     if let store = facts.broker.figures.store?.condition, let problem = store.problem {
       findings.append(Finding(problem: .of(store: store, problem)))
     }
+    if let store = facts.broker.figures.store?.condition, let notice = store.notice {
+      findings.append(Finding(problem: .of(store: store, notice: notice)))
+    }
     if let dependencies = facts.dependencies {
       findings += StatusReport.Problem.all(dependencies, facts).map { Finding(problem: $0) }
     }
@@ -219,6 +222,14 @@ extension StatusReport.Problem {
       remedy:
         "Tokens that are held are served as ever. Until it is mended each broker mints for itself, and anew after a "
         + "restart. Try token-broker check.")
+  }
+
+  fileprivate static func of(store: StoreCondition, notice: String) -> StatusReport.Problem {
+    StatusReport.Problem(
+      condition: .attention, title: "The store \(store.location) had to be made anew", detail: notice,
+      remedy:
+        "It goes on with what could be taken over. See what has damaged it, such as a failing disk, then remove the "
+        + "file that was set aside.")
   }
 
   /// Requests that failed lately though nothing else is known to be wrong.

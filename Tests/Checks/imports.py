@@ -14,7 +14,7 @@ HTTPServer:   Basics IO                                       ;                 
 HTTPClient:   Basics                                          ;                                    ; CCurl COpenSSL
 OAuth:        Basics HTTPClient                               ; JWTKit                             ;
 BrokerCore:   Basics OAuth                                    ; Crypto HeapModule Logging          ;
-Stores:       Basics IO BrokerCore                            ; DequeModule Logging                ; CHiredis
+Stores:       Basics IO BrokerCore                            ; DequeModule Logging                ; CHiredis CSQLite
 Telemetry:    Basics IO BrokerCore                            ; Logging                            ;
 BrokerAPI:    Basics IO HTTPServer OAuth BrokerCore Telemetry ;                                    ;
 Status:       Basics OAuth BrokerCore Telemetry               ;                                    ;

@@ -351,6 +351,24 @@ extension LoadTests {
       }
     }
 
+    @Test("Brokers of one machine that share a file mint once for each audience, and go on when one dies")
+    func sharedFile() async throws {
+      let (audiences, paths) = Self.apis(50)
+      try await withTenant({ $0.audiences = audiences }) { tenant in
+        let path = try tenant.file("tokens", "")
+        let brokers = try await Self.brokers(3, tenant, ["BROKER_STORE": "file:\(path)"])
+        let tokens = try await Self.tokens(paths, from: brokers)
+        #expect(tokens.values.allSatisfy { $0.count == 1 })
+        #expect(tenant.tenant.statistics.mints == 50)
+        brokers[0].child.signal(SIGKILL)
+        try await brokers[0].child.end()
+        let successor = try await Self.brokers(1, tenant, ["BROKER_STORE": "file:\(path)"])
+        #expect(try await Self.tokens(paths, from: brokers.dropFirst() + successor) == tokens)
+        #expect(tenant.tenant.statistics.mints == 50)
+        try await Self.end(Array(brokers.dropFirst()) + successor)
+      }
+    }
+
     /// How often the broker is killed; more with `KILLS`.
     private static let kills = ProcessInfo.processInfo.environment["KILLS"].flatMap { Int($0) } ?? 25
 

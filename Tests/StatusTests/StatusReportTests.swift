@@ -123,6 +123,17 @@ private struct Scene {
     #expect(row.lastUsedAt == 1_800_000_002)
   }
 
+  @Test("What somebody should look at of a store that can be used is a problem, and the store has none")
+  func storeNotice() throws {
+    var scene = Scene()
+    let notice = "it is damaged; it is now /s.corrupt-1"
+    scene.figures.store = StoreFigures(StoreCondition(location: "file:/s", problem: nil, notice: notice))
+    let report = try scene.report(at: 1)
+    #expect(report.problems.map(\.title) == ["The store file:/s had to be made anew"])
+    #expect(report.problems.first?.detail == notice && report.store?.problem == nil)
+    #expect(report.condition == .attention)
+  }
+
   @Test("A refresh that fails is seen while the token is good, and remembered when it is over")
   func failingRefresh() throws {
     var scene = Scene()

@@ -111,9 +111,12 @@ package struct StoreCondition: Sendable {
   package var location: String
   /// nil while it can be used.
   package var problem: String?
+  /// What somebody should look at though it can be used.
+  package var notice: String?
 
-  package init(location: String, problem: String?) {
+  package init(location: String, problem: String?, notice: String? = nil) {
     self.location = location
     self.problem = problem
+    self.notice = notice
   }
 }

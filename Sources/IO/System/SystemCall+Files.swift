@@ -46,11 +46,18 @@ extension SystemCall {
     }
   }
 
-  /// Locks the whole file for this descriptor alone (flock(2)). False if another has the lock.
-  package static func lock(_ descriptor: borrowing Descriptor) throws(SystemError) -> Bool {
+  package enum Lock: Sendable {
+    /// For one descriptor alone.
+    case exclusive
+    /// For any number of descriptors that ask for no more.
+    case shared
+  }
+
+  /// Locks the whole file for this descriptor (flock(2)). False if another has a lock that this one cannot be beside.
+  package static func lock(_ descriptor: borrowing Descriptor, _ kind: Lock) throws(SystemError) -> Bool {
     let number = descriptor.number
     do throws(SystemError) {
-      _ = try call("flock") { flock(number, LOCK_EX | LOCK_NB) }
+      _ = try call("flock") { flock(number, (kind == .exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB) }
       return true
     } catch {
       if error.code == EWOULDBLOCK { return false }
@@ -105,7 +112,7 @@ extension SystemCall {
   }
 
   /// Sets the permissions of a file, which must be no link.
-  static func setMode(of path: String, _ mode: UInt32) throws(SystemError) {
+  package static func setMode(of path: String, _ mode: UInt32) throws(SystemError) {
     _ = try call("fchmodat") { unsafe fchmodat(AT_FDCWD, path, mode, AT_SYMLINK_NOFOLLOW) }
   }
 

@@ -4,229 +4,281 @@ import Dispatch
 package import Logging
 import Synchronization
 
-/// A store for one process at a time and its successors: all values are in memory, and a file has them for the next.
+/// A store in a file of this machine, which any number of its processes may have open. The file is an SQLite database.
 ///
-/// Callers never wait for the disk. What they save is written soon afterwards, together with what others have saved by
-/// then. While the file cannot be used, because another process has it or its directory is not safe, every call throws,
-/// and the file is tried again each second. While it cannot be written, memory goes on serving.
+/// What is saved is in the system's hands when `save` returns, and on the disk a second later: nobody waits for that.
+/// While the file cannot be used, because its directory is not safe or the disk fails, calls throw at once, and it is
+/// tried again each second.
 package final class FileStore: Store {
-  private struct State {
-    /// The file while this process has the lock on it.
-    var file: StoreFile?
-    var isClosed = false
-    var values = StoredValues()
-    /// How often something was saved.
-    var saves = 0
-    /// How many of those saves the file has.
-    var written = 0
-    var isWriteDue = false
-    /// The next write waits until then, unless a caller waits for it.
-    var nextWrite = Instant(nanoseconds: 0)
-    var problem: String?
+  private let file: StoreFile
+  private let location: String
+  private let availability: FileAvailability
+  package let recoveries: AsyncStream<Void>
+  private let changes = StoreChanges()
+
+  /// What operations use, on `queue`, one after the other.
+  private let database = Mutex<StoreDatabase?>(nil)
+  let queue = DispatchQueue(label: "file-store")
+  /// Where the disk is waited for, so that no operation does.
+  private let diskQueue = DispatchQueue(label: "file-store-disk", qos: .utility)
+  /// What is to happen later on `queue`.
+  private let due = Mutex(Due())
+
+  private struct Due {
+    var isSynchronization = false
+    var isTrial = false
+    var isLook = false
+    /// Somebody waits for a change until then.
+    var lookingUntil = Instant(nanoseconds: 0)
   }
 
-  private let path: String
-  private let log: Logger
-  private let state = Mutex(State())
-  /// Everything that touches the disk happens here, one after the other.
-  private let queue = DispatchQueue(label: "file-store")
+  private enum Operation {
+    case load
+    /// In vain if nobody waits for it any more.
+    case claim
+    /// Done in any case.
+    case save
+    /// What nobody has asked for.
+    case upkeep
 
-  /// The delay from a save to its write, so that what is saved together is written together.
-  private static let delay = Duration.milliseconds(20)
-  /// The pause between two writes, as a multiple of the time that the first took: a large file costs a tenth of a core,
-  /// and of the disk, at the most.
-  private static let pauseFactor = 9
-  private static let longestPause = Duration.seconds(60)
+    var isWrite: Bool { self != .load }
+  }
+
+  /// How long an operation may take.
+  private let timeout: Duration
+  private static let synchronizationDelay = Duration.seconds(1)
   private static let retryDelay = Duration.seconds(1)
+  /// How often those who wait for a claim are looked after: other processes tell of nothing.
+  private static let lookDelay = Duration.milliseconds(20)
 
-  /// Reads the file before it returns.
-  package init(path: String, log: Logger) {
-    self.path = path
-    self.log = log
+  /// Opens the file and checks it before it returns.
+  package init(path: String, timeout: Duration = .milliseconds(250), log: Logger) {
+    self.timeout = timeout
+    location = "file:\(path)"
+    file = StoreFile(path: path, log: log)
+    var log = log
+    log[metadataKey: "store"] = "\(location)"
+    let (recoveries, recovered) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+    self.recoveries = recoveries
+    availability = FileAvailability(log: log, recovered: recovered)
     queue.sync { open() }
   }
 
   /// Throws why no store may be kept at `path`.
   package static func checkDirectory(of path: String) throws(StoreError) { try StoreDirectory(of: path).check() }
 
-  package var condition: StoreCondition { StoreCondition(location: location, problem: state.withLock(\.problem)) }
-
-  private var location: String { "file:\(path)" }
-
-  package func load(_ names: [StoreName]) throws(StoreError) -> [[UInt8]?] {
-    try whileUsable { state in
-      let now = Instant.now
-      return names.map { state.values.value(of: $0, at: now) }
-    }
+  package var condition: StoreCondition {
+    StoreCondition(location: location, problem: availability.problem, notice: availability.notice)
   }
 
-  /// Always granted: one process has the file, and it asks for nothing twice at a time.
+  // MARK: Operations
+
+  package func load(_ names: [StoreName]) async throws(StoreError) -> [[UInt8]?] {
+    try await perform(.load) { database throws(SQLiteError) in try database.load(names, now: Self.unixNow) }
+  }
+
   package func claim(
     _ name: StoreName, for lease: Duration, loading names: [StoreName]
-  ) throws(StoreError) -> StoreAnswer {
-    StoreAnswer(.granted(StoreClaim(name: name, fence: Fence.next())), try load(names))
-  }
-
-  package func renew(_ claim: StoreClaim, for lease: Duration) throws(StoreError) -> Bool {
-    try whileUsable { _ in true }
-  }
-
-  package func save(_ entries: [StoreEntry], settling claim: StoreClaim?) throws(StoreError) {
-    guard entries.allSatisfy({ (1...FileFormat.maxValueBytes).contains($0.value.count) }) else {
-      throw StoreError("a value is empty or over \(FileFormat.maxValueBytes >> 10) KiB")
+  ) async throws(StoreError) -> StoreAnswer {
+    let claim = StoreClaim(name: name, fence: Fence.next())
+    return try await perform(.claim) { database throws(SQLiteError) in
+      try database.claim(claim, for: lease.milliseconds, loading: names, now: Self.unixNow)
+    } undo: { database throws(SQLiteError) in
+      try database.release(claim)
     }
-    try whileUsable { state in
-      if entries.isEmpty { return }
-      let now = Instant.now
-      for entry in entries {
-        state.values.set(
-          entry.name, to: .init(value: entry.value, expiresAt: now.advanced(by: entry.lifetime)), now: now)
+  }
+
+  package func renew(_ claim: StoreClaim, for lease: Duration) async throws(StoreError) -> Bool {
+    try await perform(.save) { database throws(SQLiteError) in
+      try database.renew(claim, for: lease.milliseconds, now: Self.unixNow)
+    }
+  }
+
+  package func save(_ entries: [StoreEntry], settling claim: StoreClaim?) async throws(StoreError) {
+    guard entries.allSatisfy({ (1...StoreDatabase.maxValueBytes).contains($0.value.count) }) else {
+      throw StoreError("a value is empty or over \(StoreDatabase.maxValueBytes >> 10) KiB")
+    }
+    try await perform(.save) { database throws(SQLiteError) in
+      try database.save(entries, settling: claim, now: Self.unixNow)
+    }
+    if let claim { changes.announce(claim.name.bytes) }
+  }
+
+  package func remove(_ names: [StoreName]) async throws(StoreError) {
+    try await perform(.save) { database throws(SQLiteError) in try database.remove(names) }
+  }
+
+  /// Does `work` on the queue. What takes too long has failed, and is undone if it is done later.
+  private func perform<Value: Sendable>(
+    _ operation: Operation, _ work: @escaping @Sendable (StoreDatabase) throws(SQLiteError) -> Value,
+    undo: @escaping @Sendable (StoreDatabase) throws(SQLiteError) -> Void = { _ in }
+  ) async throws(StoreError) -> Value {
+    try availability.check(isWrite: operation.isWrite)
+    let result = await withCheckedContinuation { continuation in
+      let answer = Answer<Value>(continuation)
+      let timer = Task { [availability, timeout] in
+        guard (try? await Task.sleep(for: timeout)) != nil else { return }
+        let late = "no answer within \(timeout)"
+        if answer.give(.failure(StoreError(late))) { availability.late(late, after: timeout) }
       }
-      state.saves += 1
-      scheduleWrite(&state)
+      queue.async { [self] in
+        defer { timer.cancel() }
+        if answer.isGiven && operation != .save { return }
+        if !answer.give(attempt(operation, work)) { _ = attempt(operation, undo) }
+      }
     }
+    return try result.get()
   }
 
-  package func remove(_ names: [StoreName]) throws(StoreError) {
-    try whileUsable { state in
-      for name in names { state.values.remove(name) }
-      state.saves += 1
-      scheduleWrite(&state)
-    }
-  }
-
-  package func waitForChange(of name: StoreName, until deadline: Instant) async {
-    try? await Task.sleep(until: deadline)
-  }
-
-  private func whileUsable<Result: Sendable>(_ body: (inout State) -> Result) throws(StoreError) -> Result {
-    try state.withLock { state throws(StoreError) in
-      if state.isClosed { throw StoreError("it is closed") }
-      if state.file == nil { throw StoreError(state.problem ?? "it is not open") }
-      return body(&state)
-    }
-  }
-
-  /// Returns when all that was saved before is on the disk; false if it cannot be written, or not within `timeout`.
-  package func flush(within timeout: Duration = .seconds(5)) -> Bool {
-    let saves = state.withLock(\.saves)
-    finish(within: timeout) { store in store.write() }
-    return state.withLock { $0.written >= saves }
-  }
-
-  /// Writes what is not on the disk yet, and releases the file for the next process. Takes five seconds at the most.
+  /// Writes what is not on the disk yet, and lets go of the file. Takes five seconds at the most.
   package func close() {
-    state.withLock { $0.isClosed = true }
-    finish(within: .seconds(5)) { store in
-      store.write()
-      store.state.withLock { $0.file = nil }
-    }
-  }
-
-  private func finish(within timeout: Duration, _ work: @escaping @Sendable (FileStore) -> Void) {
+    guard availability.close() else { return }
+    changes.close()
     let done = DispatchSemaphore(value: 0)
     queue.async { [self] in
-      work(self)
+      database.withLock { $0 = nil }
       done.signal()
     }
-    _ = done.wait(timeout: .now() + timeout.dispatchInterval)
+    _ = done.wait(timeout: .now() + 5)
   }
 
-  private func scheduleWrite(_ state: inout State, after delay: Duration = delay) {
-    if state.isWriteDue { return }
-    state.isWriteDue = true
-    let pause = max(delay, Instant.now.duration(to: state.nextWrite))
-    queue.asyncAfter(deadline: .now() + pause.dispatchInterval) { [self] in
-      self.state.withLock { $0.isWriteDue = false }
-      write()
-    }
-  }
+  private static var unixNow: Int64 { Int64(WallClock.now * 1000) }
 }
 
-/// The work that happens on the queue.
+// MARK: On the queue
+
 extension FileStore {
-  private func open() {
-    if state.withLock(\.isClosed) { return }
-    do throws(StoreError) {
-      let file = try StoreFile(path, log: log)
-      let contents = try file.read()
-      let count = state.withLock { state in
-        state.file = file
-        state.problem = nil
-        restore(contents, &state)
-        return state.values.entries.count
-      }
-      log.info("the store is open", metadata: ["store": "\(location)", "values": "\(count)"])
-    } catch {
-      note(error.reason)
-      queue.asyncAfter(deadline: .now() + Self.retryDelay.dispatchInterval) { [weak self] in self?.open() }
-    }
-  }
-
-  /// Puts what the file had into memory; a file that was damaged is written anew.
-  private func restore(_ contents: FileFormat.Contents, _ state: inout State) {
-    let (now, unixNow) = (Instant.now, Int64(WallClock.now * 1000))
-    for record in contents.records {
-      let left = Int64(clamping: record.expiry) - unixNow
-      if left <= 0 { continue }
-      let expiresAt = now.advanced(by: .milliseconds(left))
-      state.values.set(record.name, to: .init(value: record.value, expiresAt: expiresAt), now: now)
-    }
-    if contents.damage != nil {
-      state.saves += 1
-      scheduleWrite(&state)
-    }
-  }
-
-  private func write() {
-    let (file, entries, saves, isDue) = state.withLock { ($0.file, $0.values.entries, $0.saves, $0.saves > $0.written) }
-    guard let file, isDue else { return }
+  private func open(distrusting suspicion: String? = nil) {
+    if availability.isClosed { return }
     let started = Instant.now
-    let expired = entries.filter { $0.value.expiresAt <= started }.map(\.key)
-    var problem: String?
     do throws(StoreError) {
-      let file = try locked(file)
-      try file.write(entries, count: entries.count - expired.count, now: started)
+      try database.withLock { database throws(StoreError) in
+        // First, because its locks would be lost.
+        database = nil
+        let opened = try file.open(distrusting: suspicion)
+        availability.opened(opened)
+        database = opened.database
+      }
     } catch {
-      problem = error.reason
+      availability.lost(error.reason)
+      let took = started.duration(to: .now)
+      after(max(Self.retryDelay, took * 9)) { $0.open(distrusting: suspicion) }
     }
-    let ended = Instant.now
-    let took = started.duration(to: ended)
-    state.withLock { state in
-      state.values.removeExpired(expired, now: started)
-      state.nextWrite = ended.advanced(by: min(took * Self.pauseFactor, Self.longestPause))
-      if problem == nil {
-        state.written = saves
-      } else if !state.isClosed {
-        scheduleWrite(&state, after: Self.retryDelay)
+  }
+
+  private func attempt<Value: Sendable>(
+    _ operation: Operation, _ work: (StoreDatabase) throws(SQLiteError) -> Value
+  ) -> Result<Value, StoreError> {
+    do throws(SQLiteError) {
+      let value = try database.withLock { database throws(SQLiteError) -> Value? in
+        guard let database else { return nil }
+        if database.hasMoved { throw .moved }
+        return try work(database)
+      }
+      guard let value else { return .failure(StoreError(availability.problem ?? "it is closed")) }
+      availability.succeeded(isWrite: operation.isWrite)
+      if operation == .claim || operation == .save { synchronizeSoon() }
+      return .success(value)
+    } catch {
+      if error.isOfFile {
+        availability.lost(error.reason)
+        // What is queued already finds none, and so nothing wrong with the next file.
+        let suspicion = database.withLock { database in
+          defer { database = nil }
+          return database?.hasMoved == false ? error.reason : nil
+        }
+        queue.async { [self] in open(distrusting: suspicion) }
+        return .failure(StoreError(error.reason))
+      }
+      let reason = "it cannot be \(operation.isWrite ? "written" : "read"): \(error.reason)"
+      availability.failed(reason)
+      tryAgainSoon()
+      return .failure(StoreError(reason))
+    }
+  }
+
+  private func synchronizeSoon() {
+    guard !take(\.isSynchronization) else { return }
+    after(Self.synchronizationDelay) { store in
+      store.due.withLock { $0.isSynchronization = false }
+      store.diskQueue.async {
+        store.file.synchronize()
+        // Afterwards, because there is less to wait for then if the journal is emptied.
+        store.queue.async {
+          _ = store.attempt(.upkeep) { database throws(SQLiteError) in try database.tidy(now: Self.unixNow) }
+        }
       }
     }
-    note(problem)
   }
 
-  /// The file itself while its lock is held; where the lock's file was removed, the file locked again.
-  private func locked(_ file: StoreFile) throws(StoreError) -> StoreFile {
-    if file.isHeld { return file }
-    let again = try StoreFile(path, log: log)
-    state.withLock { $0.file = again }
-    return again
-  }
-
-  /// Keeps the problem for `condition`, and logs it if it is another than before.
-  private func note(_ problem: String?) {
-    let previous = state.withLock { state in
-      defer { state.problem = problem }
-      return state.problem
+  /// Finds out whether the file can be written again: nobody else may ask for long.
+  private func tryAgainSoon() {
+    guard !take(\.isTrial) else { return }
+    after(Self.retryDelay) { store in
+      store.due.withLock { $0.isTrial = false }
+      if store.availability.problem == nil { return }
+      _ = store.attempt(.save) { database throws(SQLiteError) in try database.tryWriting() }
     }
-    if problem == previous { return }
-    if let problem {
-      log.warning("the store cannot be used", metadata: ["store": "\(location)", "reason": "\(problem)"])
-    } else {
-      log.info("the store can be used again", metadata: ["store": "\(location)"])
+  }
+
+  /// Sets a flag of what is due, and returns what it was.
+  private func take(_ flag: any WritableKeyPath<Due, Bool> & Sendable) -> Bool {
+    due.withLock { due in
+      defer { due[keyPath: flag] = true }
+      return due[keyPath: flag]
+    }
+  }
+
+  private func after(_ delay: Duration, _ body: @escaping @Sendable (FileStore) -> Void) {
+    queue.asyncAfter(deadline: .now() + .nanoseconds(Int(delay.nanoseconds))) { [weak self] in
+      if let self { body(self) }
     }
   }
 }
 
-extension Duration {
-  fileprivate var dispatchInterval: DispatchTimeInterval { .nanoseconds(Int(nanoseconds)) }
+// MARK: Waiting
+
+extension FileStore {
+  package func waitForChange(of name: StoreName, until deadline: Instant) async {
+    let isLooking = due.withLock { due in
+      defer { (due.isLook, due.lookingUntil) = (true, max(due.lookingUntil, deadline)) }
+      return due.isLook
+    }
+    if !isLooking { after(Self.lookDelay) { $0.look() } }
+    await changes.wait(for: name, until: deadline)
+  }
+
+  /// Wakes those who wait for claims that nobody has any more, and goes on for as long as anybody waits.
+  private func look() {
+    let names = changes.names
+    let claimed =
+      names.isEmpty
+      ? [] : try? database.withLock { database throws(SQLiteError) in try database?.claimed(now: Self.unixNow) }
+    if let claimed { for name in names where !claimed.contains(name) { changes.announce(name.bytes) } }
+    let isOver = due.withLock { due in
+      due.isLook = Instant.now < due.lookingUntil
+      return !due.isLook
+    }
+    if !isOver { after(Self.lookDelay) { $0.look() } }
+  }
+}
+
+extension SQLiteError {
+  fileprivate static var moved: SQLiteError { .unusable("its file was moved or removed") }
+}
+
+/// Whoever waits for an operation gets the first answer that is given.
+private final class Answer<Value: Sendable>: Sendable {
+  private let waiting: Mutex<CheckedContinuation<Result<Value, StoreError>, Never>?>
+
+  init(_ continuation: CheckedContinuation<Result<Value, StoreError>, Never>) { waiting = Mutex(continuation) }
+
+  var isGiven: Bool { waiting.withLock { $0 == nil } }
+
+  /// False if there was one before.
+  func give(_ result: Result<Value, StoreError>) -> Bool {
+    let continuation = waiting.withLock { $0.take() }
+    continuation?.resume(returning: result)
+    return continuation != nil
+  }
 }

@@ -1,11 +1,13 @@
 import BrokerCore
 import Foundation
+import Glibc
 import Logging
 import Synchronization
 import TestSupport
 import Testing
 
 @testable import Stores
+@testable import store_writer
 
 /// A directory of the test's own that goes with it, the path of a store in it, and what is logged of that.
 final class StorePlace: Sendable {
@@ -24,11 +26,14 @@ final class StorePlace: Sendable {
 
   var path: String { directory + "/tokens" }
 
-  func open() -> FileStore { FileStore(path: path, log: lines.logger) }
+  /// Operations may take long, because the machine may be busy.
+  func open(timeout: Duration = .seconds(30)) -> FileStore {
+    FileStore(path: path, timeout: timeout, log: lines.logger)
+  }
 
   /// Runs `body` with a store, which is closed afterwards.
-  func withStore(_ body: (FileStore) async throws -> Void) async throws {
-    let store = open()
+  func withStore(timeout: Duration = .seconds(30), _ body: (FileStore) async throws -> Void) async throws {
+    let store = open(timeout: timeout)
     defer { store.close() }
     try await body(store)
   }
@@ -51,6 +56,37 @@ final class StorePlace: Sendable {
   func mode(of name: String) throws -> Int {
     let attributes = try FileManager.default.attributesOfItem(atPath: "\(directory)/\(name)")
     return try #require(attributes[.posixPermissions] as? Int)
+  }
+
+  /// A connection of the test's own to the store's file.
+  func database() throws -> StoreDatabase { try StoreDatabase(path) }
+
+  /// Takes the lock that brokers before 0.2 held for as long as they ran, and returns its descriptor.
+  func lock() throws -> Int32 {
+    let descriptor = unsafe Glibc.open(path + ".lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+    try #require(descriptor >= 0 && flock(descriptor, LOCK_EX | LOCK_NB) == 0)
+    return descriptor
+  }
+
+  func unlock(_ descriptor: Int32) { Glibc.close(descriptor) }
+
+  /// The program of Tests/StoreWriter.
+  static var writer: String {
+    let tests = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+    return tests.deletingLastPathComponent().appendingPathComponent("store-writer").path
+  }
+
+  /// The number of the value that is in the place of entry `number`.
+  func number(_ number: Int, in store: FileStore) async throws -> Int {
+    let value = try #require(try await store.load([Numbered.name(number % Numbered.slots)]).first ?? nil)
+    return try #require(Numbered.number(value))
+  }
+
+  /// The name of the one file that was set aside.
+  func onlySetAside() throws -> String {
+    let names = try setAside
+    #expect(names.count == 1)
+    return try #require(names.first)
   }
 
   /// The names of files that were set aside.
@@ -102,12 +138,13 @@ enum Sample {
     StoreEntry(name: name(number), value: value, lifetime: lifetime)
   }
 
-  /// The bytes of a file with these records, which expire far ahead unless `expiry` is given.
+  /// The bytes of a file as brokers before 0.2 wrote it, with these records, which expire far ahead unless `expiry` is
+  /// given.
   static func file(_ numbers: [UInt8], expiry: UInt64 = 4_000_000_000_000) -> [UInt8] {
-    var bytes: [UInt8] = []
-    FileFormat.appendHeader(count: numbers.count, to: &bytes)
+    var bytes = FileFormat.magic + [1, 0, 0, 0, UInt8(numbers.count), 0, 0, 0]
     for number in numbers {
-      FileFormat.append(.init(name: name(number), expiry: expiry, value: [number, 7, number]), to: &bytes)
+      bytes += name(number).bytes + (0..<8).map { UInt8(truncatingIfNeeded: expiry >> ($0 * 8)) }
+      bytes += [3, 0, 0, 0] + [number, 7, number]
     }
     return bytes
   }
