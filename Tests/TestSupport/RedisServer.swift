@@ -29,6 +29,13 @@ package final class RedisServer {
     return directory
   }
 
+  /// A port that was free a moment ago.
+  package static func freePort() throws -> UInt16 {
+    let listener = try RawListener()
+    defer { listener.close() }
+    return listener.port
+  }
+
   deinit {
     child.signal(SIGKILL)
     try? FileManager.default.removeItem(at: directory)

@@ -44,11 +44,20 @@ extension Store {
 /// What a value is found by: a keyed hash, so that it tells nothing of what it names. 32 bytes.
 package struct StoreName: Hashable, Sendable {
   package let bytes: [UInt8]
+  /// What names have in common that are used in one step: a store of several parts has them in one. 32 bytes.
+  package let group: [UInt8]
 
-  package init(_ bytes: some Sequence<UInt8>) {
+  /// A group of its own where none is given.
+  package init(_ bytes: some Sequence<UInt8>, group: [UInt8]? = nil) {
     self.bytes = Array(bytes)
-    precondition(self.bytes.count == 32)
+    self.group = group ?? self.bytes
+    precondition(self.bytes.count == 32 && self.group.count == 32)
   }
+
+  /// The group says where something is, not what it is.
+  package static func == (one: StoreName, other: StoreName) -> Bool { one.bytes == other.bytes }
+
+  package func hash(into hasher: inout Hasher) { hasher.combine(bytes) }
 }
 
 /// A sealed value to be left in a store.

@@ -62,7 +62,10 @@ package struct Vault: Sendable {
   package func names(of subject: Subject) -> [StoreName] { ([current] + former).map { name(of: subject, $0) } }
 
   private func name(of subject: Subject, _ keys: Keys) -> StoreName {
-    StoreName(HMAC<SHA256>.authenticationCode(for: context(subject), using: keys.name))
+    let bytes = HMAC<SHA256>.authenticationCode(for: context(subject), using: keys.name)
+    // Both are read and written under the token's claim.
+    guard case .failure(let grant) = subject else { return StoreName(bytes) }
+    return StoreName(bytes, group: name(of: .token(grant), keys).bytes)
   }
 
   /// Seals `value` about `subject`: a version, a nonce of 12 bytes, the encrypted value, a tag of 16.

@@ -59,6 +59,9 @@ final class RedisAvailability: Sendable {
     log.info("the store is connected")
   }
 
+  /// Notes that what was written last may be gone.
+  func recover() { recovered.yield() }
+
   func lost(_ reason: StoreError) {
     let isNews = state.withLock { state in
       if case .closed = state.connection { return false }

@@ -6,13 +6,24 @@ import IO
 /// A command with its arguments, put into the form in which it is sent.
 struct RedisCommand {
   let kind: RedisReply.Kind
+  /// It changes nothing, so a replica can do it.
+  let isRead: Bool
+  /// Where its keys lie in a cluster; nil if it has none.
+  private(set) var slot: Int?
   /// The arguments one behind the other, so that there is one memory for all to point into.
   private var bytes: [UInt8] = []
   private var counts: [Int] = []
 
-  init(_ words: String..., answer kind: RedisReply.Kind = .status) {
+  init(_ words: String..., answer kind: RedisReply.Kind = .status, isRead: Bool = false) {
     self.kind = kind
+    self.isRead = isRead
     for word in words { add(word) }
+  }
+
+  /// Adds a key; all of a command's lie in one slot.
+  mutating func add(key: String) {
+    slot = RedisSlot.number(of: key)
+    add(key)
   }
 
   mutating func add(_ argument: [UInt8]) {

@@ -14,15 +14,26 @@ final class RedisConnection: EventHandler {
     func opened(_ connection: RedisConnection)
     /// A change was published on the channel.
     func published(_ payload: [UInt8])
+    /// A node of a cluster answers that the request is for another node, or not for now.
+    func redirected(_ request: RedisRequest, _ error: String)
     /// The connection has ended, for this reason; called once.
     func closed(_ connection: RedisConnection, _ reason: StoreError)
   }
 
-  /// What was sent and is not answered yet; a request with the replies that it has so far.
+  /// What was sent and is not answered yet.
   private enum Unanswered {
     case step(RedisHandshake.Step)
     case ping
-    case request(RedisRequest, [RedisReply])
+    case preface
+    case request(RedisRequest)
+  }
+
+  /// What makes a node of a cluster take the request that follows.
+  enum Preface: String {
+    /// It has the slot only in part, as yet.
+    case asking = "ASKING"
+    /// It is a replica.
+    case readOnly = "READONLY"
   }
 
   private let loop: EventLoop
@@ -30,6 +41,8 @@ final class RedisConnection: EventHandler {
   private unowned let owner: any Owner
   private let settings: RedisSettings
   private let handshake: RedisHandshake
+  /// What the server said of its slots, where the handshake asks for that.
+  private(set) var slots: RedisReply?
   private var reader: RedisReader
   private var registration: EventLoop.Registration?
   private var unanswered: Deque<(command: Unanswered, deadline: Instant)> = []
@@ -44,7 +57,7 @@ final class RedisConnection: EventHandler {
   private var writeWaitsFor = Readiness.writable
 
   private static let readSize = 16 << 10
-  private static let mostUnanswered = 10_000
+  private static let mostUnanswered = 50_000
   /// How long a connection may be silent before PING asks whether the server is still there.
   private static let longestSilence = Duration.seconds(3)
 
@@ -108,16 +121,30 @@ final class RedisConnection: EventHandler {
     unanswered.append((.step(step), deadline))
   }
 
-  func send(_ request: RedisRequest) {
+  /// Adds to what is sent by `sendNow`.
+  func add(_ request: RedisRequest, behind preface: Preface? = nil) {
     if loop.now >= request.deadline { return request.answer(.failure(.late)) }
     if unanswered.count >= Self.mostUnanswered {
       return request.answer(.failure(StoreError("too much is asked at once")))
     }
-    unanswered.append((.request(request, []), request.deadline))
+    // Not the request's deadline: one that comes from another node may have little time left, which is not this
+    // server's fault.
+    let deadline = loop.now.advanced(by: settings.timeout)
+    if let preface {
+      unanswered.append((.preface, deadline))
+      unsent.append(RedisCommand(preface.rawValue).formatted)
+    }
+    unanswered.append((.request(request), deadline))
     unsent.append(request.bytes)
+  }
+
+  func sendNow() {
+    if unsent.isEmpty { return }
     flush()
     updateInterest()
   }
+
+  var isIdle: Bool { unanswered.isEmpty }
 
   private func flush() {
     while registration != nil && !unsent.isEmpty {
@@ -176,6 +203,7 @@ final class RedisConnection: EventHandler {
     case .step(let step):
       try handshake.check(reply, to: step)
       unanswered.removeFirst()
+      if step == .slots { slots = reply }
       if step == handshake.last {
         isOpen = true
         owner.opened(self)
@@ -187,14 +215,16 @@ final class RedisConnection: EventHandler {
     case .ping:
       try handshake.check(reply, to: .ping)
       unanswered.removeFirst()
-    case .request(let request, var replies):
-      guard reply.isAnswer(of: request.kinds[replies.count]) else { throw .unexpected }
-      replies.append(reply)
-      if replies.count < request.kinds.count {
-        unanswered[0].command = .request(request, replies)
+    case .preface:
+      // Where it is refused, so is what follows.
+      unanswered.removeFirst()
+    case .request(let request):
+      guard reply.isAnswer(of: request.kind) else { throw .unexpected }
+      unanswered.removeFirst()
+      if case .error(let text) = reply, RedisRedirection.isOne(text) {
+        owner.redirected(request, text)
       } else {
-        unanswered.removeFirst()
-        request.answer(.success(replies))
+        request.answer(.success(reply))
       }
     }
   }
@@ -218,9 +248,11 @@ final class RedisConnection: EventHandler {
     guard let registration else { return }
     self.registration = nil
     loop.remove(registration)
-    for case (.request(let request, _), _) in unanswered { request.answer(.failure(reason)) }
-    unanswered = []
+    let unanswered = unanswered
+    self.unanswered = []
+    // First, so that whoever is answered finds the server gone.
     owner.closed(self, reason)
+    for case (.request(let request), _) in unanswered { request.answer(.failure(reason)) }
   }
 }
 

@@ -4,11 +4,15 @@ import Dispatch
 import IO
 import Logging
 
-/// A store's two connections, on its loop: one for commands, and one that hears of changes and can do nothing else.
+/// A store's connections, on its loop: one for commands, one that hears of changes and can do nothing else, and one to
+/// each node if the server turns out to be one of a cluster.
 final class RedisConnections {
   enum Message: Sendable {
-    case ask(RedisRequest)
-    case connector(RedisConnector.Purpose, RedisConnector.Message)
+    /// To be sent together.
+    case ask([RedisRequest])
+    case commands(RedisConnector.Message)
+    case subscription(RedisConnector.Message)
+    case cluster(RedisCluster.Message)
     /// The server does not write. Behind its name there may be another by now, which does.
     case metReplica
     /// The first connection has not come in time: who waits for it waits no longer.
@@ -19,9 +23,13 @@ final class RedisConnections {
   private let loop: EventLoop
   private let commands: RedisConnector
   private let subscription: RedisConnector
+  private let cluster: RedisCluster
   private let availability: RedisAvailability
   private let changes: StoreChanges
   private let log: Logger
+  private let server: RedisSettings.Server
+  /// Whether there is a connection for commands.
+  private var isUp = false
   /// What was asked before there was a first connection.
   private var early: [RedisRequest] = []
   /// Whether it was logged that changes are not heard of.
@@ -35,9 +43,12 @@ final class RedisConnections {
     self.availability = availability
     self.changes = changes
     self.log = log
-    commands = RedisConnector(.commands, settings, on: loop) { mailbox.post(.connector(.commands, $0)) }
-    subscription = RedisConnector(.changes, settings, on: loop) { mailbox.post(.connector(.changes, $0)) }
+    server = settings.server
+    commands = RedisConnector(.commands, settings, on: loop) { mailbox.post(.commands($0)) }
+    subscription = RedisConnector(.changes, settings, on: loop) { mailbox.post(.subscription($0)) }
+    cluster = RedisCluster(settings, seed: commands, on: loop, log: log) { mailbox.post(.cluster($0)) }
     try mailbox.attach(to: loop) { [unowned self] in receive($0) }
+    cluster.start { [unowned self] in clusterChanged($0) }
     commands.start { [unowned self] in commandsChanged($0) }
     subscription.start { [unowned self] in subscriptionChanged($0) }
     let end = DispatchTime.now() + .nanoseconds(Int(settings.timeout.nanoseconds))
@@ -46,35 +57,72 @@ final class RedisConnections {
 
   private func receive(_ message: Message) {
     switch message {
-    case .ask(let request): send(request)
-    case .connector(.commands, let message): commands.receive(message)
-    case .connector(.changes, let message): subscription.receive(message)
+    case .ask(let requests): send(requests)
+    case .commands(let message): commands.receive(message)
+    case .subscription(let message): subscription.receive(message)
+    case .cluster(let message): cluster.receive(message)
     case .metReplica: commands.renew(StoreError("the server is a replica"))
-    case .startIsOver: if availability.isStarting { commandsChanged(.lost(StoreError("not connected yet"))) }
+    case .startIsOver: if availability.isStarting { lost(StoreError("not connected yet")) }
     case .close:
       commands.close()
       subscription.close()
+      cluster.close()
       early = []
       loop.stop()
     }
   }
 
-  private func send(_ request: RedisRequest) {
-    if let connection = commands.connection { return connection.send(request) }
-    if availability.isStarting { return early.append(request) }
-    do throws(StoreError) { try availability.check() } catch { request.answer(.failure(error)) }
+  private func send(_ requests: [RedisRequest]) {
+    if cluster.topology != nil {
+      for request in requests { cluster.add(request) }
+      cluster.sendNow()
+    } else if let connection = commands.connection {
+      for request in requests { connection.add(request) }
+      connection.sendNow()
+    } else if availability.isStarting {
+      early += requests
+    } else {
+      do throws(StoreError) { try availability.check() } catch {
+        for request in requests { request.answer(.failure(error)) }
+      }
+    }
   }
 
   private func commandsChanged(_ event: RedisConnector.Event) {
     switch event {
     case .opened:
-      availability.opened()
-      for request in early { commands.connection?.send(request) }
-    case .lost(let reason):
-      availability.lost(reason)
-      for request in early { request.answer(.failure(reason)) }
+      if let topology = commands.connection?.slots.flatMap({ RedisTopology($0, from: server) }) {
+        cluster.update(topology)
+      } else {
+        cluster.close()
+        reachable()
+      }
+      send(early)
+      early = []
+    // Of a cluster, its nodes say whether it can be asked.
+    case .lost(let reason): if cluster.topology == nil { lost(reason) }
+    case .redirected(let request, let error): cluster.redirect(request, error, from: server)
     case .published: break
     }
+  }
+
+  private func clusterChanged(_ event: RedisCluster.Event) {
+    switch event {
+    case .reachable: reachable()
+    case .lost(let reason): lost(reason)
+    case .recovered: availability.recover()
+    }
+  }
+
+  private func reachable() {
+    if !isUp { availability.opened() }
+    isUp = true
+  }
+
+  private func lost(_ reason: StoreError) {
+    isUp = false
+    availability.lost(reason)
+    for request in early { request.answer(.failure(reason)) }
     early = []
   }
 
@@ -85,9 +133,12 @@ final class RedisConnections {
       // Nobody knows what was missed.
       changes.announceAll()
     case .published(let payload): changes.announce(payload)
+    case .redirected: break
     case .lost(let reason):
+      // In a cluster every node tells of what is published at any.
+      subscription.move(to: cluster.someNode ?? server)
       // Waits then last until their deadline. Where commands have no connection either, that was logged already.
-      if !hasLoggedSilence, commands.connection != nil {
+      if !hasLoggedSilence, isUp {
         hasLoggedSilence = true
         log.warning("the store tells of no changes", metadata: ["reason": "\(reason.reason)"])
       }

@@ -5,12 +5,18 @@ import IO
 
 /// Makes one connection to the server, on its loop. When that is lost it makes another, after a pause that grows.
 final class RedisConnector: RedisConnection.Owner {
-  enum Purpose: Sendable { case commands, changes }
+  enum Purpose: Sendable {
+    case commands, changes
+    /// Commands for one node of a cluster.
+    case node(RedisTopology.Node)
+  }
 
   enum Event {
     case opened
     /// What was published on the channel for changes.
     case published([UInt8])
+    /// A node of a cluster answers that the request is for another node, or not for now.
+    case redirected(RedisRequest, String)
     /// The connection is lost, or an attempt to make one has failed.
     case lost(StoreError)
   }
@@ -30,7 +36,7 @@ final class RedisConnector: RedisConnection.Owner {
   }
 
   private let loop: EventLoop
-  private let settings: RedisSettings
+  private var settings: RedisSettings
   private let handshake: RedisHandshake
   private let post: @Sendable (Message) -> Void
   private var report: (Event) -> Void = { _ in }
@@ -46,7 +52,8 @@ final class RedisConnector: RedisConnection.Owner {
   init(_ purpose: Purpose, _ settings: RedisSettings, on loop: EventLoop, post: @escaping @Sendable (Message) -> Void) {
     self.loop = loop
     self.settings = settings
-    handshake = RedisHandshake(settings, last: purpose == .commands ? .ping : .subscribe)
+    if case .node(let server) = purpose { self.settings.server = server }
+    handshake = RedisHandshake(settings, for: purpose)
     self.post = post
   }
 
@@ -70,6 +77,9 @@ final class RedisConnector: RedisConnection.Owner {
     case .prepared(.failure(let error)): pause(error)
     }
   }
+
+  /// Takes another server from the next attempt on.
+  func move(to server: RedisSettings.Server) { settings.server = server }
 
   /// Gives up a connection that is not new.
   func renew(_ reason: StoreError) {
@@ -127,6 +137,8 @@ final class RedisConnector: RedisConnection.Owner {
   }
 
   func published(_ payload: [UInt8]) { report(.published(payload)) }
+
+  func redirected(_ request: RedisRequest, _ error: String) { report(.redirected(request, error)) }
 
   func closed(_ connection: RedisConnection, _ reason: StoreError) {
     switch state {

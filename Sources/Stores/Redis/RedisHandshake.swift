@@ -3,7 +3,7 @@ import IO
 
 /// What a new connection begins with: who we are, which database, and proof that the server answers.
 struct RedisHandshake {
-  enum Step { case login, select, setName, ping, subscribe }
+  enum Step { case login, select, setName, slots, ping, subscribe }
 
   private let settings: RedisSettings
   /// The steps before the last, which are sent together.
@@ -11,13 +11,15 @@ struct RedisHandshake {
   /// The step that makes the connection one for commands, or one that hears of changes; sent when all else is answered.
   let last: Step
 
-  init(_ settings: RedisSettings, last: Step) {
+  init(_ settings: RedisSettings, for purpose: RedisConnector.Purpose) {
     self.settings = settings
-    self.last = last
+    if case .changes = purpose { last = .subscribe } else { last = .ping }
     var first: [Step] = []
     if settings.password != nil { first.append(.login) }
     if settings.database != 0 { first.append(.select) }
-    self.first = first + [.setName]
+    first.append(.setName)
+    if case .commands = purpose { first.append(.slots) }
+    self.first = first
   }
 
   func append(_ step: Step, to output: inout ByteBuffer) {
@@ -28,6 +30,7 @@ struct RedisHandshake {
       }
     case .select: output.append(RedisCommand("SELECT", "\(settings.database)").formatted)
     case .setName: output.append(RedisCommand("CLIENT", "SETNAME", "token-broker").formatted)
+    case .slots: output.append(RedisCommand("CLUSTER", "SLOTS").formatted)
     case .ping: output.append(RedisCommand("PING").formatted)
     case .subscribe: output.append(RedisCommand("SUBSCRIBE", settings.channel).formatted)
     }
@@ -43,6 +46,8 @@ struct RedisHandshake {
     case (.setName, .error(let text)):
       // The name only helps people who read the server's list of clients.
       if !RedisRefusal(text).isOfCommand { throw RedisRefusal(text).error(of: "the connection") }
+    // One server, or a user who may not ask; what else is wrong the next step shows.
+    case (.slots, .error), (.slots, .array): return
     case (.ping, .error(let text)): throw RedisRefusal(text).error(of: "PING")
     case (.subscribe, .error(let text)): throw RedisRefusal(text).error(of: "SUBSCRIBE")
     case (.login, .status), (.select, .status), (.setName, .status), (.ping, .status): return

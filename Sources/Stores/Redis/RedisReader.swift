@@ -5,7 +5,10 @@ import CHiredis
 /// an error.
 @safe struct RedisReader: ~Copyable {
   static let longestReply = 1 << 20
-  static let longestArray = 64
+  static let longestArray = 4096
+  /// An array within an array has few elements, and there are no more levels than CLUSTER SLOTS has.
+  static let longestInnerArray = 64
+  static let mostLevels = 4
 
   private let reader: UnsafeMutablePointer<redisReader>
   private let functions: UnsafeMutablePointer<redisReplyObjectFunctions>
@@ -21,13 +24,22 @@ import CHiredis
     unsafe functions = .allocate(capacity: 1)
     unsafe functions.initialize(to: own.pointee)
     unsafe functions.pointee.createArray = { task, count in
-      guard let task = unsafe task, unsafe task.pointee.parent == nil, count <= RedisReader.longestArray,
+      guard let task = unsafe task, unsafe RedisReader.allows(count, at: task),
         let own = unsafe task.pointee.privdata?.assumingMemoryBound(to: redisReplyObjectFunctions.self)
       else { return nil }
       return unsafe own.pointee.createArray(task, count)
     }
     unsafe reader.pointee.privdata = UnsafeMutableRawPointer(own)
     unsafe reader.pointee.fn = functions
+  }
+
+  private static func allows(_ count: Int32, at task: UnsafePointer<redisReadTask>) -> Bool {
+    var (levels, parent) = unsafe (1, task.pointee.parent)
+    while let task = unsafe parent {
+      levels += 1
+      unsafe parent = task.pointee.parent
+    }
+    return levels <= mostLevels && count <= (levels == 1 ? longestArray : longestInnerArray)
   }
 
   deinit {

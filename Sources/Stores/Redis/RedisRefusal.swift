@@ -31,10 +31,11 @@ struct RedisRefusal {
     (start: "ERR unknown command", meaning: "it does not know the command, as a Sentinel would not"),
   ]
 
-  private static let cluster = "it is a node of a Redis Cluster, which is not supported"
+  private static let cluster = "it is a node of a cluster that does not tell who has the keys"
   private static let meanings = [
-    "ASK": cluster, "CLUSTERDOWN": cluster, "CROSSSLOT": cluster, "MOVED": cluster, "TRYAGAIN": cluster,
+    "ASK": cluster, "CROSSSLOT": cluster, "MOVED": cluster,
     "BUSY": "it is busy with somebody's script",
+    "CLUSTERDOWN": "too many nodes of the cluster are missing",
     "DENIED": "it lets in nobody but its own machine, because it has no password",
     "LOADING": "it is still loading its data",
     "MASTERDOWN": "it is a replica that has lost its primary",
@@ -44,6 +45,7 @@ struct RedisRefusal {
     "NOREPLICAS": "it has too few replicas to write",
     "OOM": "its memory is full",
     "READONLY": "it is a replica, which cannot be written to",
+    "TRYAGAIN": "the keys are on their way to another node of the cluster",
     "WRONGPASS": "the user or the password is wrong",
     "WRONGTYPE": "under one of the keys is something of another kind",
   ]

@@ -1,5 +1,4 @@
-/// What a server answers in RESP2, the protocol that every version of Redis and Valkey speaks: a value, or one level of
-/// array.
+/// What a server answers in RESP2, the protocol that every version of Redis and Valkey speaks: a value, or an array.
 enum RedisReply: Sendable, Equatable {
   case string([UInt8])
   case status(String)
@@ -14,20 +13,17 @@ extension RedisReply {
   /// The kind of reply that a command has when it is not refused.
   enum Kind: Sendable {
     case status, integer
-    /// This many values, each of which may be missing.
-    case values(Int)
-    /// An integer, and then this many values.
-    case claim(Int)
+    /// An array with one value, which may be missing.
+    case value
+    /// An array of any kind.
+    case array
   }
 
   func isAnswer(of kind: Kind) -> Bool {
     switch (kind, self) {
-    case (_, .error), (.status, .status), (.integer, .integer): return true
-    case (.values(let count), .array(let parts)): return parts.count == count && parts.allSatisfy(\.isValue)
-    case (.claim(let count), .array(let parts)):
-      guard case .integer? = parts.first else { return false }
-      return parts.count == count + 1 && parts.dropFirst().allSatisfy(\.isValue)
-    default: return false
+    case (_, .error), (.status, .status), (.integer, .integer), (.array, .array): true
+    case (.value, .array(let parts)): parts.count == 1 && parts[0].isValue
+    default: false
     }
   }
 

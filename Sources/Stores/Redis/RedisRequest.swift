@@ -2,32 +2,83 @@ import Basics
 import BrokerCore
 import Synchronization
 
-/// Commands that are sent together, and the caller who waits for their replies. One that is let go without an answer is
-/// answered with an error.
+/// A command that is sent, and what is done with its reply. One that is let go without an answer is answered with an
+/// error.
 final class RedisRequest: Sendable {
-  typealias Answer = Result<[RedisReply], StoreError>
+  typealias Answer = Result<RedisReply, StoreError>
+
+  private struct State {
+    var receive: (@Sendable (Answer) -> Void)?
+    var redirections = 0
+  }
 
   let bytes: [UInt8]
-  /// The kind of each reply that there will be.
-  let kinds: [RedisReply.Kind]
+  let kind: RedisReply.Kind
+  /// Where its keys lie in a cluster; nil if any node can answer.
+  let slot: Int?
+  let isRead: Bool
+  /// It is not sent after this.
   let deadline: Instant
-  private let waiting: Mutex<CheckedContinuation<Answer, Never>?>
+  private let state: Mutex<State>
 
-  init(_ commands: [RedisCommand], deadline: Instant, _ continuation: CheckedContinuation<Answer, Never>) {
-    bytes = commands.flatMap(\.formatted)
-    kinds = commands.map(\.kind)
+  private static let mostRedirections = 5
+
+  init(_ command: RedisCommand, deadline: Instant, receive: @escaping @Sendable (Answer) -> Void) {
+    (bytes, kind, slot, isRead) = (command.formatted, command.kind, command.slot, command.isRead)
     self.deadline = deadline
-    waiting = Mutex(continuation)
+    state = Mutex(State(receive: receive))
   }
 
   deinit { answer(.failure(.closed)) }
 
   /// Only the first answer counts.
   func answer(_ answer: Answer) {
-    let continuation = waiting.withLock { waiting in
-      defer { waiting = nil }
-      return waiting
+    let receive = state.withLock { state in
+      defer { state.receive = nil }
+      return state.receive
     }
-    continuation?.resume(returning: answer)
+    receive?(answer)
+  }
+
+  /// Counts that it is sent elsewhere; false if that was tried often enough.
+  func redirect() -> Bool {
+    state.withLock { state in
+      state.redirections += 1
+      return state.redirections <= Self.mostRedirections
+    }
+  }
+
+  /// Has `commands` sent together by `send`, and returns their answers in the same order when all are there.
+  static func answers(
+    to commands: [RedisCommand], deadline: Instant, send: ([RedisRequest]) -> Void
+  ) async -> [Answer] {
+    if commands.isEmpty { return [] }
+    return await withCheckedContinuation { continuation in
+      let answers = Answers(commands.count, continuation)
+      send(
+        commands.enumerated().map { index, command in
+          RedisRequest(command, deadline: deadline) { answers.note($0, at: index) }
+        })
+    }
+  }
+
+  /// Waits for the answers to several.
+  private final class Answers: Sendable {
+    private let state: Mutex<(answers: [Answer], missing: Int)>
+    private let continuation: CheckedContinuation<[Answer], Never>
+
+    init(_ count: Int, _ continuation: CheckedContinuation<[Answer], Never>) {
+      state = Mutex((Array(repeating: .failure(.closed), count: count), count))
+      self.continuation = continuation
+    }
+
+    func note(_ answer: Answer, at index: Int) {
+      let all: [Answer]? = state.withLock { state in
+        state.answers[index] = answer
+        state.missing -= 1
+        return state.missing == 0 ? state.answers : nil
+      }
+      if let all { continuation.resume(returning: all) }
+    }
   }
 }

@@ -1,16 +1,10 @@
 /// What must happen in one step, in Lua. Redis runs a script as a whole or not at all.
 enum RedisScripts {
-  /// KEYS: the claim, then what to load. ARGV: the fencing value, the lease in milliseconds.
-  /// Answers with -1 if the claim is granted, else with how long it is taken for; then the values.
+  /// KEYS: the claim. ARGV: the fencing value, the lease in milliseconds.
+  /// Answers with -1 if the claim is granted, else with how long it is taken for.
   static let claim = """
-    local answer = {-1}
-    if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then
-      answer[1] = math.max(0, redis.call('PTTL', KEYS[1]))
-    end
-    if #KEYS > 1 then
-      for index, value in ipairs(redis.call('MGET', unpack(KEYS, 2))) do answer[index + 1] = value end
-    end
-    return answer
+    if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return -1 end
+    return math.max(0, redis.call('PTTL', KEYS[1]))
     """
 
   /// KEYS: the claim. ARGV: the fencing value, the lease in milliseconds. Answers with 1 if it is still ours.

@@ -3,7 +3,7 @@ package import BrokerCore
 
 /// Where a Redis or Valkey server is and how to speak to it.
 package struct RedisSettings: Sendable {
-  package enum Server: Sendable, Equatable {
+  package enum Server: Sendable, Hashable {
     /// A name or a numeric address, an IPv6 one without brackets.
     case tcp(host: String, port: UInt16)
     case unix(path: String)
@@ -35,8 +35,7 @@ extension RedisSettings: CustomStringConvertible {
   /// The URL without user and password.
   package var description: String {
     switch server {
-    case .tcp(let host, let port):
-      "\(usesTLS ? "rediss" : "redis")://\(host.contains(":") ? "[\(host)]" : host):\(port)/\(database)"
+    case .tcp: "\(usesTLS ? "rediss" : "redis")://\(server.place)/\(database)"
     case .unix(let path): "redis+unix://\(path)?db=\(database)"
     }
   }

@@ -3,15 +3,14 @@ package import BrokerCore
 import IO
 package import Logging
 
-/// Redis or Valkey as a store: one server, or the primary behind one name. Redirections of a Cluster are not followed.
+/// Redis or Valkey as a store: one server, the primary behind one name, or a cluster, of which any node is named.
 ///
-/// A value is under `<prefix>{<hex of its name>}`, a claim under the same with `:claim` behind it. The user needs the
-/// commands MGET, EVAL, SET, GET, DEL, PTTL, PEXPIRE, PUBLISH, SUBSCRIBE, PING, SELECT and CLIENT SETNAME for these
-/// keys and for the channel `<prefix>changes`.
+/// A value is under `<prefix>{<hex of its name>}`, or `<prefix>{<hex of its group>}:<hex of its name>`, a claim under the
+/// first with `:claim` behind it. What is within the braces decides in which slot of a cluster a key is. The user needs
+/// the commands MGET, EVAL, SET, GET, DEL, PTTL, PEXPIRE, PUBLISH, SUBSCRIBE, PING, SELECT and CLIENT SETNAME for these
+/// keys and for the channel `<prefix>changes`; in a cluster also CLUSTER SLOTS, ASKING and READONLY.
 package final class RedisStore: Store {
-  /// How many names a claim can load at the most.
-  package static let mostNames = 32
-  /// Longer values are refused: `mostNames` values of this length still fit into one answer of the server.
+  /// Longer values are refused.
   package static let longestValue = 31 << 10
 
   private let settings: RedisSettings
@@ -51,48 +50,47 @@ package final class RedisStore: Store {
 
   // MARK: Operations
 
+  /// A value that lies on a node of a cluster that cannot be asked is as one that is not there, unless that is so of all.
   package func load(_ names: [StoreName]) async throws(StoreError) -> [[UInt8]?] {
-    if names.isEmpty { return [] }
-    let commands = stride(from: 0, to: names.count, by: Self.mostNames).map { start in
-      let names = names[start..<min(start + Self.mostNames, names.count)]
-      var command = RedisCommand("MGET", answer: .values(names.count))
-      for name in names { command.add(key(name)) }
-      return command
-    }
-    let replies = try await ask(commands)
-    try check(replies, "MGET")
-    return replies.flatMap(\.values)
+    let found = try await ask(names.map(load)).map { answer in Result { () throws(StoreError) in try value(answer) } }
+    if case .failure(let error)? = found.first, found.allSatisfy(\.isFailure) { throw error }
+    return found.map { (try? $0.get()) ?? nil }
   }
 
+  /// What is loaded beside the claim and is not of its group may be on another node, and counts as not there where that
+  /// node cannot be asked.
   package func claim(
     _ name: StoreName, for lease: Duration, loading names: [StoreName]
   ) async throws(StoreError) -> StoreAnswer {
-    if names.count > Self.mostNames { throw StoreError("a claim loads at most \(Self.mostNames) values") }
     let claim = StoreClaim(name: name, fence: Fence.next())
-    var command = script(RedisScripts.claim, keys: [claimKey(name)] + names.map(key), answer: .claim(names.count))
+    var command = script(RedisScripts.claim, keys: [claimKey(name)])
     command.add("\(claim.fence)")
     command.add(lease)
     changes.watch(name)
+    var isGranted = false
+    defer { if isGranted { changes.forget(name) } }
     do throws(StoreError) {
-      guard case .array(let parts) = try await write(command), case .integer(let taken) = parts[0] else {
-        throw .unexpected
+      let answers = try await ask([command] + names.map(load))
+      let taken = try integer(noted("EVAL", answers.prefix(1)))
+      isGranted = taken < 0
+      let values = try zip(names, answers.dropFirst()).map { (loaded, answer) throws(StoreError) -> [UInt8]? in
+        do throws(StoreError) { return try value(answer) } catch {
+          if loaded.group == name.group { throw error }
+          return nil
+        }
       }
-      let values = RedisReply.array(Array(parts.dropFirst())).values
-      if taken >= 0 { return StoreAnswer(.taken(.milliseconds(taken)), values) }
-      changes.forget(name)
-      return StoreAnswer(.granted(claim), values)
+      return StoreAnswer(isGranted ? .granted(claim) : .taken(.milliseconds(taken)), values)
     } catch {
-      changes.forget(name)
+      if isGranted { post([settling([], claim)]) } else { changes.forget(name) }
       throw error
     }
   }
 
   package func renew(_ claim: StoreClaim, for lease: Duration) async throws(StoreError) -> Bool {
-    var command = script(RedisScripts.renew, keys: [claimKey(claim.name)], answer: .integer)
+    var command = script(RedisScripts.renew, keys: [claimKey(claim.name)])
     command.add("\(claim.fence)")
     command.add(lease)
-    guard case .integer(let isOurs) = try await write(command) else { throw .unexpected }
-    return isOurs == 1
+    return try await integer(write("EVAL", [command])) == 1
   }
 
   package func save(_ entries: [StoreEntry], settling claim: StoreClaim?) async throws(StoreError) {
@@ -100,21 +98,17 @@ package final class RedisStore: Store {
       throw StoreError("a value has more than \(Self.longestValue) bytes")
     }
     guard let claim else { return try await save(entries) }
-    let keys = [claimKey(claim.name)] + entries.map { key($0.name) }
-    var command = script(RedisScripts.settle, keys: keys, answer: .integer)
-    command.add("\(claim.fence)")
-    command.add(settings.channel)
-    command.add(claim.name.bytes)
-    for entry in entries {
-      command.add(entry.value)
-      command.add(entry.lifetime)
-    }
-    _ = try await write(command)
+    // What is elsewhere first: who is told that the claim is given up finds all of it.
+    let elsewhere = entries.filter { $0.name.group != claim.name.group }
+    let failure = await failure { () async throws(StoreError) in try await save(elsewhere) }
+    try await settle(entries.filter { $0.name.group == claim.name.group }, claim)
+    if let failure { throw failure }
   }
 
   private func save(_ entries: [StoreEntry]) async throws(StoreError) {
     let commands = entries.map { entry in
-      var command = RedisCommand("SET", key(entry.name))
+      var command = RedisCommand("SET")
+      command.add(key: key(entry.name))
       command.add(entry.value)
       command.add("PX")
       command.add(entry.lifetime)
@@ -123,11 +117,36 @@ package final class RedisStore: Store {
     if !commands.isEmpty { _ = try await write("SET", commands) }
   }
 
+  private func settle(_ entries: [StoreEntry], _ claim: StoreClaim) async throws(StoreError) {
+    let answers = try await ask([settling(entries, claim)])
+    guard case .success(.error(let text))? = answers.first, RedisRefusal(text).code == "TRYAGAIN" else {
+      _ = try noted("EVAL", answers[...])
+      return
+    }
+    // The slot is on its way to another node, and until all of it is there only one key can be asked for at a time.
+    let failure = await failure { () async throws(StoreError) in
+      if try await renew(claim, for: .seconds(1)) { try await save(entries) }
+    }
+    _ = try await write("EVAL", [settling([], claim)])
+    if let failure { throw failure }
+  }
+
+  private func failure(of body: () async throws(StoreError) -> Void) async -> StoreError? {
+    do throws(StoreError) {
+      try await body()
+      return nil
+    } catch {
+      return error
+    }
+  }
+
   package func remove(_ names: [StoreName]) async throws(StoreError) {
-    if names.isEmpty { return }
-    var command = RedisCommand("DEL", answer: .integer)
-    for name in names { command.add(key(name)) }
-    _ = try await write("DEL", [command])
+    let commands = names.map { name in
+      var command = RedisCommand("DEL", answer: .integer)
+      command.add(key: key(name))
+      return command
+    }
+    if !commands.isEmpty { _ = try await write("DEL", commands) }
   }
 
   package func waitForChange(of name: StoreName, until deadline: Instant) async {
@@ -137,59 +156,95 @@ package final class RedisStore: Store {
   // MARK: Keys and requests
 
   private func key(_ name: StoreName) -> String {
-    // The braces put a value and its claim into one slot, were the server ever split into several.
-    "\(settings.prefix){\(Hex.text(name.bytes))}"
+    let group = "\(settings.prefix){\(Hex.text(name.group))}"
+    return name.group == name.bytes ? group : "\(group):\(Hex.text(name.bytes))"
   }
 
   private func claimKey(_ name: StoreName) -> String { key(name) + ":claim" }
 
-  private func script(_ text: String, keys: [String], answer: RedisReply.Kind) -> RedisCommand {
-    var command = RedisCommand("EVAL", text, "\(keys.count)", answer: answer)
-    for key in keys { command.add(key) }
+  /// One value a command, although MGET takes many keys: in a cluster one that is not there can be asked for while its
+  /// slot is on its way to another node only so.
+  private func load(_ name: StoreName) -> RedisCommand {
+    var command = RedisCommand("MGET", answer: .value, isRead: true)
+    command.add(key: key(name))
     return command
   }
 
-  private func write(_ script: RedisCommand) async throws(StoreError) -> RedisReply {
-    try await write("EVAL", [script])[0]
+  private func settling(_ entries: [StoreEntry], _ claim: StoreClaim) -> RedisCommand {
+    var command = script(RedisScripts.settle, keys: [claimKey(claim.name)] + entries.map { key($0.name) })
+    command.add("\(claim.fence)")
+    command.add(settings.channel)
+    command.add(claim.name.bytes)
+    for entry in entries {
+      command.add(entry.value)
+      command.add(entry.lifetime)
+    }
+    return command
   }
 
-  /// Asks, and remembers for `condition` whether the server refuses writes.
-  private func write(_ name: String, _ commands: [RedisCommand]) async throws(StoreError) -> [RedisReply] {
-    let replies = try await ask(commands)
+  private func script(_ text: String, keys: [String]) -> RedisCommand {
+    var command = RedisCommand("EVAL", text, "\(keys.count)", answer: .integer)
+    for key in keys { command.add(key: key) }
+    return command
+  }
+
+  private func write(_ name: String, _ commands: [RedisCommand]) async throws(StoreError) -> RedisReply {
+    try noted(name, try await ask(commands)[...])
+  }
+
+  /// The first of the replies. Throws where one is missing or an error, and remembers for `condition` whether the server
+  /// refuses writes.
+  private func noted(_ name: String, _ answers: ArraySlice<RedisRequest.Answer>) throws(StoreError) -> RedisReply {
+    var first: RedisReply?
     do throws(StoreError) {
-      try check(replies, name)
+      for answer in answers {
+        let reply = try reply(answer, to: name)
+        first = first ?? reply
+      }
+      guard let first else { throw .unexpected }
       availability.noteWrite(refused: nil)
-      return replies
+      return first
     } catch {
       availability.noteWrite(refused: error)
       throw error
     }
   }
 
-  private func ask(_ commands: [RedisCommand]) async throws(StoreError) -> [RedisReply] {
+  private func ask(_ commands: [RedisCommand]) async throws(StoreError) -> [RedisRequest.Answer] {
     try availability.check()
     let deadline = Instant.now.advanced(by: settings.timeout)
-    let answer = await withCheckedContinuation { continuation in
-      mailbox.post(.ask(RedisRequest(commands, deadline: deadline, continuation)))
-    }
-    return try answer.get()
+    return await RedisRequest.answers(to: commands, deadline: deadline) { mailbox.post(.ask($0)) }
   }
 
-  private func check(_ replies: [RedisReply], _ name: String) throws(StoreError) {
-    for case .error(let text) in replies {
-      let refusal = RedisRefusal(text)
-      if refusal.code == "READONLY" { mailbox.post(.metReplica) }
-      throw refusal.error(of: name)
+  /// Sends commands for whose answers nobody waits.
+  private func post(_ commands: [RedisCommand]) {
+    let deadline = Instant.now.advanced(by: settings.timeout)
+    mailbox.post(.ask(commands.map { RedisRequest($0, deadline: deadline) { _ in } }))
+  }
+
+  private func reply(_ answer: RedisRequest.Answer, to name: String) throws(StoreError) -> RedisReply {
+    let reply = try answer.get()
+    guard case .error(let text) = reply else { return reply }
+    let refusal = RedisRefusal(text)
+    if refusal.code == "READONLY" { mailbox.post(.metReplica) }
+    throw refusal.error(of: name)
+  }
+
+  private func value(_ answer: RedisRequest.Answer) throws(StoreError) -> [UInt8]? {
+    guard case .array(let parts) = try reply(answer, to: "MGET"), case .string(let bytes)? = parts.first else {
+      return nil
     }
+    return bytes
+  }
+
+  private func integer(_ reply: RedisReply) throws(StoreError) -> Int64 {
+    guard case .integer(let number) = reply else { throw .unexpected }
+    return number
   }
 }
 
-extension RedisReply {
-  fileprivate var values: [[UInt8]?] {
-    guard case .array(let parts) = self else { return [] }
-    return parts.map { part in
-      if case .string(let bytes) = part { return bytes }
-      return nil
-    }
+extension Result {
+  fileprivate var isFailure: Bool {
+    if case .failure = self { true } else { false }
   }
 }

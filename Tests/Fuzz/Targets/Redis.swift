@@ -15,15 +15,12 @@ extension FuzzTarget {
       let size = size(of: reply)
       try promise("a reply is bounded: \(size)", size <= bytes.count)
       if case .array(let parts) = reply {
-        try promise(
-          "an array is short, and of values",
-          parts.count <= RedisReader.longestArray && !parts.contains(where: \.isArray))
+        try promise("an array is short", parts.count <= RedisReader.longestArray && reply.levels <= 4)
       }
-      for count in 0..<4 {
-        if reply.isAnswer(of: .values(count)), case .array(let parts) = reply {
-          try promise("so many values were asked for", parts.count == count)
-        }
+      if reply.isAnswer(of: .value), case .array(let parts) = reply {
+        try promise("one value was asked for", parts.count == 1 && parts[0].levels == 0)
       }
+      try readTopology(reply)
     }
     try readLittle(bytes.prefix(64), isSound: !whole.fails)
     try readURL(String(decoding: bytes, as: UTF8.self))
@@ -61,6 +58,17 @@ extension FuzzTarget {
     }
   }
 
+  /// Nobody gets a slot but who is named.
+  private static func readTopology(_ reply: RedisReply) throws {
+    let node = RedisSettings.Server.tcp(host: "h", port: 1)
+    if case .error(let text) = reply { _ = RedisRedirection(text, from: node) }
+    guard let topology = RedisTopology(reply, from: node) else { return }
+    for slot in [0, 1, RedisSlot.count - 1] {
+      guard let shard = topology.shard(of: slot) else { continue }
+      try promise("the owner of a slot is a node", topology.contains(shard.primary))
+    }
+  }
+
   private static func size(of reply: RedisReply) -> Int {
     switch reply {
     case .string(let bytes): bytes.count
@@ -95,5 +103,8 @@ extension FuzzTarget {
 }
 
 extension RedisReply {
-  fileprivate var isArray: Bool { if case .array = self { true } else { false } }
+  /// How many arrays it has within each other.
+  fileprivate var levels: Int {
+    if case .array(let parts) = self { 1 + (parts.map(\.levels).max() ?? 0) } else { 0 }
+  }
 }

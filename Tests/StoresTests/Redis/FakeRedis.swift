@@ -23,6 +23,7 @@ final class FakeRedis: Sendable {
       while let command = peer.command() {
         switch command[0] {
         case "CLIENT": peer.send("+OK\r\n")
+        case "CLUSTER": peer.send("-ERR This instance has cluster support disabled\r\n")
         case "PING": peer.send("+PONG\r\n")
         case "SUBSCRIBE": peer.send("*3\r\n$9\r\nsubscribe\r\n$1\r\nx\r\n:1\r\n")
         default: answer(command, peer)

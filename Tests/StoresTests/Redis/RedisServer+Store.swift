@@ -5,13 +5,6 @@ import TestSupport
 
 /// Debian's redis-server, and how a store speaks to it.
 extension RedisServer {
-  /// A port that was free a moment ago.
-  static func freePort() throws -> UInt16 {
-    let listener = try RawListener()
-    defer { listener.close() }
-    return listener.port
-  }
-
   /// With time enough for a machine that has much else to do.
   var settings: RedisSettings {
     var settings = RedisSettings(.unix(path: socket))

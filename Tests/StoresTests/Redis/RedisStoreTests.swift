@@ -177,10 +177,14 @@ import BrokerCore
     let store = try server.store()
     let claim = try #require(try await store.claim(StoreName(1), for: .seconds(60), loading: []).claim)
     try await server.ask("FLUSHALL")
-    try await store.save([entry(3, [3])], settling: nil)
+    let beside = StoreName(StoreName(3).bytes, group: claim.name.group)
+    func entry(_ name: StoreName, _ value: [UInt8]) -> StoreEntry {
+      StoreEntry(name: name, value: value, lifetime: .seconds(60))
+    }
+    try await store.save([entry(beside, [3])], settling: nil)
     #expect(try await !store.renew(claim, for: .seconds(60)))
-    try await store.save([entry(1, [1]), entry(3, [1])], settling: claim)
-    #expect(try await store.load([StoreName(1), StoreName(3)]) == [[1], [3]])
+    try await store.save([entry(claim.name, [1]), entry(beside, [1])], settling: claim)
+    #expect(try await store.load([claim.name, beside]) == [[1], [3]])
     #expect(try await store.claim(StoreName(1), for: .seconds(60), loading: []).claim != nil)
   }
 

@@ -1,0 +1,254 @@
+import Basics
+import BrokerCore
+import Dispatch
+import IO
+import Logging
+
+/// The nodes of a cluster, on the store's loop: who has which slot, a connection to each, and what is sent again because
+/// a slot has moved or has nobody for the moment.
+final class RedisCluster {
+  typealias Node = RedisTopology.Node
+
+  /// What reaches the cluster from outside of the loop.
+  enum Message: Sendable {
+    case connector(Node, RedisConnector.Message)
+    case told(by: Node, RedisRequest.Answer)
+    case refresh
+    case retry
+  }
+
+  private final class Member {
+    let connector: RedisConnector
+    /// An attempt to connect has failed, or the connection was lost, and there is no other yet.
+    var isAway = false
+
+    init(_ connector: RedisConnector) { self.connector = connector }
+
+    var connection: RedisConnection? { connector.connection }
+  }
+
+  /// Who has what; nil while there is one server, or none is known.
+  private(set) var topology: RedisTopology?
+  private let loop: EventLoop
+  private let settings: RedisSettings
+  private let seed: RedisConnector
+  private let post: @Sendable (Message) -> Void
+  private let log: Logger
+  private var report: (Event) -> Void = { _ in }
+  private var members: [Node: Member] = [:]
+  /// What cannot be sent yet, and what is answered when its time is over.
+  private var postponed: [(request: RedisRequest, answer: RedisRequest.Answer)] = []
+  private var isAsking = false
+  /// A node knows better than the topology.
+  private var isStale = false
+  private var timers: (retry: Bool, refresh: Bool) = (false, false)
+
+  private static let retryPause = Duration.milliseconds(10)
+  private static let refreshPause = Duration.milliseconds(250)
+
+  enum Event {
+    /// There is a node to talk to.
+    case reachable
+    /// There is none any more.
+    case lost(StoreError)
+    /// A primary is back, or another has taken its place: what was written last may be gone.
+    case recovered
+  }
+
+  /// - Parameters:
+  ///   - seed: the connection to the server of the settings, which is one of the nodes or leads to one.
+  ///   - post: brings a message back to the loop and there to `receive`.
+  init(
+    _ settings: RedisSettings, seed: RedisConnector, on loop: EventLoop, log: Logger,
+    post: @escaping @Sendable (Message) -> Void
+  ) {
+    self.settings = settings
+    self.seed = seed
+    self.loop = loop
+    self.log = log
+    self.post = post
+  }
+
+  /// `report` is called on the loop, with each event.
+  func start(report: @escaping (Event) -> Void) { self.report = report }
+
+  func receive(_ message: Message) {
+    switch message {
+    case .connector(let node, let message): members[node]?.connector.receive(message)
+    case .told(let node, let answer):
+      isAsking = false
+      if case .success(let reply) = answer, let topology = RedisTopology(reply, from: node) { update(topology) }
+      refreshLater()
+    case .refresh:
+      timers.refresh = false
+      if !isComplete { refresh() }
+    case .retry:
+      timers.retry = false
+      retry()
+    }
+  }
+
+  func close() {
+    for member in members.values { member.connector.close() }
+    (topology, members, postponed) = (nil, [:], [])
+  }
+
+  /// A node that can be talked to, any of them.
+  var someNode: Node? { members.filter { $0.value.connection != nil }.keys.randomElement() }
+
+  // MARK: Topology
+
+  /// Takes over what a node has told.
+  func update(_ new: RedisTopology) {
+    let old = topology
+    (topology, isStale) = (new, false)
+    if new.shards.isEmpty { report(.lost(.nobody)) }
+    for shard in new.shards { _ = member(shard.primary) }
+    for (node, member) in members where !new.contains(node) && member.connection?.isIdle != false {
+      members[node] = nil
+      member.connector.close()
+    }
+    retry()
+    refreshLater()
+    if let old, new.shards.contains(where: { old.isReplica($0.primary) }) { report(.recovered) }
+  }
+
+  private func member(_ node: Node) -> Member {
+    if let member = members[node] { return member }
+    let connector = RedisConnector(.node(node), settings, on: loop) { [post] in post(.connector(node, $0)) }
+    let member = Member(connector)
+    members[node] = member
+    connector.start { [unowned self, unowned member] in changed(member, node, $0) }
+    return member
+  }
+
+  /// Whether each slot has a node that can be asked, and no node is left over.
+  private var isComplete: Bool {
+    guard let topology else { return true }
+    return !isStale && topology.isWhole && topology.shards.allSatisfy { members[$0.primary]?.connection != nil }
+      && members.keys.allSatisfy(topology.contains)
+  }
+
+  /// Asks a node who has what. The connection to the first server is as good as another.
+  private func refresh() {
+    var known = members.compactMap { node, member in member.connection.map { (node, $0) } }
+    if let connection = seed.connection { known.append((settings.server, connection)) }
+    guard !isAsking, let (node, connection) = known.randomElement() else { return refreshLater() }
+    isAsking = true
+    let deadline = loop.now.advanced(by: settings.timeout)
+    connection.add(
+      RedisRequest(RedisCommand("CLUSTER", "SLOTS", answer: .array), deadline: deadline) { [post] answer in
+        post(.told(by: node, answer))
+      })
+    connection.sendNow()
+  }
+
+  private func refreshLater() {
+    if timers.refresh || isComplete { return }
+    timers.refresh = true
+    after(Self.refreshPause, .refresh)
+  }
+
+  private func after(_ pause: Duration, _ message: Message) {
+    DispatchQueue.global().asyncAfter(deadline: .now() + .nanoseconds(Int(pause.nanoseconds))) { [post] in
+      post(message)
+    }
+  }
+
+  // MARK: Requests
+
+  /// Adds a request to what is sent by `sendNow`, for the node that has its slot.
+  func add(_ request: RedisRequest) {
+    guard let slot = request.slot, let shard = topology?.shard(of: slot) else {
+      return postpone(request, .failure(.nobody))
+    }
+    add(request, of: shard)
+  }
+
+  func sendNow() { for member in members.values { member.connection?.sendNow() } }
+
+  private func add(_ request: RedisRequest, of shard: RedisTopology.Shard) {
+    let primary = member(shard.primary)
+    if let connection = primary.connection { return connection.add(request) }
+    if !primary.isAway { return postpone(request, .failure(.away)) }
+    guard request.isRead else { return request.answer(.failure(.away)) }
+    let replicas = shard.replicas.map(member)
+    if let connection = replicas.lazy.compactMap(\.connection).first { return connection.add(request, behind: .readOnly) }
+    if replicas.allSatisfy(\.isAway) { return request.answer(.failure(.away)) }
+    postpone(request, .failure(.away))
+  }
+
+  private func postpone(_ request: RedisRequest, _ answer: RedisRequest.Answer) {
+    postponed.append((request, answer))
+    if timers.retry { return }
+    timers.retry = true
+    after(Self.retryPause, .retry)
+  }
+
+  private func retry() {
+    let waiting = postponed
+    postponed = []
+    for (request, answer) in waiting {
+      if loop.now >= request.deadline { request.answer(answer) } else { add(request) }
+    }
+    sendNow()
+  }
+
+  /// Sends a request where a node says that it belongs.
+  func redirect(_ request: RedisRequest, _ error: String, from node: Node) {
+    let answer = RedisRequest.Answer.success(.error(error))
+    switch RedisRedirection(error, from: node) {
+    case .moved(let slot, let target?):
+      guard topology != nil, request.redirect() else { return request.answer(answer) }
+      topology?.move(slot, to: target)
+      isStale = true
+      add(request)
+      sendNow()
+      refresh()
+    case .ask(let target?):
+      guard request.redirect() else { return request.answer(answer) }
+      // Where there is no connection yet, the slot's owner answers again with the same.
+      guard let connection = member(target).connection else { return postpone(request, answer) }
+      connection.add(request, behind: .asking)
+      connection.sendNow()
+    case .tryAgain:
+      if request.redirect() { postpone(request, answer) } else { request.answer(answer) }
+    case .down:
+      isStale = true
+      postpone(request, answer)
+      refreshLater()
+    case .moved, .ask, nil: request.answer(answer)
+    }
+  }
+
+  // MARK: Nodes
+
+  private func changed(_ member: Member, _ node: Node, _ event: RedisConnector.Event) {
+    switch event {
+    case .opened:
+      if member.isAway { log.info("a node of the store is connected again", metadata: ["node": "\(node.place)"]) }
+      let isBack = member.isAway && topology?.isPrimary(node) == true
+      member.isAway = false
+      report(.reachable)
+      retry()
+      if isBack { report(.recovered) }
+    case .lost(let reason):
+      if !member.isAway {
+        member.isAway = true
+        log.warning("a node of the store is out of reach", metadata: ["node": "\(node.place)", "reason": "\(reason.reason)"])
+      }
+      // Until there is another primary, reads go to the replicas.
+      for shard in topology?.shards ?? [] where shard.primary == node { _ = shard.replicas.map(self.member) }
+      retry()
+      refresh()
+      if members.values.allSatisfy(\.isAway) { report(.lost(reason)) }
+    case .redirected(let request, let error): redirect(request, error, from: node)
+    case .published: break
+    }
+  }
+}
+
+extension StoreError {
+  fileprivate static let away = StoreError("the node of the cluster that has the key is out of reach")
+  fileprivate static let nobody = StoreError("no node of the cluster has the key's slot")
+}
