@@ -26,8 +26,9 @@ struct Diagnosis {
       }
       findings += StatusReport.Problem.ofClient(status, facts).map { Finding(problem: $0) }
     }
-    if let store = facts.broker.figures.store?.condition, let problem = store.problem {
-      findings.append(Finding(problem: .of(store: store, problem)))
+    if let store = facts.broker.figures.store?.condition {
+      if let problem = store.problem { findings.append(Finding(problem: .of(store: store, problem))) }
+      if let problem = StatusReport.Problem.of(refusalsOf: store) { findings.append(Finding(problem: problem)) }
     }
     if let store = facts.broker.figures.store?.condition, let notice = store.notice {
       findings.append(Finding(problem: .of(store: store, notice: notice)))
@@ -222,6 +223,14 @@ extension StatusReport.Problem {
       remedy:
         "Tokens that are held are served as ever. Until it is mended each broker mints for itself, and anew after a "
         + "restart. Try token-broker check.")
+  }
+
+  fileprivate static func of(refusalsOf store: StoreCondition) -> StatusReport.Problem? {
+    guard store.problem == nil, let refusal = store.refusal else { return nil }
+    let operations = store.refusals.keys.sorted().map(\.rawValue).joined(separator: ", ")
+    return StatusReport.Problem(
+      condition: .attention, title: "The store \(store.location) refuses to \(operations)", detail: refusal,
+      remedy: store.refusalRemedy)
   }
 
   fileprivate static func of(store: StoreCondition, notice: String) -> StatusReport.Problem {

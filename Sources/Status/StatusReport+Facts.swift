@@ -39,13 +39,14 @@ extension StatusReport {
 
 extension StatusReport.Store {
   fileprivate init(_ figures: StoreFigures) {
-    func requests(_ operation: String) -> Requests {
+    func requests(_ operation: StoreOperation) -> Requests {
       func count(_ isOK: Bool) -> Int { figures.outcomes[.init(operation: operation, isOK: isOK)] ?? 0 }
       return Requests(ok: count(true), failed: count(false))
     }
     self.init(
-      location: figures.condition.location, problem: figures.condition.problem, load: requests("load"),
-      claim: requests("claim"), save: requests("save"), ignored: figures.ignored)
+      location: figures.condition.location,
+      problem: figures.condition.problem ?? figures.condition.refusal.map { "it refuses \($0)" },
+      load: requests(.load), claim: requests(.claim), save: requests(.save), ignored: figures.ignored)
   }
 }
 

@@ -100,7 +100,7 @@ package struct StatusReport: Encodable, Sendable {
 
     /// Without user and password.
     let location: String
-    /// Why it cannot be used.
+    /// Why it cannot be used, or what it refuses.
     let problem: String?
     let load: Requests
     let claim: Requests

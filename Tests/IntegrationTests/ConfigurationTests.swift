@@ -196,6 +196,18 @@ extension IntegrationTests {
         ]
       ),
       (
+        sound, #"store: {url: 'file:/tmp/tokens', timeout: 1ms}"#,
+        [
+          #"store.timeout (2:43): expected a duration from 10ms to 5s, such as 30s, 5m or 1h; found '1ms'"#
+        ]
+      ),
+      (
+        sound, #"store: {url: 'memory:', timeout: 1s}"#,
+        [
+          #"store.timeout (2:34): only redis:, rediss: and redis+unix: have it"#
+        ]
+      ),
+      (
         sound, #"store: {url: 'file:/tmp/tokens', prefix: x}"#,
         [
           #"store.prefix (2:42): only redis:, rediss: and redis+unix: have it"#

@@ -134,6 +134,26 @@ private struct Scene {
     #expect(report.condition == .attention)
   }
 
+  @Test("What a store refuses is one problem that names it, with what to do")
+  func storeRefusals() throws {
+    let table: [([StoreOperation], String, String)] = [
+      ([.claim, .save], "claim, save", "Callers are served, but each broker mints for itself"),
+      ([.load], "load", "Callers are served, but each broker mints for itself"),
+      ([.listen], "listen", "Who waits for another broker's token looks for it again"),
+      ([.remove], "remove", "Tokens that are thrown away stay there"),
+    ]
+    for (operations, names, remedy) in table {
+      var scene = Scene()
+      let refusals = Dictionary(uniqueKeysWithValues: operations.map { ($0, "EVAL was refused") })
+      scene.figures.store = StoreFigures(StoreCondition(location: "redis://h", problem: nil, refusals: refusals))
+      let report = try scene.report(at: 1)
+      #expect(report.problems.map(\.title) == ["The store redis://h refuses to \(names)"])
+      #expect(report.problems.first?.detail == "\(names): EVAL was refused" && report.condition == .attention)
+      #expect(report.problems.first?.remedy?.hasPrefix(remedy) == true)
+      #expect(report.store?.problem == "it refuses \(names): EVAL was refused")
+    }
+  }
+
   @Test("A refresh that fails is seen while the token is good, and remembered when it is over")
   func failingRefresh() throws {
     var scene = Scene()

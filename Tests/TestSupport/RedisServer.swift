@@ -8,17 +8,31 @@ package final class RedisServer {
   private var child: ChildProcess
 
   package var socket: String { directory.appendingPathComponent("s").path }
-  package var url: String { "redis+unix://\(socket)" }
+  /// Leads there as the user that docs/fleet.md has operators make.
+  package var url: String { "redis+unix://\(Self.user):\(Self.password)@\(socket)" }
+
+  package static let user = "token-broker"
+  package static let password = "s3cret"
+
+  /// The rules that docs/fleet.md has operators paste for the user.
+  package static func rules() throws -> [String] {
+    let lines = try Repository.text("docs/fleet.md").split(separator: "\n")
+    let line = lines.first { $0.hasPrefix("ACL SETUSER \(user) ") }
+    guard let words = line?.split(separator: " ").dropFirst(3), words.contains(">PASSWORD") else {
+      throw ChildProcess.Failure(description: "docs/fleet.md has no user")
+    }
+    return words.map { $0 == ">PASSWORD" ? ">\(password)" : String($0) }
+  }
 
   /// `arguments` follow those that every server here gets.
   package init(_ arguments: [String] = [], in directory: URL? = nil) async throws {
     let directory = try directory ?? Self.makeDirectory()
     self.directory = directory
     self.arguments =
-      [
+      try [
         "--port", "0", "--unixsocket", directory.appendingPathComponent("s").path, "--save", "", "--appendonly", "no",
-        "--daemonize", "no", "--dir", directory.path,
-      ] + arguments
+        "--daemonize", "no", "--dir", directory.path, "--user", Self.user,
+      ] + Self.rules() + arguments
     child = try await Self.start(self.arguments)
   }
 

@@ -6,6 +6,7 @@ import BrokerCore
 import HTTPClient
 import HTTPServer
 package import Settings
+import Status
 import Telemetry
 
 /// Looks at all that a configuration needs in order to work, and asks the tenants for tokens.
@@ -77,7 +78,11 @@ package struct Doctor {
         case .redis(let settings):
           let store = try RedisStore(settings, log: makeLogger(LogControl(LogSettings(level: .critical))))
           defer { store.close() }
-          try await Self.exercise(store)
+          var condition = store.condition
+          condition.refusals = try await store.examine()
+          if let refusal = condition.refusal {
+            return .warning(.store, location, "it refuses \(refusal)", remedy: condition.refusalRemedy)
+          }
           let took = started.duration(to: .now).milliseconds
           return .ok(.store, location, "does all that is asked of it, within \(took) ms")
         }
@@ -87,19 +92,6 @@ package struct Doctor {
           remedy: "Until it can be used each broker mints for itself, and anew after a restart.")
       }
     }
-  }
-
-  /// Does all that a broker asks of a store, with a name that nobody else has.
-  private static func exercise(_ store: any Store) async throws(StoreError) {
-    let name = StoreName((0..<32).map { _ in UInt8.random(in: .min ... .max) })
-    let entry = StoreEntry(name: name, value: [0], lifetime: .seconds(5))
-    _ = try await store.load([name])
-    if case .granted(let claim) = try await store.claim(name, for: .seconds(5), loading: [name]).outcome {
-      _ = try await store.renew(claim, for: .seconds(5))
-      try await store.save([entry], settling: claim)
-    }
-    try await store.save([entry], settling: nil)
-    try await store.remove([name])
   }
 
   /// The token that a request for this audience would get.

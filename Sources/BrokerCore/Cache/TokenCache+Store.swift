@@ -65,4 +65,17 @@ extension TokenCache {
     proven.insert(entry.key)
     actions.append(.publish(token))
   }
+
+  /// Up to `count` of the tokens that are held, from a position on, which moves behind them; after the last comes the
+  /// first. Few of very many entries may have one, so not all of those are looked at.
+  func tokens(_ count: Int, from position: inout Int) -> [CachedToken] {
+    if position >= entries.count { position = 0 }
+    var tokens: [CachedToken] = []
+    for entry in entries.values[entries.index(entries.startIndex, offsetBy: position)...].prefix(64 * count) {
+      position += 1
+      if let token = entry.token { tokens.append(token) }
+      if tokens.count == count { break }
+    }
+    return tokens
+  }
 }

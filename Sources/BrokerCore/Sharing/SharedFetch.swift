@@ -34,18 +34,17 @@ package struct SharedFetch {
     self.deadline = deadline
   }
 
-  /// What to do after claiming; `found` is what was in the store then. `outcome` is nil if the store cannot be used:
+  /// What to do after claiming; `found` is what was in the store then. `outcome` is nil if nothing can be claimed:
   /// then each broker is for itself.
   package mutating func step(_ outcome: StoreAnswer.Outcome?, _ found: SharedFinding, now: Instant) -> Step {
-    guard let outcome else { return .mint(nil) }
     var claim: StoreClaim?
-    if case .granted(let granted) = outcome { claim = granted }
+    if case .granted(let granted)? = outcome { claim = granted }
     if let token = found.token, token.isNewer(than: holding),
       now.duration(to: token.expiresAt) > token.margin(minRemaining)
     {
       return .finish(.success(token), releasing: claim)
     }
-    guard case .taken(let left) = outcome else {
+    guard case .taken(let left)? = outcome else {
       if let failure = found.failure { return .finish(.failure(failure), releasing: claim) }
       return .mint(claim)
     }

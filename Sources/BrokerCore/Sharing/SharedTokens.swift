@@ -8,15 +8,13 @@ import Synchronization
 package final class SharedTokens: Sendable {
   package let store: any Store
   private let minter: any TokenMinter
-  private let log: Logger
+  let log: Logger
   private let counts: Mutex<StoreFigures>
   /// The saves under way: nobody waits for them, but for the end of the process.
   private let saves = Mutex<[UInt64: Task<Void, Never>]>([:])
 
   /// A key set that cannot be read must not hold up those who wait for a token.
   private static let revalidationTimeout = Duration.seconds(2)
-  /// How many tokens are looked for at a time: so that nobody else waits long for an answer of the store.
-  private static let batch = 32
 
   /// `minter` knows what values are sealed with, and checks the tokens.
   package init(_ store: any Store, minter: any TokenMinter, log: Logger) {
@@ -29,7 +27,6 @@ package final class SharedTokens: Sendable {
   package var figures: StoreFigures {
     var figures = counts.withLock(\.self)
     figures.condition = store.condition
-    figures.condition.problem = figures.condition.problem ?? figures.refusal
     return figures
   }
 
@@ -38,8 +35,12 @@ package final class SharedTokens: Sendable {
   /// What is known of `key` beyond this process.
   func load(_ key: TokenKey) async -> SharedFinding {
     guard let slots = slots(for: key) else { return SharedFinding() }
+    return await load(slots)
+  }
+
+  private func load(_ slots: StoreSlots) async -> SharedFinding {
     do throws(StoreError) {
-      let values = try await counted("load") { () async throws(StoreError) in try await store.load(slots.names) }
+      let values = try await counted(.load) { () async throws(StoreError) in try await store.load(slots.names) }
       return await open(values, of: slots)
     } catch {
       return SharedFinding()
@@ -59,11 +60,15 @@ package final class SharedTokens: Sendable {
       var outcome: StoreAnswer.Outcome?
       var found = SharedFinding()
       do throws(StoreError) {
-        let answer = try await counted("claim") { () async throws(StoreError) in
-          try await store.claim(slots.tokenName, for: SharedFetch.lease, loading: slots.names)
+        if store.condition.hasUseOfClaims {
+          let answer = try await counted(.claim) { () async throws(StoreError) in
+            try await store.claim(slots.tokenName, for: SharedFetch.lease, loading: slots.names)
+          }
+          outcome = answer.outcome
+          found = await open(answer.values, of: slots)
+        } else {
+          found = await load(slots)
         }
-        outcome = answer.outcome
-        found = await open(answer.values, of: slots)
         if isRetried, found.failure?.cause != .upstreamRateLimited { found.failure = nil }
       } catch {}
       switch fetch.step(outcome, found, now: .now) {
@@ -106,7 +111,7 @@ package final class SharedTokens: Sendable {
     let id = UInt64.random(in: .min ... .max)
     saves.withLock { saves in
       saves[id] = Task { [self] in
-        try? await counted("save") { () async throws(StoreError) in
+        try? await counted(.save) { () async throws(StoreError) in
           try await store.save(entry.map { [$0] } ?? [], settling: claim)
         }
         _ = self.saves.withLock { $0.removeValue(forKey: id) }
@@ -120,30 +125,6 @@ package final class SharedTokens: Sendable {
     await store.close()
   }
 
-  /// Leaves those of the tokens that the store has lost, or never had because they were minted while it was away.
-  /// Somebody may leave a newer one between the load and the save: that costs a mint at most.
-  func restore(_ tokens: [CachedToken]) async {
-    var count = 0
-    defer { if count > 0 { log.info("the store was given back what it had lost", metadata: ["values": "\(count)"]) } }
-    for start in stride(from: 0, to: tokens.count, by: Self.batch) {
-      let kept = tokens[start..<min(start + Self.batch, tokens.count)].compactMap { token in
-        slots(for: token.key).map { (slots: $0, minted: token.minted) }
-      }
-      let values = try? await counted("load") { () async throws(StoreError) in
-        try await store.load(kept.map(\.slots.tokenName))
-      }
-      for ((slots, minted), value) in zip(kept, values ?? []) where !slots.isToken(value, asNewAs: minted) {
-        guard let entry = slots.entry(for: .success(minted), now: .now, wallNow: WallClock.now) else { continue }
-        let saved: Void? = try? await counted("save") { () async throws(StoreError) in
-          try await store.save([entry], settling: nil)
-        }
-        if saved != nil { count += 1 }
-      }
-      // Away again: when it is back there will be another occasion.
-      if Task.isCancelled || store.condition.problem != nil { return }
-    }
-  }
-
   /// Takes out what there is about these keys, but for a token that is newer than the one held here and younger than
   /// `age`: another broker has just got it. False if the store cannot do it; nil if it is not asked.
   func remove(_ keys: [(TokenKey, holding: MintedToken?)], younger age: Duration) async -> Bool? {
@@ -152,7 +133,7 @@ package final class SharedTokens: Sendable {
     do throws(StoreError) {
       for start in stride(from: 0, to: shared.count, by: Self.batch) {
         let some = shared[start..<min(start + Self.batch, shared.count)]
-        let values = try await counted("load") { () async throws(StoreError) in
+        let values = try await counted(.load) { () async throws(StoreError) in
           try await store.load(some.map(\.slots.tokenName))
         }
         let old = zip(some, values).filter { found, value in
@@ -160,7 +141,10 @@ package final class SharedTokens: Sendable {
         }
         let names = old.flatMap(\.0.slots.ownNames)
         if names.isEmpty { continue }
-        try await counted("remove") { () async throws(StoreError) in try await store.remove(names) }
+        try await counted(.remove) { () async throws(StoreError) in try await store.remove(names) }
+        // Without it the next broker that holds one of them would give it back.
+        let marks = old.compactMap { found, value in found.slots.purgeMark(over: found.minted, value) }
+        try? await counted(.save) { () async throws(StoreError) in try await store.save(marks, settling: nil) }
       }
       return true
     } catch {
@@ -171,7 +155,7 @@ package final class SharedTokens: Sendable {
   // MARK: What is found
 
   /// nil for a key whose tokens are not shared.
-  private func slots(for key: TokenKey) -> StoreSlots? {
+  func slots(for key: TokenKey) -> StoreSlots? {
     // Whoever brings credentials of their own shares nothing, not even between two lives of a broker.
     key.holder == nil ? minter.vault(of: key.client).map { StoreSlots(key, $0) } : nil
   }
@@ -226,33 +210,21 @@ package final class SharedTokens: Sendable {
       metadata: ["client": "\(key.client.name)", "audience": "\(key.audience)", "reason": "\(reason)"])
   }
 
-  private func counted<Value>(
-    _ operation: String, _ body: () async throws(StoreError) -> Value
+  func counted<Value>(
+    _ operation: StoreOperation, _ body: () async throws(StoreError) -> Value
   ) async throws(StoreError) -> Value {
     do throws(StoreError) {
       let value = try await body()
-      note(operation, nil)
+      count(operation, isOK: true)
       return value
     } catch {
-      note(operation, error)
+      count(operation, isOK: false)
       throw error
     }
   }
 
-  /// Counts how an operation went, and logs it where the store begins to refuse it, or does it again.
-  private func note(_ operation: String, _ error: StoreError?) {
-    let wasRefused = counts.withLock { figures in
-      figures.outcomes[.init(operation: operation, isOK: error == nil), default: 0] += 1
-      return (figures.lastErrors.updateValue(error, forKey: operation) ?? nil)?.isRefusal == true
-    }
-    guard wasRefused != (error?.isRefusal == true) else { return }
-    var facts: Logger.Metadata = ["store": "\(store.condition.location)", "operation": "\(operation)"]
-    if let error, error.isRefusal {
-      facts["reason"] = "\(error.reason)"
-      log.warning("the store refuses an operation", metadata: facts)
-    } else if error == nil {
-      log.info("the store does an operation again", metadata: facts)
-    }
+  private func count(_ operation: StoreOperation, isOK: Bool) {
+    counts.withLock { $0.outcomes[.init(operation: operation, isOK: isOK), default: 0] += 1 }
   }
 }
 

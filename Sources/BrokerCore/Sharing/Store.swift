@@ -32,7 +32,7 @@ package protocol Store: Sendable {
   /// How it is now, for those who watch.
   var condition: StoreCondition { get }
 
-  /// Yields each time the store is within reach again: what it had may be gone. For one listener.
+  /// Yields each time the store is within reach, or writes, again: what it had may be gone. For one listener.
   var recoveries: AsyncStream<Void> { get }
 }
 
@@ -111,21 +111,5 @@ package struct StoreError: Error, Sendable, Equatable {
   package init(_ reason: String, isRefusal: Bool = false) {
     self.reason = reason
     self.isRefusal = isRefusal
-  }
-}
-
-/// How a store is, as metrics, the status page and `check` show it.
-package struct StoreCondition: Sendable {
-  /// Such as `file:/var/lib/token-broker/tokens` or `redis://cache.internal:6379/0`, without a password.
-  package var location: String
-  /// nil while it can be used.
-  package var problem: String?
-  /// What somebody should look at though it can be used.
-  package var notice: String?
-
-  package init(location: String, problem: String?, notice: String? = nil) {
-    self.location = location
-    self.problem = problem
-    self.notice = notice
   }
 }

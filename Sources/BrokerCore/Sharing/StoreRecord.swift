@@ -24,6 +24,11 @@ enum StoreRecord {
     var held: Token?
   }
 
+  /// In place of a token: those that were minted before then were thrown away, in Unix time.
+  struct Purge: Codable {
+    let purgedAt: Double
+  }
+
   static func encode(_ record: some Encodable) -> [UInt8]? { (try? JSONEncoder().encode(record)).map { Array($0) } }
 
   static func decode<Record: Decodable>(_ type: Record.Type, _ bytes: [UInt8]) -> Record? {

@@ -22,10 +22,15 @@ struct StoreSlots {
     slots = subjects.flatMap { subject in vault.names(of: subject).map { ($0, subject) } }
   }
 
-  /// Whether what was found in the token's slot is this token, or one that is no older.
+  /// Whether what was found in the token's slot is this token, or one that is no older, or says that this one was
+  /// thrown away.
   func isToken(_ sealed: [UInt8]?, asNewAs minted: MintedToken) -> Bool {
-    guard let found = token(in: sealed) else { return false }
-    return found.token == minted.accessToken.value || isNew(found, as: minted)
+    guard let bytes = opened(sealed) else { return false }
+    if let found = StoreRecord.decode(StoreRecord.Token.self, bytes) {
+      return found.token == minted.accessToken.value || isNew(found, as: minted)
+    }
+    guard let purge = StoreRecord.decode(StoreRecord.Purge.self, bytes) else { return false }
+    return purge.purgedAt >= minted.kept(now: .now, wallNow: WallClock.now).mintedAt
   }
 
   /// Where there may be something about the key alone.
@@ -40,9 +45,11 @@ struct StoreSlots {
   }
 
   private func token(in sealed: [UInt8]?) -> StoreRecord.Token? {
-    guard let sealed, let bytes = vault.open(sealed, about: .token(grant)) else { return nil }
-    return StoreRecord.decode(StoreRecord.Token.self, bytes)
+    opened(sealed).flatMap { StoreRecord.decode(StoreRecord.Token.self, $0) }
   }
+
+  /// What is in the token's slot, opened.
+  private func opened(_ sealed: [UInt8]?) -> [UInt8]? { sealed.flatMap { vault.open($0, about: .token(grant)) } }
 
   private func isNew(_ found: StoreRecord.Token, as minted: MintedToken) -> Bool {
     found.mintedAt >= minted.kept(now: .now, wallNow: WallClock.now).mintedAt
@@ -74,6 +81,17 @@ struct StoreSlots {
       }
       return entry(subject, record, lifetime: lifetime)
     }
+  }
+
+  /// What is left in the token's slot when a token is thrown away, for as long as that one, the one that was found
+  /// there, or another broker's may live.
+  func purgeMark(over minted: MintedToken?, _ sealed: [UInt8]?) -> StoreEntry? {
+    let (now, wallNow) = (Instant.now, WallClock.now)
+    let lives = [
+      minted.map { now.duration(to: $0.expiresAt) }, token(in: sealed).map { .seconds($0.expiresAt - wallNow) },
+    ]
+    let lifetime = lives.compactMap(\.self).reduce(.seconds(86_400), max)
+    return entry(.token(grant), StoreRecord.Purge(purgedAt: wallNow), lifetime: lifetime)
   }
 
   private func entry(_ subject: Vault.Subject, _ record: some Encodable, lifetime: Duration) -> StoreEntry? {

@@ -7,6 +7,9 @@ package actor Broker {
   /// The tenants' keys are looked at this often. A set is fresh for five minutes, so that none grows older than ten.
   private static let pollInterval = Duration.seconds(300)
 
+  /// What a store is seen to have lost sooner after it was given all is given back one by one.
+  private static let restoreInterval = Duration.seconds(60)
+
   package enum Publication: Sendable {
     case current(CachedToken)
     case withdrawn(TokenKey)
@@ -48,6 +51,9 @@ package actor Broker {
   private(set) var retired: Set<UpstreamID> = []
   /// By how much the wall clock is ahead of monotonic time, as seen last.
   private var clockOffset = WallClock.offset
+  /// Where among the tokens that are held the store is asked next for what it has lost, and when it was given all.
+  private var nextLook = 0
+  private var restoredAt: Instant?
   /// Sleeps until the cache has something to do.
   private var alarm: (at: Instant, task: Task<Void, Never>)?
 
@@ -197,10 +203,33 @@ package actor Broker {
 
   func pollKeySets() async { await minter.pollKeySets(holders: cache.clientsWithSignedTokens) }
 
-  /// Gives the store back what it may have lost, each time it is within reach again, until the task is cancelled.
+  /// Gives the store back what it may have lost, each time it is within reach again, and what it is seen to have lost,
+  /// until the task is cancelled.
   package func tendStore() async {
     guard let shared else { return }
-    for await _ in shared.store.recoveries { await shared.restore(cache.tokens) }
+    await withTaskGroup { group in
+      group.addTask { for await _ in shared.store.recoveries { await self.restoreAll() } }
+      group.addTask {
+        // A store does not tell of what it drops, so there is only the time to wait for.
+        while (try? await Task.sleep(for: SharedTokens.lookInterval)) != nil { await self.lookForLosses() }
+      }
+    }
+  }
+
+  private func restoreAll() async { await shared?.restore(cache.tokens) }
+
+  /// Looks whether the store has the next few of the tokens that are held, and gives it back all of them where it lacks
+  /// one.
+  func lookForLosses() async {
+    guard let shared, shared.canRestore else { return }
+    let tokens = cache.tokens(SharedTokens.batch, from: &nextLook)
+    if tokens.isEmpty { return }
+    let missing = await shared.missing(of: tokens)
+    if missing.isEmpty { return }
+    // A store that is full, and drops something else for all that it is given, must not be given all of it on and on.
+    let isSoon = restoredAt.map { $0.duration(to: .now) < Self.restoreInterval } ?? false
+    if !isSoon { restoredAt = .now }
+    await shared.restore(isSoon ? tokens : cache.tokens)
   }
 
   private func perform(_ actions: [TokenCache.Action]) {

@@ -18,6 +18,10 @@ package struct StoreSettings: Sendable {
   package var location = Location.memory
   /// The newest first; nil: each client's own secrets.
   package var keys: [Secret]?
+  /// How long one operation on a file may take.
+  package var fileTimeout = Duration.milliseconds(250)
+  /// How long one operation may take.
+  package var timeout = Duration.milliseconds(250)
 
   package var isShared: Bool { if case .memory = location { false } else { true } }
 
@@ -34,7 +38,7 @@ package struct StoreSettings: Sendable {
   package func open(_ log: Logger) throws -> (any Store)? {
     switch location {
     case .memory: nil
-    case .file(let path): FileStore(path: path, log: log)
+    case .file(let path): FileStore(path: path, timeout: timeout, log: log)
     case .redis(let settings): try RedisStore(settings, log: log)
     }
   }
@@ -47,6 +51,9 @@ extension Configuration {
       let location: StoreSettings.Location = section.value("url", environment: "BROKER_STORE", .store, default: .memory)
       let keys = section.value("keyFile", environment: "BROKER_STORE_KEY_FILE", .storeKeys, .live)
       store = StoreSettings(location: readRedis(location, section), keys: keys)
+      if case .file = location {
+        store.fileTimeout = section.value("timeout", .storeTimeout, default: store.fileTimeout)
+      }
       watchStoreCertificate()
       guard store.isShared else {
         if section.has("keyFile", environment: "BROKER_STORE_KEY_FILE") {
@@ -76,7 +83,10 @@ extension Configuration {
     let names = ["passwordFile", "prefix", "caFile", "certificateFile", "certificateKeyFile", "timeout"]
     guard case .redis(var settings) = location else {
       section.know(names)
-      for name in names where section.has(name) { section.fail(name, "only redis:, rediss: and redis+unix: have it") }
+      for name in names where section.has(name) {
+        if name == "timeout", case .file = location { continue }
+        section.fail(name, "only redis:, rediss: and redis+unix: have it")
+      }
       return location
     }
     if let password = section.value("passwordFile", environment: "BROKER_STORE_PASSWORD_FILE", .secretContents) {
@@ -90,7 +100,7 @@ extension Configuration {
       )
     }
     settings.prefix = section.value("prefix", .text("what keys shall begin with"), default: settings.prefix)
-    settings.timeout = section.value("timeout", .duration(.milliseconds(10)...(.seconds(5))), default: settings.timeout)
+    settings.timeout = section.value("timeout", .storeTimeout, default: settings.timeout)
     settings.caFile = section.value("caFile", .certificates)
     settings.certificateFile = section.value("certificateFile", .certificates)
     settings.keyFile = section.value("certificateKeyFile", .privateKeyFile)
@@ -106,6 +116,10 @@ extension Configuration {
     }
     return .redis(settings)
   }
+}
+
+extension Format where Value == Duration {
+  fileprivate static var storeTimeout: Format { .duration(.milliseconds(10)...(.seconds(5))) }
 }
 
 extension Format where Value == StoreSettings.Location {

@@ -8,11 +8,12 @@ final class FileAvailability: Sendable {
   private struct State {
     var isOpen = false
     var isClosed = false
-    /// The disk, or another process, has kept an operation for too long, and does so still.
-    var isStuck = false
     /// When an operation was last over.
     var lastDone = Instant(nanoseconds: 0)
+    /// Why it cannot be used at all.
     var problem: String?
+    /// Why it cannot be read, or written, though it is open; by whether that is a write.
+    var refusals: [Bool: String] = [:]
     var aside: StoreFile.SetAside?
   }
 
@@ -28,6 +29,15 @@ final class FileAvailability: Sendable {
 
   var problem: String? { state.withLock(\.problem) }
 
+  /// What cannot be done though it is open.
+  var refusals: [StoreOperation: String] {
+    let (read, write) = state.withLock { ($0.refusals[false], $0.refusals[true]) }
+    var refusals: [StoreOperation: String] = [:]
+    refusals[.load] = read
+    if let write { for operation in [.claim, .save, .remove] as [StoreOperation] { refusals[operation] = write } }
+    return refusals
+  }
+
   var isClosed: Bool { state.withLock(\.isClosed) }
 
   /// What was set aside and is still there.
@@ -38,19 +48,20 @@ final class FileAvailability: Sendable {
 
   /// Throws why an operation is in vain. What is there can be read while nothing can be written.
   func check(isWrite: Bool) throws(StoreError) {
-    let reason: String? = state.withLock { state in
-      if state.isClosed { return "it is closed" }
-      if !state.isOpen { return state.problem ?? "it is not open" }
-      return isWrite || state.isStuck ? state.problem : nil
+    let error: StoreError? = state.withLock { state in
+      if state.isClosed { return StoreError("it is closed") }
+      if !state.isOpen { return StoreError(state.problem ?? "it is not open") }
+      if let problem = state.problem { return StoreError(problem) }
+      return isWrite ? state.refusals[true].map { StoreError($0, isRefusal: true) } : nil
     }
-    if let reason { throw StoreError(reason) }
+    if let error { throw error }
   }
 
   func opened(_ opened: StoreFile.Opened) {
     let hadProblem = state.withLock { state in
-      defer { (state.isOpen, state.isStuck, state.problem) = (true, false, nil) }
+      defer { (state.isOpen, state.problem, state.refusals) = (true, nil, [:]) }
       state.aside = opened.aside ?? state.aside
-      return state.problem != nil
+      return state.problem != nil || !state.refusals.isEmpty
     }
     log.info("the store is open", metadata: ["values": "\(opened.count)"])
     if hadProblem { recovered.yield() }
@@ -64,19 +75,24 @@ final class FileAvailability: Sendable {
 
   /// An operation was not done within `timeout`. If no other was either, the next that is done shows that it is over.
   func late(_ reason: String, after timeout: Duration) {
-    let isStuck = state.withLock { state in
-      if Instant.now < state.lastDone.advanced(by: timeout) { return false }
-      state.isStuck = true
-      return true
-    }
+    let isStuck = state.withLock { Instant.now >= $0.lastDone.advanced(by: timeout) }
     if isStuck { failed(reason) }
   }
 
-  /// It could not be written or read. Logged if the reason is another than before.
-  func failed(_ reason: String) {
+  private func failed(_ reason: String) {
     let previous = state.withLock { state in
       defer { state.problem = reason }
       return state.problem
+    }
+    if previous != reason { log.warning("the store cannot be used", metadata: ["reason": "\(reason)"]) }
+  }
+
+  /// It is open, and could not be written or read. Logged if the reason is another than before.
+  func refused(_ reason: String, isWrite: Bool) {
+    let previous = state.withLock { state in
+      state.lastDone = .now
+      if state.isOpen { state.problem = nil }
+      return state.refusals.updateValue(reason, forKey: isWrite)
     }
     if previous != reason { log.warning("the store cannot be used", metadata: ["reason": "\(reason)"]) }
   }
@@ -85,9 +101,9 @@ final class FileAvailability: Sendable {
   func succeeded(isWrite: Bool) {
     let isOver = state.withLock { state in
       state.lastDone = .now
-      guard state.isOpen, state.problem != nil, isWrite || state.isStuck else { return false }
-      (state.isStuck, state.problem) = (false, nil)
-      return true
+      guard state.isOpen else { return false }
+      defer { (state.problem, state.refusals[isWrite]) = (nil, nil) }
+      return state.problem != nil || state.refusals[isWrite] != nil
     }
     guard isOver else { return }
     log.info("the store can be used again")

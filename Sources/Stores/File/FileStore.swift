@@ -55,7 +55,7 @@ package final class FileStore: Store {
   package init(path: String, timeout: Duration = .milliseconds(250), log: Logger) {
     self.timeout = timeout
     location = "file:\(path)"
-    file = StoreFile(path: path, log: log)
+    file = StoreFile(path: path, timeout: timeout, log: log)
     var log = log
     log[metadataKey: "store"] = "\(location)"
     let (recoveries, recovered) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
@@ -68,7 +68,8 @@ package final class FileStore: Store {
   package static func checkDirectory(of path: String) throws(StoreError) { try StoreDirectory(of: path).check() }
 
   package var condition: StoreCondition {
-    StoreCondition(location: location, problem: availability.problem, notice: availability.notice)
+    StoreCondition(
+      location: location, problem: availability.problem, refusals: availability.refusals, notice: availability.notice)
   }
 
   // MARK: Operations
@@ -116,10 +117,12 @@ package final class FileStore: Store {
     try availability.check(isWrite: operation.isWrite)
     let result = await withCheckedContinuation { continuation in
       let answer = Answer<Value>(continuation)
-      let timer = Task { [availability, timeout] in
+      let timer = Task { [weak self, availability, timeout] in
         guard (try? await Task.sleep(for: timeout)) != nil else { return }
         let late = "no answer within \(timeout)"
-        if answer.give(.failure(StoreError(late))) { availability.late(late, after: timeout) }
+        guard answer.give(.failure(StoreError(late))) else { return }
+        availability.late(late, after: timeout)
+        self?.tryAgainSoon()
       }
       queue.async { [self] in
         defer { timer.cancel() }
@@ -191,9 +194,9 @@ extension FileStore {
         return .failure(StoreError(error.reason))
       }
       let reason = "it cannot be \(operation.isWrite ? "written" : "read"): \(error.reason)"
-      availability.failed(reason)
+      availability.refused(reason, isWrite: operation.isWrite)
       tryAgainSoon()
-      return .failure(StoreError(reason))
+      return .failure(StoreError(reason, isRefusal: true))
     }
   }
 
@@ -211,13 +214,18 @@ extension FileStore {
     }
   }
 
-  /// Finds out whether the file can be written again: nobody else may ask for long.
+  /// Finds out whether the file can be read and written again: nobody else may ask for long.
   private func tryAgainSoon() {
     guard !take(\.isTrial) else { return }
     after(Self.retryDelay) { store in
       store.due.withLock { $0.isTrial = false }
-      if store.availability.problem == nil { return }
-      _ = store.attempt(.save) { database throws(SQLiteError) in try database.tryWriting() }
+      let refusals = store.availability.refusals
+      if refusals[.load] != nil || store.availability.problem != nil {
+        _ = store.attempt(.load) { database throws(SQLiteError) in try database.count }
+      }
+      if refusals[.save] != nil {
+        _ = store.attempt(.save) { database throws(SQLiteError) in try database.tryWriting() }
+      }
     }
   }
 

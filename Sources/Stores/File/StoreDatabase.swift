@@ -26,12 +26,15 @@ final class StoreDatabase {
   private var written = 0
   private static let longestJournal = 250
 
-  init(_ path: String, journal: Journal = .writeAhead, maxPages: Int = maxPages) throws(SQLiteError) {
+  /// Whoever uses it waits for it no longer than `timeout`.
+  init(
+    _ path: String, journal: Journal = .writeAhead, maxPages: Int = maxPages, timeout: Duration = .milliseconds(250)
+  ) throws(SQLiteError) {
     connection = try SQLiteConnection(path)
     self.maxPages = maxPages
     let settings = [
       // Others write for far less than a millisecond. One that was stopped meanwhile must not keep callers waiting.
-      "busy_timeout = 150",
+      "busy_timeout = \(min(150, timeout.milliseconds * 3 / 5))",
       // There may be no directory for temporary files.
       "temp_store = MEMORY",
       // In KiB. Little, because the system holds the file's pages, too; a file that is made is written once, with more.

@@ -36,6 +36,8 @@ struct StoreFile: Sendable {
   }
 
   let path: String
+  /// How long whoever uses it waits for it.
+  let timeout: Duration
   let log: Logger
 
   /// How many files that were set aside are kept.
@@ -96,7 +98,7 @@ struct StoreFile: Sendable {
     if let suspicion { return .failure(Fault(reason: suspicion)) }
     var version = StoreDatabase.version
     do throws(SQLiteError) {
-      let database = try StoreDatabase(path)
+      let database = try StoreDatabase(path, timeout: timeout)
       version = try database.writtenVersion
       return .success(Opened(database: database, count: try database.check()))
     } catch {

@@ -47,6 +47,8 @@ final class RedisCluster {
   private static let refreshPause = Duration.milliseconds(250)
 
   enum Event {
+    /// A node has told which has what.
+    case told(RedisTopology)
     /// There is a node to talk to.
     case reachable
     /// There is none any more.
@@ -102,6 +104,7 @@ final class RedisCluster {
   func update(_ new: RedisTopology) {
     let old = topology
     (topology, isStale) = (new, false)
+    report(.told(new))
     if new.shards.isEmpty { report(.lost(.nobody)) }
     for shard in new.shards { _ = member(shard.primary) }
     for (node, member) in members where !new.contains(node) && member.connection?.isIdle != false {

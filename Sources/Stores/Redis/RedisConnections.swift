@@ -26,14 +26,11 @@ final class RedisConnections {
   private let cluster: RedisCluster
   private let availability: RedisAvailability
   private let changes: StoreChanges
-  private let log: Logger
   private let server: RedisSettings.Server
   /// Whether there is a connection for commands.
   private var isUp = false
   /// What was asked before there was a first connection.
   private var early: [RedisRequest] = []
-  /// Whether it was logged that changes are not heard of.
-  private var hasLoggedSilence = false
 
   init(
     _ settings: RedisSettings, on loop: EventLoop, mailbox: Mailbox<Message>, availability: RedisAvailability,
@@ -42,7 +39,6 @@ final class RedisConnections {
     self.loop = loop
     self.availability = availability
     self.changes = changes
-    self.log = log
     server = settings.server
     commands = RedisConnector(.commands, settings, on: loop) { mailbox.post(.commands($0)) }
     subscription = RedisConnector(.changes, settings, on: loop) { mailbox.post(.subscription($0)) }
@@ -61,7 +57,7 @@ final class RedisConnections {
     case .commands(let message): commands.receive(message)
     case .subscription(let message): subscription.receive(message)
     case .cluster(let message): cluster.receive(message)
-    case .metReplica: commands.renew(StoreError("the server is a replica"))
+    case .metReplica: commands.renew(.isReplica)
     case .startIsOver: if availability.isStarting { lost(StoreError("not connected yet")) }
     case .close:
       commands.close()
@@ -108,6 +104,7 @@ final class RedisConnections {
 
   private func clusterChanged(_ event: RedisCluster.Event) {
     switch event {
+    case .told(let topology): availability.update(topology)
     case .reachable: reachable()
     case .lost(let reason): lost(reason)
     case .recovered: availability.recover()
@@ -129,7 +126,7 @@ final class RedisConnections {
   private func subscriptionChanged(_ event: RedisConnector.Event) {
     switch event {
     case .opened:
-      hasLoggedSilence = false
+      availability.subscribed()
       // Nobody knows what was missed.
       changes.announceAll()
     case .published(let payload): changes.announce(payload)
@@ -137,11 +134,8 @@ final class RedisConnections {
     case .lost(let reason):
       // In a cluster every node tells of what is published at any.
       subscription.move(to: cluster.someNode ?? server)
-      // Waits then last until their deadline. Where commands have no connection either, that was logged already.
-      if !hasLoggedSilence, isUp {
-        hasLoggedSilence = true
-        log.warning("the store tells of no changes", metadata: ["reason": "\(reason.reason)"])
-      }
+      // Waits then last until their deadline; only who waits for a connection is told.
+      if availability.lostSubscription(reason) { changes.announceAll() }
     }
   }
 }

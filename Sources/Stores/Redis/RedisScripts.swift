@@ -17,6 +17,7 @@ enum RedisScripts {
   /// each entry its value and its lifetime in milliseconds.
   /// Whatever becomes of the entries, such as in a full memory, the claim is given up. Where nobody holds it any more,
   /// because it has run out or the memory was wiped, only names without a value get one: what is there is newer.
+  /// Answers with 2 where all is well, but nobody could be told of it.
   static let settle = """
     local holder = redis.call('GET', KEYS[1])
     if holder and holder ~= ARGV[1] then return 0 end
@@ -29,7 +30,11 @@ enum RedisScripts {
       if result and result.err then failure = result end
     end
     if holder then redis.call('DEL', KEYS[1]) end
-    redis.pcall('PUBLISH', ARGV[2], ARGV[3])
+    local told = redis.pcall('PUBLISH', ARGV[2], ARGV[3])
+    if not failure and type(told) == 'table' then return 2 end
     return failure or 1
     """
+
+  /// `settle`'s answer where nobody could be told.
+  static let silent: Int64 = 2
 }

@@ -28,6 +28,9 @@ package struct RedisSettings: Sendable {
   /// How long it may take to connect, TLS and login included.
   package var connectTimeout = Duration.seconds(1)
 
+  /// How long after something was refused it is tried whether it still is; nil: nothing is ever tried.
+  var trialInterval: Duration? = .seconds(5)
+
   package init(_ server: Server) { self.server = server }
 }
 

@@ -6,15 +6,14 @@ package import Logging
 /// Redis or Valkey as a store: one server, the primary behind one name, or a cluster, of which any node is named.
 ///
 /// A value is under `<prefix>{<hex of its name>}`, or `<prefix>{<hex of its group>}:<hex of its name>`, a claim under the
-/// first with `:claim` behind it. What is within the braces decides in which slot of a cluster a key is. The user needs
-/// the commands MGET, EVAL, SET, GET, DEL, PTTL, PEXPIRE, PUBLISH, SUBSCRIBE, PING, SELECT and CLIENT SETNAME for these
-/// keys and for the channel `<prefix>changes`; in a cluster also CLUSTER SLOTS, ASKING and READONLY.
+/// first with `:claim` behind it. What is within the braces decides in which slot of a cluster a key is. The rights
+/// that the user needs are in docs/fleet.md.
 package final class RedisStore: Store {
   /// Longer values are refused.
   package static let longestValue = 31 << 10
 
-  private let settings: RedisSettings
-  private let availability: RedisAvailability
+  let settings: RedisSettings
+  let availability: RedisAvailability
   private let mailbox: Mailbox<RedisConnections.Message>
   let changes = StoreChanges()
   package let recoveries: AsyncStream<Void>
@@ -29,13 +28,15 @@ package final class RedisStore: Store {
     self.settings = settings
     let (recoveries, recovered) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
     self.recoveries = recoveries
-    availability = RedisAvailability(log: log, recovered: recovered)
+    let (trials, trial) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+    availability = RedisAvailability(log: log, recovered: recovered, trials: trial, every: settings.trialInterval)
     EventLoop.start(label: "redis") { [mailbox, availability, changes, log] loop in
       try RedisConnections(settings, on: loop, mailbox: mailbox, availability: availability, changes: changes, log: log)
     } ended: { [mailbox, availability] result in
       availability.loopEnded(result)
       mailbox.close()
     }
+    Task { [weak self] in for await _ in trials { await self?.examineAll() } }
   }
 
   deinit { close() }
@@ -46,13 +47,17 @@ package final class RedisStore: Store {
     changes.close()
   }
 
-  package var condition: StoreCondition { StoreCondition(location: "\(settings)", problem: availability.problem) }
+  package var condition: StoreCondition {
+    StoreCondition(location: "\(settings)", problem: availability.problem, refusals: availability.refusals)
+  }
 
   // MARK: Operations
 
   /// A value that lies on a node of a cluster that cannot be asked is as one that is not there, unless that is so of all.
   package func load(_ names: [StoreName]) async throws(StoreError) -> [[UInt8]?] {
-    let found = try await ask(names.map(load)).map { answer in Result { () throws(StoreError) in try value(answer) } }
+    let found = try await ask(names.map(load)).map { answer in
+      Result { () throws(StoreError) in try value(answer, for: .load) }
+    }
     if case .failure(let error)? = found.first, found.allSatisfy(\.isFailure) { throw error }
     return found.map { (try? $0.get()) ?? nil }
   }
@@ -71,10 +76,10 @@ package final class RedisStore: Store {
     defer { if isGranted { changes.forget(name) } }
     do throws(StoreError) {
       let answers = try await ask([command] + names.map(load))
-      let taken = try integer(noted("EVAL", answers.prefix(1)))
+      let taken = try integer(first(of: answers.prefix(1), to: "EVAL", for: .claim))
       isGranted = taken < 0
       let values = try zip(names, answers.dropFirst()).map { (loaded, answer) throws(StoreError) -> [UInt8]? in
-        do throws(StoreError) { return try value(answer) } catch {
+        do throws(StoreError) { return try value(answer, for: .claim) } catch {
           if loaded.group == name.group { throw error }
           return nil
         }
@@ -90,7 +95,7 @@ package final class RedisStore: Store {
     var command = script(RedisScripts.renew, keys: [claimKey(claim.name)])
     command.add("\(claim.fence)")
     command.add(lease)
-    return try await integer(write("EVAL", [command])) == 1
+    return try await integer(write("EVAL", [command], for: .claim)) == 1
   }
 
   package func save(_ entries: [StoreEntry], settling claim: StoreClaim?) async throws(StoreError) {
@@ -114,21 +119,26 @@ package final class RedisStore: Store {
       command.add(entry.lifetime)
       return command
     }
-    if !commands.isEmpty { _ = try await write("SET", commands) }
+    if !commands.isEmpty { _ = try await write("SET", commands, for: .save) }
   }
 
   private func settle(_ entries: [StoreEntry], _ claim: StoreClaim) async throws(StoreError) {
     let answers = try await ask([settling(entries, claim)])
     guard case .success(.error(let text))? = answers.first, RedisRefusal(text).code == "TRYAGAIN" else {
-      _ = try noted("EVAL", answers[...])
-      return
+      return try check(settled: first(of: answers[...], to: "EVAL", for: .save))
     }
     // The slot is on its way to another node, and until all of it is there only one key can be asked for at a time.
     let failure = await failure { () async throws(StoreError) in
       if try await renew(claim, for: .seconds(1)) { try await save(entries) }
     }
-    _ = try await write("EVAL", [settling([], claim)])
+    try check(settled: try await write("EVAL", [settling([], claim)], for: .save))
     if let failure { throw failure }
+  }
+
+  private func check(settled reply: RedisReply) throws(StoreError) {
+    if try integer(reply) == RedisScripts.silent {
+      availability.refused(.listen, StoreError("PUBLISH was refused", isRefusal: true))
+    }
   }
 
   private func failure(of body: () async throws(StoreError) -> Void) async -> StoreError? {
@@ -146,7 +156,7 @@ package final class RedisStore: Store {
       command.add(key: key(name))
       return command
     }
-    if !commands.isEmpty { _ = try await write("DEL", commands) }
+    if !commands.isEmpty { _ = try await write("DEL", commands, for: .remove) }
   }
 
   package func waitForChange(of name: StoreName, until deadline: Instant) async {
@@ -155,7 +165,7 @@ package final class RedisStore: Store {
 
   // MARK: Keys and requests
 
-  private func key(_ name: StoreName) -> String {
+  func key(_ name: StoreName) -> String {
     let group = "\(settings.prefix){\(Hex.text(name.group))}"
     return name.group == name.bytes ? group : "\(group):\(Hex.text(name.bytes))"
   }
@@ -188,26 +198,23 @@ package final class RedisStore: Store {
     return command
   }
 
-  private func write(_ name: String, _ commands: [RedisCommand]) async throws(StoreError) -> RedisReply {
-    try noted(name, try await ask(commands)[...])
+  private func write(
+    _ name: String, _ commands: [RedisCommand], for operation: StoreOperation
+  ) async throws(StoreError) -> RedisReply {
+    try first(of: try await ask(commands)[...], to: name, for: operation)
   }
 
-  /// The first of the replies. Throws where one is missing or an error, and remembers for `condition` whether the server
-  /// refuses writes.
-  private func noted(_ name: String, _ answers: ArraySlice<RedisRequest.Answer>) throws(StoreError) -> RedisReply {
+  /// The first of the replies. Throws where one is missing or an error.
+  private func first(
+    of answers: ArraySlice<RedisRequest.Answer>, to name: String, for operation: StoreOperation
+  ) throws(StoreError) -> RedisReply {
     var first: RedisReply?
-    do throws(StoreError) {
-      for answer in answers {
-        let reply = try reply(answer, to: name)
-        first = first ?? reply
-      }
-      guard let first else { throw .unexpected }
-      availability.noteWrite(refused: nil)
-      return first
-    } catch {
-      availability.noteWrite(refused: error)
-      throw error
+    for answer in answers {
+      let reply = try reply(answer, to: name, for: operation)
+      first = first ?? reply
     }
+    guard let first else { throw .unexpected }
+    return first
   }
 
   private func ask(_ commands: [RedisCommand]) async throws(StoreError) -> [RedisRequest.Answer] {
@@ -222,18 +229,22 @@ package final class RedisStore: Store {
     mailbox.post(.ask(commands.map { RedisRequest($0, deadline: deadline) { _ in } }))
   }
 
-  private func reply(_ answer: RedisRequest.Answer, to name: String) throws(StoreError) -> RedisReply {
+  /// Throws where it is missing or an error, and remembers for `condition` what the server refuses.
+  private func reply(
+    _ answer: RedisRequest.Answer, to name: String, for operation: StoreOperation
+  ) throws(StoreError) -> RedisReply {
     let reply = try answer.get()
     guard case .error(let text) = reply else { return reply }
     let refusal = RedisRefusal(text)
     if refusal.code == "READONLY" { mailbox.post(.metReplica) }
-    throw refusal.error(of: name)
+    let error = refusal.error(of: name)
+    availability.refused(operation, error)
+    throw error
   }
 
-  private func value(_ answer: RedisRequest.Answer) throws(StoreError) -> [UInt8]? {
-    guard case .array(let parts) = try reply(answer, to: "MGET"), case .string(let bytes)? = parts.first else {
-      return nil
-    }
+  private func value(_ answer: RedisRequest.Answer, for operation: StoreOperation) throws(StoreError) -> [UInt8]? {
+    guard case .array(let parts) = try reply(answer, to: "MGET", for: operation), case .string(let bytes)? = parts.first
+    else { return nil }
     return bytes
   }
 

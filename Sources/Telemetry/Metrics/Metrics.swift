@@ -154,14 +154,14 @@ package final class Metrics: Sendable {
 
   private func writeStore(_ store: StoreFigures, to text: inout MetricsText) {
     text.gauge(
-      "token_broker_store_up", "1 while the store can be used.", [([], store.condition.problem == nil ? "1" : "0")])
+      "token_broker_store_up", "1 while the store is within reach.", [([], store.condition.problem == nil ? "1" : "0")])
     text.gauge(
-      "token_broker_store_condition", "1 for what the store did when it was last asked to, else 0.",
-      store.operations.map { ([("operation", $0.name)], $0.isGood ? "1" : "0") })
+      "token_broker_store_condition", "1 for what the store does, 0 for what it refuses or cannot be asked for.",
+      StoreOperation.allCases.map { ([("operation", $0.rawValue)], store.condition.can($0) ? "1" : "0") })
     text.counter(
       "token_broker_store_requests", "Requests to the store, by how they ended.",
       store.outcomes.map { outcome, count in
-        ([("operation", outcome.operation), ("outcome", outcome.isOK ? "ok" : "failed")], "\(count)")
+        ([("operation", outcome.operation.rawValue), ("outcome", outcome.isOK ? "ok" : "failed")], "\(count)")
       }.sorted { $0.0.map(\.1).lexicographicallyPrecedes($1.0.map(\.1)) })
     text.counter(
       "token_broker_store_values_ignored", "Values of the store that did not open, or whose tokens did not pass.",

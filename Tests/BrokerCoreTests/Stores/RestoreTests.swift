@@ -14,7 +14,9 @@ import Testing
       var values: [StoreName: [UInt8]] = [:]
       var loads: [Int] = []
       var saves = 0
+      var claims = 0
       var problem: String?
+      var refusals: [StoreOperation: String] = [:]
     }
 
     let recoveries: AsyncStream<Void>
@@ -32,7 +34,20 @@ import Testing
     var loads: [Int] { state.withLock(\.loads) }
     var saves: Int { state.withLock(\.saves) }
     var values: [StoreName: [UInt8]] { state.withLock(\.values) }
-    var condition: StoreCondition { StoreCondition(location: "", problem: state.withLock(\.problem)) }
+    var claims: Int { state.withLock(\.claims) }
+    var condition: StoreCondition {
+      let (problem, refusals) = state.withLock { ($0.problem, $0.refusals) }
+      return StoreCondition(location: "", problem: problem, refusals: refusals)
+    }
+
+    func refuse(_ operations: StoreOperation...) {
+      state.withLock { state in state.refusals = Dictionary(uniqueKeysWithValues: operations.map { ($0, "no") }) }
+    }
+
+    /// Loses the values whose names `isLost` picks.
+    func lose(_ isLost: (StoreName) -> Bool = { _ in true }) {
+      state.withLock { state in state.values = state.values.filter { !isLost($0.key) } }
+    }
 
     func load(_ names: [StoreName]) async throws(StoreError) -> [[UInt8]?] {
       state.withLock { state in
@@ -52,12 +67,13 @@ import Testing
       if !isDone { throw StoreError("SET was refused", isRefusal: true) }
     }
 
-    func remove(_ names: [StoreName]) async throws(StoreError) {}
+    func remove(_ names: [StoreName]) async throws(StoreError) { lose(names.contains) }
 
     func claim(
       _ name: StoreName, for lease: Duration, loading names: [StoreName]
     ) async throws(StoreError) -> StoreAnswer {
-      StoreAnswer(.granted(StoreClaim(name: name, fence: 0)), names.map { _ in nil })
+      state.withLock { $0.claims += 1 }
+      return StoreAnswer(.granted(StoreClaim(name: name, fence: 0)), names.map { _ in nil })
     }
     func renew(_ claim: StoreClaim, for lease: Duration) async throws(StoreError) -> Bool { true }
     func waitForChange(of name: StoreName, until deadline: Instant) async {}
@@ -136,25 +152,6 @@ import Testing
     #expect(losing.loads == [32, 32])
   }
 
-  @Test("What a store refuses though it is within reach is its problem until it does it again")
-  func refusals() async {
-    let store = FailingStore(refused: [1])
-    let shared = shared(store)
-    await shared.restore(tokens(1))
-    #expect(shared.figures.condition.problem == "SET was refused")
-    #expect(shared.figures.operations.map { "\($0.name) \($0.isGood)" } == ["load true", "save false"])
-    await shared.restore(tokens(1))
-    #expect(shared.figures.condition.problem == nil && shared.figures.operations.allSatisfy(\.isGood))
-  }
-
-  @Test("Nothing of a store that is out of reach is good")
-  func outOfReach() async {
-    let store = FailingStore(lost: 2)
-    let shared = shared(store)
-    await shared.restore(tokens(2))
-    #expect(shared.figures.operations.map(\.isGood) == [false, false])
-  }
-
   @Test("A broker restores what it holds each time, until it is told to stop", .timeLimit(.minutes(1)))
   func tending() async throws {
     let store = FailingStore()
@@ -169,5 +166,106 @@ import Testing
     }
     tending.cancel()
     await tending.value
+  }
+
+  // MARK: Losses that nobody tells of
+
+  /// Runs a broker that holds `count` tokens, all of which the store has.
+  private func withTokens(_ count: Int, _ body: (Broker, FailingStore) async throws -> Void) async throws {
+    let store = FailingStore()
+    let vault = Vault(secrets: [Secret("secret".utf8)], identity: [])
+    let broker = Broker(
+      requestTimeout: .seconds(10), minter: minter(vault), shared: shared(store), health: Health(), log: .silent)
+    for number in 0..<count {
+      _ = try await broker.token(TokenKey(client: "shared", grant: Grant(audience: "https://\(number)/")))
+    }
+    while store.values.count < count { await Task.yield() }
+    try await body(broker, store)
+  }
+
+  @Test("A store that was wiped is given back all at the next look")
+  func wiped() async throws {
+    try await withTokens(70) { broker, store in
+      await broker.lookForLosses()
+      #expect(store.saves == 70)
+      store.lose()
+      await broker.lookForLosses()
+      #expect(store.values.count == 70)
+    }
+  }
+
+  @Test("A single value that is lost is found once each token was looked for, a few at a time")
+  func single() async throws {
+    try await withTokens(70) { broker, store in
+      let name = try #require(store.values.keys.first)
+      store.lose { $0 == name }
+      let before = store.loads.count
+      for _ in 0..<3 { await broker.lookForLosses() }
+      #expect(store.values.count == 70 && store.loads[before] == 32)
+    }
+  }
+
+  @Test("A store that loses again soon is given back what was looked for, and not all each time")
+  func full() async throws {
+    try await withTokens(70) { broker, store in
+      for expected in [70, 32] {
+        store.lose()
+        await broker.lookForLosses()
+        #expect(store.values.count == expected)
+      }
+    }
+  }
+
+  @Test("Nothing is looked for where nothing is held, or could be given back", arguments: [StoreOperation.load, .save])
+  func idle(_ refused: StoreOperation) async throws {
+    try await withTokens(0) { broker, store in
+      await broker.lookForLosses()
+      #expect(store.loads.isEmpty)
+    }
+    try await withTokens(1) { broker, store in
+      store.refuse(refused)
+      store.lose()
+      let before = store.loads.count
+      await broker.lookForLosses()
+      #expect(store.loads.count == before && store.values.isEmpty)
+    }
+  }
+
+  @Test("What one broker throws away another does not give back, until there is a newer one")
+  func purged() async throws {
+    try await withTokens(1) { broker, store in
+      let other = shared(store)
+      let key = TokenKey(client: "shared", grant: Grant(audience: "https://0/"))
+      #expect(await other.remove([(key, holding: nil)], younger: .zero) == true)
+      let marked = store.values
+      await broker.lookForLosses()
+      #expect(store.values == marked && marked.count == 1)
+      let found = await other.load(key)
+      #expect(found.token == nil && found.failure == nil && other.figures.ignored == 0)
+      await other.restore([token(0, mintedToken("new", at: .now.advanced(by: .seconds(1))))])
+      #expect(store.values != marked)
+    }
+  }
+
+  // MARK: Refusals
+
+  @Test(
+    "Where a claim could not be given up none is made, and what is there is taken all the same",
+    arguments: [StoreOperation.claim, .save])
+  func unclaimed(_ refused: StoreOperation) async throws {
+    let store = FailingStore()
+    let shared = shared(store)
+    func fetch() async throws -> MintedToken {
+      try await shared.fetch(
+        TokenKey(client: "shared", grant: Grant(audience: "https://0/")), holding: nil, minRemaining: .seconds(30),
+        deadline: .now.advanced(by: .seconds(60))
+      ) { () async throws(TokenError) in minted() }
+    }
+    store.refuse(refused)
+    _ = try await fetch()
+    #expect(store.claims == 0 && store.loads == [3])
+    store.refuse()
+    _ = try await fetch()
+    #expect(store.claims == 1)
   }
 }

@@ -57,6 +57,15 @@ import Testing
     }
   }
 
+  @Test("Where nothing can be claimed, what is there is the answer, and else the tenant is asked")
+  func unclaimed() {
+    var fetch = fetch()
+    let failure = TokenError(cause: .upstreamRateLimited, message: "429", retryAfter: .seconds(9))
+    #expect(say(fetch.step(nil, SharedFinding(), now: now)) == "mint unclaimed")
+    #expect(say(fetch.step(nil, SharedFinding(token: token("other", age: 10)), now: now)) == "other")
+    #expect(say(fetch.step(nil, SharedFinding(failure: failure), now: now)) == "upstream_rate_limited")
+  }
+
   @Test("Who has not waits: a moment at first, a second at most, never past the claim's or its own time")
   func taken() {
     var fetch = fetch()

@@ -79,16 +79,18 @@ import Testing
       try await store.save([Sample.entry(1)], settling: nil)
       let other = try place.database()
       try other.connection.run("BEGIN IMMEDIATE")
-      let problem = StoreError("it cannot be written: database is locked")
+      let problem = StoreError("it cannot be written: database is locked", isRefusal: true)
       for number in 2...5 as ClosedRange<UInt8> {
         await #expect(throws: problem) { try await store.save([Sample.entry(number)], settling: nil) }
         await #expect(throws: problem) { try await store.claim(Sample.name(9), for: .seconds(3), loading: []) }
       }
-      #expect(store.condition.problem == problem.reason)
+      #expect(store.condition.problem == nil && store.condition.can(.load))
+      let reason = problem.reason
+      #expect(store.condition.refusals == [.claim: reason, .save: reason, .remove: reason])
       #expect(try await store.load([1, 2].map(Sample.name)) == [[1, 2, 3], nil])
       try other.connection.run("ROLLBACK")
       for await _ in store.recoveries { break }
-      #expect(store.condition.problem == nil)
+      #expect(store.condition.refusals.isEmpty)
       try await store.save([Sample.entry(2)], settling: nil)
     }
     #expect(place.lines.warnings.count == 1)
@@ -116,6 +118,26 @@ import Testing
       #expect(found == [[1, 2, 3]] && claimed.isEmpty)
     }
     #expect(place.lines.warnings.count == 1)
+  }
+
+  @Test("A look-up that took too long alone is over as well once the disk answers")
+  func stuckLoad() async throws {
+    try await place.withStore(timeout: .milliseconds(50)) { store in
+      store.queue.suspend()
+      await #expect(throws: StoreError("no answer within 0.05 seconds")) { try await store.load([Sample.name(1)]) }
+      store.queue.resume()
+      for await _ in store.recoveries { break }
+      #expect(store.condition.problem == nil)
+    }
+  }
+
+  @Test("Another process is waited for no longer than callers wait, however long that is")
+  func timeout() throws {
+    for (timeout, expected) in [(10, 6), (250, 150), (5000, 150)] as [(Int, Int64)] {
+      place.open().close()
+      let database = try StoreDatabase(place.path, timeout: .milliseconds(timeout))
+      #expect(try database.connection.number("PRAGMA busy_timeout") == expected)
+    }
   }
 
   @Test(

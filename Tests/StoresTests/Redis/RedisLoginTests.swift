@@ -55,7 +55,7 @@ import BrokerCore
   @Test("The right password opens the server, with the default user named or not")
   func password() async throws {
     let server = try await RedisServer(["--requirepass", "p@ss wörd"])
-    var settings = server.settings
+    var settings = server.anonymousSettings
     settings.password = Secret("p@ss wörd".utf8)
     try await works(settings)
     settings.user = "default"
@@ -65,7 +65,7 @@ import BrokerCore
   @Test("A wrong password and a missing one are refused with a reason each")
   func wrongPassword() async throws {
     let server = try await RedisServer(["--requirepass", "p@ss wörd"])
-    var settings = server.settings
+    var settings = server.anonymousSettings
     #expect(try await problem(settings) == "the connection was refused: it demands a password (NOAUTH)")
     settings.password = Secret("wrong".utf8)
     #expect(try await problem(settings) == "AUTH was refused: the user or the password is wrong (WRONGPASS)")
@@ -74,60 +74,23 @@ import BrokerCore
   @Test("A password that the server does not expect is refused with a reason")
   func unexpectedPassword() async throws {
     let server = try await RedisServer()
-    var settings = server.settings
+    var settings = server.anonymousSettings
     settings.password = Secret("s3cret".utf8)
     #expect(try await problem(settings) == "AUTH was refused: the password is wrong, or none is expected (ERR)")
   }
 
-  @Test("A user with no more rights than the store says it needs can do all of it")
-  func user() async throws {
-    let rights =
-      "+mget +eval +set +get +del +pttl +pexpire +publish +subscribe +ping +select +client|setname "
-      + "~token-broker:* &token-broker:changes"
-    let server = try await RedisServer(
-      ["--user", "broker", "on", ">s3cret"] + rights.split(separator: " ").map(String.init))
+  @Test("A user that is not there is refused with a reason")
+  func unknownUser() async throws {
+    let server = try await RedisServer()
     var settings = server.settings
-    settings.user = "broker"
-    settings.password = Secret("s3cret".utf8)
-    settings.database = 2
-    try await works(settings)
-    let first = try RedisStore(settings, log: .silent)
-    try await server.waitForSubscriptions(1)
-    let claim = try #require(try await first.claim(StoreName(3), for: .seconds(60), loading: []).claim)
-    let start = Instant.now
-    async let waiting: Void = first.waitForChange(of: StoreName(3), until: start.advanced(by: .seconds(100)))
-    try await eventually("waiting") { first.changes.count == 1 }
-    try await first.save([], settling: claim)
-    await waiting
-    #expect(start.duration(to: .now) < .seconds(60))
     settings.user = "nobody"
     #expect(try await problem(settings) == "AUTH was refused: the user or the password is wrong (WRONGPASS)")
-  }
-
-  @Test("A user with fewer rights is refused with the command's name")
-  func rights() async throws {
-    let server = try await RedisServer(["--user", "reader", "on", ">s3cret", "+mget", "+ping", "~token-broker:*"])
-    var settings = server.settings
-    settings.user = "reader"
-    settings.password = Secret("s3cret".utf8)
-    let store = try RedisStore(settings, log: .silent)
-    #expect(try await store.load([StoreName(1)]) == [nil])
-    let reason = "EVAL was refused: the user may not do that (NOPERM)"
-    await #expect(throws: StoreError(reason, isRefusal: true)) {
-      try await store.claim(StoreName(1), for: .seconds(60), loading: [])
-    }
-    #expect(store.condition.problem == reason)
-    settings.prefix = "other:"
-    let other = try RedisStore(settings, log: .silent)
-    await #expect(throws: StoreError("MGET was refused: the user may not do that (NOPERM)", isRefusal: true)) {
-      try await other.load([StoreName(1)])
-    }
   }
 
   @Test("A missing database and too many clients are refused with a reason each")
   func refusals() async throws {
     let server = try await RedisServer(["--maxclients", "4"])
-    var settings = server.settings
+    var settings = server.anonymousSettings
     settings.database = 99
     #expect(try await problem(settings) == "SELECT 99 was refused: there is no such database (ERR)")
     settings.database = 0
@@ -161,7 +124,7 @@ import BrokerCore
   func tls() async throws {
     let (server, port) = try await Self.secureServer()
     func file(_ name: String) -> String { server.directory.appendingPathComponent(name).path }
-    var settings = server.settings
+    var settings = server.anonymousSettings
     settings.server = .tcp(host: "127.0.0.1", port: port)
     settings.usesTLS = true
     settings.caFile = file("ca.pem")
@@ -192,7 +155,7 @@ import BrokerCore
   @Test("A client without TLS cannot use a port with TLS, and the other way round")
   func mismatch() async throws {
     let (server, port) = try await Self.secureServer()
-    var settings = server.settings
+    var settings = server.anonymousSettings
     settings.server = .tcp(host: "127.0.0.1", port: port)
     var hasty = settings
     hasty.timeout = .seconds(1)

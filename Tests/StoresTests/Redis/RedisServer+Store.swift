@@ -1,15 +1,27 @@
+import Basics
 import BrokerCore
 import Logging
-import Stores
 import TestSupport
+
+@testable import Stores
 
 /// Debian's redis-server, and how a store speaks to it.
 extension RedisServer {
-  /// With time enough for a machine that has much else to do.
+  /// A store with these logs in as the user of docs/fleet.md, and asks nothing that a test does not ask. There is time
+  /// enough for a machine that has much else to do.
   var settings: RedisSettings {
+    var settings = anonymousSettings
+    settings.user = Self.user
+    settings.password = Secret(Self.password.utf8)
+    return settings
+  }
+
+  /// The same without a login.
+  var anonymousSettings: RedisSettings {
     var settings = RedisSettings(.unix(path: socket))
     settings.timeout = .seconds(20)
     settings.connectTimeout = .seconds(20)
+    settings.trialInterval = nil
     return settings
   }
 
@@ -17,6 +29,15 @@ extension RedisServer {
     var settings = settings
     change(&settings)
     return try RedisStore(settings, log: .silent)
+  }
+}
+
+extension FakeRedis {
+  /// A store with these asks nothing that a test does not ask.
+  var settings: RedisSettings {
+    var settings = RedisSettings(.unix(path: socket))
+    settings.trialInterval = nil
+    return settings
   }
 }
 

@@ -191,7 +191,7 @@ import BrokerCore
   @Test("Stores in different databases or with different prefixes share nothing")
   func apart() async throws {
     let stores = [
-      try server.store(), try server.store { $0.database = 3 }, try server.store { $0.prefix = "other:" },
+      try server.store(), try server.store { $0.database = 3 }, try server.store { $0.prefix = "token-broker:other:" },
     ]
     for (index, store) in stores.enumerated() {
       try await store.save([entry(1, [UInt8(index)])], settling: nil)
@@ -201,7 +201,7 @@ import BrokerCore
       #expect(try await store.claim(StoreName(1), for: .seconds(60), loading: []).claim != nil)
     }
     #expect(try await server.ask("-n", "3", "DBSIZE") == "2")
-    #expect(try await server.ask("GET", "other:{\(String(repeating: "01", count: 32))}") == "\u{2}")
+    #expect(try await server.ask("GET", "token-broker:other:{\(String(repeating: "01", count: 32))}") == "\u{2}")
     #expect(try await server.ask("CLIENT", "LIST").contains("name=token-broker"))
   }
 

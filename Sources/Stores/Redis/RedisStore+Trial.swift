@@ -1,0 +1,78 @@
+import Basics
+package import BrokerCore
+
+/// Finding out what a server does, by doing once all that is ever asked of it, with names that nobody else has.
+extension RedisStore {
+  /// How long what a trial leaves behind lasts at the most.
+  private static let lease = Duration.seconds(5)
+
+  /// Does all that is asked of a store, and returns what it refused. Throws if it is out of reach.
+  package func examine() async throws(StoreError) -> [StoreOperation: String] {
+    // Waits for the first connection.
+    do throws(StoreError) { _ = try await load([Self.scratchName]) } catch { if !error.isRefusal { throw error } }
+    await examineAll()
+    if let problem = condition.problem { throw StoreError(problem) }
+    return condition.refusals
+  }
+
+  private static var scratchName: StoreName { StoreName((0..<32).map { _ in UInt8.random(in: .min ... .max) }) }
+
+  /// A name on each server, because one may do what another does not.
+  private var scratchNames: [StoreName] {
+    guard let topology = availability.topology else { return [Self.scratchName] }
+    return topology.shards.compactMap { shard in
+      // One that has few slots, or none, is left out.
+      (0..<64 * topology.shards.count).lazy.map { _ in Self.scratchName }.first { name in
+        topology.shard(of: RedisSlot.number(of: key(name)))?.primary == shard.primary
+      }
+    }
+  }
+
+  /// Tries each server. What is refused is noted where it is answered.
+  func examineAll() async {
+    let before = availability.refusalCount
+    var passed = Set(StoreOperation.allCases)
+    for name in scratchNames { passed.formIntersection(await operations(with: name)) }
+    if await !isListening(Self.scratchName) { passed.remove(.listen) }
+    availability.passed(passed.sorted(), since: before)
+  }
+
+  /// What could be done with a name.
+  private func operations(with name: StoreName) async -> Set<StoreOperation> {
+    var done: Set<StoreOperation> = []
+    func attempt(_ operation: StoreOperation, _ body: () async throws(StoreError) -> Void) async {
+      if (try? await body()) != nil { done.insert(operation) }
+    }
+    let entry = StoreEntry(name: name, value: [0], lifetime: Self.lease)
+    var claim = StoreClaim(name: name, fence: Fence.next())
+    // Nobody will wait for it.
+    defer { changes.forget(name) }
+    await attempt(.load) { () async throws(StoreError) in _ = try await load([name]) }
+    await attempt(.claim) { () async throws(StoreError) in
+      let answer = try await self.claim(name, for: Self.lease, loading: [name])
+      if case .granted(let granted) = answer.outcome { claim = granted }
+      // What somebody else has is answered with how long it lasts.
+      _ = try await self.claim(name, for: Self.lease, loading: [])
+      _ = try await renew(claim, for: Self.lease)
+    }
+    await attempt(.save) { () async throws(StoreError) in
+      try await save([entry], settling: claim)
+      // Whoever waits for changes is told by it.
+      done.insert(.listen)
+      try await save([entry], settling: nil)
+    }
+    await attempt(.remove) { () async throws(StoreError) in try await remove([name]) }
+    return done
+  }
+
+  /// Whether changes are heard of, once that is known.
+  private func isListening(_ name: StoreName) async -> Bool {
+    if !availability.isListening, availability.refusals[.listen] == nil {
+      await changes.wait(for: name, until: .now.advanced(by: settings.connectTimeout))
+      if !availability.isListening, availability.refusals[.listen] == nil {
+        availability.refused(.listen, StoreError("it tells of no changes within \(settings.connectTimeout)"))
+      }
+    }
+    return availability.isListening
+  }
+}
