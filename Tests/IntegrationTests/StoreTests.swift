@@ -241,6 +241,25 @@ extension LoadTests {
       }
     }
 
+    @Test("Where no claim can be given up nobody waits for one, and what can be shared is")
+    func endlessClaims() async throws {
+      let redis = try await RedisServer()
+      // Without it a claim is granted, and never renewed or settled.
+      try await redis.ask("ACL", "SETUSER", RedisServer.user, "-get")
+      let (audiences, paths) = Self.apis(8)
+      try await withTenant({ $0.audiences = audiences }) { tenant in
+        let brokers = try await Self.brokers(2, tenant, ["BROKER_STORE": redis.url])
+        for broker in brokers { try await broker.child.wait(forLog: "\"operation\":\"save\"") }
+        let start = Instant.now
+        try await Self.tokens(paths, from: [brokers[0]])
+        try await redis.wait(for: "token of each audience") { try await $0.keys("*}").count >= 8 }
+        try await Self.tokens(paths, from: [brokers[1]])
+        // One lease is three seconds, and each audience would have cost one.
+        #expect(start.duration(to: .now) < .seconds(12) && tenant.tenant.statistics.mints == 8)
+        try await Self.end(brokers)
+      }
+    }
+
     @Test("A wiped Redis is given back what brokers hold within some seconds, though they stay connected")
     func wiped() async throws {
       let redis = try await RedisServer()
