@@ -20,11 +20,11 @@ import Testing
   @Test("A condition names what is refused for the same reason together")
   func sentence() {
     var condition = StoreCondition(location: "", problem: nil, refusals: [.save: "no", .listen: "deaf", .claim: "no"])
-    #expect(condition.refusal == "claim, save: no; listen: deaf" && !condition.hasUseOfClaims)
+    #expect(condition.refusal == "claim, save: no; listen: deaf")
     #expect(condition.can(.load) && !condition.can(.listen))
     condition.problem = "away"
     #expect(!condition.can(.load))
     condition.refusals = [:]
-    #expect(condition.refusal == nil && condition.hasUseOfClaims)
+    #expect(condition.refusal == nil)
   }
 }

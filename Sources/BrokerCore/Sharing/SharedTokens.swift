@@ -60,7 +60,7 @@ package final class SharedTokens: Sendable {
       var outcome: StoreAnswer.Outcome?
       var found = SharedFinding()
       do throws(StoreError) {
-        if store.condition.hasUseOfClaims {
+        if store.isClaimable(slots.tokenName) {
           let answer = try await counted(.claim) { () async throws(StoreError) in
             try await store.claim(slots.tokenName, for: SharedFetch.lease, loading: slots.names)
           }

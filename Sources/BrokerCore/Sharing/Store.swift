@@ -29,6 +29,9 @@ package protocol Store: Sendable {
   /// Returns when what was saved is where it belongs, or cannot get there soon; nothing is asked of it afterwards.
   func close() async
 
+  /// Whether a claim of `name` is of use: one that could not be given up would be waited for in vain.
+  func isClaimable(_ name: StoreName) -> Bool
+
   /// How it is now, for those who watch.
   var condition: StoreCondition { get }
 
@@ -37,6 +40,9 @@ package protocol Store: Sendable {
 }
 
 extension Store {
+  /// A store that takes all or nothing refuses the claim as well.
+  package func isClaimable(_ name: StoreName) -> Bool { true }
+
   /// A store that loses nothing yields none.
   package var recoveries: AsyncStream<Void> { AsyncStream { $0.finish() } }
 }

@@ -39,9 +39,6 @@ package struct StoreCondition: Sendable {
   /// Whether it can be asked to do this.
   package func can(_ operation: StoreOperation) -> Bool { problem == nil && refusals[operation] == nil }
 
-  /// Whether a claim is of use: one that cannot be given up would be waited for in vain.
-  package var hasUseOfClaims: Bool { refusals[.claim] == nil && refusals[.save] == nil }
-
   /// What it does not do, with the reasons: `claim, save: EVAL was refused: … (NOPERM)`; nil where that is nothing.
   package var refusal: String? {
     if refusals.isEmpty { return nil }

@@ -221,7 +221,7 @@ package actor Broker {
   /// Looks whether the store has the next few of the tokens that are held, and gives it back all of them where it lacks
   /// one.
   func lookForLosses() async {
-    guard let shared, shared.canRestore else { return }
+    guard let shared, shared.canLook else { return }
     let tokens = cache.tokens(SharedTokens.batch, from: &nextLook)
     if tokens.isEmpty { return }
     let missing = await shared.missing(of: tokens)

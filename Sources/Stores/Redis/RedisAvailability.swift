@@ -17,6 +17,8 @@ final class RedisAvailability: Sendable {
     var connection = Connection.starting
     var refusals = StoreRefusals()
     var topology: RedisTopology?
+    /// The servers that refuse claims, or to have them given up; nil stands for the only one.
+    var unclaimable: Set<RedisSettings.Server?> = []
     /// There is a connection that hears of changes.
     var isListening = false
     var isTrialDue = false
@@ -65,7 +67,7 @@ final class RedisAvailability: Sendable {
     let last = state.withLock { state in
       let last = state.connection
       if case .closed = last { return last }
-      (state.connection, state.logged) = (.up, [])
+      (state.connection, state.logged, state.unclaimable) = (.up, [], [])
       return last
     }
     switch last {
@@ -181,6 +183,16 @@ final class RedisAvailability: Sendable {
       if operation == .save { recovered.yield() }
     }
     if !refusals.isEmpty { setTrial(after: trialInterval) }
+  }
+
+  func isClaimable(_ place: RedisSettings.Server?) -> Bool { state.withLock { !$0.unclaimable.contains(place) } }
+
+  /// What a trial has shown of a server.
+  func note(_ place: RedisSettings.Server?, isClaimable: Bool) {
+    state.withLock { state in
+      state.unclaimable.remove(place)
+      if !isClaimable { state.unclaimable.insert(place) }
+    }
   }
 
   /// Nobody else may ask for long. Two that are due soon are one.

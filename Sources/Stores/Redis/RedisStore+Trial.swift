@@ -32,16 +32,34 @@ extension RedisStore {
   func examineAll() async {
     let before = availability.refusalCount
     var passed = Set(StoreOperation.allCases)
-    for name in scratchNames { passed.formIntersection(await operations(with: name)) }
+    for name in scratchNames {
+      let (done, refused) = await operations(with: name)
+      passed.formIntersection(done)
+      availability.note(place(of: name), isClaimable: refused.isDisjoint(with: [.claim, .save]))
+    }
     if await !isListening(Self.scratchName) { passed.remove(.listen) }
     availability.passed(passed.sorted(), since: before)
   }
 
-  /// What could be done with a name.
-  private func operations(with name: StoreName) async -> Set<StoreOperation> {
-    var done: Set<StoreOperation> = []
+  /// A claim that could not be given up would be waited for in vain. Only what a trial has shown counts: what is
+  /// refused once may be done a moment later, such as while another node becomes the primary.
+  package func isClaimable(_ name: StoreName) -> Bool { availability.isClaimable(place(of: name)) }
+
+  /// The server that has the name; nil where there is only one, or nobody knows.
+  private func place(of name: StoreName) -> RedisSettings.Server? {
+    availability.topology?.shard(of: RedisSlot.number(of: key(name)))?.primary
+  }
+
+  /// What could be done with a name, and what was refused.
+  private func operations(with name: StoreName) async -> (done: Set<StoreOperation>, refused: Set<StoreOperation>) {
+    var (done, refused): (Set<StoreOperation>, Set<StoreOperation>) = ([], [])
     func attempt(_ operation: StoreOperation, _ body: () async throws(StoreError) -> Void) async {
-      if (try? await body()) != nil { done.insert(operation) }
+      do throws(StoreError) {
+        try await body()
+        done.insert(operation)
+      } catch {
+        if error.isRefusal { refused.insert(operation) }
+      }
     }
     let entry = StoreEntry(name: name, value: [0], lifetime: Self.lease)
     var claim = StoreClaim(name: name, fence: Fence.next())
@@ -62,7 +80,7 @@ extension RedisStore {
       try await save([entry], settling: nil)
     }
     await attempt(.remove) { () async throws(StoreError) in try await remove([name]) }
-    return done
+    return (done, refused)
   }
 
   /// Whether changes are heard of, once that is known.

@@ -44,6 +44,8 @@ import Testing
       state.withLock { state in state.refusals = Dictionary(uniqueKeysWithValues: operations.map { ($0, "no") }) }
     }
 
+    func isClaimable(_ name: StoreName) -> Bool { condition.can(.claim) }
+
     /// Loses the values whose names `isLost` picks.
     func lose(_ isLost: (StoreName) -> Bool = { _ in true }) {
       state.withLock { state in state.values = state.values.filter { !isLost($0.key) } }
@@ -142,11 +144,14 @@ import Testing
     #expect(store.saves == 5 && store.values[name] != [1, 2, 3])
   }
 
-  @Test("A value that is refused does not keep the others back; a store that is lost is left alone")
+  @Test("A value that is refused does not keep the others back; a store that takes none, or is lost, is left alone")
   func troubles() async {
     let refusing = FailingStore(refused: [2, 40])
     await shared(refusing).restore(tokens(100))
     #expect(refusing.saves == 100 && refusing.values.count == 98)
+    let full = FailingStore(refused: Set(1...100))
+    await shared(full).restore(tokens(100))
+    #expect(full.saves == 3)
     let losing = FailingStore(lost: 40)
     await shared(losing).restore(tokens(100))
     #expect(losing.loads == [32, 32])
@@ -216,14 +221,14 @@ import Testing
     }
   }
 
-  @Test("Nothing is looked for where nothing is held, or could be given back", arguments: [StoreOperation.load, .save])
-  func idle(_ refused: StoreOperation) async throws {
+  @Test("Nothing is looked for where nothing is held, or nothing can be looked for")
+  func idle() async throws {
     try await withTokens(0) { broker, store in
       await broker.lookForLosses()
       #expect(store.loads.isEmpty)
     }
     try await withTokens(1) { broker, store in
-      store.refuse(refused)
+      store.refuse(.load)
       store.lose()
       let before = store.loads.count
       await broker.lookForLosses()
@@ -249,10 +254,8 @@ import Testing
 
   // MARK: Refusals
 
-  @Test(
-    "Where a claim could not be given up none is made, and what is there is taken all the same",
-    arguments: [StoreOperation.claim, .save])
-  func unclaimed(_ refused: StoreOperation) async throws {
+  @Test("Where a claim could not be given up none is made, and what is there is taken all the same")
+  func unclaimed() async throws {
     let store = FailingStore()
     let shared = shared(store)
     func fetch() async throws -> MintedToken {
@@ -261,7 +264,7 @@ import Testing
         deadline: .now.advanced(by: .seconds(60))
       ) { () async throws(TokenError) in minted() }
     }
-    store.refuse(refused)
+    store.refuse(.claim)
     _ = try await fetch()
     #expect(store.claims == 0 && store.loads == [3])
     store.refuse()

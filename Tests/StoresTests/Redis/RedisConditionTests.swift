@@ -73,6 +73,21 @@ import Testing
     try await expectAll(by: store, after: right.refused, lines)
   }
 
+  @Test("No claim is of use where none can be given up, and one refusal alone does not say so")
+  func claims() async throws {
+    let server = try await RedisServer()
+    let (store, _) = try store(server) { $0.trialInterval = .seconds(100) }
+    #expect(try await store.examine().isEmpty)
+    try await server.ask("ACL", "SETUSER", RedisServer.user, "-get")
+    let claim = try #require(try await store.claim(StoreName(1), for: .seconds(60), loading: []).claim)
+    await #expect(throws: StoreError.self) { try await store.save([], settling: claim) }
+    #expect(store.isClaimable(StoreName(1)) && !store.condition.can(.save))
+    _ = try await store.examine()
+    #expect(!store.isClaimable(StoreName(1)))
+    try await server.ask("ACL", "SETUSER", RedisServer.user, "+get")
+    #expect(try await store.examine().isEmpty && store.isClaimable(StoreName(1)))
+  }
+
   enum State: CaseIterable {
     case full, withoutReplicas, replica
 
@@ -165,6 +180,11 @@ import Testing
       $0.server = .tcp(host: "127.0.0.1", port: cluster.primaries[0].port)
     }
     try await expect([.claim, .save], by: store, lines)
+    // Claims are of use at the others.
+    for number in 0..<20 as Range<UInt8> {
+      let slot = RedisSlot.number(of: store.key(StoreName(number)))
+      #expect(store.isClaimable(StoreName(number)) == (cluster.primary(of: slot).port != cluster.primaries[2].port))
+    }
     try await node.ask("ACL", "SETUSER", RedisServer.user, "+eval")
     try await expectAll(by: store, after: [.claim, .save], lines)
   }
