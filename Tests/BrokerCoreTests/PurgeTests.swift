@@ -98,15 +98,15 @@ import Testing
   @Test("The token that was thrown away is not taken back from a store, but a newer one is")
   func store() {
     var cache = TokenCache(hasStore: true)
-    func load(_ name: String, minted: Double, at seconds: Double) -> [String] {
+    func find(_ name: String, minted: Double, at seconds: Double) -> [String] {
       let token = mintedToken(name, at: at(minted), isFromStore: true)
-      return say(cache.loaded(key, SharedFinding(token: token), now: at(seconds)))
+      return say(cache.fetched(key, .success(token), now: at(seconds)))
     }
-    #expect(ask(&cache, 1, at: 0) == ["load"])
-    #expect(load("old", minted: 0, at: 0) == ["publish old", "1=old"])
+    #expect(ask(&cache, 1, at: 0) == ["fetch"])
+    #expect(find("old", minted: 0, at: 0) == ["publish old", "1=old"])
     _ = purge(&cache, at: 5)
-    #expect(ask(&cache, 2, at: 6) == ["load"])
-    #expect(load("old", minted: 0, at: 6) == ["fetch"])
+    #expect(ask(&cache, 2, at: 6) == ["fetch"])
+    #expect(find("old", minted: 0, at: 6) == ["fetch"])
     #expect(cache.newest(key)?.accessToken == AccessToken("old"), "nor while others have the claim")
     let new = mintedToken("new", at: at(6.5), isFromStore: true)
     #expect(say(cache.fetched(key, .success(new), now: at(7))) == ["publish new", "2=new"])

@@ -193,10 +193,13 @@ import Testing
     cache = TokenCache(hasStore: true)
     for _ in 0..<101 {
       let key = key("made up \(lastWaiter)")
-      #expect(ask(key, .anyone).map(\.said) == ["load"])
-      let said = cache.loaded(key, SharedFinding(), now: start).map(\.said)
-      #expect(lastWaiter <= 100 ? said == ["fetch"] : said == ["101=allowance_used_up"])
-      _ = cache.fetched(key, .failure(unknown), now: start)
+      if lastWaiter < 100 {
+        #expect(ask(key, .anyone).map(\.said) == ["fetch"])
+        _ = cache.fetched(key, .failure(unknown), now: start)
+      } else {
+        #expect(ask(key, .anyone).map(\.said) == ["load"])
+        #expect(cache.loaded(key, SharedFinding(), now: start).map(\.said) == ["101=allowance_used_up"])
+      }
     }
     #expect(ask(key("good"), .anyone).map(\.said) == ["load"])
     let found = SharedFinding(token: mintedToken(at: start.advanced(by: .seconds(-60)), isFromStore: true))

@@ -200,6 +200,8 @@ extension Simulation {
       // What those who wait want is still wanted.
       let isForced = replica.callers.values.contains { $0.key == job.key && !$0.demand.isPlain }
       if isForced { replica.forced.insert(job.key) }
+    } else if case .failure(let error) = result, error.isFromStore {
+      note("refused \(job.key.audience) \(error.cause.rawValue), as another broker was")
     } else if case .failure(let error) = result {
       note("failed \(job.key.audience) \(error.cause.rawValue)")
       let previous = replica.lastFailure[job.key]

@@ -86,24 +86,29 @@ package struct ClientGate {
     return nil
   }
 
-  /// Counts a request in, if it may go out now. Unproven keys, which have never yielded a token, get half of what there
-  /// is at the most: whoever makes up audiences does not slow those that are real.
-  mutating func admit(isUnproven: Bool, now: Instant) -> Admission? {
-    if let block, now < block.failure.until || isProbing { return nil }
-    let perMinute = Double(rules.mintsPerMinute)
-    let minutes = Double(now.nanoseconds - allowanceAt.nanoseconds) / 60e9
-    allowance = min(perMinute, allowance + minutes * perMinute)
-    allowanceAt = now
+  /// Whether a request may go out now. Unproven keys, which have never yielded a token, get half of what there is at
+  /// the most: whoever makes up audiences does not slow those that are real.
+  func isOpen(isUnproven: Bool, now: Instant) -> Bool {
+    if let block, now < block.failure.until || isProbing { return false }
     let most = isUnproven ? max(1, rules.maxConcurrent / 2) : rules.maxConcurrent
-    let least = isUnproven ? 1 + perMinute / 4 : 1
-    guard inFlight < rules.maxConcurrent, (isUnproven ? unprovenInFlight : inFlight) < most, allowance >= least else {
-      return nil
-    }
+    let least = isUnproven ? 1 + Double(rules.mintsPerMinute) / 4 : 1
+    return inFlight < rules.maxConcurrent && (isUnproven ? unprovenInFlight : inFlight) < most
+      && allowance(at: now) >= least
+  }
+
+  /// Counts a request in, if it may go out now.
+  mutating func admit(isUnproven: Bool, now: Instant) -> Admission? {
+    guard isOpen(isUnproven: isUnproven, now: now) else { return nil }
     isProbing = block != nil
     inFlight += 1
     if isUnproven { unprovenInFlight += 1 }
-    allowance -= 1
+    (allowance, allowanceAt) = (allowance(at: now) - 1, now)
     return Admission(isUnproven: isUnproven, isProbe: isProbing, credentials: credentials)
+  }
+
+  private func allowance(at now: Instant) -> Double {
+    let perMinute = Double(rules.mintsPerMinute)
+    return min(perMinute, allowance + Double(now.nanoseconds - allowanceAt.nanoseconds) / 60e9 * perMinute)
   }
 
   /// When a request that is not admitted now could be, if no answer arrives before.
@@ -126,7 +131,7 @@ package struct ClientGate {
     // Answers to requests from before the block say nothing of the probe.
     if admission.isProbe { isProbing = false }
     switch result {
-    case .success(let minted) where minted.isFromStore:
+    case _ where result.isFromStore:
       // The tenant was not asked, so nothing is known of it and nothing was used up.
       allowance += 1
       return false

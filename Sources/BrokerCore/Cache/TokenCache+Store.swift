@@ -12,11 +12,23 @@ extension TokenCache {
     return entry.loadedAt.map { $0.duration(to: now) >= Self.storeMemory } ?? true
   }
 
-  /// Gets a token: from the store if there may be one, else from the tenant.
+  /// Gets a token: from the store if there may be one, else from the tenant. What goes to the tenant claims that right
+  /// in the store, and finds out with it what is there. So where that can be done at once for somebody who waits, the
+  /// store is not asked before: a slow one is waited for only once.
   mutating func getToken(for entry: inout Entry, _ rank: FetchQueue.Rank, _ now: Instant) {
-    guard isStoreWorthAsking(entry, now) else { return enqueue(&entry, rank, now) }
+    guard isStoreWorthAsking(entry, now), rank != .demanded || !isFreeToGo(entry, now) else {
+      return enqueue(&entry, rank, now)
+    }
     entry.fetch = .loading(isOutdated: false)
     actions.append(.load(entry.key))
+  }
+
+  /// Whether a request for the key would go out to the tenant now, and may.
+  private func isFreeToGo(_ entry: Entry, _ now: Instant) -> Bool {
+    guard let client = clients[entry.key.client], client.queue.isEmpty, refusal(entry, now) == nil,
+      client.gate.isOpen(isUnproven: entry.isUnproven, now: now)
+    else { return false }
+    return entry.payer.flatMap { allowances.wait($0, entry.key.client, now: now) } == nil
   }
 
   /// What the store has, or what another broker has left there meanwhile. Whoever waits and is not served by it waits
@@ -51,6 +63,7 @@ extension TokenCache {
     refuseUnpaid(&entry, now)
     if !entry.waiters.isEmpty { enqueue(&entry, .demanded, now) }
     reschedule(entry, now)
+    if clients[key.client]?.gate.isShut(now: now) == true { refuseQueued(key.client, now) }
   }
 
   /// A token as it is held. One that nobody waits for takes over how its predecessor was used.

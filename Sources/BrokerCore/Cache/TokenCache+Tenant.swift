@@ -39,12 +39,12 @@ extension TokenCache {
       return repeatFetch(key, admission, result, now)
     }
     let isOfClient = clients[key.client]?.gate.finished(key, admission, result, now: now, random: &random) ?? false
-    if case .success(let minted) = result, minted.isFromStore {
-      return take(SharedFinding(token: minted), for: key, now)
-    }
+    if result.isFromStore { return take(SharedFinding(result), for: key, now) }
     guard var entry = entries.removeValue(forKey: key) else { return }
     let isOutdated = entry.isOutdated
     entry.fetch = .none
+    // The store was asked on the way.
+    if hasStore, key.holder == nil { entry.loadedAt = now }
     let waiters = removeWaiters(of: &entry)
     let payer = entry.isUnproven ? admission.payer : nil
     let outcome = result.flatMap { minted in
@@ -94,7 +94,7 @@ extension TokenCache {
   }
 
   /// The client is shut out for a while: those who wait for their turn are told at once.
-  private mutating func refuseQueued(_ client: UpstreamID, _ now: Instant) {
+  mutating func refuseQueued(_ client: UpstreamID, _ now: Instant) {
     for key in clients[client]?.queue.keys ?? [] where entries[key]?.waiters.isEmpty == false {
       guard var entry = entries.removeValue(forKey: key) else { continue }
       if let error = refusal(entry, now) {

@@ -45,7 +45,10 @@ package struct SharedFetch {
       return .finish(.success(token), releasing: claim)
     }
     guard case .taken(let left)? = outcome else {
-      if let failure = found.failure { return .finish(.failure(failure), releasing: claim) }
+      if var failure = found.failure {
+        failure.isFromStore = true
+        return .finish(.failure(failure), releasing: claim)
+      }
       return .mint(claim)
     }
     if now >= deadline { return .finish(.failure(.timedOut), releasing: nil) }
@@ -64,6 +67,24 @@ package struct SharedFinding: Sendable {
   package init(token: MintedToken? = nil, failure: TokenError? = nil) {
     self.token = token
     self.failure = failure
+  }
+
+  /// What a fetch came to that has asked nobody else.
+  init(_ result: Result<MintedToken, TokenError>) {
+    switch result {
+    case .success(let token): self.init(token: token)
+    case .failure(let error): self.init(failure: error)
+    }
+  }
+}
+
+extension Result<MintedToken, TokenError> {
+  /// The tenant was not asked: another broker had left this in the store.
+  var isFromStore: Bool {
+    switch self {
+    case .success(let token): token.isFromStore
+    case .failure(let error): error.isFromStore
+    }
   }
 }
 

@@ -272,9 +272,8 @@ package actor Broker {
     let isRetried = retried.contains(key)
     // The request to the tenant is a span of its own. One that nobody has asked for, to replace a token in time, has no
     // trace.
-    let cause = causes.removeValue(forKey: key).map {
-      RequestIdentity(id: $0.request.id, trace: $0.request.trace?.child())
-    }
+    let asker = causes.removeValue(forKey: key)
+    let cause = asker.map { RequestIdentity(id: $0.request.id, trace: $0.request.trace?.child()) }
     Task {
       let result: Result<MintedToken, TokenError>
       do throws(TokenError) {
@@ -286,7 +285,11 @@ package actor Broker {
           } else {
             try await mint(key, because: cause, by: deadline)
           }
-        if minted.isFromStore { logTakenOver(minted, key) }
+        if minted.isFromStore {
+          logTakenOver(minted, key)
+          // Whoever wants another one still causes that.
+          if let asker, waiting[asker.waiter] != nil { causes[key] = asker }
+        }
         result = .success(minted)
       } catch {
         result = .failure(error)

@@ -42,6 +42,8 @@ package struct TokenError: Error, Sendable, Equatable {
   package var retryAfter: Duration?
   /// Whether the limit is the organization's, not the whole client's.
   package var isOfOrganization = false
+  /// Whether another broker was refused, and has left word of it.
+  package var isFromStore = false
   /// How many requests with other credentials were refused before.
   package var resends = 0
   /// The tenant's own status and request id, for the log.

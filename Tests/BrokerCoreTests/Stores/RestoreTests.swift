@@ -164,8 +164,7 @@ import Testing
       requestTimeout: .seconds(10), minter: minter(), shared: shared(store), health: Health(), log: .silent)
     _ = try await broker.token(TokenKey(client: "shared", grant: Grant(audience: "https://api/")))
     let tending = Task { await broker.tendStore() }
-    // One look was for the request.
-    for count in 2...3 {
+    for count in 1...2 {
       store.recovered.yield()
       while store.loads.count < count { await Task.yield() }
     }
