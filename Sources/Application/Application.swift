@@ -131,7 +131,7 @@ package final class Application: Sendable {
       Task { await dependencies.watch() },
       Task { await reportToManager() },
     ]
-    let tending = Task { await broker.tendStore() }
+    let tending = [Task { await broker.tendStore() }, Task { await broker.tendBudgets() }]
     defer {
       for chore in chores { chore.cancel() }
       withExtendedLifetime((signals, reloader)) {}
@@ -143,8 +143,8 @@ package final class Application: Sendable {
       try routers.attach(router, index, to: loop)
       return router
     }
-    tending.cancel()
-    await tending.value
+    for task in tending { task.cancel() }
+    for task in tending { await task.value }
     await shared?.close()
     log.info("stopped")
   }

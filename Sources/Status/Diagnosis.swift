@@ -211,7 +211,8 @@ extension StatusReport.Problem {
     return StatusReport.Problem(
       condition: .attention,
       title: "The month's allotment of client \(client) is \(isUsedUp ? "used up" : "down to its reserve")",
-      detail: "\(budget.used) of \(budget.limit) tokens minted since the broker started",
+      detail: "\(budget.used) of \(budget.limit) tokens minted "
+        + (budget.isOfFleet ? "this month by all brokers that share the store" : "since the broker started"),
       remedy:
         "Nobody gets a token just to have a newer one any more. See who asks for many audiences or scopes, or have "
         + "the allotment raised and budget.monthlyMints set to it.")

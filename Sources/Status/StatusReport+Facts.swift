@@ -154,7 +154,7 @@ extension StatusReport.Client.Budget {
     let (year, month) = budget.month.quotientAndRemainder(dividingBy: 12)
     self.init(
       month: "\(year)-\(month < 9 ? "0" : "")\(month + 1)", limit: budget.limit, reserve: budget.reserve,
-      used: budget.used)
+      used: budget.used, countedBy: budget.isOfFleet ? "fleet" : "broker")
   }
 }
 

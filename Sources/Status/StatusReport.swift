@@ -247,6 +247,8 @@ package struct StatusReport: Encodable, Sendable {
       let limit: Int
       let reserve: Int
       let used: Int
+      /// `fleet`: all brokers that share the store count together; `broker`: this one since its start.
+      let countedBy: String
     }
 
     struct Block: Encodable {

@@ -30,10 +30,29 @@ package struct Scenario: Sendable {
     case troubleStore(StoreTrouble, lasting: Seconds)
   }
 
-  package enum StoreTrouble: Sendable {
+  package enum StoreKind: CaseIterable, Sendable {
+    /// A server.
+    case server
+    /// Several, each with a part of the keys.
+    case cluster
+    /// A database in a file: it loses nothing, and tells of nothing.
+    case file
+  }
+
+  package enum StoreTrouble: Equatable, Sendable {
     case isDown, isSlow
     /// All that was in it is gone.
     case loses
+    /// What one of its parts had is gone.
+    case losesPart(Int)
+    /// One of its parts is out of reach.
+    case lacksPart(Int)
+    /// What it is given from now on does not get to its replica, which will take its place.
+    case fallsBehind
+    /// The replica takes its place.
+    case failsOver
+    /// Two primaries take themselves for the only one: claims are granted that somebody has.
+    case grantsTwice
     /// It takes what it is given, and has nothing of it afterwards.
     case forgets
     /// It has what was there before.
@@ -91,6 +110,7 @@ package struct Scenario: Sendable {
   /// Brokers in the fleet; with a store there may be several.
   package let replicas: Int
   package let hasStore: Bool
+  package var storeKind = StoreKind.server
   package let rules: TokenCache.Rules
   /// Nothing goes wrong any more from here on.
   package let calmFrom: Seconds
@@ -127,6 +147,7 @@ package struct Scenario: Sendable {
     rules.refusalBurst = 10
     rules.client.maxConcurrent = 4
     rules.client.mintsPerMinute = 120
+    rules.client.monthlyMints = 1_000_000
     if Int.random(in: 0..<4, using: &random) == 0 {
       rules.refreshBefore = .seconds(Int.random(in: 1...7200, using: &random))
     }
@@ -186,6 +207,11 @@ package struct Scenario: Sendable {
         events.append(Event(at: at, step: .troubleStore(trouble, lasting: lasting)))
       }
       for index in events.indices { events[index].replica = Int.random(in: 0..<replicas, using: &random) }
+    }
+    if isFleet {
+      var random = SeededGenerator(seed: seed ^ 0x73_746f_7265)
+      storeKind = random.pick(StoreKind.allCases)
+      events = storeKind.kept(events) + storeKind.troubles(before: calmFrom, &random)
     }
     events += Self.keyTroubles(seed: seed, first: events.map(\.at).min() ?? 0, keys: count, before: calmFrom, replicas)
     self.events = events.sorted { $0.at < $1.at }

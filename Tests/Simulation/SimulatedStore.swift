@@ -23,25 +23,60 @@ struct SimulatedStore {
     var until: Instant
   }
 
-  private var tokens: [TokenKey: Kept] = [:]
-  private var former: [TokenKey: Kept] = [:]
-  private var failures: [TokenKey: Limit] = [:]
-  private var limit: Limit?
-  private var claims: [TokenKey: Claim] = [:]
+  /// What a server has, or its replica.
+  private struct Content {
+    var tokens: [TokenKey: Kept] = [:]
+    var former: [TokenKey: Kept] = [:]
+    var failures: [TokenKey: Limit] = [:]
+    var limit: Limit?
+    var claims: [TokenKey: Claim] = [:]
+    var mints = 0
+
+    mutating func lose(_ part: Int) {
+      func isLost(_ key: TokenKey) -> Bool { SimulatedStore.part(of: key) == part }
+      tokens = tokens.filter { !isLost($0.key) }
+      failures = failures.filter { !isLost($0.key) }
+      claims = claims.filter { !isLost($0.key) }
+      if part == SimulatedStore.limitPart { limit = nil }
+      if part == SimulatedStore.mintsPart { mints = 0 }
+    }
+  }
+
+  let kind: Scenario.StoreKind
+  private var content = Content()
+  /// What the server's replica has, where that is no longer the same.
+  private var replica: Content?
   private var lastFence: UInt64 = 0
   private var names: [TokenKey: StoreName] = [:]
   private var troubles: [(trouble: Scenario.StoreTrouble, until: Instant)] = []
 
+  init(_ kind: Scenario.StoreKind) { self.kind = kind }
+
+  /// The part that has the keys of one token.
+  static func part(of key: TokenKey) -> Int { key.audience.utf8.reduce(0) { $0 + Int($1) } % Scenario.StoreKind.parts }
+  private static let limitPart = 0
+  private static let mintsPart = 1
+
   mutating func begin(_ trouble: Scenario.StoreTrouble, until: Instant) {
     troubles.append((trouble, until))
-    if trouble == .loses { (tokens, failures, claims, limit) = ([:], [:], [:], nil) }
+    switch trouble {
+    case .loses: content = Content()
+    case .losesPart(let part): content.lose(part)
+    case .fallsBehind: replica = content
+    case .failsOver:
+      content = replica ?? content
+      replica = nil
+    case .isDown, .isSlow, .lacksPart, .grantsTwice, .forgets, .repeatsItself, .isDeaf: break
+    }
   }
 
   private func has(_ trouble: Scenario.StoreTrouble, _ now: Instant) -> Bool {
     troubles.contains { now < $0.until && $0.trouble == trouble }
   }
 
-  func isDown(_ now: Instant) -> Bool { has(.isDown, now) }
+  private func isDown(_ part: Int, _ now: Instant) -> Bool { has(.isDown, now) || has(.lacksPart(part), now) }
+  /// What is about this key is out of reach.
+  func isDown(_ key: TokenKey, _ now: Instant) -> Bool { isDown(Self.part(of: key), now) }
   func isSlow(_ now: Instant) -> Bool { has(.isSlow, now) }
   /// Nobody is told of changes.
   func isDeaf(_ now: Instant) -> Bool { has(.isDeaf, now) }
@@ -57,21 +92,22 @@ struct SimulatedStore {
   }
 
   func token(_ key: TokenKey, _ now: Instant) -> Kept? {
-    let kept = has(.repeatsItself, now) ? former[key] ?? tokens[key] : tokens[key]
+    let present = content.tokens[key]
+    let kept = has(.repeatsItself, now) ? content.former[key] ?? present : present
     return kept.flatMap { now < $0.until ? $0 : nil }
   }
 
   /// A token that waits to be checked, unless it has been by now.
   func held(_ key: TokenKey, _ now: Instant) -> Kept? {
-    guard let held = failures[key]?.held, now < held.until else { return nil }
+    guard let held = content.failures[key]?.held, now < held.until else { return nil }
     if let checked = token(key, now), checked.token.mintedAt >= held.token.mintedAt { return nil }
     return held
   }
 
-  func failure(_ key: TokenKey, _ now: Instant) -> TokenError? { told(failures[key], now) }
+  func failure(_ key: TokenKey, _ now: Instant) -> TokenError? { told(content.failures[key], now) }
 
   /// What concerns all keys.
-  func limit(_ now: Instant) -> TokenError? { told(limit, now) }
+  func limit(_ now: Instant) -> TokenError? { isDown(Self.limitPart, now) ? nil : told(content.limit, now) }
 
   private func told(_ found: Limit?, _ now: Instant) -> TokenError? {
     guard let found, now < found.until else { return nil }
@@ -82,16 +118,20 @@ struct SimulatedStore {
 
   /// nil: it cannot be used.
   mutating func claim(_ key: TokenKey, _ now: Instant) -> StoreAnswer.Outcome? {
-    if isDown(now) { return nil }
-    if let claim = claims[key], now < claim.until { return .taken(now.duration(to: claim.until)) }
+    if isDown(key, now) { return nil }
+    if let claim = holder(key, now), !has(.grantsTwice, now) { return .taken(now.duration(to: claim.until)) }
     lastFence += 1
-    claims[key] = Claim(fence: lastFence, until: now.advanced(by: SharedFetch.lease))
+    content.claims[key] = Claim(fence: lastFence, until: now.advanced(by: SharedFetch.lease))
     return .granted(StoreClaim(name: name(of: key), fence: lastFence))
   }
 
+  private func holder(_ key: TokenKey, _ now: Instant) -> Claim? {
+    content.claims[key].flatMap { now < $0.until ? $0 : nil }
+  }
+
   mutating func renew(_ claim: StoreClaim, _ key: TokenKey, _ now: Instant) {
-    if !isDown(now), claims[key]?.fence == claim.fence, let held = claims[key], now < held.until {
-      claims[key]?.until = now.advanced(by: SharedFetch.lease)
+    if !isDown(key, now), holder(key, now)?.fence == claim.fence {
+      content.claims[key]?.until = now.advanced(by: SharedFetch.lease)
     }
   }
 
@@ -99,19 +139,40 @@ struct SimulatedStore {
   mutating func save(
     _ key: TokenKey, _ kept: Kept?, _ failure: SharedFailure?, held: Kept?, _ claim: StoreClaim?, _ now: Instant
   ) -> Bool {
-    if isDown(now) { return false }
+    if isDown(key, now) { return false }
+    var isHeld = true
     if let claim {
-      guard claims[key]?.fence == claim.fence else { return false }
-      claims[key] = nil
+      let holder = holder(key, now)
+      if let holder, holder.fence != claim.fence { return false }
+      isHeld = holder != nil
+      content.claims[key] = nil
     }
     if forgets(now) { return true }
-    if let kept { (former[key], tokens[key]) = (tokens[key], kept) }
+    if let kept, isHeld || token(key, now) == nil {
+      (content.former[key], content.tokens[key]) = (content.tokens[key], kept)
+    }
     if let failure {
       let found = Limit(error: failure.error, until: now.advanced(by: failure.lifetime), held: held)
-      if failure.reach == .client { limit = found } else { failures[key] = found }
+      if failure.reach != .client {
+        content.failures[key] = found
+      } else if !isDown(Self.limitPart, now) {
+        content.limit = found
+      }
     }
     return true
   }
+
+  /// What all have minted; nil where it cannot be counted.
+  mutating func count(_ report: MintCount.Report, _ now: Instant) -> Int? {
+    if isDown(Self.mintsPart, now) { return nil }
+    content.mints = max(content.mints, report.atLeast) + report.adding
+    return content.mints
+  }
+
+  var mints: Int { content.mints }
+
+  /// Whether a limit that is left there now is told to others.
+  func keepsLimits(_ now: Instant) -> Bool { !forgets(now) && !isDown(Self.limitPart, now) }
 }
 
 /// What a fleet as a whole has asked of the tenant, to be held against what it need have asked.
@@ -128,6 +189,14 @@ struct FleetRecord {
   var storeWasTroubledAt = Instant(nanoseconds: 0)
   /// Whoever dies takes claims along for a while, and what it has not left to others yet.
   var brokerDiedAt = Instant(nanoseconds: 0)
+  /// Mints in vain: another token was good, or being asked for, but for those that were demanded.
+  var vain: [TokenKey: Int] = [:]
+  /// What the store's troubles have lasted so far, and how often a broker began anew.
+  var storeTroubles: [Duration] = []
+  var restarts = 0
+  /// How many tokens were minted, and how many of them the store has not counted since its last trouble.
+  var mints = 0
+  var uncounted: (since: Instant, count: Int)?
   /// Nobody's clock was set.
   var hasTrueClocks = true
 

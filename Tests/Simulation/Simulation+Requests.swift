@@ -50,10 +50,12 @@ extension Simulation {
   }
 
   private mutating func askTenant(_ job: Job) throws(Violation) {
+    let isVain = store != nil && isVain(job.key)
     try checkAsk(job)
     fleet.asks(job.key)
     replica.asking.insert(job.key)
     var job = job.anew(now)
+    job.isVain = isVain
     job.credentials = replica.credentials
     plan(.tenantAsked(job), in: Double.random(in: 0.01...0.1, using: &random))
   }
@@ -221,7 +223,12 @@ extension Simulation {
     } else {
       replica.outageSince = nil
     }
+    if case .success(let minted) = result, !minted.isFromStore {
+      fleet.mints += 1
+      if job.isVain { try checkVain(job.key) }
+    }
     try perform(replica.cache.fetched(job.key, result, now: now))
+    countMintsIfOutdated()
   }
 }
 

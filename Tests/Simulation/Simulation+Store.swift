@@ -21,7 +21,7 @@ extension Simulation {
 
   /// What the store has of the key, as far as it passes.
   mutating func finding(_ key: TokenKey) throws(Violation) -> SharedFinding {
-    guard let store, !store.isDown(now) else { return SharedFinding() }
+    guard let store, !store.isDown(key, now) else { return SharedFinding() }
     var found = SharedFinding(
       token: store.token(key, now).flatMap { revalidated($0, key) }, failure: store.failure(key, now))
     if let held = store.held(key, now) { try check(held, key, &found) }
@@ -35,7 +35,7 @@ extension Simulation {
 
   /// Whether what the store has for the key waits for the tenant's keys, which it does for two seconds at most.
   mutating func isReadingKeys(for key: TokenKey) throws(Violation) -> Bool {
-    guard let store, !store.isDown(now) else { return false }
+    guard let store, !store.isDown(key, now) else { return false }
     var isUnknown = false
     for kept in [store.token(key, now), store.held(key, now)].compactMap(\.self) {
       let minted = now.advanced(by: .seconds(kept.token.mintedAt - Double(now.nanoseconds) / 1e9 - replica.wallOffset))
@@ -151,7 +151,7 @@ extension Simulation {
       held = SimulatedStore.Kept(token: stored, keyID: unchecked.token.kid, until: end)
     }
     guard store?.save(job.key, kept, failure, held: held, job.claim, now) == true else { return }
-    if let failure, failure.reach == .client, store?.forgets(now) == false {
+    if let failure, failure.reach == .client, store?.keepsLimits(now) == true {
       fleet.limitedUntil = max(fleet.limitedUntil ?? now, now.advanced(by: failure.lifetime))
     }
     if store?.isDeaf(now) == false { wake(job.key) }
@@ -163,11 +163,40 @@ extension Simulation {
       at(number) { simulation in
         guard let errand = simulation.replica.errands[key], errand.isWaiting else { return }
         let turn = errand.turn
-        let latency = simulation.storeLatency()
+        // A file tells of nothing, and is looked into every 20 ms.
+        let look = simulation.store?.kind == .file ? Double.random(in: 0...0.02, using: &simulation.random) : 0
+        let latency = simulation.storeLatency() + look
         simulation.plan(.storeClaims(key, incarnation: simulation.replica.incarnation, turn: turn), in: latency)
       }
     }
   }
+
+  // MARK: What troubles cost
+
+  /// Whether another token is good, or being asked for, so that brokers that can tell each other would not ask.
+  func isVain(_ key: TokenKey) -> Bool {
+    if replica.forced.contains(key) { return false }
+    if fleet.inFlight[key, default: 0] > 0 { return true }
+    guard let newest = fleet.newest[key], let keyID = newest.minted.keyID else { return false }
+    return now < newest.refreshAt && tenant.publishedKeys.contains(keyID)
+  }
+
+  /// A trouble of the store costs a key no more than that each broker mints for itself while it lasts, and once more; a
+  /// broker that dies, what it has not left to others yet.
+  mutating func checkVain(_ key: TokenKey) throws(Violation) {
+    guard let number = Int(key.audience), fleet.hasTrueClocks else { return }
+    fleet.vain[key, default: 0] += 1
+    // A token is not due before a fifth of its life.
+    let shortest = scenario.lifetimes[number] / 5
+    let rounds = fleet.storeTroubles.reduce(0) { $0 + 2 + Int($1 / .seconds(shortest)) }
+    let most = rounds * scenario.replicas + fleet.restarts
+    if fleet.vain[key, default: 0] > most {
+      throw violation(
+        "what goes wrong with a store costs few mints",
+        "\(fleet.vain[key, default: 0]) of \(key.audience), \(most) at most")
+    }
+  }
+
   // MARK: Recovery
 
   /// Each broker connects again some time after a trouble of the store that began now.
@@ -182,9 +211,11 @@ extension Simulation {
 
   /// Gives the store back what it may have lost, as `SharedTokens.restore` does.
   mutating func restore() {
-    guard let present = store, !present.isDown(now) else { return }
+    guard let present = store else { return }
+    countMints()
     let wallNow = Double(now.nanoseconds) / 1e9 + replica.wallOffset
-    for token in replica.cache.tokens.sorted(by: { $0.key.audience < $1.key.audience }) {
+    for token in replica.cache.tokens.sorted(by: { $0.key.audience < $1.key.audience })
+    where !present.isDown(token.key, now) {
       let stored = token.minted.kept(now: now, wallNow: wallNow)
       fleet.restored(token, now)
       if let found = present.token(token.key, now)?.token,

@@ -29,6 +29,7 @@ package struct Simulation {
     case storeRenews(StoreClaim, incarnation: Int, TokenKey)
     case storeSaved(Job, Result<MintedToken, TokenError>?)
     case storeRecovers(incarnation: Int)
+    case storeCounts(MintCount.Report, incarnation: Int)
   }
 
   private struct Planned: Comparable {
@@ -75,13 +76,16 @@ package struct Simulation {
         now: start)
     }
     replica = replicas[0]
-    store = scenario.hasStore ? SimulatedStore() : nil
+    store = scenario.hasStore ? SimulatedStore(scenario.storeKind) : nil
     tenant = SimulatedTenant(quota: scenario.quota)
     for event in scenario.events {
       replica = replicas[event.replica % replicas.count]
       plan(.script(event.step), at: start.advanced(by: .seconds(event.at)))
     }
   }
+
+  /// All brokers have told what they have minted.
+  var isCountSettled: Bool { replicas.allSatisfy { !$0.cache.isCountOutdated(of: "default") } }
 
   /// How many tokens the tenant has given.
   package var mints: Int { tenant.tokenCount }
@@ -152,6 +156,8 @@ package struct Simulation {
       if job.incarnation == replica.incarnation { saved(job, result) }
     case .storeRecovers(let incarnation):
       if incarnation == replica.incarnation { restore() }
+    case .storeCounts(let report, let incarnation):
+      if incarnation == replica.incarnation { try counted(report) }
     }
   }
 
@@ -184,9 +190,10 @@ package struct Simulation {
     case .troubleStore(let trouble, let lasting):
       fleet.storeWasTroubledAt = max(fleet.storeWasTroubledAt, now.advanced(by: .seconds(lasting)))
       store?.begin(trouble, until: now.advanced(by: .seconds(lasting)))
+      fleet.storeTroubles.append(.seconds(lasting))
       // A limit that is gone from the store is known to whoever met it, and to nobody else.
-      if trouble == .loses { fleet.limitedUntil = nil }
-      if trouble == .loses || trouble == .isDown { planRecovery(in: lasting) }
+      if [.loses, .losesPart(0), .failsOver].contains(trouble) { fleet.limitedUntil = nil }
+      planRecovery(in: lasting)
     case .stepWallClock(let seconds):
       fleet.hasTrueClocks = false
       replica.wallOffset += seconds
@@ -230,6 +237,7 @@ package struct Simulation {
 
   private mutating func restart() {
     fleet.brokerDiedAt = now
+    fleet.restarts += 1
     for key in replica.asking { fleet.answered(key) }
     replica.restart(TokenCache(rules: scenario.rules, hasStore: scenario.hasStore, seed: random.next()), now: now)
   }

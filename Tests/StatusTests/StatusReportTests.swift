@@ -424,6 +424,7 @@ private struct Scene {
     }
     let report = try scene.report(at: 1)
     #expect(report.clients.first?.budget?.used == mints)
+    #expect(report.clients.first?.budget?.countedBy == "broker")
     #expect(report.problems.count == (word == nil ? 0 : 1))
     if let word { #expect(report.problems.first?.title.hasSuffix(word) == true) }
   }

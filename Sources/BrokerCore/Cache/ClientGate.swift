@@ -65,8 +65,8 @@ package struct ClientGate {
   private var scarceUntil: Instant
   /// Until then little is left of a quota of the organization's.
   private var scarceOrganizations: [String: Instant] = [:]
-  private var month = 0
-  private var mintsThisMonth = 0
+  /// Of this month.
+  var mints = MintCount()
 
   init(rules: Rules, now: Instant) {
     self.rules = rules
@@ -136,7 +136,7 @@ package struct ClientGate {
       allowance += 1
       return false
     case .success(let minted):
-      mintsThisMonth += 1
+      mints.add()
       (faults, lastFault) = (0, nil)
       reopen(isProbe: admission.isProbe)
       apply(minted.quota, key, now: now)
@@ -261,21 +261,18 @@ package struct ClientGate {
   /// What was asked for last has shown nothing good of the tenant.
   var isClosed: Bool { block != nil }
 
-  /// Begins to count anew in a new month, told as any number that grows. A clock that was set back changes nothing.
-  mutating func enter(month: Int) {
-    guard month > self.month else { return }
-    self.month = month
-    mintsThisMonth = 0
-  }
-
   /// Whether so much of the month's allotment is used that only callers without a token get one.
-  var isAtReserve: Bool { rules.monthlyMints.map { mintsThisMonth >= $0 - rules.monthlyReserve } ?? false }
+  var isAtReserve: Bool { rules.monthlyMints.map { mints.total >= $0 - rules.monthlyReserve } ?? false }
 
   // MARK: For people
 
   /// nil where the tenant has no allotment that is known.
   var budget: ClientStatus.Budget? {
-    rules.monthlyMints.map { .init(month: month, limit: $0, reserve: rules.monthlyReserve, used: mintsThisMonth) }
+    rules.monthlyMints.map { limit in
+      .init(
+        month: mints.month, limit: limit, reserve: rules.monthlyReserve, used: mints.total,
+        isOfFleet: mints.isOfFleet)
+    }
   }
 
   func status(queued: Int, now: Instant) -> ClientStatus {

@@ -177,7 +177,7 @@ package struct TokenCache {
   /// Months of allotments, told as any number that grows.
   package mutating func enter(month: Int) {
     self.month = month
-    for client in clients.keys { clients[client]?.gate.enter(month: month) }
+    for client in clients.keys { clients[client]?.gate.mints.enter(month: month) }
   }
 
   /// What is due by `now`.
@@ -209,7 +209,7 @@ package struct TokenCache {
   private mutating func addClient(_ client: UpstreamID, _ now: Instant) {
     guard clients[client] == nil else { return }
     clients[client] = Client(gate: ClientGate(rules: rules.client, now: now))
-    clients[client]?.gate.enter(month: month)
+    clients[client]?.gate.mints.enter(month: month)
   }
 
   func newEntry(_ key: TokenKey) -> Entry { Entry(key, isUnproven: !proven.contains(key)) }

@@ -54,8 +54,9 @@ package struct ClientStatus: Sendable {
     package let limit: Int
     /// The part of it that is kept for callers who would otherwise have no token.
     package let reserve: Int
-    /// By this process.
     package let used: Int
+    /// By all brokers of a fleet, as they count in their store; else by this process since its start.
+    package var isOfFleet = false
 
     package var remaining: Int { max(0, limit - used) }
   }

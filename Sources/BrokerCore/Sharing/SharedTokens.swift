@@ -7,7 +7,7 @@ import Synchronization
 /// pass the checks of a new token. Where the store fails the broker goes on as if it had none.
 package final class SharedTokens: Sendable {
   package let store: any Store
-  private let minter: any TokenMinter
+  let minter: any TokenMinter
   let log: Logger
   private let counts: Mutex<StoreFigures>
   /// The saves under way: nobody waits for them, but for the end of the process.

@@ -20,6 +20,10 @@ package protocol Store: Sendable {
   /// now: who was too slow must not overwrite what is newer. Without a claim the entries are left all the same.
   func save(_ entries: [StoreEntry], settling claim: StoreClaim?) async throws(StoreError)
 
+  /// Brings the count under `name` to the larger of what it is and `atLeast`, and to `count` more than that. Returns
+  /// what it is then. It is forgotten when `lifetime` has passed since it last changed.
+  func count(_ name: StoreName, adding count: Int, atLeast: Int, lifetime: Duration) async throws(StoreError) -> Int
+
   /// Takes out what is under these names, if there is anything.
   func remove(_ names: [StoreName]) async throws(StoreError)
 

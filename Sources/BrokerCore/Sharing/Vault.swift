@@ -68,6 +68,12 @@ package struct Vault: Sendable {
     return StoreName(bytes, group: name(of: .token(grant), keys).bytes)
   }
 
+  /// What the client's mints in a calendar month are counted under. The count itself is not sealed: the store adds to it.
+  package func name(ofMintsIn month: Int) -> StoreName {
+    let context = identity + Self.joined(["mints", "\(month)"])
+    return StoreName(HMAC<SHA256>.authenticationCode(for: context, using: current.name))
+  }
+
   /// Seals `value` about `subject`: a version, a nonce of 12 bytes, the encrypted value, a tag of 16.
   package func seal(_ value: [UInt8], about subject: Subject) -> [UInt8]? {
     guard let box = try? AES.GCM.seal(value, using: current.seal, authenticating: context(subject)) else { return nil }

@@ -26,11 +26,11 @@ package actor Broker {
     let request: RequestIdentity
   }
 
-  private var cache: TokenCache
+  var cache: TokenCache
   private var requestTimeout: Duration
   private let minter: any TokenMinter
   /// nil if nothing is kept beyond this process.
-  private let shared: SharedTokens?
+  let shared: SharedTokens?
   private let publish: @Sendable (Publication) -> Void
   let health: Health
   let log: Logger
@@ -45,6 +45,8 @@ package actor Broker {
   private var retried: Set<TokenKey> = []
   var failures = FailureLog()
   var budgets = BudgetLog()
+  /// What the others of a fleet are being told of clients' mints.
+  var mintReports: [UpstreamID: Task<Void, Never>] = [:]
   /// What was asked of the tenants, by client.
   var counts: [String: BrokerFigures.Client] = [:]
   /// The clients that are no longer configured; how their last requests end says nothing of the broker.
@@ -297,6 +299,7 @@ package actor Broker {
       cache.enter(month: WallClock.month)
       perform(cache.fetched(key, result, now: .now))
       reportBudget(of: key.client, cache.budget(of: key.client))
+      if cache.isCountOutdated(of: key.client) { shareMints(of: key.client) }
       drop(credentialsOf: key)
     }
   }

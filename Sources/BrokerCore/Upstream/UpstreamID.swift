@@ -2,7 +2,7 @@
 package struct UpstreamID: Hashable, Sendable {
   /// Its name in the configuration, not its client id.
   private let client: String
-  private let isPassThrough: Bool
+  let isPassThrough: Bool
   /// Grows where the configuration has made another client of the name: what is held, remembered and under way for the
   /// old one then has nothing to do with the new.
   package let generation: Int

@@ -105,6 +105,15 @@ package final class FileStore: Store {
     if let claim { changes.announce(claim.name.bytes) }
   }
 
+  package func count(
+    _ name: StoreName, adding count: Int, atLeast: Int, lifetime: Duration
+  ) async throws(StoreError) -> Int {
+    try await perform(.save) { database throws(SQLiteError) in
+      let expiry = Self.unixNow + lifetime.milliseconds
+      return try database.count(name, adding: count, atLeast: atLeast, expiry: expiry, now: Self.unixNow)
+    }
+  }
+
   package func remove(_ names: [StoreName]) async throws(StoreError) {
     try await perform(.save) { database throws(SQLiteError) in try database.remove(names) }
   }

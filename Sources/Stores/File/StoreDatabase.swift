@@ -10,6 +10,7 @@ final class StoreDatabase {
   /// Tells a store from the databases of other programs.
   private static let applicationID: Int64 = 0x7462_7374
   static let maxValueBytes = 64 << 10
+  private static let highestCount = 1 << 60
   /// 256 MiB, in SQLite's pages of 4 KiB.
   static let maxPages = 1 << 16
 
@@ -138,6 +139,25 @@ final class StoreDatabase {
       INSERT INTO entries (name, expiry, value) VALUES (?1, ?2, ?3)
       ON CONFLICT (name) DO UPDATE SET expiry = excluded.expiry, value = excluded.value WHERE expiry <= ?4
       """, [.bytes(name.bytes), .number(expiry), .bytes(value), .number(last)])
+  }
+
+  /// As `Store.count`. A count is a value, written in digits.
+  func count(
+    _ name: StoreName, adding count: Int, atLeast: Int, expiry: Int64, now: Int64
+  ) throws(SQLiteError) -> Int {
+    func present() throws(SQLiteError) -> Int {
+      let value = try read([name], now).first ?? nil
+      return min(value.flatMap { Int(String(decoding: $0, as: UTF8.self)) } ?? 0, Self.highestCount)
+    }
+    if count == 0 {
+      let total = try present()
+      if total >= atLeast { return total }
+    }
+    return try writing { () throws(SQLiteError) in
+      let total = max(try present(), atLeast) + count
+      try put(name, Array("\(total)".utf8), expiry: expiry, replacing: .max)
+      return total
+    }
   }
 
   func remove(_ names: [StoreName]) throws(SQLiteError) {

@@ -37,4 +37,13 @@ enum RedisScripts {
 
   /// `settle`'s answer where nobody could be told.
   static let silent: Int64 = 2
+
+  /// KEYS: the count. ARGV: how many are added, what it is at least before that, its lifetime in milliseconds.
+  /// Answers with what it is then.
+  static let count = """
+    local there = tonumber(redis.call('GET', KEYS[1]) or 0) or 0
+    local total = math.max(there, tonumber(ARGV[2])) + tonumber(ARGV[1])
+    if total > there then redis.call('SET', KEYS[1], string.format('%.0f', total), 'PX', ARGV[3]) end
+    return total
+    """
 }

@@ -150,6 +150,16 @@ package final class RedisStore: Store {
     }
   }
 
+  package func count(
+    _ name: StoreName, adding count: Int, atLeast: Int, lifetime: Duration
+  ) async throws(StoreError) -> Int {
+    var command = script(RedisScripts.count, keys: [key(name)])
+    command.add(count)
+    command.add(atLeast)
+    command.add(lifetime)
+    return try await Int(integer(write("EVAL", [command], for: .save)))
+  }
+
   package func remove(_ names: [StoreName]) async throws(StoreError) {
     let commands = names.map { name in
       var command = RedisCommand("DEL", answer: .integer)

@@ -21,7 +21,8 @@ extension MetricsText {
   mutating func write(_ budgets: [String: ClientStatus.Budget]) {
     let known = budgets.sorted { $0.key < $1.key }
     gauge(
-      "token_broker_budget_remaining", "Tokens that are left of the month's allotment.",
+      "token_broker_budget_remaining",
+      "Tokens that are left of the month's allotment, by what all brokers that share a store have minted.",
       known.map { ([("client", $0.key)], "\($0.value.remaining)") })
     gauge(
       "token_broker_budget_limit", "The month's allotment of tokens.",

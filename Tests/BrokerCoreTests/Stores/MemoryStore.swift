@@ -6,6 +6,7 @@ import Synchronization
 /// A store in memory, where every claim is granted.
 final class MemoryStore: Store {
   private let values = Mutex<[StoreName: [UInt8]]>([:])
+  private let counts = Mutex<[StoreName: Int]>([:])
   let condition = StoreCondition(location: "", problem: nil)
   /// Runs before anything is removed.
   let willRemove: @Sendable () async -> Void
@@ -18,6 +19,22 @@ final class MemoryStore: Store {
 
   func save(_ entries: [StoreEntry], settling claim: StoreClaim?) async throws(StoreError) {
     values.withLock { values in for entry in entries { values[entry.name] = entry.value } }
+  }
+
+  func count(_ name: StoreName, adding count: Int, atLeast: Int, lifetime: Duration) async throws(StoreError) -> Int {
+    counts.withLock { counts in
+      let total = max(counts[name] ?? 0, atLeast) + count
+      counts[name] = total
+      return total
+    }
+  }
+
+  /// Forgets all counts, and returns them.
+  func loseCounts() -> [Int] {
+    counts.withLock { counts in
+      defer { counts = [:] }
+      return counts.values.sorted()
+    }
   }
 
   func remove(_ names: [StoreName]) async throws(StoreError) {

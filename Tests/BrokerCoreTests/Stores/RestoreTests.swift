@@ -69,6 +69,10 @@ import Testing
       if !isDone { throw StoreError("SET was refused", isRefusal: true) }
     }
 
+    func count(_ name: StoreName, adding count: Int, atLeast: Int, lifetime: Duration) async throws(StoreError) -> Int {
+      atLeast + count
+    }
+
     func remove(_ names: [StoreName]) async throws(StoreError) { lose(names.contains) }
 
     func claim(

@@ -53,6 +53,10 @@ import Testing
       try await values.save(entries, settling: claim)
     }
 
+    func count(_ name: StoreName, adding count: Int, atLeast: Int, lifetime: Duration) async throws(StoreError) -> Int {
+      await answer("count")
+      return try await values.count(name, adding: count, atLeast: atLeast, lifetime: lifetime)
+    }
     func remove(_ names: [StoreName]) async throws(StoreError) {}
 
     func claim(

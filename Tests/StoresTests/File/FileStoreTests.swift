@@ -43,6 +43,29 @@ import Testing
     }
   }
 
+  @Test("A count grows by what each process adds, and is never less than one knows")
+  func counts() async throws {
+    func count(_ store: FileStore, _ adding: Int, _ atLeast: Int) async throws -> Int {
+      try await store.count(Sample.name(1), adding: adding, atLeast: atLeast, lifetime: .seconds(60))
+    }
+    try await place.withStore { store in
+      let first = try await count(store, 0, 0)
+      let found = try await store.load([Sample.name(1)])
+      #expect(first == 0 && found == [nil])
+      let totals = [try await count(store, 2, 0), try await count(store, 3, 1), try await count(store, 1, 100)]
+      #expect(totals == [2, 5, 101])
+    }
+    try await place.withStore { store in
+      let total = try await count(store, 0, 7)
+      #expect(total == 101)
+      for value in ["no number", "-5", "\(Int.max)"] {
+        try await store.save([Sample.entry(1, Array(value.utf8))], settling: nil)
+        let total = try await count(store, 1, 4)
+        #expect(total >= 5)
+      }
+    }
+  }
+
   @Test("A lifetime is written as a date, so that it goes on in the next process")
   func lifetimes() async throws {
     try await place.withStore { store in

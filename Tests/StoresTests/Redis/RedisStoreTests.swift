@@ -42,6 +42,27 @@ import BrokerCore
     #expect(try await server.store().load([1, 2, 3].map { StoreName($0) }) == [nil, [2], nil])
   }
 
+  @Test("A count grows by what each adds, is never less than somebody knows, and lasts from its last change on")
+  func counts() async throws {
+    let (store, other) = (try server.store(), try server.store())
+    let name = StoreName(1)
+    func count(_ store: RedisStore, _ adding: Int, _ atLeast: Int) async throws -> Int {
+      try await store.count(name, adding: adding, atLeast: atLeast, lifetime: .seconds(60))
+    }
+    #expect(try await count(store, 0, 0) == 0)
+    #expect(try await server.ask("EXISTS", key(1)) == "0")
+    #expect(try await count(store, 2, 0) == 2)
+    #expect(try await count(other, 3, 1) == 5)
+    #expect(try await count(store, 1, 100) == 101)
+    let most = 1 << 50
+    #expect(try await count(store, 1, most) == most + 1)
+    #expect(try await count(other, 0, 7) == most + 1)
+    #expect(try await server.ask("GET", key(1)) == "\(most + 1)")
+    #expect(try await (1...60_000).contains(Int(server.ask("PTTL", key(1))) ?? 0))
+    try await server.ask("SET", key(1), "no number")
+    #expect(try await count(store, 1, 4) == 5)
+  }
+
   @Test("More values are loaded than one answer could hold")
   func manyValues() async throws {
     let store = try server.store()
