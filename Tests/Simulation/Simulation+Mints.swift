@@ -37,6 +37,9 @@ extension Simulation {
     }
     let last = max(fleet.storeWasTroubledAt, fleet.brokerDiedAt)
     guard now > last.advanced(by: .seconds(60)), isCountSettled else { return }
+    if highestCount > store.mints {
+      throw violation("a count that is lost is made good", "\(highestCount) are known of, \(store.mints) counted")
+    }
     let uncounted = fleet.mints - store.mints
     let expected =
       fleet.storeTroubles.isEmpty && fleet.restarts == 0

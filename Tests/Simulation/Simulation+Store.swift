@@ -181,15 +181,15 @@ extension Simulation {
     return now < newest.refreshAt && tenant.publishedKeys.contains(keyID)
   }
 
-  /// A trouble of the store costs a key no more than that each broker mints for itself while it lasts, and once more; a
-  /// broker that dies, what it has not left to others yet.
+  /// A trouble of the store costs a key no more than that each broker mints for itself while it lasts; a broker that
+  /// dies, what it has not left to others yet. A single broker may have had to make room.
   mutating func checkVain(_ key: TokenKey) throws(Violation) {
     guard let number = Int(key.audience), fleet.hasTrueClocks else { return }
     fleet.vain[key, default: 0] += 1
     // A token is not due before a fifth of its life.
     let shortest = scenario.lifetimes[number] / 5
-    let rounds = fleet.storeTroubles.reduce(0) { $0 + 2 + Int($1 / .seconds(shortest)) }
-    let most = rounds * scenario.replicas + fleet.restarts
+    let rounds = fleet.storeTroubles.reduce(0) { $0 + 1 + Int($1 / .seconds(shortest)) }
+    let most = rounds * max(1, scenario.replicas - 1) + fleet.restarts
     if fleet.vain[key, default: 0] > most {
       throw violation(
         "what goes wrong with a store costs few mints",

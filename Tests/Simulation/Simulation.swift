@@ -87,6 +87,9 @@ package struct Simulation {
   /// All brokers have told what they have minted.
   var isCountSettled: Bool { replicas.allSatisfy { !$0.cache.isCountOutdated(of: "default") } }
 
+  /// The most that any broker knows to have been minted.
+  var highestCount: Int { replicas.reduce(0) { max($0, $1.cache.mintsUsed(of: "default")) } }
+
   /// How many tokens the tenant has given.
   package var mints: Int { tenant.tokenCount }
 
