@@ -52,6 +52,36 @@ extension LoadTests {
       return tokens
     }
 
+    @Test(
+      "A month's allotment is one for all that share a store, and goes on after a restart", arguments: [false, true])
+    func allotment(isFile: Bool) async throws {
+      let redis = try await RedisServer()
+      let (audiences, paths) = Self.apis(3)
+      try await withTenant({ $0.audiences = audiences }) { tenant in
+        let path = try tenant.file("tokens", "")
+        let environment = ["BROKER_STORE": isFile ? "file:\(path)" : redis.url, "BROKER_MONTHLY_MINTS": "10"]
+        let brokers = try await Self.brokers(2, tenant, environment)
+        try await Self.tokens([paths[0]], from: [brokers[0]])
+        try await Self.tokens([paths[1]], from: [brokers[1]])
+        for broker in brokers { try await Self.expectUse(of: 2, broker) }
+        try await Self.end(brokers)
+        let next = try await Self.brokers(1, tenant, environment)
+        try await Self.tokens([paths[0], paths[2]], from: next)
+        try await Self.expectUse(of: 3, next[0])
+        #expect(try await next[0].metrics()["token_broker_budget_remaining{client=\"default\"}"] == 7)
+        try await Self.end(next)
+      }
+    }
+
+    /// Waits until the broker says that the fleet has minted so many.
+    private static func expectUse(of count: Int, _ broker: BrokerProcess) async throws {
+      try await eventually("a fleet's count of \(count)") {
+        let report = try await Answer.curl([broker.adminURL + "/status.json"]).json
+        let budget = (report["clients"] as? [[String: Any]])?.first?["budget"] as? [String: Any]
+        return budget?["used"] as? Int == count && budget?["counted_by"] as? String == "fleet"
+      }
+    }
+
     // MARK: Redis
 
     @Test("A thousand callers of three brokers, on a cold audience, cost one mint")

@@ -65,7 +65,7 @@ package struct ClientGate {
   private var scarceUntil: Instant
   /// Until then little is left of a quota of the organization's.
   private var scarceOrganizations: [String: Instant] = [:]
-  /// Of this month.
+  /// This month's.
   var mints = MintCount()
 
   init(rules: Rules, now: Instant) {
