@@ -20,16 +20,23 @@ extension Scenario.StoreKind {
     func add(_ at: Scenario.Seconds, _ trouble: Scenario.StoreTrouble, lasting: Scenario.Seconds = 0) {
       events.append(.init(at: at, step: .troubleStore(trouble, lasting: min(lasting, end - at))))
     }
-    for _ in 0..<(self == .file ? 0 : Int.random(in: 0...4, using: &random)) {
+    for _ in 0..<Int.random(in: 0...4, using: &random) {
       let at = Double.random(in: 0..<end, using: &random)
       let part = Int.random(in: 0..<Self.parts, using: &random)
-      switch Int.random(in: 0..<(self == .cluster ? 4 : 3), using: &random) {
-      case 0: add(at, .losesPart(part))
-      case 1:
+      let kinds =
+        switch self {
+        case .file: 1
+        case .server: 4
+        case .cluster: 5
+        }
+      switch Int.random(in: 0..<kinds, using: &random) {
+      case 0: add(at, .isReadOnly, lasting: random.pick([5, 60, 3000]))
+      case 1: add(at, .losesPart(part))
+      case 2:
         let behind = min(Double.random(in: 0.01...3, using: &random), end - at)
         add(at, .fallsBehind, lasting: behind)
         add(at + behind, .failsOver)
-      case 2: add(at, .grantsTwice, lasting: random.pick([1, 30, 600]))
+      case 3: add(at, .grantsTwice, lasting: random.pick([1, 30, 600]))
       default: add(at, .lacksPart(part), lasting: random.pick([2, 60, 3000]))
       }
     }

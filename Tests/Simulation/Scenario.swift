@@ -41,6 +41,8 @@ package struct Scenario: Sendable {
 
   package enum StoreTrouble: Equatable, Sendable {
     case isDown, isSlow
+    /// It can be read, and nothing else.
+    case isReadOnly
     /// All that was in it is gone.
     case loses
     /// What one of its parts had is gone.

@@ -66,7 +66,7 @@ struct SimulatedStore {
     case .failsOver:
       content = replica ?? content
       replica = nil
-    case .isDown, .isSlow, .lacksPart, .grantsTwice, .forgets, .repeatsItself, .isDeaf: break
+    case .isDown, .isSlow, .isReadOnly, .lacksPart, .grantsTwice, .forgets, .repeatsItself, .isDeaf: break
     }
   }
 
@@ -118,7 +118,7 @@ struct SimulatedStore {
 
   /// nil: it cannot be used.
   mutating func claim(_ key: TokenKey, _ now: Instant) -> StoreAnswer.Outcome? {
-    if isDown(key, now) { return nil }
+    if isDown(key, now) || has(.isReadOnly, now) { return nil }
     if let claim = holder(key, now), !has(.grantsTwice, now) { return .taken(now.duration(to: claim.until)) }
     lastFence += 1
     content.claims[key] = Claim(fence: lastFence, until: now.advanced(by: SharedFetch.lease))
@@ -130,7 +130,7 @@ struct SimulatedStore {
   }
 
   mutating func renew(_ claim: StoreClaim, _ key: TokenKey, _ now: Instant) {
-    if !isDown(key, now), holder(key, now)?.fence == claim.fence {
+    if !isDown(key, now), !has(.isReadOnly, now), holder(key, now)?.fence == claim.fence {
       content.claims[key]?.until = now.advanced(by: SharedFetch.lease)
     }
   }
@@ -139,7 +139,7 @@ struct SimulatedStore {
   mutating func save(
     _ key: TokenKey, _ kept: Kept?, _ failure: SharedFailure?, held: Kept?, _ claim: StoreClaim?, _ now: Instant
   ) -> Bool {
-    if isDown(key, now) { return false }
+    if isDown(key, now) || has(.isReadOnly, now) { return false }
     var isHeld = true
     if let claim {
       let holder = holder(key, now)
@@ -164,7 +164,7 @@ struct SimulatedStore {
 
   /// What all have minted; nil where it cannot be counted.
   mutating func count(_ report: MintCount.Report, _ now: Instant) -> Int? {
-    if isDown(Self.mintsPart, now) { return nil }
+    if isDown(Self.mintsPart, now) || has(.isReadOnly, now) { return nil }
     content.mints = max(content.mints, report.atLeast) + report.adding
     return content.mints
   }
