@@ -50,6 +50,22 @@ package final class RedisServer {
     return listener.port
   }
 
+  /// Makes certificates and keys with `openssl`: of `ca` the ones of `server` and `client`, of `other` that of
+  /// `outsider`.
+  package static func makeCertificates(in directory: URL) async throws {
+    let preparations = """
+      authority() { openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 \\
+        -keyout $1.key -out $1.pem -subj /CN=$1; }
+      sign() { openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 \\
+        -keyout $1.key -out $1.pem -subj /CN=$1 -CA $2.pem -CAkey $2.key \\
+        -addext basicConstraints=critical,CA:FALSE -addext subjectAltName=$3; }
+      authority ca; authority other
+      sign server ca IP:127.0.0.1,DNS:localhost; sign client ca DNS:client; sign outsider other DNS:client
+      """
+    let made = try await ChildProcess.run("sh", ["-ec", "cd \"$0\"\n\(preparations)", directory.path])
+    if made.status != 0 { throw ChildProcess.Failure(description: made.errors) }
+  }
+
   deinit {
     child.signal(SIGKILL)
     try? FileManager.default.removeItem(at: directory)

@@ -1,4 +1,4 @@
-import Foundation
+package import Foundation
 
 /// A cluster of Debian's redis-servers: primaries that share the slots evenly, and as many replicas if wanted.
 package final class RedisServerCluster {
@@ -14,30 +14,38 @@ package final class RedisServerCluster {
 
   package static let slots = 16384
 
-  /// `arguments` are given to every node.
-  package init(primaries count: Int = 3, hasReplicas: Bool = false, _ arguments: [String] = []) async throws {
+  /// `arguments` are given to every node. With `certificates`, made by `RedisServer`, all is by TLS.
+  package init(
+    primaries count: Int = 3, hasReplicas: Bool = false, certificates: URL? = nil, _ arguments: [String] = []
+  ) async throws {
+    // Each node is told of all at its start, which is sooner than they would learn of each other.
+    let places = try (0..<(hasReplicas ? 2 * count : count)).map { index in
+      (id: String(repeating: "\(index)", count: 40), port: try RedisServer.freePort(), bus: try RedisServer.freePort())
+    }
     var nodes: [Node] = []
-    for _ in 0..<(hasReplicas ? 2 * count : count) { nodes.append(try await Self.start(arguments)) }
+    for (index, place) in places.enumerated() {
+      let lines = places.enumerated().map { number, place in
+        let (role, slots) =
+          number < count
+          ? ("master -", " \(number * Self.slots / count)-\((number + 1) * Self.slots / count - 1)")
+          : ("slave \(places[number - count].id)", "")
+        let flags = (number == index ? "myself," : "") + role
+        return "\(place.id) 127.0.0.1:\(place.port)@\(place.bus) \(flags) 0 0 \(number % count + 1) connected\(slots)\n"
+      }
+      let directory = try RedisServer.makeDirectory()
+      try Data((lines.joined() + "vars currentEpoch \(count) lastVoteEpoch 0\n").utf8).write(
+        to: directory.appendingPathComponent("nodes.conf"))
+      let server = try await RedisServer(
+        [
+          certificates == nil ? "--port" : "--tls-port", "\(place.port)", "--cluster-enabled", "yes", "--cluster-port",
+          "\(place.bus)",
+          "--cluster-node-timeout", "1000", "--cluster-replica-validity-factor", "0", "--repl-diskless-sync-delay", "0",
+        ] + (certificates.map(Self.tls) ?? []) + arguments, in: directory)
+      nodes.append(Node(server: server, port: place.port, id: place.id))
+    }
     (primaries, replicas) = (Array(nodes[..<count]), Array(nodes[count...]))
-    for (index, node) in nodes.enumerated() {
-      try await node.server.ask("CLUSTER", "SET-CONFIG-EPOCH", "\(index + 1)")
-      if index < count {
-        let (first, next) = (index * Self.slots / count, (index + 1) * Self.slots / count)
-        try await node.server.ask("CLUSTER", "ADDSLOTSRANGE", "\(first)", "\(next - 1)")
-      }
-      if index > 0 { try await nodes[0].server.ask("CLUSTER", "MEET", "127.0.0.1", "\(node.port)", node.busPort) }
-    }
-    for (replica, primary) in zip(replicas, primaries) {
-      try await replica.server.wait(for: "replica") {
-        try await $0.ask("CLUSTER", "REPLICATE", primary.id) == "OK"
-      }
-    }
     for node in nodes {
       try await node.server.wait(for: "cluster") { try await $0.ask("CLUSTER", "INFO").contains("cluster_state:ok") }
-      try await node.server.wait(for: "replicas that are known") {
-        let known = try await $0.ask("CLUSTER", "SLOTS")
-        return nodes.allSatisfy { known.contains($0.id) }
-      }
     }
     for node in replicas {
       try await node.server.wait(for: "data") {
@@ -46,14 +54,12 @@ package final class RedisServerCluster {
     }
   }
 
-  private static func start(_ arguments: [String]) async throws -> Node {
-    let (port, bus) = (try RedisServer.freePort(), try RedisServer.freePort())
-    let server = try await RedisServer(
-      [
-        "--port", "\(port)", "--cluster-enabled", "yes", "--cluster-port", "\(bus)", "--cluster-node-timeout", "1000",
-        "--cluster-replica-validity-factor", "0", "--repl-diskless-sync-delay", "0",
-      ] + arguments)
-    return Node(server: server, port: port, id: try await server.ask("CLUSTER", "MYID"))
+  private static func tls(_ directory: URL) -> [String] {
+    func file(_ name: String) -> String { directory.appendingPathComponent(name).path }
+    return [
+      "--tls-cluster", "yes", "--tls-replication", "yes", "--tls-cert-file", file("server.pem"), "--tls-key-file",
+      file("server.key"), "--tls-ca-cert-file", file("ca.pem"),
+    ]
   }
 
   /// Says at every node that `slot` belongs to `node`.
@@ -71,7 +77,8 @@ package final class RedisServerCluster {
 
   /// Moves what `slot` has at `source` by now.
   package func moveKeys(of slot: Int, from source: Node, to target: Node) async throws {
-    let keys = try await source.server.ask("--raw", "CLUSTER", "GETKEYSINSLOT", "\(slot)", "1000").split(separator: "\n")
+    let keys = try await source.server.ask("--raw", "CLUSTER", "GETKEYSINSLOT", "\(slot)", "1000").split(
+      separator: "\n")
     if keys.isEmpty { return }
     try await source.server.ask(
       ["MIGRATE", "127.0.0.1", "\(target.port)", "", "0", "5000", "KEYS"] + keys.map(String.init))
@@ -80,11 +87,5 @@ package final class RedisServerCluster {
   /// The primary that has `slot` to begin with.
   package func primary(of slot: Int) -> Node {
     primaries[(0..<primaries.count).last { $0 * Self.slots / primaries.count <= slot } ?? 0]
-  }
-}
-
-extension RedisServerCluster.Node {
-  fileprivate var busPort: String {
-    get async throws { try await server.ask("--raw", "CONFIG", "GET", "cluster-port").components(separatedBy: "\n")[1] }
   }
 }

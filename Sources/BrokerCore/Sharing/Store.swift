@@ -88,10 +88,13 @@ package struct StoreEntry: Sendable {
 package struct StoreClaim: Sendable {
   package let name: StoreName
   package let fence: UInt64
+  /// Where it is in a store that has several places for it.
+  package let place: Int
 
-  package init(name: StoreName, fence: UInt64) {
+  package init(name: StoreName, fence: UInt64, place: Int = 1) {
     self.name = name
     self.fence = fence
+    self.place = place
   }
 }
 

@@ -4,8 +4,8 @@ import Dispatch
 import IO
 import Logging
 
-/// The nodes of a cluster, on the store's loop: who has which slot, a connection to each, and what is sent again because
-/// a slot has moved or has nobody for the moment.
+/// The nodes of a cluster, on the store's loop: who has which slot, a connection to each, and what is sent again
+/// because a slot has moved or has nobody for the moment.
 final class RedisCluster {
   typealias Node = RedisTopology.Node
 
@@ -32,6 +32,7 @@ final class RedisCluster {
   private let loop: EventLoop
   private let settings: RedisSettings
   private let seed: RedisConnector
+  private let places: RedisPlaces
   private let post: @Sendable (Message) -> Void
   private let log: Logger
   private var report: (Event) -> Void = { _ in }
@@ -43,6 +44,10 @@ final class RedisCluster {
   private var isStale = false
   private var timers: (retry: Bool, refresh: Bool) = (false, false)
 
+  /// How often a request is sent elsewhere without a pause. Nodes may disagree for a moment.
+  private static let mostRedirections = 3
+  /// How often a request is tried while its slot is on its way.
+  private static let mostAttempts = 5
   private static let retryPause = Duration.milliseconds(10)
   private static let refreshPause = Duration.milliseconds(250)
 
@@ -61,11 +66,12 @@ final class RedisCluster {
   ///   - seed: the connection to the server of the settings, which is one of the nodes or leads to one.
   ///   - post: brings a message back to the loop and there to `receive`.
   init(
-    _ settings: RedisSettings, seed: RedisConnector, on loop: EventLoop, log: Logger,
+    _ settings: RedisSettings, seed: RedisConnector, places: RedisPlaces, on loop: EventLoop, log: Logger,
     post: @escaping @Sendable (Message) -> Void
   ) {
     self.settings = settings
     self.seed = seed
+    self.places = places
     self.loop = loop
     self.log = log
     self.post = post
@@ -79,7 +85,11 @@ final class RedisCluster {
     case .connector(let node, let message): members[node]?.connector.receive(message)
     case .told(let node, let answer):
       isAsking = false
-      if case .success(let reply) = answer, let topology = RedisTopology(reply, from: node) { update(topology) }
+      if case .success(let reply) = answer, let new = RedisTopology(reply, from: node),
+        topology != nil || !new.shards.isEmpty
+      {
+        update(new)
+      }
       refreshLater()
     case .refresh:
       timers.refresh = false
@@ -93,6 +103,7 @@ final class RedisCluster {
   func close() {
     for member in members.values { member.connector.close() }
     (topology, members, postponed) = (nil, [:], [])
+    updatePlaces()
   }
 
   /// A node that can be talked to, any of them.
@@ -106,7 +117,8 @@ final class RedisCluster {
     (topology, isStale) = (new, false)
     report(.told(new))
     if new.shards.isEmpty { report(.lost(.nobody)) }
-    for shard in new.shards { _ = member(shard.primary) }
+    for shard in new.shards where member(shard.primary).isAway { places.lost(shard.primary, in: new) }
+    updatePlaces()
     for (node, member) in members where !new.contains(node) && member.connection?.isIdle != false {
       members[node] = nil
       member.connector.close()
@@ -114,6 +126,11 @@ final class RedisCluster {
     retry()
     refreshLater()
     if let old, new.shards.contains(where: { old.isReplica($0.primary) }) { report(.recovered) }
+  }
+
+  private func updatePlaces() {
+    let isBack = places.update(topology, isOpen: { members[$0]?.connection != nil }, now: loop.now)
+    if isBack { report(.recovered) }
   }
 
   private func member(_ node: Node) -> Member {
@@ -176,8 +193,11 @@ final class RedisCluster {
     if !primary.isAway { return postpone(request, .failure(.away)) }
     guard request.isRead else { return request.answer(.failure(.away)) }
     let replicas = shard.replicas.map(member)
-    if let connection = replicas.lazy.compactMap(\.connection).first { return connection.add(request, behind: .readOnly) }
-    if replicas.allSatisfy(\.isAway) { return request.answer(.failure(.away)) }
+    if let connection = replicas.lazy.compactMap(\.connection).first {
+      return connection.add(request, behind: .readOnly)
+    }
+    // A replica that is newer than the topology is known after the next answer.
+    if !isStale, replicas.allSatisfy(\.isAway) { return request.answer(.failure(.away)) }
     postpone(request, .failure(.away))
   }
 
@@ -200,22 +220,25 @@ final class RedisCluster {
   /// Sends a request where a node says that it belongs.
   func redirect(_ request: RedisRequest, _ error: String, from node: Node) {
     let answer = RedisRequest.Answer.success(.error(error))
+    if topology == nil {
+      // It was no cluster, or had nothing, when it was asked.
+      refresh()
+      return request.answer(answer)
+    }
     switch RedisRedirection(error, from: node) {
     case .moved(let slot, let target?):
-      guard topology != nil, request.redirect() else { return request.answer(answer) }
       topology?.move(slot, to: target)
       isStale = true
-      add(request)
+      if request.redirect() > Self.mostRedirections { postpone(request, answer) } else { add(request) }
       sendNow()
       refresh()
     case .ask(let target?):
-      guard request.redirect() else { return request.answer(answer) }
-      // Where there is no connection yet, the slot's owner answers again with the same.
+      // The slot's owner will answer with the same again.
       guard let connection = member(target).connection else { return postpone(request, answer) }
       connection.add(request, behind: .asking)
       connection.sendNow()
     case .tryAgain:
-      if request.redirect() { postpone(request, answer) } else { request.answer(answer) }
+      if request.redirect() < Self.mostAttempts { postpone(request, answer) } else { request.answer(answer) }
     case .down:
       isStale = true
       postpone(request, answer)
@@ -230,18 +253,22 @@ final class RedisCluster {
     switch event {
     case .opened:
       if member.isAway { log.info("a node of the store is connected again", metadata: ["node": "\(node.place)"]) }
-      let isBack = member.isAway && topology?.isPrimary(node) == true
       member.isAway = false
+      updatePlaces()
       report(.reachable)
       retry()
-      if isBack { report(.recovered) }
     case .lost(let reason):
       if !member.isAway {
         member.isAway = true
-        log.warning("a node of the store is out of reach", metadata: ["node": "\(node.place)", "reason": "\(reason.reason)"])
+        log.warning(
+          "a node of the store is out of reach", metadata: ["node": "\(node.place)", "reason": "\(reason.reason)"])
       }
       // Until there is another primary, reads go to the replicas.
-      for shard in topology?.shards ?? [] where shard.primary == node { _ = shard.replicas.map(self.member) }
+      if let topology, let shard = topology.shards.first(where: { $0.primary == node }) {
+        isStale = true
+        places.lost(node, in: topology)
+        _ = shard.replicas.map(self.member)
+      }
       retry()
       refresh()
       if members.values.allSatisfy(\.isAway) { report(.lost(reason)) }

@@ -34,7 +34,7 @@ final class RedisConnections {
 
   init(
     _ settings: RedisSettings, on loop: EventLoop, mailbox: Mailbox<Message>, availability: RedisAvailability,
-    changes: StoreChanges, log: Logger
+    changes: StoreChanges, places: RedisPlaces, log: Logger
   ) throws(SystemError) {
     self.loop = loop
     self.availability = availability
@@ -42,7 +42,9 @@ final class RedisConnections {
     server = settings.server
     commands = RedisConnector(.commands, settings, on: loop) { mailbox.post(.commands($0)) }
     subscription = RedisConnector(.changes, settings, on: loop) { mailbox.post(.subscription($0)) }
-    cluster = RedisCluster(settings, seed: commands, on: loop, log: log) { mailbox.post(.cluster($0)) }
+    cluster = RedisCluster(settings, seed: commands, places: places, on: loop, log: log) {
+      mailbox.post(.cluster($0))
+    }
     try mailbox.attach(to: loop) { [unowned self] in receive($0) }
     cluster.start { [unowned self] in clusterChanged($0) }
     commands.start { [unowned self] in commandsChanged($0) }
@@ -87,7 +89,9 @@ final class RedisConnections {
   private func commandsChanged(_ event: RedisConnector.Event) {
     switch event {
     case .opened:
-      if let topology = commands.connection?.slots.flatMap({ RedisTopology($0, from: server) }) {
+      // Some that are no cluster say so by having no slots.
+      let topology = commands.connection?.slots.flatMap { RedisTopology($0, from: server) }
+      if let topology, !topology.shards.isEmpty {
         cluster.update(topology)
       } else {
         cluster.close()
@@ -95,7 +99,7 @@ final class RedisConnections {
       }
       send(early)
       early = []
-    // Of a cluster, its nodes say whether it can be asked.
+    // Whether a cluster can be asked, its nodes say.
     case .lost(let reason): if cluster.topology == nil { lost(reason) }
     case .redirected(let request, let error): cluster.redirect(request, error, from: server)
     case .published: break

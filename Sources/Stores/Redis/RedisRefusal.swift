@@ -23,8 +23,12 @@ struct RedisRefusal {
   /// `command` is what was refused, for the reader; `otherwise` is what an error without a code of its own means there.
   func error(of command: String, otherwise: String = "it answered with an error") -> StoreError {
     StoreError(
-      "\(command) was refused: \(meaning ?? otherwise)\(code.isEmpty ? "" : " (\(code))")", isRefusal: true)
+      "\(command) was refused: \(meaning ?? otherwise)\(code.isEmpty ? "" : " (\(code))")",
+      isRefusal: !Self.passing.contains(code))
   }
+
+  /// What a node of a cluster answers while others take over.
+  private static let passing: Set<String> = ["ASK", "CLUSTERDOWN", "MOVED", "TRYAGAIN"]
 
   private static let sentences = [
     (start: "ERR max number of clients", meaning: "it has as many clients as it may have"),

@@ -21,8 +21,6 @@ final class RedisRequest: Sendable {
   let deadline: Instant
   private let state: Mutex<State>
 
-  private static let mostRedirections = 5
-
   init(_ command: RedisCommand, deadline: Instant, receive: @escaping @Sendable (Answer) -> Void) {
     (bytes, kind, slot, isRead) = (command.formatted, command.kind, command.slot, command.isRead)
     self.deadline = deadline
@@ -40,11 +38,11 @@ final class RedisRequest: Sendable {
     receive?(answer)
   }
 
-  /// Counts that it is sent elsewhere; false if that was tried often enough.
-  func redirect() -> Bool {
+  /// Counts that it was not taken where it was sent, and returns how often that was so.
+  func redirect() -> Int {
     state.withLock { state in
       state.redirections += 1
-      return state.redirections <= Self.mostRedirections
+      return state.redirections
     }
   }
 

@@ -23,7 +23,7 @@ extension RedisStore {
     return topology.shards.compactMap { shard in
       // One that has few slots, or none, is left out.
       (0..<64 * topology.shards.count).lazy.map { _ in Self.scratchName }.first { name in
-        topology.shard(of: RedisSlot.number(of: key(name)))?.primary == shard.primary
+        topology.shard(of: RedisSlot.number(of: keys.value(name)))?.primary == shard.primary
       }
     }
   }

@@ -5,8 +5,8 @@ package import Logging
 
 /// Redis or Valkey as a store: one server, the primary behind one name, or a cluster, of which any node is named.
 ///
-/// A value is under `<prefix>{<hex of its name>}`, or `<prefix>{<hex of its group>}:<hex of its name>`, a claim under the
-/// first with `:claim` behind it. What is within the braces decides in which slot of a cluster a key is. The rights
+/// A value is under `<prefix>{<hex of its name>}`, or `<prefix>{<hex of its group>}:<hex of its name>`, a claim under
+/// the first with `:claim` behind it. What is within the braces decides in which slot of a cluster a key is. The rights
 /// that the user needs are in docs/fleet.md.
 package final class RedisStore: Store {
   /// Longer values are refused.
@@ -16,6 +16,8 @@ package final class RedisStore: Store {
   let availability: RedisAvailability
   private let mailbox: Mailbox<RedisConnections.Message>
   let changes = StoreChanges()
+  let keys: RedisKeys
+  private let places = RedisPlaces()
   package let recoveries: AsyncStream<Void>
 
   /// Starts to connect. Throws where the certificates cannot be used. A server that cannot be reached is tried again,
@@ -26,12 +28,14 @@ package final class RedisStore: Store {
     log[metadataKey: "store"] = "\(settings)"
     do throws(SystemError) { mailbox = try Mailbox() } catch { throw StoreError("\(error)") }
     self.settings = settings
+    keys = RedisKeys(prefix: settings.prefix)
     let (recoveries, recovered) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
     self.recoveries = recoveries
     let (trials, trial) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
     availability = RedisAvailability(log: log, recovered: recovered, trials: trial, every: settings.trialInterval)
-    EventLoop.start(label: "redis") { [mailbox, availability, changes, log] loop in
-      try RedisConnections(settings, on: loop, mailbox: mailbox, availability: availability, changes: changes, log: log)
+    EventLoop.start(label: "redis") { [mailbox, availability, changes, places, log] loop in
+      try RedisConnections(
+        settings, on: loop, mailbox: mailbox, availability: availability, changes: changes, places: places, log: log)
     } ended: { [mailbox, availability] result in
       availability.loopEnded(result)
       mailbox.close()
@@ -53,29 +57,53 @@ package final class RedisStore: Store {
 
   // MARK: Operations
 
-  /// A value that lies on a node of a cluster that cannot be asked is as one that is not there, unless that is so of all.
+  /// A value that lies on a node of a cluster that cannot be asked is as one that is not there, unless that is so of
+  /// all.
   package func load(_ names: [StoreName]) async throws(StoreError) -> [[UInt8]?] {
-    let found = try await ask(names.map(load)).map { answer in
+    let plans = names.map(plan)
+    let elsewhere = zip(names, plans).filter(\.1.isAway)
+    let answers = try await ask(
+      zip(names, plans).map { load(keys.value($0, at: $1.present)) }
+        + elsewhere.map { load(keys.value($0, at: $1.other ?? 1)) })
+    let found = answers.prefix(names.count).map { answer in
       Result { () throws(StoreError) in try value(answer, for: .load) }
     }
     if case .failure(let error)? = found.first, found.allSatisfy(\.isFailure) { throw error }
-    return found.map { (try? $0.get()) ?? nil }
+    var others = answers.dropFirst(names.count)
+    return zip(found, plans).map { found, plan in
+      let other = plan.isAway ? others.popFirst().flatMap { try? value($0, for: .load) } : nil
+      return (try? found.get()) ?? other
+    }
   }
 
-  /// What is loaded beside the claim and is not of its group may be on another node, and counts as not there where that
-  /// node cannot be asked.
+  /// What is loaded beside the claim and is not of its group may be on another node, and counts as not there where
+  /// that node cannot be asked.
   package func claim(
     _ name: StoreName, for lease: Duration, loading names: [StoreName]
   ) async throws(StoreError) -> StoreAnswer {
-    let claim = StoreClaim(name: name, fence: Fence.next())
-    var command = script(RedisScripts.claim, keys: [claimKey(name)])
+    // The same for a second attempt, so that it is not kept from its claim by the first.
+    let fence = Fence.next()
+    return try await again { () async throws(StoreError) in
+      let plan = plan(name)
+      let claim = StoreClaim(name: name, fence: fence, place: plan.present)
+      let answer = try await request(claim, for: lease, loading: names)
+      guard let other = plan.other else { return answer }
+      return try await reconciled(answer, with: other, claim, names)
+    }
+  }
+
+  private func request(
+    _ claim: StoreClaim, for lease: Duration, loading names: [StoreName]
+  ) async throws(StoreError) -> StoreAnswer {
+    let (name, place) = (claim.name, claim.place)
+    var command = script(RedisScripts.claim, keys: [keys.claim(name, at: place)])
     command.add("\(claim.fence)")
     command.add(lease)
     changes.watch(name)
     var isGranted = false
-    defer { if isGranted { changes.forget(name) } }
     do throws(StoreError) {
-      let answers = try await ask([command] + names.map(load))
+      let answers = try await ask(
+        [command] + names.map { load(keys.value($0, at: $0.group == name.group ? place : plan($0).present)) })
       let taken = try integer(first(of: answers.prefix(1), to: "EVAL", for: .claim))
       isGranted = taken < 0
       let values = try zip(names, answers.dropFirst()).map { (loaded, answer) throws(StoreError) -> [UInt8]? in
@@ -84,15 +112,34 @@ package final class RedisStore: Store {
           return nil
         }
       }
+      if isGranted { changes.forget(name) }
       return StoreAnswer(isGranted ? .granted(claim) : .taken(.milliseconds(taken)), values)
     } catch {
-      if isGranted { post([settling([], claim)]) } else { changes.forget(name) }
+      changes.forget(name)
+      if isGranted { post([settling([], claim)]) }
       throw error
     }
   }
 
+  /// Adds what there is in another place. A claim there counts: not all brokers know at the same time which place is
+  /// the present one. Where two see each other's, both give way and try again.
+  private func reconciled(
+    _ answer: StoreAnswer, with place: Int, _ claim: StoreClaim, _ names: [StoreName]
+  ) async throws(StoreError) -> StoreAnswer {
+    let found = try await ask(
+      [load(keys.claim(claim.name, at: place))] + names.map { load(keys.value($0, at: place)) }
+    ).map { (try? value($0, for: .claim)) ?? nil }
+    let values = zip(answer.values, found.dropFirst()).map { $0 ?? $1 }
+    guard case .granted = answer.outcome, let holder = found[0], holder != Array("\(claim.fence)".utf8) else {
+      return StoreAnswer(answer.outcome, values)
+    }
+    changes.watch(claim.name)
+    _ = try? await renew(claim, for: .milliseconds(1))
+    return StoreAnswer(.taken(.milliseconds(.random(in: 5...50))), values)
+  }
+
   package func renew(_ claim: StoreClaim, for lease: Duration) async throws(StoreError) -> Bool {
-    var command = script(RedisScripts.renew, keys: [claimKey(claim.name)])
+    var command = script(RedisScripts.renew, keys: [keys.claim(claim.name, at: claim.place)])
     command.add("\(claim.fence)")
     command.add(lease)
     return try await integer(write("EVAL", [command], for: .claim)) == 1
@@ -111,18 +158,35 @@ package final class RedisStore: Store {
   }
 
   private func save(_ entries: [StoreEntry]) async throws(StoreError) {
-    let commands = entries.map { entry in
-      var command = RedisCommand("SET")
-      command.add(key: key(entry.name))
-      command.add(entry.value)
-      command.add("PX")
-      command.add(entry.lifetime)
-      return command
+    if entries.isEmpty { return }
+    try await again { () async throws(StoreError) in
+      let commands = entries.map { entry in
+        var command = RedisCommand("SET")
+        command.add(key: keys.value(entry.name, at: plan(entry.name).present))
+        command.add(entry.value)
+        command.add("PX")
+        command.add(entry.lifetime)
+        return command
+      }
+      _ = try await write("SET", commands, for: .save)
     }
-    if !commands.isEmpty { _ = try await write("SET", commands, for: .save) }
   }
 
   private func settle(_ entries: [StoreEntry], _ claim: StoreClaim) async throws(StoreError) {
+    let failure = await failure { () async throws(StoreError) in try await settleInPlace(entries, claim) }
+    let place = plan(claim.name).present
+    if place != claim.place {
+      // Whoever wants the token looks where the group is now.
+      try await save(entries)
+      if failure == nil { return }
+      let moved = StoreClaim(name: claim.name, fence: claim.fence, place: place)
+      try check(settled: try await write("EVAL", [settling([], moved)], for: .save))
+    } else if let failure {
+      throw failure
+    }
+  }
+
+  private func settleInPlace(_ entries: [StoreEntry], _ claim: StoreClaim) async throws(StoreError) {
     let answers = try await ask([settling(entries, claim)])
     guard case .success(.error(let text))? = answers.first, RedisRefusal(text).code == "TRYAGAIN" else {
       return try check(settled: first(of: answers[...], to: "EVAL", for: .save))
@@ -153,18 +217,26 @@ package final class RedisStore: Store {
   package func count(
     _ name: StoreName, adding count: Int, atLeast: Int, lifetime: Duration
   ) async throws(StoreError) -> Int {
-    var command = script(RedisScripts.count, keys: [key(name)])
-    command.add(count)
-    command.add(atLeast)
-    command.add(lifetime)
-    return try await Int(integer(write("EVAL", [command], for: .save)))
+    try await again { () async throws(StoreError) in
+      var command = script(RedisScripts.count, keys: [keys.value(name, at: plan(name).present)])
+      command.add(count)
+      command.add(atLeast)
+      command.add(lifetime)
+      return try await Int(integer(write("EVAL", [command], for: .save)))
+    }
   }
 
   package func remove(_ names: [StoreName]) async throws(StoreError) {
-    let commands = names.map { name in
-      var command = RedisCommand("DEL", answer: .integer)
-      command.add(key: key(name))
-      return command
+    let places = names.map { name in
+      let plan = plan(name)
+      return (name, [plan.present] + (plan.other.map { [$0] } ?? []))
+    }
+    let commands = places.flatMap { name, places in
+      places.map { place in
+        var command = RedisCommand("DEL", answer: .integer)
+        command.add(key: keys.value(name, at: place))
+        return command
+      }
     }
     if !commands.isEmpty { _ = try await write("DEL", commands, for: .remove) }
   }
@@ -175,23 +247,33 @@ package final class RedisStore: Store {
 
   // MARK: Keys and requests
 
-  func key(_ name: StoreName) -> String {
-    let group = "\(settings.prefix){\(Hex.text(name.group))}"
-    return name.group == name.bytes ? group : "\(group):\(Hex.text(name.bytes))"
+  private func plan(_ name: StoreName) -> RedisPlaces.Plan {
+    places.plan(now: .now) { keys.value(name, at: $0) }
   }
 
-  private func claimKey(_ name: StoreName) -> String { key(name) + ":claim" }
+  /// Does it once more if it fails because a node was lost meanwhile: it goes elsewhere then.
+  private func again<Value>(
+    _ body: () async throws(StoreError) -> Value
+  ) async throws(StoreError) -> Value {
+    let losses = places.losses
+    do throws(StoreError) { return try await body() } catch {
+      if places.losses == losses { throw error }
+      return try await body()
+    }
+  }
 
   /// One value a command, although MGET takes many keys: in a cluster one that is not there can be asked for while its
   /// slot is on its way to another node only so.
-  private func load(_ name: StoreName) -> RedisCommand {
+  private func load(_ key: String) -> RedisCommand {
     var command = RedisCommand("MGET", answer: .value, isRead: true)
-    command.add(key: key(name))
+    command.add(key: key)
     return command
   }
 
   private func settling(_ entries: [StoreEntry], _ claim: StoreClaim) -> RedisCommand {
-    var command = script(RedisScripts.settle, keys: [claimKey(claim.name)] + entries.map { key($0.name) })
+    var command = script(
+      RedisScripts.settle,
+      keys: [keys.claim(claim.name, at: claim.place)] + entries.map { keys.value($0.name, at: claim.place) })
     command.add("\(claim.fence)")
     command.add(settings.channel)
     command.add(claim.name.bytes)
@@ -248,7 +330,7 @@ package final class RedisStore: Store {
     let refusal = RedisRefusal(text)
     if refusal.code == "READONLY" { mailbox.post(.metReplica) }
     let error = refusal.error(of: name)
-    availability.refused(operation, error)
+    if error.isRefusal { availability.refused(operation, error) }
     throw error
   }
 

@@ -81,4 +81,14 @@ import Testing
     #expect(new.open(try #require(both.seal(value, about: .token(grant))), about: .token(grant)) == value)
     #expect(both.name(of: .token(grant)) == new.name(of: .token(grant)))
   }
+
+  @Test("What is known of one grant has the token's group under each secret, and a limit has its own")
+  func groups() throws {
+    let vault = try #require(Vault(secrets: [Secret("new".utf8), Secret("old".utf8)], identity: ["client"]))
+    let tokens = vault.names(of: .token(grant))
+    #expect(tokens.map(\.group) == tokens.map(\.bytes))
+    #expect(vault.names(of: .failure(grant)).map(\.group) == tokens.map(\.bytes))
+    let limit = vault.name(of: .limit(organization: "org"))
+    #expect(limit.group == limit.bytes)
+  }
 }

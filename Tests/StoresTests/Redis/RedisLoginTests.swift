@@ -12,20 +12,10 @@ import BrokerCore
 @Suite(.serialized, .timeLimit(.minutes(2))) struct RedisLoginTests {
   init() { ThisProcess.ignoreFailingWrites() }
 
-  /// A server with TLS beside its socket, and certificates made with `openssl`.
+  /// A server with TLS beside its socket, and certificates.
   private static func secureServer() async throws -> (server: RedisServer, port: UInt16) {
     let directory = try RedisServer.makeDirectory()
-    let preparations = """
-      authority() { openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 \\
-        -keyout $1.key -out $1.pem -subj /CN=$1; }
-      sign() { openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 \\
-        -keyout $1.key -out $1.pem -subj /CN=$1 -CA $2.pem -CAkey $2.key \\
-        -addext basicConstraints=critical,CA:FALSE -addext subjectAltName=$3; }
-      authority ca; authority other
-      sign server ca IP:127.0.0.1,DNS:localhost; sign client ca DNS:client; sign outsider other DNS:client
-      """
-    let made = try await ChildProcess.run("sh", ["-ec", "cd \"$0\"\n\(preparations)", directory.path])
-    if made.status != 0 { throw ChildProcess.Failure(description: made.errors) }
+    try await RedisServer.makeCertificates(in: directory)
     let port = try RedisServer.freePort()
     let server = try await RedisServer(
       [

@@ -33,7 +33,8 @@ import BrokerCore
     "Bytes that are no reply end in an error",
     arguments: [
       "HTTP/1.1 400 Bad Request\r\n", "\r\n", "$x\r\n", "$-2\r\n", ":1x\r\n", ":\r\n", "*x\r\n", "*-5\r\n",
-      "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n", "*4097\r\n", "*1\r\n*65\r\n", "*2147483647\r\n", "*99999999999999999999\r\n", "*1\r\n?\r\n", "\u{0}",
+      "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n", "*4097\r\n", "*1\r\n*65\r\n", "*2147483647\r\n", "*99999999999999999999\r\n",
+      "*1\r\n?\r\n", "\u{0}",
       "%1\r\n+a\r\n+b\r\n",
     ])
   func nonsense(_ text: String) {
@@ -88,7 +89,10 @@ import BrokerCore
         "X was refused: its memory is full (OOM)"
       ),
       ("-OOM command not allowed", "X was refused: its memory is full (OOM)"),
-      ("MOVED 866 10.0.0.1:6379", "X was refused: it is a node of a cluster that does not tell who has the keys (MOVED)"),
+      (
+        "MOVED 866 10.0.0.1:6379",
+        "X was refused: it is a node of a cluster that does not tell who has the keys (MOVED)"
+      ),
       ("ERR max number of clients reached", "X was refused: it has as many clients as it may have (ERR)"),
       ("ERR s3cret", "X was refused: it answered with an error (ERR)"),
       ("S3CRET", "X was refused: it answered with an error"),

@@ -46,7 +46,8 @@ import Testing
     #expect(topology.isWhole)
     topology.move(7, to: node("c", 3))
     topology.move(8, to: node("d", 4))
-    #expect((6...9).map { topology.shard(of: $0)?.primary } == [node("a", 1), node("c", 3), node("d", 4), node("a", 1)])
+    #expect(
+      (6...9).map { topology.shard(of: $0)?.primary } == [node("a", 1), node("c", 3), node("d", 4), node("a", 1)])
   }
 
   @Test(
