@@ -148,7 +148,7 @@ extension IntegrationTests {
       (
         sound, #"store: {url: 'postgres://x:t0p-s3cr3t@host'}"#,
         [
-          #"store.url (2:14): expected memory:, file:/path, redis://host:port/0, rediss://… or redis+unix:///path"#
+          #"store.url (2:14): expected memory:, file:/path, redis://host:port/0, rediss://…, redis+unix:///path or redis+sentinel://host:port,host:port/name"#
         ]
       ),
       (
@@ -204,13 +204,13 @@ extension IntegrationTests {
       (
         sound, #"store: {url: 'memory:', timeout: 1s}"#,
         [
-          #"store.timeout (2:34): only redis:, rediss: and redis+unix: have it"#
+          #"store.timeout (2:34): only a store in Redis or Valkey has it"#
         ]
       ),
       (
         sound, #"store: {url: 'file:/tmp/tokens', prefix: x}"#,
         [
-          #"store.prefix (2:42): only redis:, rediss: and redis+unix: have it"#
+          #"store.prefix (2:42): only a store in Redis or Valkey has it"#
         ]
       ),
       (

@@ -50,7 +50,8 @@ extension Configuration {
     root.section("store", .nextStart) { section in
       let location: StoreSettings.Location = section.value("url", environment: "BROKER_STORE", .store, default: .memory)
       let keys = section.value("keyFile", environment: "BROKER_STORE_KEY_FILE", .storeKeys, .live)
-      store = StoreSettings(location: readRedis(location, section), keys: keys)
+      if let keys { files[keys.path] = keys.digest }
+      store = StoreSettings(location: readRedis(location, section), keys: keys?.secrets)
       if case .file = location {
         store.fileTimeout = section.value("timeout", .storeTimeout, default: store.fileTimeout)
       }
@@ -80,18 +81,18 @@ extension Configuration {
   }
 
   private func readRedis(_ location: StoreSettings.Location, _ section: Section) -> StoreSettings.Location {
-    let names = ["passwordFile", "prefix", "caFile", "certificateFile", "certificateKeyFile", "timeout"]
+    let names = [
+      "passwordFile", "sentinelPasswordFile", "prefix", "caFile", "certificateFile", "certificateKeyFile", "timeout",
+    ]
     guard case .redis(var settings) = location else {
       section.know(names)
       for name in names where section.has(name) {
         if name == "timeout", case .file = location { continue }
-        section.fail(name, "only redis:, rediss: and redis+unix: have it")
+        section.fail(name, "only a store in Redis or Valkey has it")
       }
       return location
     }
-    if let password = section.value("passwordFile", environment: "BROKER_STORE_PASSWORD_FILE", .secretContents) {
-      settings.password = password.contents
-    }
+    readPasswords(&settings, section)
     if settings.user != nil, settings.password == nil,
       !section.has("passwordFile", environment: "BROKER_STORE_PASSWORD_FILE")
     {
@@ -116,6 +117,20 @@ extension Configuration {
     }
     return .redis(settings)
   }
+
+  private func readPasswords(_ settings: inout RedisSettings, _ section: Section) {
+    if let password = section.value("passwordFile", environment: "BROKER_STORE_PASSWORD_FILE", .secretContents) {
+      (settings.password, settings.passwordFile) = (password.contents, password.path)
+    }
+    let (name, variable) = ("sentinelPasswordFile", "BROKER_STORE_SENTINEL_PASSWORD_FILE")
+    if let password = section.value(name, environment: variable, .secretContents) {
+      (settings.sentinelPassword, settings.sentinelPasswordFile) = (password.contents, password.path)
+    }
+    if case .primary = settings.server { return }
+    if section.has(name, environment: variable) {
+      section.fail(name, environment: variable, "only redis+sentinel: and rediss+sentinel: have Sentinels")
+    }
+  }
 }
 
 extension Format where Value == Duration {
@@ -133,9 +148,12 @@ extension Format where Value == StoreSettings.Location {
         }
         return .file(path)
       }
-      guard ["redis:", "rediss:", "redis+unix:"].contains(where: { text.utf8.starts(with: $0.utf8) }) else {
+      let schemes = ["redis:", "rediss:", "redis+unix:", "redis+sentinel:", "rediss+sentinel:"]
+      guard schemes.contains(where: { text.utf8.starts(with: $0.utf8) }) else {
         // Without what was found: a URL may hold a password.
-        throw Unexpected("expected memory:, file:/path, redis://host:port/0, rediss://… or redis+unix:///path")
+        throw Unexpected(
+          "expected memory:, file:/path, redis://host:port/0, rediss://…, redis+unix:///path "
+            + "or redis+sentinel://host:port,host:port/name")
       }
       do throws(RedisSettings.Malformed) {
         return .redis(try RedisSettings(url: text))
@@ -146,17 +164,26 @@ extension Format where Value == StoreSettings.Location {
   }
 }
 
-extension Format where Value == [Secret] {
+/// The keys that a file holds.
+private struct StoreKeys {
+  let path: String
+  let digest: SHA256Digest?
+  let secrets: [Secret]
+}
+
+extension Format where Value == StoreKeys {
   /// A file with keys, one a line, the newest first.
   fileprivate static var storeKeys: Format {
     file(isSecret: true) { path throws(FileError) in
+      // First: a change while it is read is then found by whoever watches it.
+      let digest = File.digest(path)
       let keys = try Secret(file: path).lines
       guard (1...2).contains(keys.count), keys.allSatisfy({ $0.count >= 32 }) else {
         throw FileError(
           reason: "expected a key of at least 32 random characters, and perhaps the one before it in a second line; "
             + "openssl rand -base64 32 makes one")
       }
-      return keys
+      return StoreKeys(path: path, digest: digest, secrets: keys)
     }
   }
 }

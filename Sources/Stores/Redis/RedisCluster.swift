@@ -100,6 +100,9 @@ final class RedisCluster {
     }
   }
 
+  /// Ends all pauses between attempts to connect.
+  func hurry() { for member in members.values { member.connector.hurry() } }
+
   func close() {
     for member in members.values { member.connector.close() }
     (topology, members, postponed) = (nil, [:], [])

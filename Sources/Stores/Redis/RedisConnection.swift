@@ -197,7 +197,7 @@ final class RedisConnection: EventHandler {
   private var failure: StoreError { stream.tlsFailure.map { StoreError("TLS: \($0)") } ?? .broken }
 
   private func receive(_ reply: RedisReply) throws(StoreError) {
-    if isOpen, handshake.last == .subscribe, let payload = reply.message { return owner.published(payload) }
+    if isOpen, handshake.isSubscription, let payload = reply.message { return owner.published(payload) }
     guard let command = unanswered.first?.command else { throw .unexpected }
     switch command {
     case .step(let step):
@@ -226,6 +226,8 @@ final class RedisConnection: EventHandler {
       } else {
         request.answer(.success(reply))
       }
+      // A new connection begins with the password as it is now.
+      if case .error(let text) = reply, RedisRefusal(text).isOfLogin { throw RedisRefusal(text).error(of: "a command") }
     }
   }
 

@@ -15,8 +15,11 @@ final class RedisConnections {
     case cluster(RedisCluster.Message)
     /// The server does not write. Behind its name there may be another by now, which does.
     case metReplica
-    /// The first connection has not come in time: who waits for it waits no longer.
-    case startIsOver
+    /// A file with a password holds another one than before.
+    case passwordChanged
+    case sentinels(RedisSentinels.Message)
+    /// A connection has not come in time: who waits for it waits no longer.
+    case waitIsOver
     case close
   }
 
@@ -24,12 +27,18 @@ final class RedisConnections {
   private let commands: RedisConnector
   private let subscription: RedisConnector
   private let cluster: RedisCluster
+  /// nil where the server is where the settings say.
+  private let sentinels: RedisSentinels?
+  private let timeout: Duration
+  private let post: @Sendable (Message) -> Void
   private let availability: RedisAvailability
   private let changes: StoreChanges
-  private let server: RedisSettings.Server
+  private let log: Logger
+  /// The one of the settings, or that the Sentinels have named.
+  private var server: RedisSettings.Server
   /// Whether there is a connection for commands.
   private var isUp = false
-  /// What was asked before there was a first connection.
+  /// What was asked before there was a connection that is expected.
   private var early: [RedisRequest] = []
 
   init(
@@ -39,8 +48,13 @@ final class RedisConnections {
     self.loop = loop
     self.availability = availability
     self.changes = changes
+    self.log = log
     server = settings.server
-    commands = RedisConnector(.commands, settings, on: loop) { mailbox.post(.commands($0)) }
+    timeout = settings.timeout
+    post = { mailbox.post($0) }
+    sentinels = RedisSentinels(settings, on: loop, log: log) { mailbox.post(.sentinels($0)) }
+    let purpose = sentinels == nil ? RedisConnector.Purpose.commands : .primary
+    commands = RedisConnector(purpose, settings, on: loop) { mailbox.post(.commands($0)) }
     subscription = RedisConnector(.changes, settings, on: loop) { mailbox.post(.subscription($0)) }
     cluster = RedisCluster(settings, seed: commands, places: places, on: loop, log: log) {
       mailbox.post(.cluster($0))
@@ -49,8 +63,13 @@ final class RedisConnections {
     cluster.start { [unowned self] in clusterChanged($0) }
     commands.start { [unowned self] in commandsChanged($0) }
     subscription.start { [unowned self] in subscriptionChanged($0) }
-    let end = DispatchTime.now() + .nanoseconds(Int(settings.timeout.nanoseconds))
-    DispatchQueue.global().asyncAfter(deadline: end) { mailbox.post(.startIsOver) }
+    sentinels?.start { [unowned self] in sentinelsSay($0) }
+    endWaitInTime()
+  }
+
+  private func endWaitInTime() {
+    let end = DispatchTime.now() + .nanoseconds(Int(timeout.nanoseconds))
+    DispatchQueue.global().asyncAfter(deadline: end) { [post] in post(.waitIsOver) }
   }
 
   private func receive(_ message: Message) {
@@ -59,12 +78,23 @@ final class RedisConnections {
     case .commands(let message): commands.receive(message)
     case .subscription(let message): subscription.receive(message)
     case .cluster(let message): cluster.receive(message)
-    case .metReplica: commands.renew(.isReplica)
-    case .startIsOver: if availability.isStarting { lost(StoreError("not connected yet")) }
+    case .metReplica:
+      sentinels?.askAll()
+      commands.renew(.isReplica)
+    case .passwordChanged:
+      commands.hurry()
+      subscription.hurry()
+      cluster.hurry()
+      sentinels?.hurry()
+    case .sentinels(let message): sentinels?.receive(message)
+    case .waitIsOver:
+      if availability.isStarting { lost(StoreError("not connected yet")) }
+      if commands.isChanging { failEarly(StoreError("not connected to the new primary yet")) }
     case .close:
       commands.close()
       subscription.close()
       cluster.close()
+      sentinels?.close()
       early = []
       loop.stop()
     }
@@ -77,7 +107,7 @@ final class RedisConnections {
     } else if let connection = commands.connection {
       for request in requests { connection.add(request) }
       connection.sendNow()
-    } else if availability.isStarting {
+    } else if availability.isStarting || commands.isChanging {
       early += requests
     } else {
       do throws(StoreError) { try availability.check() } catch {
@@ -96,6 +126,8 @@ final class RedisConnections {
       } else {
         cluster.close()
         reachable()
+        // What the server before it was given last may not be there.
+        if commands.isChanging { availability.recover() }
       }
       send(early)
       early = []
@@ -123,8 +155,29 @@ final class RedisConnections {
   private func lost(_ reason: StoreError) {
     isUp = false
     availability.lost(reason)
+    failEarly(reason)
+  }
+
+  private func failEarly(_ reason: StoreError) {
     for request in early { request.answer(.failure(reason)) }
     early = []
+  }
+
+  /// Nothing more is sent to a server that is not the primary any more: it may still take what it will lose.
+  private func sentinelsSay(_ event: RedisSentinels.Event) {
+    switch event {
+    case .named(let primary):
+      if primary == server { return }
+      if !server.isWithSentinels {
+        log.info("the store's primary has moved", metadata: ["address": "\(primary.place)"])
+      }
+      (server, isUp) = (primary, false)
+      let reason = StoreError("the primary has moved")
+      commands.change(to: server, reason)
+      subscription.change(to: server, reason)
+      endWaitInTime()
+    case .silent(let reason): lost(reason)
+    }
   }
 
   private func subscriptionChanged(_ event: RedisConnector.Event) {

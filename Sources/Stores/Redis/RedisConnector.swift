@@ -9,6 +9,10 @@ final class RedisConnector: RedisConnection.Owner {
     case commands, changes
     /// Commands for one node of a cluster.
     case node(RedisTopology.Node)
+    /// Commands for the server that Sentinels name.
+    case primary
+    /// Questions to a Sentinel, and to hear from it that another server is the primary now.
+    case sentinel, switches
   }
 
   enum Event {
@@ -21,10 +25,10 @@ final class RedisConnector: RedisConnection.Owner {
     case lost(StoreError)
   }
 
-  /// What reaches a connector from outside of the loop.
+  /// What reaches a connector from outside of the loop, for the attempt with this number.
   enum Message: Sendable {
-    case prepared(Result<RedisTarget, StoreError>)
-    case retry
+    case prepared(Int, Result<RedisTarget, StoreError>)
+    case retry(Int)
   }
 
   private enum State {
@@ -33,16 +37,27 @@ final class RedisConnector: RedisConnection.Owner {
     case connecting(RedisConnection, RedisTarget, next: Int)
     case open(RedisConnection, since: Instant)
     case closed
+
+    var connection: RedisConnection? {
+      switch self {
+      case .connecting(let connection, _, _), .open(let connection, _): connection
+      case .waiting, .closed: nil
+      }
+    }
   }
 
   private let loop: EventLoop
+  private let purpose: Purpose
   private var settings: RedisSettings
-  private let handshake: RedisHandshake
   private let post: @Sendable (Message) -> Void
   private var report: (Event) -> Void = { _ in }
   private var state = State.waiting
   /// How many connections in a row have not come about or not lasted.
   private var failures = 0
+  /// The attempt to connect that is under way. What reaches the loop late for another one counts no more.
+  private var attempt = 0
+  /// A connection was given up for another, and nobody knows yet whether that will come about.
+  private(set) var isChanging = false
 
   private static let backoff = Backoff(first: .milliseconds(50), longest: .seconds(5))
   /// A connection that was open for longer counts as success.
@@ -51,16 +66,17 @@ final class RedisConnector: RedisConnection.Owner {
   /// - Parameter post: brings a message back to the loop and there to `receive`.
   init(_ purpose: Purpose, _ settings: RedisSettings, on loop: EventLoop, post: @escaping @Sendable (Message) -> Void) {
     self.loop = loop
+    self.purpose = purpose
     self.settings = settings
     if case .node(let server) = purpose { self.settings.server = server }
-    handshake = RedisHandshake(settings, for: purpose)
     self.post = post
   }
 
-  /// Begins to connect. `report` is called on the loop, with each event.
+  /// Begins to connect, or where Sentinels say to which server, to wait for `change`. `report` is called on the loop,
+  /// with each event.
   func start(report: @escaping (Event) -> Void) {
     self.report = report
-    prepare()
+    if !settings.server.isWithSentinels { prepare() }
   }
 
   /// The open connection; nil while there is none.
@@ -72,14 +88,31 @@ final class RedisConnector: RedisConnection.Owner {
   func receive(_ message: Message) {
     guard case .waiting = state else { return }
     switch message {
-    case .retry: prepare()
-    case .prepared(.success(let target)): connect(target, from: 0)
-    case .prepared(.failure(let error)): pause(error)
+    case .retry(attempt): prepare()
+    case .prepared(attempt, .success(let target)): connect(target, from: 0)
+    case .prepared(attempt, .failure(let error)): pause(error)
+    case .retry, .prepared: break
     }
   }
 
   /// Takes another server from the next attempt on.
   func move(to server: RedisSettings.Server) { settings.server = server }
+
+  /// Takes another server at once. A connection ends, and an attempt to make one is given up.
+  func change(to server: RedisSettings.Server, _ reason: StoreError) {
+    let last = state
+    if case .closed = last { return }
+    settings.server = server
+    (state, failures, isChanging) = (.waiting, 0, true)
+    last.connection?.close(reason)
+    prepare()
+  }
+
+  /// Ends a pause between two attempts.
+  func hurry() {
+    failures = 0
+    if case .waiting = state, attempt > 0 { prepare() }
+  }
 
   /// Gives up a connection that is not new.
   func renew(_ reason: StoreError) {
@@ -91,16 +124,14 @@ final class RedisConnector: RedisConnection.Owner {
   func close() {
     let last = state
     state = .closed
-    switch last {
-    case .connecting(let connection, _, _), .open(let connection, _): connection.close(.closed)
-    case .waiting, .closed: break
-    }
+    last.connection?.close(.closed)
   }
 
-  /// Resolves the host and reads the certificates on another thread, because both may block.
+  /// Resolves the host and reads certificates and password on another thread, because all may block.
   private func prepare() {
-    DispatchQueue.global().async { [settings, post] in
-      post(.prepared(Result { () throws(StoreError) in try RedisTarget(of: settings) }))
+    attempt += 1
+    DispatchQueue.global().async { [attempt, settings, post] in
+      post(.prepared(attempt, Result { () throws(StoreError) in try RedisTarget(of: settings) }))
     }
   }
 
@@ -109,8 +140,9 @@ final class RedisConnector: RedisConnection.Owner {
     var failure = failure ?? .closed
     for index in index..<target.addresses.count {
       do throws(StoreError) {
+        let handshake = RedisHandshake(target.settings, for: purpose)
         let connection = try RedisConnection(
-          to: target.addresses[index], tls: target.tls, settings, handshake, on: loop, for: self)
+          to: target.addresses[index], tls: target.tls, target.settings, handshake, on: loop, for: self)
         return state = .connecting(connection, target, next: index + 1)
       } catch {
         failure = error
@@ -120,12 +152,12 @@ final class RedisConnector: RedisConnection.Owner {
   }
 
   private func pause(_ reason: StoreError) {
-    state = .waiting
+    (state, isChanging) = (.waiting, false)
     report(.lost(reason))
     failures += 1
     let delay = Self.backoff.jitteredDelay(after: failures)
-    DispatchQueue.global().asyncAfter(deadline: .now() + .nanoseconds(Int(delay.nanoseconds))) { [post] in
-      post(.retry)
+    DispatchQueue.global().asyncAfter(deadline: .now() + .nanoseconds(Int(delay.nanoseconds))) { [attempt, post] in
+      post(.retry(attempt))
     }
   }
 
@@ -134,6 +166,7 @@ final class RedisConnector: RedisConnection.Owner {
   func opened(_ connection: RedisConnection) {
     state = .open(connection, since: loop.now)
     report(.opened)
+    isChanging = false
   }
 
   func published(_ payload: [UInt8]) { report(.published(payload)) }

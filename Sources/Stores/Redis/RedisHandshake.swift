@@ -3,7 +3,11 @@ import IO
 
 /// What a new connection begins with: who we are, which database, and proof that the server answers.
 struct RedisHandshake {
-  enum Step { case login, select, setName, slots, ping, subscribe }
+  enum Step: Equatable {
+    case login, select, setName, slots, proveWritable, ping
+    /// To this channel.
+    case subscribe(String)
+  }
 
   private let settings: RedisSettings
   /// The steps before the last, which are sent together.
@@ -13,14 +17,22 @@ struct RedisHandshake {
 
   init(_ settings: RedisSettings, for purpose: RedisConnector.Purpose) {
     self.settings = settings
-    if case .changes = purpose { last = .subscribe } else { last = .ping }
+    switch purpose {
+    case .changes: last = .subscribe(settings.channel)
+    case .switches: last = .subscribe(RedisSentinels.channel)
+    case .commands, .node, .primary, .sentinel: last = .ping
+    }
     var first: [Step] = []
     if settings.password != nil { first.append(.login) }
     if settings.database != 0 { first.append(.select) }
     first.append(.setName)
     if case .commands = purpose { first.append(.slots) }
+    if case .primary = purpose { first.append(.proveWritable) }
     self.first = first
   }
+
+  /// Whether the connection can do nothing but hear what is published.
+  var isSubscription: Bool { if case .subscribe = last { true } else { false } }
 
   func append(_ step: Step, to output: inout ByteBuffer) {
     switch step {
@@ -32,7 +44,9 @@ struct RedisHandshake {
     case .setName: output.append(RedisCommand("CLIENT", "SETNAME", "token-broker").formatted)
     case .slots: output.append(RedisCommand("CLUSTER", "SLOTS").formatted)
     case .ping: output.append(RedisCommand("PING").formatted)
-    case .subscribe: output.append(RedisCommand("SUBSCRIBE", settings.channel).formatted)
+    // Nothing is there to be deleted, and only a primary would do it. ROLE would ask for one more right.
+    case .proveWritable: output.append(RedisCommand("DEL", "\(settings.prefix)primary").formatted)
+    case .subscribe(let channel): output.append(RedisCommand("SUBSCRIBE", channel).formatted)
     }
   }
 
@@ -48,6 +62,11 @@ struct RedisHandshake {
       if !RedisRefusal(text).isOfCommand { throw RedisRefusal(text).error(of: "the connection") }
     // One server, or a user who may not ask; what else is wrong the next step shows.
     case (.slots, .error), (.slots, .array): return
+    case (.proveWritable, .error(let text)):
+      // Whatever else is wrong is for the operation that meets it.
+      let refusal = RedisRefusal(text)
+      if ["READONLY", "MASTERDOWN"].contains(refusal.code) { throw refusal.error(of: "the connection") }
+    case (.proveWritable, .integer): return
     case (.ping, .error(let text)): throw RedisRefusal(text).error(of: "PING")
     case (.subscribe, .error(let text)): throw RedisRefusal(text).error(of: "SUBSCRIBE")
     case (.login, .status), (.select, .status), (.setName, .status), (.ping, .status): return

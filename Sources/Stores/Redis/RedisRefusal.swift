@@ -7,6 +7,8 @@ struct RedisRefusal {
   let code: String
   /// The server does not know or does not allow the command, but nothing else is wrong.
   let isOfCommand: Bool
+  /// The password is not, or no longer, the right one.
+  var isOfLogin: Bool { code == "NOAUTH" || code == "WRONGPASS" }
   private let meaning: String?
 
   init(_ text: String) {

@@ -17,14 +17,24 @@ extension RedisReply {
     case value
     /// An array of any kind.
     case array
+    /// Any number of texts, or nothing.
+    case texts
   }
 
   func isAnswer(of kind: Kind) -> Bool {
     switch (kind, self) {
     case (_, .error), (.status, .status), (.integer, .integer), (.array, .array): true
+    case (.texts, .none): true
+    case (.texts, .array(let parts)): parts.allSatisfy { $0.text != nil }
     case (.value, .array(let parts)): parts.count == 1 && parts[0].isValue
     default: false
     }
+  }
+
+  /// A string that is a text.
+  var text: String? {
+    if case .string(let bytes) = self { return String(validating: bytes, as: UTF8.self) }
+    return nil
   }
 
   private var isValue: Bool {

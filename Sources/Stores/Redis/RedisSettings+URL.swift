@@ -8,17 +8,15 @@ extension RedisSettings {
     init(_ description: String) { self.description = description }
   }
 
-  /// Reads `redis://[user[:password]@]host[:port][/database]`, the same with `rediss`, which is TLS, or
-  /// `redis+unix://[user[:password]@]/path[?db=database]`. User, password and path are percent-decoded.
+  /// Reads `redis://[user[:password]@]host[:port][/database]`, the same with `rediss`, which is TLS,
+  /// `redis+unix://[user[:password]@]/path[?db=database]`, or what `init(sentinelURL:)` does. User, password and path are
+  /// percent-decoded.
   package init(url: String) throws(Malformed) {
-    let parts: URLParts
-    do throws(URLParts.Malformed) {
-      parts = try URLParts(parsing: url, mayLackHost: true)
-    } catch {
-      throw Malformed(Self.explanation(of: error, in: url))
+    if url.prefix(while: { $0 != ":" }).hasSuffix("+sentinel") {
+      self = try RedisSettings(sentinelURL: url)
+      return
     }
-    if parts.fragment != nil { throw Malformed(Self.hashInPassword) }
-    if parts.path.contains("@") { throw Malformed(Self.separatorInPassword) }
+    let parts = try Self.parts(of: url)
     switch parts.scheme {
     case "redis", "rediss":
       if parts.host.isEmpty { throw Malformed(Self.explanation(of: .host, in: url)) }
@@ -38,6 +36,24 @@ extension RedisSettings {
       }
     default: throw Malformed(Self.expectation)
     }
+    try takeCredentials(of: parts)
+  }
+
+  /// Takes a URL apart that may be one of ours.
+  static func parts(of url: String) throws(Malformed) -> URLParts {
+    let parts: URLParts
+    do throws(URLParts.Malformed) {
+      parts = try URLParts(parsing: url, mayLackHost: true)
+    } catch {
+      throw Malformed(explanation(of: error, in: url))
+    }
+    if parts.fragment != nil { throw Malformed(hashInPassword) }
+    if parts.path.contains("@") { throw Malformed(separatorInPassword) }
+    return parts
+  }
+
+  /// Takes user and password, percent-decoded, where there are any.
+  mutating func takeCredentials(of parts: URLParts) throws(Malformed) {
     if let user = parts.user, !user.isEmpty {
       self.user = String(validating: try Self.decoded(user), as: UTF8.self)
       if self.user == nil { throw Malformed("the user is no text") }
@@ -46,7 +62,8 @@ extension RedisSettings {
   }
 
   private static let expectation =
-    "expected redis://host:port/database, rediss://host:port/database, or redis+unix:///path?db=database"
+    "expected redis://host:port/database, rediss://host:port/database, redis+unix:///path?db=database, "
+    + "or redis+sentinel://host:port,host:port/name"
   private static let hashInPassword = "a # in a password is written as %23"
   private static let separatorInPassword = "an @ or a / in a password is written as %40 or %2F"
 
@@ -70,7 +87,7 @@ extension RedisSettings {
   }
 
   /// Digits only, and not too many of them.
-  private static func database(_ text: Substring) throws(Malformed) -> Int {
+  static func database(_ text: Substring) throws(Malformed) -> Int {
     guard (1...9).contains(text.utf8.count), text.utf8.allSatisfy({ 0x30...0x39 ~= $0 }), let number = Int(text) else {
       throw Malformed("expected the number of a database")
     }

@@ -7,6 +7,8 @@ package struct RedisSettings: Sendable {
     /// A name or a numeric address, an IPv6 one without brackets.
     case tcp(host: String, port: UInt16)
     case unix(path: String)
+    /// The primary that these Sentinels know by a name, wherever it is at the moment.
+    case primary(named: String, by: [Server])
   }
 
   package var server: Server
@@ -15,6 +17,11 @@ package struct RedisSettings: Sendable {
   /// The user to log in as; nil for the one that Redis calls `default`.
   package var user: String?
   package var password: Secret?
+  /// Read anew for each connection, in place of `password`.
+  package var passwordFile: String?
+  /// What Sentinels ask for, and where it is read anew for each connection; nil where they ask for nothing.
+  package var sentinelPassword: Secret?
+  package var sentinelPasswordFile: String?
   package var database = 0
   /// What every key begins with, and the channel.
   package var prefix = "token-broker:"
@@ -34,12 +41,20 @@ package struct RedisSettings: Sendable {
   package init(_ server: Server) { self.server = server }
 }
 
+extension RedisSettings.Server {
+  /// Whether Sentinels have to say where it is.
+  var isWithSentinels: Bool { if case .primary = self { true } else { false } }
+}
+
 extension RedisSettings: CustomStringConvertible {
   /// The URL without user and password.
   package var description: String {
-    switch server {
-    case .tcp: "\(usesTLS ? "rediss" : "redis")://\(server.place)/\(database)"
+    let scheme = usesTLS ? "rediss" : "redis"
+    return switch server {
+    case .tcp: "\(scheme)://\(server.place)/\(database)"
     case .unix(let path): "redis+unix://\(path)?db=\(database)"
+    case .primary(let name, let sentinels):
+      "\(scheme)+sentinel://\(sentinels.map(\.place).joined(separator: ","))/\(name)/\(database)"
     }
   }
 }
@@ -56,7 +71,7 @@ extension RedisSettings {
 
   /// Throws what is wrong with them: what does not go together, or certificates that cannot be used.
   package func check() throws(StoreError) {
-    if user != nil && password == nil { throw StoreError("there is a user but no password") }
+    if user != nil && password == nil && passwordFile == nil { throw StoreError("there is a user but no password") }
     if (certificateFile == nil) != (keyFile == nil) {
       throw StoreError("a certificate needs its key, and a key its certificate")
     }

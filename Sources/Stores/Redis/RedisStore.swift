@@ -3,7 +3,8 @@ package import BrokerCore
 import IO
 package import Logging
 
-/// Redis or Valkey as a store: one server, the primary behind one name, or a cluster, of which any node is named.
+/// Redis or Valkey as a store: one server, the primary behind one name, the one that Sentinels name, or a cluster, of
+/// which any node is named.
 ///
 /// A value is under `<prefix>{<hex of its name>}`, or `<prefix>{<hex of its group>}:<hex of its name>`, a claim under
 /// the first with `:claim` behind it. What is within the braces decides in which slot of a cluster a key is. The rights
@@ -15,6 +16,8 @@ package final class RedisStore: Store {
   let settings: RedisSettings
   let availability: RedisAvailability
   private let mailbox: Mailbox<RedisConnections.Message>
+  /// Of the files with passwords.
+  private let watchers: [FileWatcher]
   let changes = StoreChanges()
   let keys: RedisKeys
   private let places = RedisPlaces()
@@ -29,6 +32,9 @@ package final class RedisStore: Store {
     do throws(SystemError) { mailbox = try Mailbox() } catch { throw StoreError("\(error)") }
     self.settings = settings
     keys = RedisKeys(prefix: settings.prefix)
+    watchers = [settings.passwordFile, settings.sentinelPasswordFile].compactMap { [mailbox, log] file in
+      file.flatMap { FileWatcher.ofPassword(in: $0, log: log) { mailbox.post(.passwordChanged) } }
+    }
     let (recoveries, recovered) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
     self.recoveries = recoveries
     let (trials, trial) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))

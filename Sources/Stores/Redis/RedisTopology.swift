@@ -83,6 +83,7 @@ extension RedisSettings.Server {
     switch self {
     case .tcp(let host, let port): "\(host.contains(":") ? "[\(host)]" : host):\(port)"
     case .unix(let path): path
+    case .primary(let name, _): name
     }
   }
 }

@@ -87,8 +87,12 @@ extension FuzzTarget {
       return try promise(
         "what is wrong is said without it", !error.description.isEmpty && error.description.utf8.count < 120)
     }
-    guard case .tcp(_, let port) = settings.server else { return }
-    try promise("a port is one", port > 0)
+    switch settings.server {
+    case .tcp(_, let port): try promise("a port is one", port > 0)
+    case .primary(let name, let sentinels):
+      try promise("a primary has a name, and Sentinels", !name.isEmpty && !sentinels.isEmpty)
+    case .unix: return
+    }
     let again: RedisSettings
     do throws(RedisSettings.Malformed) {
       again = try RedisSettings(url: "\(settings)")

@@ -63,7 +63,7 @@ final class FakeRedis: Sendable {
   }
 
   /// The other end of a connection.
-  final class Peer {
+  final class Peer: Sendable {
     private let descriptor: Int32
     /// The number of the connection, from 1.
     let number: Int

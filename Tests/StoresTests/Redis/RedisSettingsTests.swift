@@ -18,6 +18,9 @@ import Testing
       ("rediss://10.0.0.1:65535/3", "rediss://10.0.0.1:65535/3"),
       ("redis://[::1]", "redis://[::1]:6379/0"),
       ("rediss://u:p@[2001:db8::1]:7000/2", "rediss://[2001:db8::1]:7000/2"),
+      ("redis+sentinel://s1.internal/main", "redis+sentinel://s1.internal:26379/main/0"),
+      ("redis+sentinel://s1:1,s2,[::1]:3/a.b-C_9/4", "redis+sentinel://s1:1,s2:26379,[::1]:3/a.b-C_9/4"),
+      ("rediss+sentinel://u:p,q@10.0.0.1,10.0.0.2:5/0/", "rediss+sentinel://10.0.0.1:26379,10.0.0.2:5/0/0"),
       ("redis+unix:///run/redis.sock", "redis+unix:///run/redis.sock?db=0"),
       ("redis+unix://u:p@/run/a%20b/r.sock?db=4", "redis+unix:///run/a b/r.sock?db=4"),
     ])
@@ -40,6 +43,7 @@ import Testing
       ("redis://u%40x:p%2F%3a%25%40@h", "u@x", "p/:%@"),
       ("redis://u:+&=@h", "u", "+&="),
       ("redis+unix://u:p%3F@/s", "u", "p?"),
+      ("redis+sentinel://u:p,%2Fq@h,i/n", "u", "p,/q"),
     ] as [(String, String?, String?)])
   func credentials(_ url: String, _ user: String?, _ password: String?) throws {
     let settings = try RedisSettings(url: url)
@@ -70,6 +74,14 @@ import Testing
       ("redis://[s3cret]", "IPv6"), ("redis://[]", "IPv6"), ("redis+unix://h/s", "///path"),
       ("redis+unix://", "///path"), ("redis+unix:///", "///path"),
       ("redis+unix:///s?db=s3cret", "number of a database"),
+      ("redis+sentinel://u:s3cret@h", "expected /name"), ("redis+sentinel://h/", "expected /name"),
+      ("redis+sentinel://h/s3%41", "expected /name"), ("redis+sentinel://h//0", "expected /name"),
+      ("redis+sentinel://h/n/s3", "number of a database"), ("redis+sentinel://h/n?db=s3", "written as /name/0"),
+      ("redis+sentinel://h,/n", "expected a host"), ("redis+sentinel://,h/n", "expected a host"),
+      ("redis+sentinel://h,i:s3/n", "expected a port"), ("redis+sentinel://h,u@s3@i/n", "%40 or %2F"),
+      ("redis+sentinel://u:s3/c@h,i/n", "%40 or %2F"), ("redis+sentinel://u:s3#c@h,i/n", "%23"),
+      ("other+sentinel://h/n", "expected redis+sentinel://"), ("redis+sentinel:/h", "expected redis://"),
+      ("redis+sentinel://\(Array(repeating: "h", count: 17).joined(separator: ","))/n", "at most 16"),
       ("redis+unix:///s?s3cret", "db=0"), ("redis+unix:///s%00t", "no text"),
     ])
   func malformed(_ url: String, _ expected: String) {
