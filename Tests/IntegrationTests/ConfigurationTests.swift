@@ -214,6 +214,18 @@ extension IntegrationTests {
         ]
       ),
       (
+        sound, #"store: {url: 'redis://host/0', sentinelPasswordFile: /dev/null}"#,
+        [
+          #"store.sentinelPasswordFile (2:54): only redis+sentinel: and rediss+sentinel: have Sentinels"#
+        ]
+      ),
+      (
+        sound, #"store: {url: 'redis+sentinel://:t0p-s3cr3t@one,two'}"#,
+        [
+          #"store.url (2:14): expected /name behind the Sentinels: the primary's, of letters, digits, '.', '-' and '_'"#
+        ]
+      ),
+      (
         sound, #"store: {url: 'redis://host/0', passwordFile: /nonexistent}"#,
         [
           #"store.passwordFile (2:46): /nonexistent: No such file or directory"#

@@ -62,8 +62,7 @@ extension RedisSettings {
   }
 
   private static let expectation =
-    "expected redis://host:port/database, rediss://host:port/database, redis+unix:///path?db=database, "
-    + "or redis+sentinel://host:port,host:port/name"
+    "expected redis://host:port/0, rediss://host:port/0, redis+unix:///path?db=0 or redis+sentinel://host,host/name"
   private static let hashInPassword = "a # in a password is written as %23"
   private static let separatorInPassword = "an @ or a / in a password is written as %40 or %2F"
 
