@@ -148,7 +148,10 @@ extension IntegrationTests {
       (
         sound, #"store: {url: 'postgres://x:t0p-s3cr3t@host'}"#,
         [
-          #"store.url (2:14): expected memory:, file:/path, redis://host:port/0, rediss://…, redis+unix:///path or redis+sentinel://host:port,host:port/name"#
+          #"""
+          store.url (2:14): expected memory:, file:/path, redis://host:port/0, rediss://…, redis+unix:///path or \#
+          redis+sentinel://host:port,host:port/name
+          """#
         ]
       ),
       (

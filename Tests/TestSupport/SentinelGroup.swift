@@ -10,8 +10,8 @@ package final class SentinelGroup {
   package let ports: [UInt16]
   package let sentinels: [SentinelProcess]
 
-  /// Returns when every replica and Sentinel is known to every Sentinel. `settings` are for the servers and the Sentinels,
-  /// `lines` for the Sentinels alone.
+  /// Returns when every replica and Sentinel is known to every Sentinel. `settings` are for the servers and the
+  /// Sentinels, `lines` for the Sentinels alone.
   package init(
     servers count: Int = 2, sentinels sentinelCount: Int = 3, settings: [(name: String, value: String)] = [],
     lines: [String] = []

@@ -16,7 +16,7 @@ package final class RedisStore: Store {
   let settings: RedisSettings
   let availability: RedisAvailability
   private let mailbox: Mailbox<RedisConnections.Message>
-  /// Of the files with passwords.
+  /// They look after the files with passwords.
   private let watchers: [FileWatcher]
   let changes = StoreChanges()
   let keys: RedisKeys
