@@ -6,7 +6,7 @@ SHELL := /bin/bash
 
 sudo := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help run build install sbom deb test interop simulate fuzz soak check bench compare deploy dependencies format
+.PHONY: help run build install sbom deb test interop fleet simulate fuzz soak check bench compare deploy dependencies format
 
 # As it is shipped: optimised, with the Swift runtime inside.
 release := swift build -c release --static-swift-stdlib
@@ -57,11 +57,16 @@ test: packages-build packages-test ## Build and run every test; FILTER=NAME for 
 	swift build --build-tests $(sanitized)
 	$(if $(SANITIZE),Tests/Sanitizers/run.sh $(SANITIZE) .build-$(SANITIZE),$(width) swift test --skip-build) $(if $(FILTER),--filter '$(FILTER)')
 
-interop: packages-build ## Put the broker before OAuth servers, behind clients, among proxies and before Prometheus; SERVER=, CLIENT="msal_python curl", PROXY= for some
+interop: packages-build ## Put the broker before OAuth servers and Redis, behind clients, among proxies and before Prometheus; SERVER=, STORE=, CLIENT="msal_python curl", PROXY= for some
 	-@$(MAKE) --no-print-directory packages-interop
 	swift build --product token-broker
-	/usr/bin/python3 Tests/Interop/interop.py "$$(swift build --show-bin-path)/token-broker" .build/interop $(SERVER) $(CLIENT) $(PROXY)
-	$(if $(SERVER)$(CLIENT)$(PROXY),,/usr/bin/python3 Tests/Interop/examples.py "$$(swift build --show-bin-path)/token-broker")
+	/usr/bin/python3 Tests/Interop/interop.py "$$(swift build --show-bin-path)/token-broker" .build/interop $(SERVER) $(STORE) $(CLIENT) $(PROXY)
+	$(if $(SERVER)$(STORE)$(CLIENT)$(PROXY),,/usr/bin/python3 Tests/Interop/examples.py "$$(swift build --show-bin-path)/token-broker")
+
+fleet: packages-build ## Let ten brokers share a cluster that loses a primary, for a minute; STORE=valkey
+	-@$(MAKE) --no-print-directory packages-interop
+	$(release) --product token-broker
+	/usr/bin/python3 Tests/Interop/store_figures.py "$$($(release) --show-bin-path)/token-broker" .build/interop $(STORE)
 
 SEEDS := 100000
 

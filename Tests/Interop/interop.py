@@ -1,5 +1,5 @@
-"""Puts the broker's binary before OAuth servers, behind clients, among reverse proxies and before a Prometheus that nobody
-here wrote, all on loopback.
+"""Puts the broker's binary before OAuth servers and stores, behind clients, among reverse proxies and before a Prometheus
+that nobody here wrote, all on loopback.
 
 Usage: interop.py BROKER FOLDER [NAME]...
 
@@ -20,6 +20,7 @@ import clients
 import harness
 import monitor_harness
 import proxy_harness
+import store_harness
 from packages import Skipped
 from verdicts import Verdicts
 
@@ -30,6 +31,7 @@ KINDS = {
     ]),
     "clients": (client_harness.play, clients.NAMES),
     "monitors": (monitor_harness.play, ["prometheus"]),
+    "stores": (store_harness.play, ["redis", "valkey"]),
     "reverse_proxies": (proxy_harness.play, ["nginx", "caddy", "traefik", "envoy", "haproxy", "apache", "varnish"]),
 }
 
