@@ -11,6 +11,9 @@ from store_processes import HOST, Cluster, Connection, Refusal, Sentinels, Serve
 
 # The longest that a caller may wait for a token, in seconds, of a tenant that takes a twentieth of one.
 PATIENCE = 2
+# When all brokers must know of a switch, in seconds after the first Sentinel has told of it. The one that leads a failover
+# tells of it a second after the others.
+SOON = 1.2
 
 
 def play(_, module, executable, folder, place, verdicts):
@@ -181,25 +184,29 @@ def killed_primary(_, program, executable, place, verdicts):
 
 
 def fail_over(program, executable, place, verdicts, how):
-    """Since a second after the switch there is one mint for each audience, and nothing goes to the old primary since it."""
+    """Soon after the first Sentinel has told of the switch there is one mint for each audience, and nothing goes to the old
+    primary."""
     with Sentinels(program, place) as sentinels, contextlib.ExitStack() as stack:
         for server in sentinels.servers:
             server.ask(*user(PASSWORD))
         store = f"{url('redis+sentinel', sentinels.addresses)}/{sentinels.name}"
         fleet = stack.enter_context(Fleet(executable, place / "fleet", store))
-        switches = stack.enter_context(heard(sentinels.sentinels[1], "SUBSCRIBE", "+switch-master"))
+        told = [stack.enter_context(heard(each, "SUBSCRIBE", "+switch-master")) for each in sentinels.sentinels]
         old, new = sentinels.servers
         commands = stack.enter_context(heard(old, "MONITOR"))
+
+        def known():
+            return min(messages[0][0] for messages in told if messages) + SOON
+
         with under_load("before", fleet, verdicts):
             pass
-        with under_load("a second after the switch", fleet, verdicts, since=lambda: switches[0][0] + 1):
+        with under_load("soon after the switch", fleet, verdicts, since=known):
             how(sentinels)
-            time.sleep(3)
-        # What it is sent as the replica that it becomes comes from the new primary.
-        written = [
-            (f"{1000 * (at - switches[0][0]):.0f} ms", text[:120]) for at, text in commands
-            if at > switches[0][0] + 0.1 and "token-broker:" in text and f"{HOST}:{new.port}]" not in text
+            time.sleep(SOON + 2)
+        # What the old primary is sent as the replica that it becomes comes from the new one.
+        last = [
+            at - known() for at, text in commands
+            if at > known() and "token-broker:" in text and f"{HOST}:{new.port}]" not in text
         ]
-        verdicts.expect("sent to the old primary more than 100 ms after the switch", 0, len(written))
-        if written:
-            print(written[0], written[-1], flush=True)
+        verdicts.require(
+            "sent to the old primary since then", not last, len(last), f", the last {max(last, default=0):.1f} s later")
