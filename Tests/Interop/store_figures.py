@@ -16,6 +16,7 @@ import signal
 import statistics
 import sys
 import tempfile
+import threading
 import time
 
 from store_fleet import PASSWORD, Fleet, Load, url, user
@@ -43,11 +44,28 @@ def part(start):
     return [name for name, first in PARTS.items() if first <= start][-1]
 
 
+class Pulse(threading.Thread):
+    """Notices how late the machine itself is at times: nobody can answer sooner."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.start_time, self.late = time.monotonic(), []
+
+    def run(self):
+        while True:
+            due = time.monotonic() + 0.01
+            time.sleep(0.01)
+            self.late.append((due - self.start_time, time.monotonic() - due))
+
+    def worst(self, name):
+        return max((late for at, late in self.late if part(at) == name), default=0)
+
+
 def milliseconds(seconds):
     return f"{seconds * 1000:.0f} ms"
 
 
-def report(fleet, load, verdicts):
+def report(fleet, load, pulse, verdicts):
     first, beyond = {}, collections.defaultdict(list)
     for answer in sorted(load.answers, key=lambda answer: answer.start):
         start = answer.start - load.start
@@ -55,7 +73,8 @@ def report(fleet, load, verdicts):
         beyond[part(start), is_first].append(answer.seconds - (fleet.tenant.seconds if is_first else 0))
     for name in PARTS:
         audiences = [audience for audience, start in first.items() if part(start) == name]
-        print(f"  {name}: {fleet.mints(audiences)} mints for {len(audiences)} audiences", flush=True)
+        print(f"  {name}: {fleet.mints(audiences)} mints for {len(audiences)} audiences; the machine itself was up to "
+              f"{milliseconds(pulse.worst(name))} late", flush=True)
         for is_first, what in ((True, "beyond the tenant's, the first answers"), (False, "in all, the later answers")):
             times = beyond[name, is_first]
             *_, p99 = statistics.quantiles(times, n=100)
@@ -91,7 +110,9 @@ def main():
             store = url("redis", f"{HOST}:{nodes.replicas[0].port}")
             executable = options.broker.resolve()
             with Fleet(executable, place / "fleet", store, BROKERS, AUDIENCES, TENANT_SECONDS) as fleet:
-                with Load(schedule(fleet, random.Random(1))) as load:
+                requests, pulse = schedule(fleet, random.Random(1)), Pulse()
+                pulse.start()
+                with Load(requests) as load:
                     for name, disturb in (
                         ("primary killed", nodes.kill_primary), ("CLUSTER FAILOVER", nodes.fail_over),
                     ):
@@ -100,7 +121,7 @@ def main():
                         took = time.monotonic() - load.start - PARTS[name]
                         print(f"  {name} at {PARTS[name]} s; a new primary after {milliseconds(took)}", flush=True)
                     load.thread.join()
-                report(fleet, load, verdicts)
+                report(fleet, load, pulse, verdicts)
     sys.exit(verdicts.failures > 0)
 
 
