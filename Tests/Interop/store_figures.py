@@ -2,9 +2,9 @@
 
 Usage: store_figures.py BROKER FOLDER [redis|valkey] [--node-timeout MILLISECONDS]
 
-BROKER is best a release build, on a machine that does nothing else. Each audience is asked for at three brokers at once, and
-of the other seven at some time before the minute is over. The end status is 1 unless there are at most 1.01 mints for an
-audience, no errors, and no answer that took 300 ms longer than the tenant did.
+BROKER is best a release build, on a machine that does nothing else. Each audience is asked for at three brokers at
+once, and at the other seven at some time before the minute is over. The end status is 1 unless there are at most 1.01
+mints for an audience, no errors, and no answer that took 300 ms longer than the tenant did.
 """
 
 import argparse

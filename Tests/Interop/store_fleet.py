@@ -91,13 +91,19 @@ class Fleet(contextlib.ExitStack):
         self.brokers.append(broker)
         return broker
 
+    def check_lives(self):
+        """Throws where a broker has ended."""
+        for broker in self.brokers:
+            if broker.process.poll() is not None:
+                raise RuntimeError(f"a broker has ended with status {broker.process.returncode}:\n{broker.tail()}")
+
     def fresh(self):
         """An audience that nobody has asked for yet."""
         return self.audiences[next(self.next_audience)]
 
     def wait_for_store(self, seconds=10):
         """Until each broker says that it can use its store."""
-        eventually("store that all brokers can use", lambda: all(store_is_up(broker) for broker in self.brokers), seconds)
+        eventually("store that all can use", lambda: all(store_is_up(broker) for broker in self.brokers), seconds)
 
     def mints(self, audiences):
         return sum(self.tenant.mints[audience] for audience in audiences)

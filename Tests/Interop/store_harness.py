@@ -1,4 +1,4 @@
-"""Brokers that share a store through everything that becomes of one: one mint for an audience, and no caller notices."""
+"""Brokers share a store through all that becomes of one: one mint for an audience, and no caller notices."""
 
 import contextlib
 import re
@@ -12,8 +12,8 @@ from store_processes import HOST, Cluster, Connection, Refusal, Sentinels, Serve
 
 # The longest that a caller may wait for a token, in seconds, of a tenant that takes a twentieth of one.
 PATIENCE = 2
-# When all brokers must know of a switch, in seconds after the first Sentinel has told of it. The one that leads a failover
-# tells of it a second after the others.
+# When all brokers must know of a switch, in seconds after the first Sentinel has told of it. The one that leads a
+# failover tells of it a second after the others.
 SOON = 1.2
 
 
@@ -30,16 +30,17 @@ def play(_, module, executable, folder, place, verdicts):
 
 @contextlib.contextmanager
 def under_load(what, fleet, verdicts, most=0, since=lambda: 0):
-    """Judges what callers get while the `with` lasts, and a second longer. `most`: mints beyond one for each audience that
-    was first asked for after `since`."""
+    """Judges what callers get while the `with` lasts, and a second longer. `most`: mints beyond one for each audience
+    that was first asked for after `since`."""
     with Load(steady(fleet)) as load:
         time.sleep(0.5)
         yield load
         time.sleep(1)
+    fleet.check_lives()
     judge(what, fleet, load, verdicts, most, since())
 
 
-def judge(what, fleet, load, verdicts, most=0, since=0):
+def judge(what, fleet, load, verdicts, most, since):
     errors = [answer.error for answer in load.answers if answer.error]
     verdicts.require(f"{what}: errors", not errors, f"{len(errors)} of {len(load.answers)}", f", such as {errors[:2]}")
     audiences = load.audiences(since)
@@ -196,8 +197,8 @@ def killed_primary(_, program, executable, place, verdicts):
 
 
 def fail_over(program, executable, place, verdicts, how):
-    """Soon after the first Sentinel has told of the switch there is one mint for each audience, and nothing goes to the old
-    primary."""
+    """Soon after the first Sentinel has told of the switch there is one mint for each audience, and nothing goes to the
+    old primary."""
     with Sentinels(program, place) as sentinels, contextlib.ExitStack() as stack:
         for server in sentinels.servers:
             server.ask(*user(PASSWORD))

@@ -1,4 +1,4 @@
-"""Servers of Redis and Valkey: one alone, a cluster, Sentinels over a primary and its replica, and a slow way to one."""
+"""Servers of Redis and Valkey: one alone, a cluster, Sentinels over a primary and a replica; and a slow way to one."""
 
 import contextlib
 import queue
@@ -123,7 +123,7 @@ class Servers(contextlib.ExitStack):
 
 
 def eventually(what, find, seconds=30):
-    """What `find` returns, as soon as that is something. A server that is not there yet, or not sure, is asked again."""
+    """What `find` returns, as soon as that is something. A server that is not there yet, or refuses, is asked again."""
     deadline, last = time.monotonic() + seconds, None
     while time.monotonic() < deadline:
         try:
@@ -200,7 +200,8 @@ class Cluster(Servers):
             sorted((first, last, primary[1]) for first, last, primary, *_ in node.ask("CLUSTER", "SLOTS"))
             for node in living
         ]
-        if sum(last - first + 1 for first, last, _ in views[0]) != Node.SLOTS or any(view != views[0] for view in views):
+        covered = sum(last - first + 1 for first, last, _ in views[0])
+        if covered != Node.SLOTS or any(view != views[0] for view in views):
             return f"the slots are {views}"
         for node in living:
             if "cluster_state:ok" not in (state := node.ask("CLUSTER", "INFO")):
@@ -218,7 +219,7 @@ class Cluster(Servers):
             return self.replicas[number].info("role") == "master"
 
         def has_changed():
-            """The answer is OK at once, and on a busy machine nothing may come of it within the five seconds that it has."""
+            """The answer is OK at once; on a busy machine nothing may come of it in the five seconds that it has."""
             self.replicas[number].ask("CLUSTER", "FAILOVER")
             with contextlib.suppress(RuntimeError):
                 return eventually("failover", is_primary, 6)
