@@ -95,7 +95,8 @@ class Fleet(contextlib.ExitStack):
         """Throws where a broker has ended."""
         for broker in self.brokers:
             if broker.process.poll() is not None:
-                raise RuntimeError(f"a broker has ended with status {broker.process.returncode}:\n{broker.tail()}")
+                said = [line for line in broker.log.read_text().splitlines() if line and not line.startswith("{")]
+                raise RuntimeError(f"a broker has ended with status {broker.process.returncode}: {said[:2]}")
 
     def fresh(self):
         """An audience that nobody has asked for yet."""
@@ -111,7 +112,13 @@ class Fleet(contextlib.ExitStack):
 
 def store_is_up(broker):
     _, text = ask(f"{broker.admin_url}/metrics")
-    return re.search(r"^token_broker_store_up(?:\{.*\})? 1$", text, re.M)
+    return re.search(r"^token_broker_store_up(?:\{.*\})? 1$", text, re.M) and not refused(broker)
+
+
+def refused(broker):
+    """Which operations a broker says that its store does not do."""
+    _, text = ask(f"{broker.admin_url}/metrics")
+    return re.findall(r'^token_broker_store_condition\{operation="(\w+)"\} 0$', text, re.M)
 
 
 @dataclasses.dataclass

@@ -7,7 +7,7 @@ import statistics
 import threading
 import time
 
-from store_fleet import PASSWORD, USER, Fleet, Load, request, steady, url, user
+from store_fleet import PASSWORD, USER, Fleet, Load, refused, request, steady, url, user
 from store_processes import HOST, Cluster, Connection, Refusal, Sentinels, Server, Slow, eventually, free_ports
 
 # The longest that a caller may wait for a token, in seconds, of a tenant that takes a twentieth of one.
@@ -30,12 +30,12 @@ def play(_, module, executable, folder, place, verdicts):
 
 @contextlib.contextmanager
 def under_load(what, fleet, verdicts, most=0, since=lambda: 0):
-    """Judges what callers get while the `with` lasts, and a second longer. `most`: mints beyond one for each audience
+    """Judges what callers get while the `with` lasts, and a little longer. `most`: mints beyond one for each audience
     that was first asked for after `since`."""
     with Load(steady(fleet)) as load:
-        time.sleep(0.5)
+        time.sleep(0.3)
         yield load
-        time.sleep(1)
+        time.sleep(0.7)
     fleet.check_lives()
     judge(what, fleet, load, verdicts, most, since())
 
@@ -59,6 +59,7 @@ def one_server(_, program, executable, place, verdicts):
             with under_load("calm", fleet, verdicts) as load:
                 time.sleep(1)
             flush(server, fleet, load, verdicts)
+            refuse(server, fleet, verdicts)
             rotate(server, fleet, verdicts)
             with under_load("restarted empty", fleet, verdicts, since=lambda: back) as load:
                 server.kill()
@@ -92,6 +93,26 @@ def restored(servers, fleet, verdicts, what):
         eventually("tokens in the store again", lambda: held(*servers) >= wanted, 5)
     there, seconds = held(*servers), time.monotonic() - start
     verdicts.require(f"{what}: tokens back within 5 s", there >= wanted, f"{there} of {wanted}, {seconds:.1f} s")
+
+
+def refuse(server, fleet, verdicts):
+    """What the user may not do any more is noticed within seconds, and that it may again, though nobody asks."""
+    expected = {"load", "claim", "listen"}
+    with Load(steady(fleet)) as load:
+        server.ask("ACL", "SETUSER", USER, "-mget", "resetchannels")
+        with contextlib.suppress(RuntimeError):
+            eventually("condition", lambda: all(set(refused(broker)) == expected for broker in fleet.brokers), 6)
+        seen = [refused(broker) for broker in fleet.brokers]
+        server.ask(*user(PASSWORD))
+    errors = [answer.error for answer in load.answers if answer.error]
+    verdicts.expect("without MGET and the channel: errors", [], errors[:2])
+    holds = all(set(each) == expected for each in seen)
+    verdicts.require("without MGET and the channel: refused", holds, seen, f", where {sorted(expected)} are expected")
+    start = time.monotonic()
+    with contextlib.suppress(RuntimeError):
+        fleet.wait_for_store(8)
+    seen, seconds = [refused(broker) for broker in fleet.brokers], time.monotonic() - start
+    verdicts.require("with them again: refused", not any(seen), f"{seen}, {seconds:.1f} s")
 
 
 def rotate(server, fleet, verdicts):
