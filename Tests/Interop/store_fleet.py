@@ -183,7 +183,7 @@ class Load:
         return [audience for audience, start in first.items() if start >= since]
 
 
-def steady(fleet, rate=15):
+def steady(fleet, rate):
     """So many new audiences a second, each asked for at once from all brokers, and with each an older one from one of
     them."""
     asked = []

@@ -29,10 +29,10 @@ def play(_, module, executable, folder, place, verdicts):
 
 
 @contextlib.contextmanager
-def under_load(what, fleet, verdicts, most=0, since=lambda: 0):
+def under_load(what, fleet, verdicts, most=0, since=lambda: 0, rate=15):
     """Judges what callers get while the `with` lasts, and a little longer. `most`: mints beyond one for each audience
-    that was first asked for after `since`."""
-    with Load(steady(fleet)) as load:
+    that was first asked for after `since`. `rate`: such a second."""
+    with Load(steady(fleet, rate)) as load:
         time.sleep(0.3)
         yield load
         time.sleep(0.7)
@@ -98,7 +98,7 @@ def restored(servers, fleet, verdicts, what):
 def refuse(server, fleet, verdicts):
     """What the user may not do any more is noticed within seconds, and that it may again, though nobody asks."""
     expected = {"load", "claim", "listen"}
-    with Load(steady(fleet)) as load:
+    with Load(steady(fleet, 15)) as load:
         server.ask("ACL", "SETUSER", USER, "-mget", "resetchannels")
         with contextlib.suppress(RuntimeError):
             eventually("condition", lambda: all(set(refused(broker)) == expected for broker in fleet.brokers), 6)
@@ -166,9 +166,9 @@ def cluster(module, program, executable, place, verdicts):
             with under_load("CLUSTER FAILOVER", fleet, verdicts, most=1):
                 nodes.fail_over(0)
                 nodes.wait_until_sound()
-            with under_load("a slot migration", fleet, verdicts):
-                # A sixth of all slots, so that some of the new tokens are among them.
-                module.migrate(nodes, *nodes.primaries[:2], range(2700), lambda: time.sleep(1))
+            with under_load("a slot migration", fleet, verdicts, rate=30):
+                # So many slots that some of the new tokens are among them.
+                module.migrate(nodes, *nodes.primaries[:2], range(500), lambda: time.sleep(1))
                 nodes.wait_until_sound()
             with under_load("a killed primary", fleet, verdicts, most=5):
                 killed = nodes.primaries[2]

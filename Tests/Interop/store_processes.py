@@ -243,12 +243,28 @@ def migrate_by_keys(cluster, source, target, slots, during):
     target.ask_all(["CLUSTER", "SETSLOT", slot, "IMPORTING", source.id] for slot in slots)
     source.ask_all(["CLUSTER", "SETSLOT", slot, "MIGRATING", target.id] for slot in slots)
     during()
-    for keys in source.ask_all(["CLUSTER", "GETKEYSINSLOT", slot, 1000] for slot in slots):
-        if keys:
-            source.ask("MIGRATE", HOST, target.port, "", 0, 5000, "KEYS", *keys)
+
+    def move_keys(slots):
+        for keys in source.ask_all(["CLUSTER", "GETKEYSINSLOT", slot, 1000] for slot in slots):
+            if keys:
+                source.ask("MIGRATE", HOST, target.port, "", 0, 5000, "KEYS", *keys)
+
+    def is_given_up(slot):
+        """A key that comes or runs out meanwhile is refused to be left behind."""
+        try:
+            return source.ask("CLUSTER", "SETSLOT", slot, "NODE", target.id)
+        except Refusal:
+            move_keys([slot])
+            raise
+
+    move_keys(slots)
     during()
-    for node in (target, source, *(node for node in cluster.primaries if node not in (target, source))):
-        node.ask_all(["CLUSTER", "SETSLOT", slot, "NODE", target.id] for slot in slots)
+    others = [node for node in cluster.primaries if node not in (target, source)]
+    for slot in slots:
+        target.ask("CLUSTER", "SETSLOT", slot, "NODE", target.id)
+        eventually("slot without keys", lambda: is_given_up(slot))
+        for node in others:
+            node.ask("CLUSTER", "SETSLOT", slot, "NODE", target.id)
 
 
 class Sentinels(Servers):
