@@ -4,7 +4,7 @@ package enum JSONText {
   package static func append(_ text: String, to output: inout [UInt8]) {
     output.append(UInt8(ascii: "\""))
     // Most texts need no escape, and then go over as a whole.
-    if text.utf8.allSatisfy({ $0 >= 0x20 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") && $0 != 0x7F }) {
+    if text.utf8.allSatisfy({ 0x20..<0x7F ~= $0 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }) {
       output.append(contentsOf: text.utf8)
     } else {
       escape(text, to: &output)
@@ -13,13 +13,25 @@ package enum JSONText {
   }
 
   private static func escape(_ text: String, to output: inout [UInt8]) {
-    for byte in text.utf8 {
-      switch byte {
-      case UInt8(ascii: "\""), UInt8(ascii: "\\"): output += [UInt8(ascii: "\\"), byte]
-      case 0x0A: output += [UInt8(ascii: "\\"), UInt8(ascii: "n")]
-      case ..<0x20, 0x7F: output += Array("\\u00".utf8) + [Hex.digit(byte >> 4), Hex.digit(byte & 15)]
-      default: output.append(byte)
+    for scalar in text.unicodeScalars {
+      switch scalar {
+      case "\"", "\\": output += [UInt8(ascii: "\\"), UInt8(ascii: scalar)]
+      case "\n": output += Array("\\n".utf8)
+      case _ where changesTheLine(scalar):
+        let (high, low) = (UInt8(scalar.value >> 8), UInt8(scalar.value & 0xFF))
+        let digits = [high >> 4, high & 15, low >> 4, low & 15].map(Hex.digit)
+        output += Array("\\u".utf8) + digits
+      default: output.append(contentsOf: scalar.utf8)
       }
+    }
+  }
+
+  /// Whether a terminal may do something else with it than show it: a control, the end of a line or a paragraph, or
+  /// what turns the direction of writing (UAX #9 §2). All of them lie below U+10000.
+  private static func changesTheLine(_ scalar: Unicode.Scalar) -> Bool {
+    switch scalar.value {
+    case ..<0x20, 0x7F..<0xA0, 0x061C, 0x200E...0x200F, 0x2028...0x202E, 0x2066...0x2069: true
+    default: false
     }
   }
 

@@ -293,6 +293,16 @@ extension IntegrationTests {
         place: "callers.a.bearerSHA256 (8:29)", cause: "expected the SHA-256 of a key in 64 hexadecimal digits",
         remedy: "as token-broker key prints it"),
       Broken(
+        testDescription: "the SHA-256 of an empty file",
+        more: "callers: {a: {bearerSHA256: "
+          + "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855, audiences: '*'}}",
+        place: "callers.a.bearerSHA256 (8:29)", cause: "this is the SHA-256 of nothing",
+        remedy: "a key file that was empty"),
+      Broken(
+        testDescription: "a caller that is called as strangers are in metrics",
+        more: "callers: {(unknown): {bearerSHA256: KEY, audiences: '*'}}", place: "callers.(unknown) (8:21)",
+        cause: "expected a name without a ( before it", remedy: "metrics call those so"),
+      Broken(
         testDescription: "a name of a certificate without its scheme",
         more: "callers: {a: {clientCertificate: reports, audiences: '*'}}", place: "callers.a.clientCertificate (8:34)",
         cause: "found 'reports'", remedy: "expected a URI such as spiffe://example.com/a, dns:host.example.com"),

@@ -9,6 +9,9 @@ extension Callers {
   init?(_ root: Section, after previous: Callers?) {
     self.init()
     root.sections("callers", .liveOnlyNarrowed) { name, section in
+      if name.hasPrefix("(") {
+        root.fail("callers.\(name)", "expected a name without a ( before it: metrics call those so who are no callers")
+      }
       let caller = Self.caller(name, section, after: previous?.byName[name])
       byName[name] = caller
       for proof in Self.proofs(section) {
@@ -62,6 +65,9 @@ extension Callers {
 
   private static func proofs(_ section: Section) -> [CallerDirectory.Proof] {
     let keys = section.values("bearerSHA256", .sha256Digest) ?? []
+    if keys.contains(SHA256Digest(of: [UInt8]().span)) {
+      section.fail("bearerSHA256", "this is the SHA-256 of nothing, such as a key file that was empty")
+    }
     let certificates = section.values("clientCertificate", .certificateName) ?? []
     let accounts = section.values("serviceAccount", .serviceAccount) ?? []
     let users = section.values("unixUser", .unixID) ?? []
