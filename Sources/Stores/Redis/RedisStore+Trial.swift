@@ -47,7 +47,7 @@ extension RedisStore {
 
   /// The server that has the name; nil where there is only one, or nobody knows.
   private func place(of name: StoreName) -> RedisSettings.Server? {
-    availability.topology?.shard(of: RedisSlot.number(of: key(name)))?.primary
+    availability.topology?.shard(of: RedisSlot.number(of: keys.value(name)))?.primary
   }
 
   /// What could be done with a name, and what was refused.

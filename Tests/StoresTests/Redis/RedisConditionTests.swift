@@ -182,7 +182,7 @@ import Testing
     try await expect([.claim, .save], by: store, lines)
     // Claims are of use at the others.
     for number in 0..<20 as Range<UInt8> {
-      let slot = RedisSlot.number(of: store.key(StoreName(number)))
+      let slot = RedisSlot.number(of: store.keys.value(StoreName(number)))
       #expect(store.isClaimable(StoreName(number)) == (cluster.primary(of: slot).port != cluster.primaries[2].port))
     }
     try await node.ask("ACL", "SETUSER", RedisServer.user, "+eval")

@@ -118,6 +118,7 @@ import Testing
     let (here, there) = (try cluster.name(at: 0), try cluster.name(at: 1))
     #expect(try await store.mint(here))
     #expect(try await store.mint(there))
+    try await cluster.replicas[1].server.wait(for: "a copy") { try await $0.keys("*").count == 1 }
     cluster.primaries[1].server.pause()
     let start = Instant.now
     async let waiting = store.claim(there, for: .seconds(60), loading: [there])

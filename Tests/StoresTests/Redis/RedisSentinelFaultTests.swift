@@ -71,6 +71,7 @@ import Testing
     var settings = RedisSettings(.primary(named: "tokens", by: sentinels.map(\.server)))
     settings.timeout = .seconds(20)
     settings.connectTimeout = .seconds(20)
+    settings.trialInterval = nil
     return try RedisStore(settings, log: log.logger)
   }
 
