@@ -68,7 +68,7 @@ package struct Vault: Sendable {
     return StoreName(bytes, group: name(of: .token(grant), keys).bytes)
   }
 
-  /// What the client's mints in a calendar month are counted under. The count itself is not sealed: the store adds to it.
+  /// What the client's mints in a calendar month are counted under. The count is not sealed, as the store adds to it.
   package func name(ofMintsIn month: Int) -> StoreName {
     let context = identity + Self.joined(["mints", "\(month)"])
     return StoreName(HMAC<SHA256>.authenticationCode(for: context, using: current.name))
