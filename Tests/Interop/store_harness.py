@@ -176,6 +176,7 @@ def cluster(module, program, executable, place, verdicts):
                 nodes.wait_until_sound()
             with under_load("it is back, and primary again", fleet, verdicts, most=1):
                 killed.start()
+                killed.ask(*user(PASSWORD))
                 nodes.wait("replica that was a primary", killed.is_synchronized)
                 nodes.wait_until_sound()
                 nodes.fail_over(2)
@@ -236,7 +237,7 @@ def fail_over(program, executable, place, verdicts, how):
             pass
         with under_load("soon after the switch", fleet, verdicts, since=known):
             how(sentinels)
-            time.sleep(SOON + 2)
+            time.sleep(SOON + 1)
         # What the old primary is sent as the replica that it becomes comes from the new one.
         last = [
             at - known() for at, text in commands
