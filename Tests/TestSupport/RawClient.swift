@@ -110,9 +110,10 @@ package final class RawListener {
   package let port: UInt16
   private var socket: RawSocket?
 
-  package init() throws {
+  /// On any port that is free, or on this one.
+  package init(_ port: UInt16 = 0) throws {
     let socket = RawSocket(timeout: 0)
-    port = try socket.listen(backlog: 1)
+    self.port = try socket.listen(on: port, backlog: 1)
     self.socket = socket
   }
 

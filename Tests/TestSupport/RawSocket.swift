@@ -48,9 +48,9 @@ package final class RawSocket: Sendable {
     if status != 0 { throw Failure("connect", errno) }
   }
 
-  /// Listens on a port that was free, and returns it.
-  func listen(backlog: Int32) throws -> UInt16 {
-    var address = Self.loopback()
+  /// Listens on this port, or on one that was free if that is 0, and returns it.
+  func listen(on port: UInt16 = 0, backlog: Int32) throws -> UInt16 {
+    var address = Self.loopback(port: port)
     var length = socklen_t(MemoryLayout<sockaddr_in>.size)
     let status = unsafe withUnsafeMutablePointer(to: &address) { pointer in
       unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {

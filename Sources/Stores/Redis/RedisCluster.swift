@@ -223,12 +223,13 @@ final class RedisCluster {
   /// Sends a request where a node says that it belongs.
   func redirect(_ request: RedisRequest, _ error: String, from node: Node) {
     let answer = RedisRequest.Answer.success(.error(error))
+    let redirection = RedisRedirection(error, from: node)
     if topology == nil {
       // It was no cluster, or had nothing, when it was asked.
-      refresh()
+      if redirection != .demoted { refresh() }
       return request.answer(answer)
     }
-    switch RedisRedirection(error, from: node) {
+    switch redirection {
     case .moved(let slot, let target?):
       topology?.move(slot, to: target)
       isStale = true
@@ -242,6 +243,10 @@ final class RedisCluster {
       connection.sendNow()
     case .tryAgain:
       if request.redirect() < Self.mostAttempts { postpone(request, answer) } else { request.answer(answer) }
+    case .demoted:
+      isStale = true
+      if request.redirect() < Self.mostAttempts { postpone(request, answer) } else { request.answer(answer) }
+      refresh()
     case .down:
       isStale = true
       postpone(request, answer)
@@ -255,7 +260,7 @@ final class RedisCluster {
   private func changed(_ member: Member, _ node: Node, _ event: RedisConnector.Event) {
     switch event {
     case .opened:
-      if member.isAway { log.info("a node of the store is connected again", metadata: ["node": "\(node.place)"]) }
+      if member.isAway { log.info("a node of the store is connected again", metadata: ["address": "\(node.place)"]) }
       member.isAway = false
       updatePlaces()
       report(.reachable)
@@ -264,7 +269,7 @@ final class RedisCluster {
       if !member.isAway {
         member.isAway = true
         log.warning(
-          "a node of the store is out of reach", metadata: ["node": "\(node.place)", "reason": "\(reason.reason)"])
+          "a node of the store is out of reach", metadata: ["address": "\(node.place)", "reason": "\(reason.reason)"])
       }
       // Until there is another primary, reads go to the replicas.
       if let topology, let shard = topology.shards.first(where: { $0.primary == node }) {

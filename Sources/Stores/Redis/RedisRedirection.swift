@@ -7,10 +7,15 @@ enum RedisRedirection: Equatable {
   case tryAgain
   /// The slot is nobody's, or too many nodes are missing.
   case down
+  /// The node is no primary any more. On a connection that was told READONLY it begins a script, and says so only where
+  /// that writes: Redis 7.0 in the first of these words, Valkey 9.1 in the second.
+  case demoted
+
+  private static let demotions = ["READONLY", "ERR Attempted to access a non local key"]
 
   /// Whether an error is one.
   static func isOne(_ error: String) -> Bool {
-    ["MOVED ", "ASK ", "TRYAGAIN", "CLUSTERDOWN"].contains { error.hasPrefix($0) }
+    (["MOVED ", "ASK ", "TRYAGAIN", "CLUSTERDOWN"] + demotions).contains { error.hasPrefix($0) }
   }
 
   /// nil for any other error. `node` is the one that gave it.
@@ -25,6 +30,7 @@ enum RedisRedirection: Equatable {
       self = .ask(Self.node(words[2], from: node))
     case "TRYAGAIN": self = .tryAgain
     case "CLUSTERDOWN": self = .down
+    case _ where Self.demotions.contains { error.hasPrefix($0) }: self = .demoted
     default: return nil
     }
   }

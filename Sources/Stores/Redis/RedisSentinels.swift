@@ -132,8 +132,8 @@ final class RedisSentinels {
   private func ask(_ index: Int) {
     guard let connection = sentinels[index].commands.connection, !sentinels[index].isAsked else { return }
     sentinels[index].isAsked = true
-    // The epoch comes first: where there is a switch between the two answers, the new address is believed only when it is
-    // told again, and the old one no longer than that.
+    // The epoch comes first: where there is a switch between the two answers, the new address is believed only when it
+    // is told again, and the old one no longer than that.
     let deadline = loop.now.advanced(by: timeout)
     connection.add(
       RedisRequest(RedisCommand("SENTINEL", "MASTER", name, answer: .texts), deadline: deadline) { [post] in

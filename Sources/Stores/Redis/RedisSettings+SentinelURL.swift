@@ -4,8 +4,8 @@ extension RedisSettings {
   private static let mostSentinels = 16
   private static let sentinelPort: UInt16 = 26379
 
-  /// Reads `redis+sentinel://[user[:password]@]host[:port],host[:port]/name[/database]`: where Sentinels are, and the name
-  /// by which they know a primary. With `rediss` both are reached by TLS. User and password are the primary's.
+  /// Reads `redis+sentinel://[user[:password]@]host[:port],host[:port]/name[/database]`: where Sentinels are, and the
+  /// name by which they know a primary. With `rediss` both are reached by TLS. User and password are the primary's.
   init(sentinelURL url: String) throws(Malformed) {
     let (first, others) = Self.split(url)
     let parts = try Self.parts(of: first)

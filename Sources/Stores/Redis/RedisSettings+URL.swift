@@ -9,8 +9,8 @@ extension RedisSettings {
   }
 
   /// Reads `redis://[user[:password]@]host[:port][/database]`, the same with `rediss`, which is TLS,
-  /// `redis+unix://[user[:password]@]/path[?db=database]`, or what `init(sentinelURL:)` does. User, password and path are
-  /// percent-decoded.
+  /// `redis+unix://[user[:password]@]/path[?db=database]`, or what `init(sentinelURL:)` does. User, password and path
+  /// are percent-decoded.
   package init(url: String) throws(Malformed) {
     if url.prefix(while: { $0 != ":" }).hasSuffix("+sentinel") {
       self = try RedisSettings(sentinelURL: url)

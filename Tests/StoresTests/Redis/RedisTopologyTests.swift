@@ -82,6 +82,8 @@ import Testing
       ("MOVED 16384 h:1", nil), ("MOVED -1 h:1", nil), ("MOVED", nil), ("MOVED 1", nil),
       ("ASK 3999 redis-2.internal:6379", .ask(node("redis-2.internal"))), ("ASK 3999 nowhere", .ask(nil)),
       ("TRYAGAIN Multiple keys request during rehashing of slot", .tryAgain),
+      ("READONLY You can't write against a read only replica.", .demoted),
+      ("ERR Attempted to access a non local key in a cluster node", .demoted),
       ("CLUSTERDOWN Hash slot not served", .down), ("CROSSSLOT Keys in request don't hash to the same slot", nil),
       ("ERR MOVED 1 h:1", nil), ("", nil),
     ]
