@@ -24,7 +24,7 @@ import Testing
       for lane: UInt64 in 0..<4 {
         group.addTask {
           var (made, number, left) = (Made(), first + lane, 10)
-          while left > 0 {
+          while left > 0, !Task.isCancelled {
             await make(StoreName(number: number), in: stores, &made)
             number += 4
             if isOver() { left -= 1 }
