@@ -89,6 +89,7 @@ import Testing
     let stores = try [0, 2, 2].map { try cluster.primaries[$0].store() }
     let before = try cluster.name(at: 1)
     #expect(try await stores[0].mint(before))
+    try await cluster.replicas[1].server.wait(for: "a copy") { try await $0.keys("*").count == 1 }
     let (isOver, count) = (Watched(false), 2000 as UInt64)
     async let made = load(stores, from: count) { isOver.value }
     try await cluster.primaries[1].server.kill()

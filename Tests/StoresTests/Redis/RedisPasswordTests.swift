@@ -102,7 +102,7 @@ import Testing
     defer { try? FileManager.default.removeItem(at: directory) }
     let file = directory.appendingPathComponent("password")
     try Data("old".utf8).write(to: file)
-    var settings = RedisSettings(.unix(path: fake.socket))
+    var settings = fake.settings
     settings.passwordFile = file.path
     (settings.timeout, settings.connectTimeout) = (.seconds(20), .seconds(20))
     let store = try RedisStore(settings, log: .silent)
