@@ -139,12 +139,19 @@ package final class SharedTokens: Sendable {
         let old = zip(some, values).filter { found, value in
           found.minted.map { !found.slots.isToken(value, newerThan: $0, younger: age) } ?? true
         }
-        let names = old.flatMap(\.0.slots.ownNames)
-        if names.isEmpty { continue }
-        try await counted(.remove) { () async throws(StoreError) in try await store.remove(names) }
-        // Without it the next broker that holds one of them would give it back.
+        if old.isEmpty { continue }
+        // First: whoever finds a token missing gives back the one that it holds.
         let marks = old.compactMap { found, value in found.slots.purgeMark(over: found.minted, value) }
-        try? await counted(.save) { () async throws(StoreError) in try await store.save(marks, settling: nil) }
+        var failure: StoreError?
+        do throws(StoreError) {
+          try await counted(.save) { () async throws(StoreError) in try await store.save(marks, settling: nil) }
+        } catch {
+          failure = error
+        }
+        let marked = failure == nil ? Set(marks.map(\.name)) : []
+        let names = old.flatMap(\.0.slots.ownNames).filter { !marked.contains($0) }
+        try await counted(.remove) { () async throws(StoreError) in try await store.remove(names) }
+        if let failure { throw failure }
       }
       return true
     } catch {

@@ -44,6 +44,9 @@ struct StoreSlots {
     return isNew(found, as: minted) && found.mintedAt > WallClock.now - age / .seconds(1)
   }
 
+  /// For which Auth0 lets an API's tokens live: 30 days.
+  private static let longestLife = Duration.seconds(30 * 86_400)
+
   private func token(in sealed: [UInt8]?) -> StoreRecord.Token? {
     opened(sealed).flatMap { StoreRecord.decode(StoreRecord.Token.self, $0) }
   }
@@ -83,14 +86,14 @@ struct StoreSlots {
     }
   }
 
-  /// What is left in the token's slot when a token is thrown away, for as long as that one, the one that was found
-  /// there, or another broker's may live.
+  /// What is left in the token's slot when a token is thrown away, for as long as that one or the one that was found
+  /// there lives, and no less than other brokers' may.
   func purgeMark(over minted: MintedToken?, _ sealed: [UInt8]?) -> StoreEntry? {
     let (now, wallNow) = (Instant.now, WallClock.now)
     let lives = [
       minted.map { now.duration(to: $0.expiresAt) }, token(in: sealed).map { .seconds($0.expiresAt - wallNow) },
     ]
-    let lifetime = lives.compactMap(\.self).reduce(.seconds(86_400), max)
+    let lifetime = lives.compactMap(\.self).reduce(Self.longestLife, max)
     return entry(.token(grant), StoreRecord.Purge(purgedAt: wallNow), lifetime: lifetime)
   }
 

@@ -670,7 +670,7 @@ function allotments(client) {
     const reserve = budget.reserve ?? 0;
     const text = `${count(left)} of ${count(most)} left`;
     rows.push(["month", meter(most ? left / most : 0, left === 0 ? "bad" : left <= reserve ? "warn" : "ok",
-      "Tokens left this month", text, most ? reserve / most : null), 
+      "Tokens left this month", text, most ? reserve / most : null),
       `${text}, counted ${budget.counted_by === "fleet" ? "by the whole fleet" : "since the start"}`]);
   }
   if (rows.length === 0) return null;

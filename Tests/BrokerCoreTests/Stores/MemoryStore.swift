@@ -8,16 +8,17 @@ final class MemoryStore: Store {
   private let values = Mutex<[StoreName: [UInt8]]>([:])
   private let counts = Mutex<[StoreName: Int]>([:])
   let condition = StoreCondition(location: "", problem: nil)
-  /// Runs before anything is removed.
-  let willRemove: @Sendable () async -> Void
+  /// Runs before anything is left without a claim, such as what says that a token was thrown away.
+  let willMark: @Sendable () async -> Void
 
-  init(willRemove: @escaping @Sendable () async -> Void = {}) { self.willRemove = willRemove }
+  init(willMark: @escaping @Sendable () async -> Void = {}) { self.willMark = willMark }
 
   func load(_ names: [StoreName]) async throws(StoreError) -> [[UInt8]?] {
     values.withLock { values in names.map { values[$0] } }
   }
 
   func save(_ entries: [StoreEntry], settling claim: StoreClaim?) async throws(StoreError) {
+    if claim == nil { await willMark() }
     values.withLock { values in for entry in entries { values[entry.name] = entry.value } }
   }
 
@@ -38,7 +39,6 @@ final class MemoryStore: Store {
   }
 
   func remove(_ names: [StoreName]) async throws(StoreError) {
-    await willRemove()
     values.withLock { values in for name in names { values[name] = nil } }
   }
 

@@ -13,7 +13,7 @@ import Testing
   func meanwhile() async throws {
     let mints = Atomic(0)
     let broker = Mutex<Broker?>(nil)
-    let store = MemoryStore(willRemove: { [key] in
+    let store = MemoryStore(willMark: { [key] in
       let broker = broker.withLock { $0 }
       let token = try? await broker?.token(key)
       #expect(token?.minted.accessToken.value == "1", "the store still has it")

@@ -15,6 +15,7 @@ import Testing
       var loads: [Int] = []
       var saves = 0
       var claims = 0
+      var removed: Set<StoreName> = []
       var problem: String?
       var refusals: [StoreOperation: String] = [:]
     }
@@ -35,6 +36,7 @@ import Testing
     var saves: Int { state.withLock(\.saves) }
     var values: [StoreName: [UInt8]] { state.withLock(\.values) }
     var claims: Int { state.withLock(\.claims) }
+    var removed: Set<StoreName> { state.withLock(\.removed) }
     var condition: StoreCondition {
       let (problem, refusals) = state.withLock { ($0.problem, $0.refusals) }
       return StoreCondition(location: "", problem: problem, refusals: refusals)
@@ -73,7 +75,10 @@ import Testing
       atLeast + count
     }
 
-    func remove(_ names: [StoreName]) async throws(StoreError) { lose(names.contains) }
+    func remove(_ names: [StoreName]) async throws(StoreError) {
+      state.withLock { $0.removed.formUnion(names) }
+      lose(names.contains)
+    }
 
     func claim(
       _ name: StoreName, for lease: Duration, loading names: [StoreName]
@@ -179,8 +184,9 @@ import Testing
   // MARK: Losses that nobody tells of
 
   /// Runs a broker that holds `count` tokens, all of which the store has.
-  private func withTokens(_ count: Int, _ body: (Broker, FailingStore) async throws -> Void) async throws {
-    let store = FailingStore()
+  private func withTokens(
+    _ count: Int, in store: FailingStore = FailingStore(), _ body: (Broker, FailingStore) async throws -> Void
+  ) async throws {
     let vault = Vault(secrets: [Secret("secret".utf8)], identity: [])
     let broker = Broker(
       requestTimeout: .seconds(10), minter: minter(vault), shared: shared(store), health: Health(), log: .silent)
@@ -252,6 +258,25 @@ import Testing
       #expect(found.token == nil && found.failure == nil && other.figures.ignored == 0)
       await other.restore([token(0, mintedToken("new", at: .now.advanced(by: .seconds(1))))])
       #expect(store.values != marked)
+    }
+  }
+
+  @Test("While a token is thrown away its place is never empty, or others would give it back")
+  func neverEmpty() async throws {
+    try await withTokens(1) { _, store in
+      let names = Set(store.values.keys)
+      let key = TokenKey(client: "shared", grant: Grant(audience: "https://0/"))
+      #expect(await shared(store).remove([(key, holding: nil)], younger: .zero) == true)
+      #expect(store.removed.isDisjoint(with: names) && !store.removed.isEmpty)
+    }
+  }
+
+  @Test("Where no word of it can be left, what is thrown away is taken out, and it is said that it may come back")
+  func unmarked() async throws {
+    try await withTokens(1, in: FailingStore(refused: [2])) { _, store in
+      let key = TokenKey(client: "shared", grant: Grant(audience: "https://0/"))
+      #expect(await shared(store).remove([(key, holding: nil)], younger: .zero) == false)
+      #expect(store.values.isEmpty)
     }
   }
 
