@@ -29,9 +29,7 @@ struct Diagnosis {
     if let store = facts.broker.figures.store?.condition {
       if let problem = store.problem { findings.append(Finding(problem: .of(store: store, problem))) }
       if let problem = StatusReport.Problem.of(refusalsOf: store) { findings.append(Finding(problem: problem)) }
-    }
-    if let store = facts.broker.figures.store?.condition, let notice = store.notice {
-      findings.append(Finding(problem: .of(store: store, notice: notice)))
+      if let notice = store.notice { findings.append(Finding(problem: .of(store: store, notice: notice))) }
     }
     if let dependencies = facts.dependencies {
       findings += StatusReport.Problem.all(dependencies, facts).map { Finding(problem: $0) }
