@@ -71,7 +71,7 @@ let package = Package(
     tests("TelemetryTests", ["Telemetry"]),
     tests("BrokerAPITests", ["BrokerAPI"]),
     tests("StatusTests", ["Status"]),
-    tests("SettingsTests", ["IO", "Settings"]),
+    tests("SettingsTests", ["IO", "Settings", "Stores", logging]),
     tests("ApplicationTests", ["Application", "Settings"]),
     tests("IntegrationTests", ["Basics", "DevTenant", "IO", "token-broker", crypto], exclude: ["Clients"]),
     // What the fuzzers try: `make fuzz` builds the program with libFuzzer, and the tests play the corpora once.

@@ -20,8 +20,6 @@ package struct StoreSettings: Sendable {
   package var keys: [Secret]?
   /// How long one operation on a file may take.
   package var fileTimeout = Duration.milliseconds(250)
-  /// How long one operation may take.
-  package var timeout = Duration.milliseconds(250)
 
   package var isShared: Bool { if case .memory = location { false } else { true } }
 
@@ -38,7 +36,7 @@ package struct StoreSettings: Sendable {
   package func open(_ log: Logger) throws -> (any Store)? {
     switch location {
     case .memory: nil
-    case .file(let path): FileStore(path: path, timeout: timeout, log: log)
+    case .file(let path): FileStore(path: path, timeout: fileTimeout, log: log)
     case .redis(let settings): try RedisStore(settings, log: log)
     }
   }
