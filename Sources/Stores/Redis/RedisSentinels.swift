@@ -191,10 +191,14 @@ final class RedisSentinels {
     return refusal.error(of: "SENTINEL", otherwise: "it knows no primary called \(name)").reason
   }
 
+  /// nil as well where it is none that switches could be counted on from.
   private static func epoch(in reply: RedisReply) -> Int? {
     guard case .array(let parts) = reply else { return nil }
     let words = parts.compactMap(\.text)
-    return words.firstIndex(of: "config-epoch").flatMap { $0 + 1 < words.count ? Int(words[$0 + 1]) : nil }
+    guard let index = words.firstIndex(of: "config-epoch"), index + 1 < words.count,
+      let epoch = Int(words[index + 1]), 0..<(1 << 62) ~= epoch
+    else { return nil }
+    return epoch
   }
 
   /// A host and a port. The host is only looked up, so all that matters is that it can be shown.
