@@ -89,7 +89,7 @@ final class RedisConnections {
     case .sentinels(let message): sentinels?.receive(message)
     case .waitIsOver:
       if availability.isStarting { lost(StoreError("not connected yet")) }
-      if commands.isChanging { failEarly(StoreError("not connected to the new primary yet")) }
+      if commands.isChanging { lost(StoreError("not connected to the new primary yet")) }
     case .close:
       commands.close()
       subscription.close()
@@ -107,10 +107,11 @@ final class RedisConnections {
     } else if let connection = commands.connection {
       for request in requests { connection.add(request) }
       connection.sendNow()
-    } else if availability.isStarting || commands.isChanging {
-      early += requests
     } else {
-      do throws(StoreError) { try availability.check() } catch {
+      do throws(StoreError) {
+        try availability.check()
+        early += requests
+      } catch {
         for request in requests { request.answer(.failure(error)) }
       }
     }

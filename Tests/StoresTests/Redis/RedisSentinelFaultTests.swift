@@ -67,9 +67,11 @@ import Testing
     return (try await RedisServer(["--port", "\(port)"]), port)
   }
 
-  private static func store(_ sentinels: FakeSentinel..., log: LogLines = LogLines()) throws -> RedisStore {
+  private static func store(
+    _ sentinels: FakeSentinel..., timeout: Duration = .seconds(20), log: LogLines = LogLines()
+  ) throws -> RedisStore {
     var settings = RedisSettings(.primary(named: "tokens", by: sentinels.map(\.server)))
-    settings.timeout = .seconds(20)
+    settings.timeout = timeout
     settings.connectTimeout = .seconds(20)
     settings.trialInterval = nil
     return try RedisStore(settings, log: log.logger)
@@ -113,6 +115,26 @@ import Testing
     #expect(try await !Self.isUsed(one))
     #expect(log.count(of: "the store's primary has moved") == 1)
     #expect(!log.contain("out of reach"))
+  }
+
+  @Test("While a new primary does not answer, requests fail at once, and it is used when another does")
+  func silentPrimary() async throws {
+    let ((one, first), (other, second)) = try await (Self.server(), Self.server())
+    let silent = try RawListener()
+    defer { silent.close() }
+    let sentinel = try FakeSentinel(first, epoch: 1)
+    let store = try Self.store(sentinel, timeout: .milliseconds(500))
+    try await eventually("used") { (try? await save(store)) != nil }
+    sentinel.say(silent.port, epoch: 2)
+    let reason = "not connected to the new primary yet"
+    try await eventually("known") { store.condition.problem == reason }
+    await #expect(throws: StoreError(reason)) { try await save(store) }
+    sentinel.say(second, epoch: 3)
+    try await eventually("moved") {
+      try? await save(store)
+      return try await other.keys("*").count == 1
+    }
+    withExtendedLifetime(one) {}
   }
 
   @Test("A Sentinel that has missed a switch is not believed")
@@ -163,6 +185,8 @@ import Testing
       ("*2\r\n$12\r\nconfig-epoch\r\n$1\r\n1\r\n", "*2\r\n$1\r\nh\r\n$1\r\n0\r\n"),
       ("*2\r\n$12\r\nconfig-epoch\r\n$1\r\n1\r\n", "*2\r\n$0\r\n\r\n$1\r\n1\r\n"),
       ("*2\r\n$12\r\nconfig-epoch\r\n$1\r\n1\r\n", "*2\r\n$3\r\na b\r\n$1\r\n1\r\n"),
+      ("*2\r\n$12\r\nconfig-epoch\r\n$2\r\n-1\r\n", "*2\r\n$1\r\nh\r\n$1\r\n1\r\n"),
+      ("*2\r\n$12\r\nconfig-epoch\r\n$19\r\n9223372036854775807\r\n", "*2\r\n$1\r\nh\r\n$1\r\n1\r\n"),
       ("*2\r\n$12\r\nconfig-epoch\r\n$1\r\n1\r\n", "*-1\r\n"), ("-ERR unknown command\r\n", "-ERR unknown command\r\n"),
     ])
   func nonsense(_ master: String, _ address: String) async throws {
