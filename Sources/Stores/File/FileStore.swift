@@ -19,7 +19,7 @@ package final class FileStore: Store {
   /// What operations use, on `queue`, one after the other.
   private let database = Mutex<StoreDatabase?>(nil)
   let queue = DispatchQueue(label: "file-store")
-  /// Where the disk is waited for, so that no operation does.
+  /// Where the disk is waited for. Operations wait for it only while a long journal is emptied.
   private let diskQueue = DispatchQueue(label: "file-store-disk", qos: .utility)
   /// What is to happen later on `queue`.
   private let due = Mutex(Due())
@@ -45,7 +45,7 @@ package final class FileStore: Store {
   }
 
   /// How long an operation may take.
-  private let timeout: Duration
+  package let timeout: Duration
   private static let synchronizationDelay = Duration.seconds(1)
   private static let retryDelay = Duration.seconds(1)
   /// How often those who wait for a claim are looked after: other processes tell of nothing.
@@ -142,7 +142,8 @@ package final class FileStore: Store {
     return try result.get()
   }
 
-  /// Writes what is not on the disk yet, and lets go of the file. Takes five seconds at the most.
+  /// Lets go of the file; the last process to do so brings the journal into it, and that onto the disk. Takes five
+  /// seconds at the most.
   package func close() {
     guard availability.close() else { return }
     changes.close()
@@ -160,7 +161,7 @@ package final class FileStore: Store {
 // MARK: On the queue
 
 extension FileStore {
-  private func open(distrusting suspicion: String? = nil) {
+  private func open(distrusting suspicion: StoreFile.Suspicion? = nil) {
     if availability.isClosed { return }
     let started = Instant.now
     do throws(StoreError) {
@@ -197,13 +198,13 @@ extension FileStore {
         // What is queued already finds none, and so nothing wrong with the next file.
         let suspicion = database.withLock { database in
           defer { database = nil }
-          return database?.hasMoved == false ? error.reason : nil
+          return database.flatMap { file.suspicion(of: $0, error.reason) }
         }
         queue.async { [self] in open(distrusting: suspicion) }
         return .failure(StoreError(error.reason))
       }
       let reason = "it cannot be \(operation.isWrite ? "written" : "read"): \(error.reason)"
-      availability.refused(reason, isWrite: operation.isWrite)
+      availability.refused(reason, isWrite: operation.isWrite, isBusy: error.isBusy)
       tryAgainSoon()
       return .failure(StoreError(reason, isRefusal: true))
     }

@@ -6,6 +6,12 @@ import Logging
 /// The file of a store: what may stand in its place, and what becomes of it if it is something else. It is made and
 /// replaced as a whole, under another name.
 struct StoreFile: Sendable {
+  /// What was wrong with a file while it was used.
+  struct Suspicion: Sendable {
+    let reason: String
+    let file: FileStatus
+  }
+
   /// A file that was moved out of the way.
   struct SetAside: Sendable {
     let reason: String
@@ -50,10 +56,10 @@ struct StoreFile: Sendable {
   /// The path of a new file while it is written, until it replaces the old one.
   private var replacement: String { path + ".new" }
 
-  /// Opens the file and checks it. One that is missing is made; one that is damaged, or `suspicion` says is, is set
-  /// aside, which is logged, and what can be read of it is in a new one. Throws if none can be used now: something else
-  /// is in its place, or something is wrong with its directory or the disk.
-  func open(distrusting suspicion: String? = nil) throws(StoreError) -> Opened {
+  /// Opens the file and checks it. One that is missing is made; one that is damaged, or that `suspicion` is of, is
+  /// set aside, which is logged, and what can be read of it is in a new one. Throws if none can be used now: something
+  /// else is in its place, or something is wrong with its directory or the disk.
+  func open(distrusting suspicion: Suspicion? = nil) throws(StoreError) -> Opened {
     try directory.check()
     let found = try StoreLock.hold(lock, .shared) { () throws(StoreError) in
       // Nobody is writing it now, but a process that was killed may have left it behind.
@@ -69,6 +75,13 @@ struct StoreFile: Sendable {
       opened.aside = aside
       return opened
     }
+  }
+
+  /// What is to be distrusted where the file that `database` has open is damaged; nil if it is not in its place any
+  /// more.
+  func suspicion(of database: StoreDatabase, _ reason: String) -> Suspicion? {
+    guard let status = (try? SystemCall.status(of: path)) ?? nil, !database.hasMoved else { return nil }
+    return Suspicion(reason: reason, file: status)
   }
 
   /// Returns when what was committed is on the disk, where that is possible.
@@ -87,7 +100,7 @@ struct StoreFile: Sendable {
 
   // MARK: What is there
 
-  private func look(_ suspicion: String?) throws(StoreError) -> Result<Opened, Fault> {
+  private func look(_ suspicion: Suspicion?) throws(StoreError) -> Result<Opened, Fault> {
     let status = try StoreError.explaining(path) { () throws(SystemError) in try SystemCall.status(of: path) }
     guard let status, status.size > 0 || status.kind != .file else { return .failure(Fault()) }
     try checkKind(of: status)
@@ -95,7 +108,7 @@ struct StoreFile: Sendable {
       return .failure(Fault(reason: "it belongs to user \(status.owner)", isReadable: false))
     }
     makePrivate(status)
-    if let suspicion { return .failure(Fault(reason: suspicion)) }
+    if let suspicion, suspicion.file.isSameFile(as: status) { return .failure(Fault(reason: suspicion.reason)) }
     var version = StoreDatabase.version
     do throws(SQLiteError) {
       let database = try StoreDatabase(path, timeout: timeout)

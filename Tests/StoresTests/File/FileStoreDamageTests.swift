@@ -1,5 +1,6 @@
 import BrokerCore
 import Foundation
+import IO
 import TestSupport
 import Testing
 
@@ -149,6 +150,17 @@ import Testing
     #expect(try await store.load([Sample.name(1)]) == [[1, 2, 3]])
   }
 
+  @Test("Damage that two processes have met is mended once, and the sound file stays")
+  func damageMetTwice() async throws {
+    try await place.withStore { store in try await store.save([Sample.entry(1)], settling: nil) }
+    let file = StoreFile(path: place.path, timeout: .seconds(30), log: place.lines.logger)
+    let status = try #require(try SystemCall.status(of: place.path))
+    let suspicion = StoreFile.Suspicion(reason: "damaged", file: status)
+    #expect(try file.open(distrusting: suspicion).aside != nil)
+    #expect(try file.open(distrusting: suspicion).aside == nil)
+    #expect(place.lines.warnings.count == 1)
+  }
+
   @Test("A file that is moved away is noticed by the next operation, and the store goes on with a new one")
   func moved() async throws {
     let store = place.open()
@@ -232,7 +244,7 @@ import Testing
     if isDatabase { try SQLiteConnection(place.path).run("CREATE TABLE entries (name TEXT)") }
     let bytes = try place.bytes()
     try await place.withStore { store in try await store.save([Sample.entry(1)], settling: nil) }
-    #expect(try place.bytes(of: try place.onlySetAside()).count == bytes.count)
+    #expect(try place.bytes(of: try place.onlySetAside()) == bytes)
     #expect(place.lines.contain(isDatabase ? "it is no store of token-broker" : "file is not a database"))
   }
 
