@@ -14,12 +14,16 @@ final class FileAvailability: Sendable {
     var problem: String?
     /// Why it cannot be read, or written, though it is open; by whether that is a write.
     var refusals: [Bool: String] = [:]
+    /// How often another process had it for too long since it was last read, or written.
+    var busyCounts: [Bool: Int] = [:]
     var aside: StoreFile.SetAside?
   }
 
   private let state = Mutex(State())
   private let log: Logger
   private let recovered: AsyncStream<Void>.Continuation
+  /// How often in a row another process has it before that counts as a refusal: one may have been stopped for a moment.
+  private static let busyLimit = 3
 
   /// Yields to `recovered` whenever the store can be used again.
   init(log: Logger, recovered: AsyncStream<Void>.Continuation) {
@@ -87,14 +91,19 @@ final class FileAvailability: Sendable {
     if previous != reason { log.warning("the store cannot be used", metadata: ["reason": "\(reason)"]) }
   }
 
-  /// It is open, and could not be written or read. Logged if the reason is another than before.
-  func refused(_ reason: String, isWrite: Bool) {
-    let previous = state.withLock { state in
+  /// It is open, and could not be written or read; `isBusy` where only another process had it. Logged if the reason is
+  /// another than before.
+  func refused(_ reason: String, isWrite: Bool, isBusy: Bool) {
+    let isNews = state.withLock { state in
       state.lastDone = .now
       if state.isOpen { state.problem = nil }
-      return state.refusals.updateValue(reason, forKey: isWrite)
+      if isBusy {
+        state.busyCounts[isWrite, default: 0] += 1
+        if state.busyCounts[isWrite, default: 0] < Self.busyLimit { return false }
+      }
+      return state.refusals.updateValue(reason, forKey: isWrite) != reason
     }
-    if previous != reason { log.warning("the store cannot be used", metadata: ["reason": "\(reason)"]) }
+    if isNews { log.warning("the store cannot be used", metadata: ["reason": "\(reason)"]) }
   }
 
   /// It has done what it was asked.
@@ -102,7 +111,7 @@ final class FileAvailability: Sendable {
     let isOver = state.withLock { state in
       state.lastDone = .now
       guard state.isOpen else { return false }
-      defer { (state.problem, state.refusals[isWrite]) = (nil, nil) }
+      defer { (state.problem, state.refusals[isWrite], state.busyCounts[isWrite]) = (nil, nil, nil) }
       return state.problem != nil || state.refusals[isWrite] != nil
     }
     guard isOver else { return }

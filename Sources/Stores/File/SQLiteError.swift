@@ -20,6 +20,9 @@ struct SQLiteError: Error {
   /// There is no room, on the disk or within the bounds that were set.
   var isFull: Bool { code & 0xFF == SQLITE_FULL }
 
+  /// Another process has had it locked for too long.
+  var isBusy: Bool { code & 0xFF == SQLITE_BUSY }
+
   /// A file that is no store, or not one that can be used.
   static func unusable(_ reason: String) -> SQLiteError { SQLiteError(code: SQLITE_NOTADB, reason: reason) }
 }

@@ -97,6 +97,23 @@ import Testing
     #expect(place.lines.count(of: "info the store can be used again") == 1)
   }
 
+  @Test("A file that another process has for a moment fails only those that met it")
+  func busyOnce() async throws {
+    try await place.withStore { store in
+      let other = try place.database()
+      for number in 1...3 as ClosedRange<UInt8> {
+        try other.connection.run("BEGIN IMMEDIATE")
+        await #expect(throws: StoreError("it cannot be written: database is locked", isRefusal: true)) {
+          try await store.save([Sample.entry(number)], settling: nil)
+        }
+        try other.connection.run("ROLLBACK")
+        #expect(store.condition.refusals.isEmpty)
+        try await store.save([Sample.entry(number)], settling: nil)
+      }
+    }
+    #expect(place.lines.warnings.isEmpty)
+  }
+
   @Test("An operation that takes too long fails, those after it fail at once, and a claim that comes late is given up")
   func stuck() async throws {
     try await place.withStore(timeout: .milliseconds(250)) { store in
