@@ -13,6 +13,8 @@ final class StoreDatabase {
   private static let highestCount = 1 << 60
   /// 256 MiB, in SQLite's pages of 4 KiB.
   static let maxPages = 1 << 16
+  /// So many pages may be missing where a transaction finds no room: the longest value takes 17.
+  private static let mostPagesAtOnce = 32
 
   enum Journal: String {
     /// Readers and the one who writes do not wait for each other, and a commit need not wait for the disk.
@@ -27,7 +29,7 @@ final class StoreDatabase {
   private var written = 0
   private static let longestJournal = 250
 
-  /// Whoever uses it waits for it no longer than `timeout`.
+  /// Whoever uses it waits for it no longer than `timeout`. Throws if it is another program's, which stays as it was.
   init(
     _ path: String, journal: Journal = .writeAhead, maxPages: Int = maxPages, timeout: Duration = .milliseconds(250)
   ) throws(SQLiteError) {
@@ -46,18 +48,19 @@ final class StoreDatabase {
       // has them, and the file stays sound even without power, which OFF would not promise. FULL would have callers
       // wait for the disk, for the sake of what can be had again from the tenant.
       "synchronous = NORMAL", "wal_autocheckpoint = 0", "journal_size_limit = 4194304",
-      "max_page_count = \(maxPages)", "journal_mode = \(journal.rawValue)",
+      "max_page_count = \(maxPages)",
     ]
     for setting in settings { try connection.run("PRAGMA \(setting)") }
+    // First, because the journal's kind is written to the file. Without one, it is yet to become a store.
+    if journal != .off, try connection.number("PRAGMA application_id") != Self.applicationID {
+      throw .unusable("it is no store of token-broker")
+    }
+    try connection.run("PRAGMA journal_mode = \(journal.rawValue)")
     if connection.isReadOnly { throw .unusable("it cannot be written to") }
   }
 
-  /// Throws what is wrong with the file: it is another program's, or a newer broker's, or damaged. Returns how many
-  /// values it has.
+  /// Throws what is wrong with the file: it is a newer broker's, or damaged. Returns how many values it has.
   func check() throws(SQLiteError) -> Int {
-    guard try connection.number("PRAGMA application_id") == Self.applicationID else {
-      throw .unusable("it is no store of token-broker")
-    }
     if try writtenVersion != Self.version { throw .unusable("it has a format that is not known here") }
     try connection.run("PRAGMA quick_check(1)") { row throws(SQLiteError) in
       let finding = row.text(0)
@@ -182,7 +185,7 @@ final class StoreDatabase {
       return try connection.transaction(.immediate, body)
     } catch {
       guard error.isFull else { throw error }
-      let isAtBound = try connection.number("PRAGMA page_count") >= maxPages
+      let isAtBound = try connection.number("PRAGMA page_count") + Int64(Self.mostPagesAtOnce) >= maxPages
       if isAtBound { try makeRoom() } else { try emptyJournal() }
       return try connection.transaction(.immediate, body)
     }
@@ -204,12 +207,13 @@ final class StoreDatabase {
     if written >= Self.longestJournal { try emptyJournal() }
   }
 
-  /// Brings into the file what the journal has, so that the journal can begin anew.
+  /// Brings into the file what the journal has, and waits for the disk, so that the journal can begin anew. Where
+  /// somebody reads what was there before, it is left for the next time.
   func emptyJournal() throws(SQLiteError) {
     // Keeps those away who would write meanwhile, unlike PASSIVE: SQLite before 3.51.3 can lose what others commit
     // during a checkpoint (https://www.sqlite.org/wal.html#walresetbug).
-    try connection.run("PRAGMA wal_checkpoint(FULL)")
-    written = 0
+    let isBusy = try connection.number("PRAGMA wal_checkpoint(FULL)") != 0
+    if !isBusy { written = 0 }
   }
 
   // MARK: Claims

@@ -101,6 +101,17 @@ import Testing
     #expect(try database.load([0, 1, 199].map(Sample.name), now: start) == [value, nil, value])
   }
 
+  @Test("At the bound there is room for a value of several pages")
+  func boundOfLongValues() throws {
+    let database = try StoreDatabase(place.path, maxPages: 64)
+    let value = [UInt8](repeating: 1, count: 20 << 10)
+    for number in 0..<30 as Range<UInt8> {
+      let life = Duration.seconds(1000 + Int(number))
+      try database.save([Sample.entry(number, value, lifetime: life)], settling: nil, now: start)
+      #expect(try database.load([Sample.name(number)], now: start) == [value])
+    }
+  }
+
   @Test("A write of one value among thousands is a few pages")
   func cost() throws {
     let database = try place.database()
@@ -127,6 +138,21 @@ import Testing
     let size = try place.bytes().count
     try database.save([Sample.entry(2, [UInt8](repeating: 1, count: 50_000))], settling: nil, now: start)
     #expect(try place.bytes().count == size)
+    try database.tidy(now: start)
+    #expect(try place.bytes().count > size + 40_000)
+  }
+
+  @Test("A long journal that somebody reads is brought into the file when nobody does any more")
+  func journalInUse() throws {
+    let (database, other) = (try place.database(), try place.database())
+    for _ in 0..<250 { try database.save([Sample.entry(1)], settling: nil, now: start) }
+    try other.connection.run("BEGIN")
+    _ = try other.count
+    try database.save([Sample.entry(2, [UInt8](repeating: 1, count: 50_000))], settling: nil, now: start)
+    try database.tidy(now: start)
+    let size = try place.bytes().count
+    #expect(size < 50_000)
+    try other.connection.run("COMMIT")
     try database.tidy(now: start)
     #expect(try place.bytes().count > size + 40_000)
   }
