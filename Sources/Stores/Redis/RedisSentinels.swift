@@ -43,7 +43,7 @@ final class RedisSentinels {
   private let post: @Sendable (Message) -> Void
   private let log: Logger
   private var sentinels: [Sentinel]
-  private var opinions = SentinelOpinions()
+  private var opinions: SentinelOpinions
   private var report: (Event) -> Void = { _ in }
   private var hasLoggedSilence = false
   private var isClosed = false
@@ -58,6 +58,7 @@ final class RedisSentinels {
     timeout = settings.timeout
     self.post = post
     self.log = log
+    opinions = SentinelOpinions(of: servers.count)
     sentinels = servers.enumerated().map { index, server in
       let settings = settings.ofSentinel(server)
       return Sentinel(

@@ -1,7 +1,8 @@
 import Basics
 
 /// Where the Sentinels say that the primary is, and which of them is believed: the one that knows of the latest switch.
-/// Each switch has a number, the configuration's epoch, which is greater than that of the one before.
+/// Each switch has a number, the configuration's epoch, which is greater than that of the one before. One that was made
+/// anew counts from zero again, and so may one that has missed a switch: they are believed once most agree.
 struct SentinelOpinions {
   private struct Opinion {
     let primary: RedisSettings.Server
@@ -12,10 +13,16 @@ struct SentinelOpinions {
   private var opinions: [Int: Opinion] = [:]
   /// The primary; nil until a Sentinel has named one. The last one that was named where none is named any more.
   private(set) var primary: RedisSettings.Server?
+  /// The switch that made it the primary.
+  private var epoch = 0
+  /// How many Sentinels are more than half of them.
+  private let majority: Int
 
   /// How long a Sentinel's word counts when it is not repeated. Those that run tell each other of a switch within two
   /// seconds.
   private static let lifetime = Duration.seconds(10)
+
+  init(of count: Int) { majority = count / 2 + 1 }
 
   /// Notes what a Sentinel has answered.
   mutating func note(_ primary: RedisSettings.Server, epoch: Int, by sentinel: Int, at now: Instant) {
@@ -43,9 +50,10 @@ struct SentinelOpinions {
   }
 
   private mutating func choose() {
-    guard let newest, !opinions.values.contains(where: { $0.epoch == newest.epoch && $0.primary == primary }) else {
-      return
-    }
+    guard let newest else { return }
+    if newest.epoch < epoch, opinions.values.count(where: { $0.primary == newest.primary }) < majority { return }
+    epoch = newest.epoch
+    if opinions.values.contains(where: { $0.epoch == epoch && $0.primary == primary }) { return }
     primary = newest.primary
   }
 }

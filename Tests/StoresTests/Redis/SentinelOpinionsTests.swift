@@ -11,7 +11,7 @@ import Testing
 
   @Test("The Sentinel that knows of the latest switch is believed, whatever the others say later")
   func newest() {
-    var opinions = SentinelOpinions()
+    var opinions = SentinelOpinions(of: 3)
     opinions.note(a, epoch: 1, by: 0, at: start)
     #expect(opinions.primary == a)
     opinions.note(b, epoch: 2, by: 1, at: start)
@@ -23,7 +23,7 @@ import Testing
 
   @Test("Of two that know as much, the one that names the present primary is believed")
   func tie() {
-    var opinions = SentinelOpinions()
+    var opinions = SentinelOpinions(of: 3)
     opinions.note(b, epoch: 1, by: 2, at: start)
     opinions.note(a, epoch: 1, by: 0, at: start)
     #expect(opinions.primary == b)
@@ -31,7 +31,7 @@ import Testing
 
   @Test("An answer that was under way when a switch was told does not undo it")
   func lateAnswer() {
-    var opinions = SentinelOpinions()
+    var opinions = SentinelOpinions(of: 3)
     for sentinel in 0..<3 { opinions.note(a, epoch: 1, by: sentinel, at: start) }
     opinions.noteSwitch(from: a, to: b, by: 1, at: later(1))
     #expect(opinions.primary == b)
@@ -41,7 +41,7 @@ import Testing
 
   @Test("A switch counts that is told by a Sentinel which has not been asked yet")
   func unaskedSentinel() {
-    var opinions = SentinelOpinions()
+    var opinions = SentinelOpinions(of: 3)
     opinions.note(a, epoch: 1, by: 0, at: start)
     opinions.noteSwitch(from: a, to: b, by: 1, at: start)
     #expect(opinions.primary == b)
@@ -49,7 +49,7 @@ import Testing
 
   @Test("A switch that was answered before it is told counts once")
   func toldAfterAnswer() {
-    var opinions = SentinelOpinions()
+    var opinions = SentinelOpinions(of: 3)
     opinions.note(a, epoch: 1, by: 0, at: start)
     opinions.note(b, epoch: 2, by: 0, at: start)
     opinions.noteSwitch(from: a, to: b, by: 0, at: start)
@@ -59,7 +59,7 @@ import Testing
 
   @Test("A switch that a Sentinel tells late is not believed")
   func lateSwitch() {
-    var opinions = SentinelOpinions()
+    var opinions = SentinelOpinions(of: 3)
     opinions.note(a, epoch: 5, by: 0, at: start)
     opinions.note(a, epoch: 1, by: 1, at: start)
     opinions.noteSwitch(from: a, to: b, by: 1, at: start)
@@ -68,11 +68,25 @@ import Testing
 
   @Test("What is not repeated counts no more after a while, so that Sentinels can be made anew")
   func forgotten() {
-    var opinions = SentinelOpinions()
+    var opinions = SentinelOpinions(of: 1)
     opinions.note(a, epoch: 9, by: 0, at: start)
-    opinions.note(b, epoch: 0, by: 1, at: later(9))
+    opinions.note(b, epoch: 0, by: 0, at: later(9))
     #expect(opinions.primary == a)
-    opinions.note(b, epoch: 0, by: 1, at: later(10))
+    opinions.note(b, epoch: 0, by: 0, at: later(10))
+    #expect(opinions.primary == b)
+  }
+
+  @Test("A Sentinel that has missed a switch is not believed when those that told of it are silent, but most are")
+  func missedSwitch() {
+    var opinions = SentinelOpinions(of: 3)
+    opinions.note(b, epoch: 2, by: 0, at: start)
+    for second in 0...20 { opinions.note(a, epoch: 1, by: 1, at: later(second)) }
+    #expect(opinions.primary == b)
+    opinions.noteSwitch(from: b, to: a, by: 1, at: later(20))
+    #expect(opinions.primary == b)
+    opinions.note(a, epoch: 0, by: 2, at: later(21))
+    #expect(opinions.primary == a)
+    opinions.note(b, epoch: 2, by: 0, at: later(22))
     #expect(opinions.primary == b)
   }
 }
