@@ -300,7 +300,7 @@ extension IntegrationTests {
         remedy: "a key file that was empty"),
       Broken(
         testDescription: "a caller that is called as strangers are in metrics",
-        more: "callers: {(unknown): {bearerSHA256: KEY, audiences: '*'}}", place: "callers.(unknown) (8:21)",
+        more: "callers: {(unknown): {bearerSHA256: KEY, audiences: '*'}}", place: "callers (8:10)",
         cause: "expected a name without a ( before it", remedy: "metrics call those so"),
       Broken(
         testDescription: "a name of a certificate without its scheme",

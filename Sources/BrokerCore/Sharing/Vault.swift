@@ -41,18 +41,20 @@ package struct Vault: Sendable {
   private let former: [Keys]
   /// Which client of which tenant; brokers that differ in it share nothing.
   private let identity: [UInt8]
+  private let unverified: Set<[UInt8]>
 
   private static let version: UInt8 = 1
   /// How long a sealed value may be; a token is at most 16 KiB.
   package static let maxBytes = 64 << 10
 
   /// `secrets` has the newest first; nil if there is none. `identity` is what clients have in common that get the same
-  /// tokens.
-  package init?(secrets: [Secret], identity: [String]) {
+  /// tokens. What is not checked for an audience of `unverified` must not pass for what another broker checks.
+  package init?(secrets: [Secret], identity: [String], unverified: some Sequence<String> = []) {
     guard let newest = secrets.first else { return nil }
     current = Keys(newest)
     former = secrets.dropFirst().map(Keys.init)
     self.identity = Self.joined(identity)
+    self.unverified = Set(unverified.map { Array($0.utf8) })
   }
 
   /// What a value about `subject` is left under.
@@ -95,15 +97,16 @@ package struct Vault: Sendable {
   private func context(_ subject: Subject) -> [UInt8] {
     let parts =
       switch subject {
-      case .token(let grant): ["token"] + Self.parts(of: grant)
-      case .failure(let grant): ["failure"] + Self.parts(of: grant)
+      case .token(let grant): ["token"] + parts(of: grant)
+      case .failure(let grant): ["failure"] + parts(of: grant)
       case .limit(let organization): ["limit"] + Self.optional(organization)
       }
     return identity + Self.joined(parts)
   }
 
-  private static func parts(of grant: Grant) -> [String] {
-    [grant.audience] + optional(grant.scope) + optional(grant.organization)
+  private func parts(of grant: Grant) -> [String] {
+    [grant.audience] + Self.optional(grant.scope) + Self.optional(grant.organization)
+      + (unverified.contains(Array(grant.audience.utf8)) ? ["unverified"] : [])
   }
 
   private static func optional(_ text: String?) -> [String] { text.map { ["some", $0] } ?? ["none"] }

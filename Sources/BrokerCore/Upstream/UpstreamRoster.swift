@@ -5,7 +5,8 @@ import OAuth
 package struct UpstreamRoster<Source> {
   struct Member {
     let spec: UpstreamSpec
-    let identity: [String]
+    /// The audiences whose tokens are not checked.
+    let unverified: [String]
     let id: UpstreamID
     let source: Source
 
@@ -34,10 +35,10 @@ package struct UpstreamRoster<Source> {
     next.audiences = audiences
     next.generations = generations
     for spec in specs {
-      let identity = spec.identity(audiences)
-      // The client of the same identity that there was.
+      let unverified = audiences.unverified(of: spec.name)
+      // The client that there was, if it got the same tokens. One that was not checked must not pass for one that was.
       var old = members[spec.name]
-      if let former = old, former.identity != identity {
+      if let former = old, former.spec.client.identity != spec.client.identity || former.unverified != unverified {
         next.generations[spec.name, default: 0] += 1
         old = nil
       }
@@ -45,11 +46,11 @@ package struct UpstreamRoster<Source> {
       if let old, spec.canTakeOver(old.spec) {
         var kept = old.spec
         (kept.secretFile, kept.sealing) = (spec.secretFile, spec.sealing)
-        next.members[spec.name] = Member(spec: kept, identity: identity, id: id, source: old.source)
+        next.members[spec.name] = Member(spec: kept, unverified: unverified, id: id, source: old.source)
       } else {
         if let secrets = old?.spec.client.secrets { spec.client.secrets?.succeed(secrets) }
         let source = try make(spec, predecessor(of: spec))
-        next.members[spec.name] = Member(spec: spec, identity: identity, id: id, source: source)
+        next.members[spec.name] = Member(spec: spec, unverified: unverified, id: id, source: source)
       }
     }
     // Nothing can be refused any more.

@@ -37,12 +37,6 @@ package struct UpstreamSpec: Sendable {
 
   package var name: String { client.name }
 
-  /// Clients with the same identity get the same tokens, whatever else is told of them. A token that was not checked
-  /// must not pass for one that was, so what is not checked is part of it.
-  func identity(_ audiences: AudienceCatalog) -> [String] {
-    client.identity + ["unverified:"] + audiences.unverified(of: name)
-  }
-
   /// Whether what was made for `other`, a client of the same identity, will do for this one too: its connections, what
   /// it has discovered and the keys that it has read. Secrets may differ, for they can be replaced.
   func canTakeOver(_ other: UpstreamSpec) -> Bool {
@@ -51,13 +45,16 @@ package struct UpstreamSpec: Sendable {
       && client.tokenLifetime == other.client.tokenLifetime
   }
 
-  /// What its values in a store are sealed with now; nil if nothing of it is kept there.
-  func vault(_ identity: [String]) -> Vault? {
-    switch sealing {
-    case .none: nil
-    case .ownSecrets: Vault(secrets: client.secrets?.candidates ?? [], identity: identity)
-    case .keys(let keys): Vault(secrets: keys, identity: identity)
-    }
+  /// What its values in a store are sealed with now; nil if nothing of it is kept there. `unverified` has the audiences
+  /// whose tokens are not checked.
+  func vault(unverified: some Sequence<String>) -> Vault? {
+    let secrets =
+      switch sealing {
+      case .none: [Secret]()
+      case .ownSecrets: client.secrets?.candidates ?? []
+      case .keys(let keys): keys
+      }
+    return Vault(secrets: secrets, identity: client.identity, unverified: unverified)
   }
 }
 

@@ -16,7 +16,7 @@ package final class Upstreams: Sendable {
       let change = try roster.replace(with: specs, audiences: audiences) { try Upstream($0, after: $1) }
       for member in roster.members.values {
         member.source.report(to: report, as: member.ids)
-        member.source.seal(with: member.spec.vault(member.identity))
+        member.source.seal(with: member.spec.vault(unverified: member.unverified))
       }
       return change
     }
@@ -38,7 +38,7 @@ package final class Upstreams: Sendable {
       guard let member = roster.members[name], member.spec.secretFile == file,
         member.spec.client.secrets?.replace(with: secrets) == true
       else { return nil }
-      member.source.seal(with: member.spec.vault(member.identity))
+      member.source.seal(with: member.spec.vault(unverified: member.unverified))
       return member.id
     }
     if let client { report.yield(.credentialsChanged(client)) }

@@ -61,6 +61,20 @@ import Testing
     #expect(vault.open(sealed + [0], about: .token(grant)) == nil)
   }
 
+  @Test("Where an audience's tokens are not checked matters to that audience, and to no other, nor to the count")
+  func unverified() throws {
+    let secrets = [Secret("secret".utf8)]
+    let checked = try #require(Vault(secrets: secrets, identity: ["client"], unverified: ["urn:other"]))
+    let unchecked = try #require(Vault(secrets: secrets, identity: ["client"], unverified: [grant.audience]))
+    let other = Grant(audience: "urn:third")
+    #expect(checked.name(of: .token(grant)) != unchecked.name(of: .token(grant)))
+    #expect(try checked.open(#require(unchecked.seal(value, about: .token(grant))), about: .token(grant)) == nil)
+    #expect(checked.name(of: .token(other)) == unchecked.name(of: .token(other)))
+    #expect(try checked.open(#require(unchecked.seal(value, about: .token(other))), about: .token(other)) == value)
+    #expect(checked.name(of: .limit(organization: nil)) == unchecked.name(of: .limit(organization: nil)))
+    #expect(checked.name(ofMintsIn: 1) == unchecked.name(ofMintsIn: 1))
+  }
+
   @Test("Another secret, client or tenant reads nothing and finds nothing")
   func otherVaults() throws {
     let sealed = try #require(vault("secret").seal(value, about: .token(grant)))
