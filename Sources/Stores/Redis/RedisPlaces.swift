@@ -5,9 +5,10 @@ import Synchronization
 /// Where in a cluster a group's keys are while the primary that has them is away, and for a time after that.
 ///
 /// Each group has a first place, which its name alone decides. While the primary there is away, claims and values go to
-/// the group's second place, which another primary has; what was in the first is still read from a replica. All stores
-/// come to the same second place, because they know of the same slots. When there is a primary again claims are at the
-/// first place once more, and for a while what was left in the second is looked for, too.
+/// the group's second place, which another primary has; what was in the first is still read from a replica. Stores that
+/// know of the same slots, and of the same primaries that are away, come to the same second place. When there is a
+/// primary again claims are at the first place once more, and for a while what was left in the second is looked for,
+/// too.
 final class RedisPlaces: Sendable {
   typealias Node = RedisTopology.Node
 
@@ -27,6 +28,12 @@ final class RedisPlaces: Sendable {
     var end: Instant?
 
     func concerns(_ slot: Int) -> Bool { topology.shard(of: slot)?.primary == node }
+
+    /// Whether it lasted, or lasts, until `other` ended, or as long as `other` does.
+    func outlasts(_ other: Self) -> Bool {
+      guard let end else { return true }
+      return other.end.map { $0 <= end } ?? false
+    }
   }
 
   private struct State {
@@ -37,7 +44,9 @@ final class RedisPlaces: Sendable {
   private let state = Mutex(State())
   /// Longer than a claim's lease, and long enough for every broker to give back what it holds.
   private static let aftermath = Duration.seconds(10)
-  private static let last = 9
+  /// The place with the highest number.
+  static let last = 9
+  private static let mostTroubles = 64
 
   /// Notes who has which slots, and which nodes there are connections to. Returns whether there is a primary again.
   @discardableResult
@@ -62,9 +71,12 @@ final class RedisPlaces: Sendable {
     state.withLock { state in
       if state.troubles.contains(where: { $0.end == nil && $0.node == node }) { return }
       let trouble = Trouble(node: node, topology: topology)
+      // One that had nothing leaves no place, and nothing would end its trouble.
+      guard (0..<RedisSlot.count).contains(where: trouble.concerns) else { return }
       // Where it is lost again, only the present trouble counts.
       state.troubles.removeAll { $0.node == node }
       state.troubles.insert(trouble, at: 0)
+      if state.troubles.count > Self.mostTroubles { state.troubles.removeLast() }
       state.count += 1
     }
   }
@@ -78,7 +90,10 @@ final class RedisPlaces: Sendable {
     if troubles.isEmpty { return Plan() }
     let first = RedisSlot.number(of: key(1))
     guard let trouble = troubles.first(where: { $0.concerns(first) && $0.end.map { $0 > now } ?? true }),
-      let second = (2...Self.last).first(where: { !trouble.concerns(RedisSlot.number(of: key($0))) })
+      let second = (2...Self.last).first(where: { place in
+        let slot = RedisSlot.number(of: key(place))
+        return !troubles.contains { $0.outlasts(trouble) && $0.concerns(slot) }
+      })
     else { return Plan() }
     return trouble.end == nil ? Plan(present: second, other: 1, isAway: true) : Plan(present: 1, other: second)
   }

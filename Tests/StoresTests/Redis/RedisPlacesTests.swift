@@ -9,7 +9,9 @@ import Testing
   private let start = Instant(nanoseconds: 0)
 
   /// A cluster whose slots are shared among these nodes.
-  private func topology(_ numbers: Int...) throws -> RedisTopology {
+  private func topology(_ numbers: Int...) throws -> RedisTopology { try topology(of: numbers) }
+
+  private func topology(of numbers: [Int]) throws -> RedisTopology {
     let ranges = numbers.enumerated().map { index, number in
       RedisReply.array([
         .integer(Int64(index * RedisSlot.count / numbers.count)),
@@ -27,8 +29,8 @@ import Testing
   }
 
   /// The numbers of keys whose first place is at a node.
-  private func numbers(at node: Int, in topology: RedisTopology) -> [Int] {
-    (0..<100).filter { topology.shard(of: RedisSlot.number(of: key($0, at: 1)))?.primary == nodes[node] }
+  private func numbers(at node: Int, in topology: RedisTopology, among count: Int = 100) -> [Int] {
+    (0..<count).filter { topology.shard(of: RedisSlot.number(of: key($0, at: 1)))?.primary == nodes[node] }
   }
 
   @Test("While nothing is away everything is in its first place")
@@ -79,6 +81,39 @@ import Testing
     places.lost(nodes[1], in: topology)
     #expect(plan(number).isAway)
     #expect(places.losses == 2)
+  }
+
+  @Test("While two primaries are away the second places are at the third, also after one of them is back")
+  func two() throws {
+    let topology = try topology(1, 2, 3)
+    for node in nodes[..<2] { places.lost(node, in: topology) }
+    let lost = numbers(at: 0, in: topology) + numbers(at: 1, in: topology)
+    let before = lost.map { plan($0).present }
+    for (number, place) in zip(lost, before) {
+      #expect(topology.shard(of: RedisSlot.number(of: key(number, at: place)))?.primary == nodes[2])
+    }
+    places.update(topology, isOpen: { $0 == nodes[0] }, now: start)
+    places.update(topology, isOpen: { _ in true }, now: start.advanced(by: .seconds(1)))
+    // The one that was back first is as it was for the other, until both are forgotten.
+    for (number, place) in zip(lost, before) where numbers(at: 0, in: topology).contains(number) {
+      #expect(plan(number, after: .seconds(2)) == .init(present: 1, other: place))
+    }
+  }
+
+  @Test("A primary that has no slots is no loss")
+  func slotless() throws {
+    places.lost(nodes[3], in: try topology(1, 2, 3))
+    #expect(places.losses == 0)
+  }
+
+  @Test("Of very many primaries that are away those that were lost last are known")
+  func most() throws {
+    let topology = try topology(of: Array(1...128))
+    let first = numbers(at: 0, in: topology, among: 1000)
+    for port: UInt16 in 1...64 { places.lost(.tcp(host: "h", port: port), in: topology) }
+    #expect(!first.isEmpty && first.allSatisfy { plan($0).isAway })
+    places.lost(.tcp(host: "h", port: 65), in: topology)
+    #expect(first.allSatisfy { plan($0) == .init() })
   }
 
   @Test("What becomes one server has but first places")
