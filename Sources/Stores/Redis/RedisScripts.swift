@@ -1,9 +1,10 @@
 /// What must happen in one step, in Lua. Redis runs a script as a whole or not at all.
 enum RedisScripts {
   /// KEYS: the claim. ARGV: the fencing value, the lease in milliseconds.
-  /// Answers with -1 if the claim is granted, else with how long it is taken for.
+  /// Answers with -1 if the claim is granted, or was to the same value before, else with how long it is taken for.
   static let claim = """
     if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return -1 end
+    if redis.pcall('GET', KEYS[1]) == ARGV[1] then return -1 end
     return math.max(0, redis.call('PTTL', KEYS[1]))
     """
 

@@ -111,6 +111,16 @@ import BrokerCore
     #expect(try await second.claim(StoreName(4), for: .seconds(60), loading: []).claim != nil)
   }
 
+  @Test("Who asks for a claim once more, because the first answer was lost, is not kept from it by itself")
+  func repeatedClaim() async throws {
+    func claim(_ fence: String) async throws -> Int? {
+      Int(try await server.ask("EVAL", RedisScripts.claim, "1", key(1), fence, "60000"))
+    }
+    #expect(try await claim("7") == -1)
+    #expect(try await claim("7") == -1)
+    #expect(try await claim("8") ?? 0 > 0)
+  }
+
   @Test("A claim comes with the values asked for, and one that is taken also with the time that is left of it")
   func claimedValues() async throws {
     let (first, second) = (try server.store(), try server.store())
