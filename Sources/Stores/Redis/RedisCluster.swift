@@ -15,6 +15,7 @@ final class RedisCluster {
     case told(by: Node, RedisRequest.Answer)
     case refresh
     case retry
+    case recovered
   }
 
   private final class Member {
@@ -42,7 +43,9 @@ final class RedisCluster {
   private var isAsking = false
   /// A node knows better than the topology.
   private var isStale = false
-  private var timers: (retry: Bool, refresh: Bool) = (false, false)
+  private var timers: (retry: Bool, refresh: Bool, recovery: Bool) = (false, false, false)
+  /// When `recovered` may be reported again.
+  private var nextRecovery: Instant?
 
   /// How often a request is sent elsewhere without a pause. Nodes may disagree for a moment.
   private static let mostRedirections = 3
@@ -50,6 +53,10 @@ final class RedisCluster {
   private static let mostAttempts = 5
   private static let retryPause = Duration.milliseconds(10)
   private static let refreshPause = Duration.milliseconds(250)
+  /// Nodes that disagree would tell again and again of a primary that has changed.
+  private static let recoveryPause = Duration.seconds(1)
+  /// More nodes than this are not connected to, whatever others say of them.
+  private static let mostMembers = RedisTopology.mostShards
 
   enum Event {
     /// A node has told which has what.
@@ -85,9 +92,8 @@ final class RedisCluster {
     case .connector(let node, let message): members[node]?.connector.receive(message)
     case .told(let node, let answer):
       isAsking = false
-      if case .success(let reply) = answer, let new = RedisTopology(reply, from: node),
-        topology != nil || !new.shards.isEmpty
-      {
+      // A node that knows of none was reset, or is new; another knows better.
+      if case .success(let reply) = answer, let new = RedisTopology(reply, from: node), !new.shards.isEmpty {
         update(new)
       }
       refreshLater()
@@ -97,6 +103,9 @@ final class RedisCluster {
     case .retry:
       timers.retry = false
       retry()
+    case .recovered:
+      timers.recovery = false
+      recovered()
     }
   }
 
@@ -119,25 +128,37 @@ final class RedisCluster {
     let old = topology
     (topology, isStale) = (new, false)
     report(.told(new))
-    if new.shards.isEmpty { report(.lost(.nobody)) }
-    for shard in new.shards where member(shard.primary).isAway { places.lost(shard.primary, in: new) }
-    updatePlaces()
     for (node, member) in members where !new.contains(node) && member.connection?.isIdle != false {
       members[node] = nil
       member.connector.close()
     }
+    for shard in new.shards where member(shard.primary)?.isAway == true { places.lost(shard.primary, in: new) }
+    updatePlaces()
     retry()
     refreshLater()
-    if let old, new.shards.contains(where: { old.isReplica($0.primary) }) { report(.recovered) }
+    if let old, new.shards.contains(where: { old.isReplica($0.primary) }) { recovered() }
   }
 
   private func updatePlaces() {
     let isBack = places.update(topology, isOpen: { members[$0]?.connection != nil }, now: loop.now)
-    if isBack { report(.recovered) }
+    if isBack { recovered() }
   }
 
-  private func member(_ node: Node) -> Member {
+  /// Reports it now, or at the end of a pause.
+  private func recovered() {
+    guard let next = nextRecovery, loop.now < next else {
+      nextRecovery = loop.now.advanced(by: Self.recoveryPause)
+      return report(.recovered)
+    }
+    if timers.recovery { return }
+    timers.recovery = true
+    after(loop.now.duration(to: next), .recovered)
+  }
+
+  /// nil where there are too many already.
+  private func member(_ node: Node) -> Member? {
     if let member = members[node] { return member }
+    if members.count >= Self.mostMembers { return nil }
     let connector = RedisConnector(.node(node), settings, on: loop) { [post] in post(.connector(node, $0)) }
     let member = Member(connector)
     members[node] = member
@@ -191,11 +212,11 @@ final class RedisCluster {
   func sendNow() { for member in members.values { member.connection?.sendNow() } }
 
   private func add(_ request: RedisRequest, of shard: RedisTopology.Shard) {
-    let primary = member(shard.primary)
+    guard let primary = member(shard.primary) else { return request.answer(.failure(.tooMany)) }
     if let connection = primary.connection { return connection.add(request) }
     if !primary.isAway { return postpone(request, .failure(.away)) }
     guard request.isRead else { return request.answer(.failure(.away)) }
-    let replicas = shard.replicas.map(member)
+    let replicas = shard.replicas.compactMap(member)
     if let connection = replicas.lazy.compactMap(\.connection).first {
       return connection.add(request, behind: .readOnly)
     }
@@ -238,7 +259,8 @@ final class RedisCluster {
       refresh()
     case .ask(let target?):
       // The slot's owner will answer with the same again.
-      guard let connection = member(target).connection else { return postpone(request, answer) }
+      guard let member = member(target) else { return request.answer(answer) }
+      guard let connection = member.connection else { return postpone(request, answer) }
       connection.add(request, behind: .asking)
       connection.sendNow()
     case .tryAgain:
@@ -275,7 +297,7 @@ final class RedisCluster {
       if let topology, let shard = topology.shards.first(where: { $0.primary == node }) {
         isStale = true
         places.lost(node, in: topology)
-        _ = shard.replicas.map(self.member)
+        _ = shard.replicas.compactMap(self.member)
       }
       retry()
       refresh()
@@ -288,5 +310,6 @@ final class RedisCluster {
 
 extension StoreError {
   fileprivate static let away = StoreError("the node of the cluster that has the key is out of reach")
+  fileprivate static let tooMany = StoreError("the cluster names more nodes than are connected to")
   fileprivate static let nobody = StoreError("no node of the cluster has the key's slot")
 }

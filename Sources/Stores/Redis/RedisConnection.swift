@@ -128,8 +128,9 @@ final class RedisConnection: EventHandler {
       return request.answer(.failure(StoreError("too much is asked at once")))
     }
     // Not the request's deadline: one that comes from another node may have little time left, which is not this
-    // server's fault.
+    // server's fault. Whoever waits for that one is answered in time.
     let deadline = loop.now.advanced(by: settings.timeout)
+    if request.deadline.duration(to: deadline) > settings.timeout / 8 { request.expire(after: loop.now) }
     if let preface {
       unanswered.append((.preface, deadline))
       unsent.append(RedisCommand(preface.rawValue).formatted)

@@ -124,7 +124,7 @@ final class RedisConnections {
       let topology = commands.connection?.slots.flatMap { RedisTopology($0, from: server) }
       if let topology, !topology.shards.isEmpty {
         cluster.update(topology)
-      } else {
+      } else if cluster.someNode == nil {
         cluster.close()
         reachable()
         // What the server before it was given last may not be there.
@@ -144,7 +144,10 @@ final class RedisConnections {
     case .told(let topology): availability.update(topology)
     case .reachable: reachable()
     case .lost(let reason): lost(reason)
-    case .recovered: availability.recover()
+    case .recovered:
+      availability.recover()
+      // What others wait for may have been lost with a primary.
+      changes.announceAll()
     }
   }
 

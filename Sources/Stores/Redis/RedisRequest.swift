@@ -1,5 +1,6 @@
 import Basics
 import BrokerCore
+import Dispatch
 import Synchronization
 
 /// A command that is sent, and what is done with its reply. One that is let go without an answer is answered with an
@@ -36,6 +37,14 @@ final class RedisRequest: Sendable {
       return state.receive
     }
     receive?(answer)
+  }
+
+  /// Has it answered with an error at its deadline if nothing else has come by then.
+  func expire(after now: Instant) {
+    let pause = DispatchTimeInterval.nanoseconds(Int(now.duration(to: deadline).nanoseconds))
+    DispatchQueue.global().asyncAfter(deadline: .now() + pause) { [weak self] in
+      self?.answer(.failure(StoreError("no answer in time, after another of the server's nodes was asked")))
+    }
   }
 
   /// Counts that it was not taken where it was sent, and returns how often that was so.

@@ -13,7 +13,7 @@ struct RedisTopology: Equatable {
   private var owners = [UInt16](repeating: nobody, count: RedisSlot.count)
 
   private static let nobody = UInt16.max
-  private static let mostShards = 1000
+  static let mostShards = 128
 
   /// From a node's answer to CLUSTER SLOTS; nil if it is no such answer. `node` is the one that was asked: what leaves
   /// out the host means that one's.

@@ -50,6 +50,15 @@ import Testing
       (6...9).map { topology.shard(of: $0)?.primary } == [node("a", 1), node("c", 3), node("d", 4), node("a", 1)])
   }
 
+  @Test("No more than 128 primaries are known, by whatever way they are named")
+  func tooMany() throws {
+    let ranges = (0...128).map { range($0, $0, ("h", $0 + 1)) } as [RedisReply]
+    #expect(RedisTopology(.array(ranges), from: asked) == nil)
+    var topology = try #require(RedisTopology(.array(Array(ranges[..<128])), from: asked))
+    topology.move(0, to: node("other"))
+    #expect(topology.shards.count == 128 && topology.shard(of: 0)?.primary == node("h", 1))
+  }
+
   @Test(
     "What is no answer to CLUSTER SLOTS is none",
     arguments: [
