@@ -20,19 +20,23 @@ extension RedisStore {
   /// A name on each server, because one may do what another does not.
   private var scratchNames: [StoreName] {
     guard let topology = availability.topology else { return [Self.scratchName] }
-    return topology.shards.compactMap { shard in
-      // One that has few slots, or none, is left out.
-      (0..<64 * topology.shards.count).lazy.map { _ in Self.scratchName }.first { name in
-        topology.shard(of: RedisSlot.number(of: keys.value(name)))?.primary == shard.primary
-      }
+    var names: [RedisTopology.Node: StoreName] = [:]
+    // One that has few slots, or none, is left out.
+    for _ in 0..<64 * topology.shards.count {
+      let name = Self.scratchName
+      if let primary = place(of: name, in: topology) { names[primary] = name }
+      if names.count == topology.shards.count { break }
     }
+    return Array(names.values)
   }
 
   /// Tries each server. What is refused is noted where it is answered.
   func examineAll() async {
     let before = availability.refusalCount
     var passed = Set(StoreOperation.allCases)
-    for name in scratchNames {
+    let names = scratchNames
+    if names.isEmpty { return }
+    for name in names {
       let (done, refused) = await operations(with: name)
       passed.formIntersection(done)
       availability.note(place(of: name), isClaimable: refused.isDisjoint(with: [.claim, .save]))
@@ -47,7 +51,16 @@ extension RedisStore {
 
   /// The server that has the name; nil where there is only one, or nobody knows.
   private func place(of name: StoreName) -> RedisSettings.Server? {
-    availability.topology?.shard(of: RedisSlot.number(of: keys.value(name)))?.primary
+    availability.topology.flatMap { place(of: name, in: $0) }
+  }
+
+  private func place(of name: StoreName, in topology: RedisTopology) -> RedisSettings.Server? {
+    topology.shard(of: RedisSlot.number(of: keys.value(name)))?.primary
+  }
+
+  /// Names enough to meet another node if the server is one of a cluster that does not tell of its nodes.
+  private var strayNames: [StoreName] {
+    availability.topology == nil ? (0..<15).map { _ in Self.scratchName } : []
   }
 
   /// What could be done with a name, and what was refused.
@@ -65,7 +78,7 @@ extension RedisStore {
     var claim = StoreClaim(name: name, fence: Fence.next())
     // Nobody will wait for it.
     defer { changes.forget(name) }
-    await attempt(.load) { () async throws(StoreError) in _ = try await load([name]) }
+    await attempt(.load) { () async throws(StoreError) in _ = try await load([name] + strayNames) }
     await attempt(.claim) { () async throws(StoreError) in
       let answer = try await self.claim(name, for: Self.lease, loading: [name])
       if case .granted(let granted) = answer.outcome { claim = granted }

@@ -92,14 +92,15 @@ package final class RedisStore: Store {
     return try await again { () async throws(StoreError) in
       let plan = plan(name)
       let claim = StoreClaim(name: name, fence: fence, place: plan.present)
-      let answer = try await request(claim, for: lease, loading: names)
+      let deadline = Instant.now.advanced(by: settings.timeout)
+      let answer = try await request(claim, for: lease, loading: names, by: deadline)
       guard let other = plan.other else { return answer }
-      return try await reconciled(answer, with: other, claim, names)
+      return try await reconciled(answer, with: other, claim, names, by: deadline)
     }
   }
 
   private func request(
-    _ claim: StoreClaim, for lease: Duration, loading names: [StoreName]
+    _ claim: StoreClaim, for lease: Duration, loading names: [StoreName], by deadline: Instant
   ) async throws(StoreError) -> StoreAnswer {
     let (name, place) = (claim.name, claim.place)
     var command = script(RedisScripts.claim, keys: [keys.claim(name, at: place)])
@@ -109,7 +110,8 @@ package final class RedisStore: Store {
     var isGranted = false
     do throws(StoreError) {
       let answers = try await ask(
-        [command] + names.map { load(keys.value($0, at: $0.group == name.group ? place : plan($0).present)) })
+        [command] + names.map { load(keys.value($0, at: $0.group == name.group ? place : plan($0).present)) },
+        by: deadline)
       let taken = try integer(first(of: answers.prefix(1), to: "EVAL", for: .claim))
       isGranted = taken < 0
       let values = try zip(names, answers.dropFirst()).map { (loaded, answer) throws(StoreError) -> [UInt8]? in
@@ -130,25 +132,22 @@ package final class RedisStore: Store {
   /// Adds what there is in another place. A claim there counts: not all brokers know at the same time which place is
   /// the present one. Where two see each other's, both give way and try again.
   private func reconciled(
-    _ answer: StoreAnswer, with place: Int, _ claim: StoreClaim, _ names: [StoreName]
+    _ answer: StoreAnswer, with place: Int, _ claim: StoreClaim, _ names: [StoreName], by deadline: Instant
   ) async throws(StoreError) -> StoreAnswer {
     let found = try await ask(
-      [load(keys.claim(claim.name, at: place))] + names.map { load(keys.value($0, at: place)) }
+      [load(keys.claim(claim.name, at: place))] + names.map { load(keys.value($0, at: place)) }, by: deadline
     ).map { (try? value($0, for: .claim)) ?? nil }
     let values = zip(answer.values, found.dropFirst()).map { $0 ?? $1 }
     guard case .granted = answer.outcome, let holder = found[0], holder != Array("\(claim.fence)".utf8) else {
       return StoreAnswer(answer.outcome, values)
     }
     changes.watch(claim.name)
-    _ = try? await renew(claim, for: .milliseconds(1))
+    post([renewal(claim, for: .milliseconds(1))])
     return StoreAnswer(.taken(.milliseconds(.random(in: 5...50))), values)
   }
 
   package func renew(_ claim: StoreClaim, for lease: Duration) async throws(StoreError) -> Bool {
-    var command = script(RedisScripts.renew, keys: [keys.claim(claim.name, at: claim.place)])
-    command.add("\(claim.fence)")
-    command.add(lease)
-    return try await integer(write("EVAL", [command], for: .claim)) == 1
+    try await integer(write("EVAL", [renewal(claim, for: lease)], for: .claim)) == 1
   }
 
   package func save(_ entries: [StoreEntry], settling claim: StoreClaim?) async throws(StoreError) {
@@ -232,19 +231,21 @@ package final class RedisStore: Store {
     }
   }
 
+  /// In a cluster a value may be left from an outage in a place that is not looked at now, but in the next. There it is
+  /// removed if that can be done.
   package func remove(_ names: [StoreName]) async throws(StoreError) {
-    let places = names.map { name in
+    let last = availability.topology == nil ? 1 : RedisPlaces.last
+    var (present, others): ([RedisCommand], [RedisCommand]) = ([], [])
+    for name in names {
       let plan = plan(name)
-      return (name, [plan.present] + (plan.other.map { [$0] } ?? []))
-    }
-    let commands = places.flatMap { name, places in
-      places.map { place in
+      for place in 1...max(last, plan.present, plan.other ?? 1) {
         var command = RedisCommand("DEL", answer: .integer)
         command.add(key: keys.value(name, at: place))
-        return command
+        if place == plan.present || place == plan.other { present.append(command) } else { others.append(command) }
       }
     }
-    if !commands.isEmpty { _ = try await write("DEL", commands, for: .remove) }
+    if present.isEmpty { return }
+    _ = try first(of: try await ask(present + others).prefix(present.count), to: "DEL", for: .remove)
   }
 
   package func waitForChange(of name: StoreName, until deadline: Instant) async {
@@ -257,7 +258,8 @@ package final class RedisStore: Store {
     places.plan(now: .now) { keys.value(name, at: $0) }
   }
 
-  /// Does it once more if it fails because a node was lost meanwhile: it goes elsewhere then.
+  /// Does it once more if it fails because a node was lost meanwhile: it goes elsewhere then. That has time of its own,
+  /// because a node that does not answer uses up all there was.
   private func again<Value>(
     _ body: () async throws(StoreError) -> Value
   ) async throws(StoreError) -> Value {
@@ -273,6 +275,13 @@ package final class RedisStore: Store {
   private func load(_ key: String) -> RedisCommand {
     var command = RedisCommand("MGET", answer: .value, isRead: true)
     command.add(key: key)
+    return command
+  }
+
+  private func renewal(_ claim: StoreClaim, for lease: Duration) -> RedisCommand {
+    var command = script(RedisScripts.renew, keys: [keys.claim(claim.name, at: claim.place)])
+    command.add("\(claim.fence)")
+    command.add(lease)
     return command
   }
 
@@ -315,9 +324,11 @@ package final class RedisStore: Store {
     return first
   }
 
-  private func ask(_ commands: [RedisCommand]) async throws(StoreError) -> [RedisRequest.Answer] {
+  private func ask(
+    _ commands: [RedisCommand], by deadline: Instant? = nil
+  ) async throws(StoreError) -> [RedisRequest.Answer] {
     try availability.check()
-    let deadline = Instant.now.advanced(by: settings.timeout)
+    let deadline = deadline ?? Instant.now.advanced(by: settings.timeout)
     return await RedisRequest.answers(to: commands, deadline: deadline) { mailbox.post(.ask($0)) }
   }
 
@@ -335,7 +346,11 @@ package final class RedisStore: Store {
     guard case .error(let text) = reply else { return reply }
     let refusal = RedisRefusal(text)
     if refusal.code == "READONLY" { mailbox.post(.metReplica) }
-    let error = refusal.error(of: name)
+    var error = refusal.error(of: name)
+    // A cluster that does not tell who has what leaves most keys out of reach for good.
+    if ["MOVED", "ASK"].contains(refusal.code), availability.topology == nil {
+      error = StoreError(error.reason, isRefusal: true)
+    }
     if error.isRefusal { availability.refused(operation, error) }
     throw error
   }

@@ -45,6 +45,20 @@ import Testing
     #expect(Set(keys) == [group, "\(group):claim", "\(group):\(Hex.text(beside.bytes))"])
   }
 
+  @Test("What is removed is gone from the places too that only an outage would lead to")
+  func removal() async throws {
+    let cluster = try await RedisServerCluster()
+    let store = try cluster.primaries[0].store()
+    let name = try cluster.name(at: 0)
+    #expect(try await store.mint(name))
+    for place in 2...RedisPlaces.last {
+      let key = store.keys.value(name, at: place)
+      try await cluster.primary(of: RedisSlot.number(of: key)).server.ask("SET", key, "old")
+    }
+    try await store.remove([name])
+    for node in cluster.primaries { #expect(try await node.server.keys("*").isEmpty) }
+  }
+
   @Test("A wait ends when a claim is given up, whichever nodes the brokers are subscribed at")
   func notice() async throws {
     let cluster = try await RedisServerCluster()

@@ -171,6 +171,20 @@ import Testing
     #expect(store.condition.can(.save))
   }
 
+  @Test("A cluster that does not tell who has the keys is known by that, and is used when it tells")
+  func secretiveCluster() async throws {
+    let cluster = try await RedisServerCluster()
+    for node in cluster.primaries { try await node.server.ask("ACL", "SETUSER", RedisServer.user, "-cluster") }
+    let (store, _) = try store(cluster.primaries[0].server) {
+      $0.server = .tcp(host: "127.0.0.1", port: cluster.primaries[0].port)
+    }
+    let reason = "it is a node of a cluster that does not tell who has the keys (MOVED)"
+    #expect(try await store.examine()[.load] == "MGET was refused: \(reason)")
+    for node in cluster.primaries { try await node.server.ask("ACL", "SETUSER", RedisServer.user, "+cluster|slots") }
+    try await eventually("recovered") { store.condition.refusals.isEmpty && store.condition.problem == nil }
+    for index in 0..<3 { #expect(try await store.mint(cluster.name(at: index))) }
+  }
+
   @Test("What one node of a cluster alone refuses is known, and so is its end, though nobody asks")
   func cluster() async throws {
     let cluster = try await RedisServerCluster()
