@@ -10,7 +10,8 @@ extension Callers {
     self.init()
     root.sections("callers", .liveOnlyNarrowed) { name, section in
       if name.hasPrefix("(") {
-        root.fail("callers", "'\(name)': expected a name without a ( before it: metrics call those so who are no callers")
+        root.fail(
+          "callers", "'\(name)': expected a name without a ( before it: metrics call those so who are no callers")
       }
       let caller = Self.caller(name, section, after: previous?.byName[name])
       byName[name] = caller

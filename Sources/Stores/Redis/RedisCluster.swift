@@ -250,6 +250,9 @@ final class RedisCluster {
       if redirection != .demoted { refresh() }
       return request.answer(answer)
     }
+    request.note(error)
+    // Nodes that send it to each other would never end.
+    if loop.now >= request.deadline { return request.answer(answer) }
     switch redirection {
     case .moved(let slot, let target?):
       topology?.move(slot, to: target)
@@ -260,7 +263,8 @@ final class RedisCluster {
     case .ask(let target?):
       // The slot's owner will answer with the same again.
       guard let member = member(target) else { return request.answer(answer) }
-      guard let connection = member.connection else { return postpone(request, answer) }
+      let isPauseDue = request.redirect() % (Self.mostRedirections + 1) == 0
+      guard !isPauseDue, let connection = member.connection else { return postpone(request, answer) }
       connection.add(request, behind: .asking)
       connection.sendNow()
     case .tryAgain:

@@ -11,6 +11,8 @@ final class RedisRequest: Sendable {
   private struct State {
     var receive: (@Sendable (Answer) -> Void)?
     var redirections = 0
+    /// What it was sent elsewhere with.
+    var redirection: String?
   }
 
   let bytes: [UInt8]
@@ -39,13 +41,18 @@ final class RedisRequest: Sendable {
     receive?(answer)
   }
 
-  /// Has it answered with an error at its deadline if nothing else has come by then.
+  /// Has it answered at its deadline if nothing else has come by then: with why it was sent elsewhere.
   func expire(after now: Instant) {
     let pause = DispatchTimeInterval.nanoseconds(Int(now.duration(to: deadline).nanoseconds))
     DispatchQueue.global().asyncAfter(deadline: .now() + pause) { [weak self] in
-      self?.answer(.failure(StoreError("no answer in time, after another of the server's nodes was asked")))
+      guard let self else { return }
+      let late = Answer.failure(StoreError("no answer in time, after another of the server's nodes was asked"))
+      answer(state.withLock(\.redirection).map { .success(.error($0)) } ?? late)
     }
   }
+
+  /// Remembers an error that has it sent elsewhere, or again.
+  func note(_ redirection: String) { state.withLock { $0.redirection = redirection } }
 
   /// Counts that it was not taken where it was sent, and returns how often that was so.
   func redirect() -> Int {

@@ -351,7 +351,8 @@ package final class RedisStore: Store {
     if ["MOVED", "ASK"].contains(refusal.code), availability.topology == nil {
       error = StoreError(error.reason, isRefusal: true)
     }
-    if error.isRefusal { availability.refused(operation, error) }
+    // Also where it is of use to ask again: it was asked again, for as long as callers wait.
+    availability.refused(operation, error)
     throw error
   }
 

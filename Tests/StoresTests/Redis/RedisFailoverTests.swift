@@ -132,6 +132,19 @@ import Testing
     cluster.primaries[1].server.resume()
   }
 
+  @Test("A cluster that answers nothing because a node is missing is said to refuse")
+  func missingNode() async throws {
+    let cluster = try await RedisServerCluster(["--cluster-require-full-coverage", "yes"])
+    let store = try cluster.primaries[0].store { $0.timeout = .milliseconds(500) }
+    let name = try cluster.name(at: 0)
+    #expect(try await store.load([name]) == [nil])
+    try await cluster.primaries[2].server.kill()
+    try await eventually("refused") {
+      _ = try? await store.load([name])
+      return store.condition.refusals[.load]?.contains("too many nodes of the cluster are missing") == true
+    }
+  }
+
   @Test("A store is out of reach only when no node is left, and finds the cluster again")
   func allKilled() async throws {
     let cluster = try await RedisServerCluster()
