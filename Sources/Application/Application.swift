@@ -189,7 +189,7 @@ package final class Application: Sendable {
         // Not waited for: a file may be slow to read, and a signal to end must not be.
         Task {
           manager?.reloading()
-          await reloader.reload(ifChanged: false)
+          await reloader.reload(on: .demand)
           if !health.isDraining { manager?.ready(serving) }
         }
         continue

@@ -4,9 +4,19 @@ import Logging
 import IO
 import Settings
 
-/// Reads the configuration again while the broker runs. One that is wrong changes nothing.
+/// Reads the configuration again while the broker runs. One that is wrong changes nothing, and is tried again: what could
+/// not be read just then may be right without any file having changed that is watched.
 actor Reloader {
   typealias Apply = @Sendable (Configuration) async throws -> AccessPolicy
+
+  /// Why the configuration is read.
+  enum Occasion {
+    case demand
+    /// A file may be another than it was.
+    case change
+    /// It was refused before.
+    case retry
+  }
 
   private let origin: Configuration.Origin
   private let listeners: [ConfigurationLint.Listener]
@@ -20,6 +30,11 @@ actor Reloader {
   private var watchers: [String: FileWatcher] = [:]
   /// What is under way: an actor lets others in while it waits, and configurations must follow one another.
   private var last: Task<Void, Never>?
+  /// Why it was refused last; empty if it was not.
+  private var reasons: [String] = []
+  private var retries = 0
+  private var retry: Task<Void, Never>?
+  private static let backoff = Backoff(first: .seconds(1), longest: .seconds(60))
 
   /// `listeners` are those of the main listener, which stay what they are.
   init(
@@ -43,12 +58,11 @@ actor Reloader {
     return policy
   }
 
-  /// `ifChanged`: only if a file is another than it was.
-  func reload(ifChanged: Bool) async {
+  func reload(on occasion: Occasion) async {
     let previous = last
     let task = Task {
       await previous?.value
-      await reloadNow(ifChanged: ifChanged)
+      await reloadNow(on: occasion)
     }
     last = task
     await task.value
@@ -58,24 +72,44 @@ actor Reloader {
   private func watch(_ paths: some Collection<String>) throws(SystemError) {
     watchers = watchers.filter { paths.contains($0.key) }
     for path in paths where watchers[path] == nil {
-      watchers[path] = try FileWatcher(path) { [weak self] in Task { await self?.reload(ifChanged: true) } }
+      watchers[path] = try FileWatcher(path) { [weak self] in Task { await self?.reload(on: .change) } }
     }
   }
 
-  private func reloadNow(ifChanged: Bool) async {
+  private func reloadNow(on occasion: Occasion) async {
     let found = watchers.keys.reduce(into: [:]) { $0[$1] = File.digest($1) }
-    if ifChanged, found == files { return }
+    if occasion == .change, found == files { return }
     files = found
+    let former = reasons
+    reasons = []
     do throws(ConfigurationErrors) {
       try await bringIntoForce(Configuration(from: origin, after: current))
     } catch {
-      refuse(error.errors.map { "\($0)" })
+      reasons = error.errors.map { "\($0)" }
     }
+    retries = occasion == .retry ? retries + 1 : 1
+    if reasons.isEmpty { return forgetRetry() }
+    if occasion != .retry || reasons != former { tellRefusal() }
+    setRetry()
   }
 
-  private func refuse(_ reasons: [String]) {
+  private func tellRefusal() {
     for reason in reasons { log.error("the configuration stays as it was", metadata: ["reason": "\(reason)"]) }
     dependencies.refused(reasons)
+  }
+
+  private func forgetRetry() {
+    retry?.cancel()
+    retry = nil
+  }
+
+  private func setRetry() {
+    forgetRetry()
+    let delay = Self.backoff.delay(after: retries)
+    retry = Task { [weak self] in
+      // Nothing tells when a directory that is not watched can be read.
+      if (try? await Task.sleep(for: delay)) != nil { await self?.reload(on: .retry) }
+    }
   }
 
   private func bringIntoForce(_ configuration: Configuration) async {
@@ -83,7 +117,8 @@ actor Reloader {
     // What nobody meant to open stays shut: a file may have lost its end.
     let openings = current.map { configuration.openings(since: $0) } ?? []
     if !openings.isEmpty {
-      return refuse(openings.map { "\($0): cannot be given up while the broker runs; that takes a new start" })
+      reasons = openings.map { "\($0): cannot be given up while the broker runs; that takes a new start" }
+      return
     }
     if let current { configuration.keepRestrictions(of: current) }
     do {
@@ -98,7 +133,7 @@ actor Reloader {
       files = configuration.files
       dependencies.loaded(configuration)
     } catch {
-      refuse(["\(error)"])
+      reasons = ["\(error)"]
     }
     do throws(SystemError) {
       try watch(files.keys)

@@ -105,6 +105,27 @@ extension LoadTests {
       }
     }
 
+    @Test("What could not be read is tried again though no file that is watched has changed, and said once")
+    func unreadable() async throws {
+      try await withTenant { tenant in
+        let broker = try await tenant.broker(configuration: "workers: 2\n")
+        let late = tenant.directory.path + "/late"
+        let other = """
+          audiences: [{audience: 'urn:other', client: other}]
+          clients:
+            other: {provider: oauth2, issuer: 'https://localhost/', clientId: x, clientSecretFile: '\(late)'}
+
+          """
+        _ = try tenant.file("broker.yaml", "workers: 2\n" + other)
+        try await broker.child.wait(forLog: "\"the configuration stays as it was\"")
+        #expect(try await broker.token("/token/urn:other").status != 200)
+        _ = try tenant.file("late", "secret")
+        try await broker.child.wait(forLog: BrokerProcess.reloaded)
+        let lines = broker.child.errors.components(separatedBy: "\"the configuration stays as it was\"")
+        #expect(lines.count == 2, "\(lines)")
+      }
+    }
+
     @Test("A reload warns of a setting that takes effect at the next start")
     func nextStart() async throws {
       try await withBroker(configuration: "cache: {minRemaining: 20s}\n") { tenant, broker in
