@@ -24,6 +24,8 @@ final class Replica {
     let admittedWith: Int
     /// Which of them it is sent with.
     var credentials = 0
+    /// The tenant was asked, and not because a caller wants another token than the one that is held.
+    var isOrdinary = false
     /// It would not have been sent had the brokers told each other all.
     var isVain = false
     /// It is over when the token that was held cannot be checked by then.

@@ -50,12 +50,13 @@ extension Simulation {
   }
 
   private mutating func askTenant(_ job: Job) throws(Violation) {
-    let isVain = store != nil && isVain(job.key)
+    let isOrdinary = !replica.forced.contains(job.key)
+    let isVain = isOrdinary && isHeldElsewhere(job.key)
     try checkAsk(job)
     fleet.asks(job.key)
     replica.asking.insert(job.key)
     var job = job.anew(now)
-    job.isVain = isVain
+    (job.isOrdinary, job.isVain) = (isOrdinary, isVain)
     job.credentials = replica.credentials
     plan(.tenantAsked(job), in: Double.random(in: 0.01...0.1, using: &random))
   }
@@ -225,7 +226,8 @@ extension Simulation {
     }
     if case .success(let minted) = result, !minted.isFromStore {
       fleet.mints += 1
-      if job.isVain { try checkVain(job.key) }
+      // Of several that were asked for at once only the first to come is needed.
+      if job.isVain || job.isOrdinary && isHeldElsewhere(job.key) { try checkVain(job.key) }
     }
     try perform(replica.cache.fetched(job.key, result, now: now))
     countMintsIfOutdated()

@@ -152,7 +152,8 @@ extension Simulation {
     }
     guard store?.save(job.key, kept, failure, held: held, job.claim, now) == true else { return }
     if let failure, failure.reach == .client, store?.keepsLimits(now) == true {
-      fleet.limitedUntil = max(fleet.limitedUntil ?? now, now.advanced(by: failure.lifetime))
+      // The tenant means the time when it answers, and a slow answer is heard later.
+      fleet.limitedUntil = max(fleet.limitedUntil ?? now, job.asked.advanced(by: failure.lifetime))
     }
     if store?.isDeaf(now) == false { wake(job.key) }
   }
@@ -173,11 +174,10 @@ extension Simulation {
 
   // MARK: What troubles cost
 
-  /// Whether another token is good, or being asked for, so that brokers that can tell each other would not ask.
-  func isVain(_ key: TokenKey) -> Bool {
-    if replica.forced.contains(key) { return false }
-    if fleet.inFlight[key, default: 0] > 0 { return true }
-    guard let newest = fleet.newest[key], let keyID = newest.minted.keyID else { return false }
+  /// Whether another broker has a token of this key that is not due yet, so that those that can tell each other would
+  /// not ask for one.
+  func isHeldElsewhere(_ key: TokenKey) -> Bool {
+    guard store != nil, let newest = fleet.newest[key], let keyID = newest.minted.keyID else { return false }
     return now < newest.refreshAt && tenant.publishedKeys.contains(keyID)
   }
 
