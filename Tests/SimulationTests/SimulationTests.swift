@@ -26,19 +26,28 @@ import Testing
   @Test(
     "A month of ten brokers, with an hour without keys and another key in it, costs the mints of one without faults")
   func month() async throws {
-    var mints: [Int] = []
-    for (replicas, troubles) in [(1, false), (10, true)] {
-      let count = try await Self.onOwnThread {
-        var simulation = Simulation(.month(replicas: replicas, keys: 8, troubles: troubles))
-        return Result { () throws(Violation) in
-          try simulation.run()
-          return simulation.mints
-        }
-      }.get()
-      mints.append(count)
-    }
-    let ratio = Double(mints[1]) / Double(mints[0])
-    #expect(ratio <= 1.01, "\(mints[1]) mints where \(mints[0]) would do: \(ratio)")
+    let one = try await Self.mints(.work(days: 30, replicas: 1, keys: 8, troubles: false))
+    let ten = try await Self.mints(.work(days: 30, replicas: 10, keys: 8, troubles: true))
+    let ratio = Double(ten) / Double(one)
+    #expect(ratio <= 1.01, "\(ten) mints where \(one) would do: \(ratio)")
+  }
+
+  @Test("A process that has run for a year mints as in its first month")
+  func year() async throws {
+    let month = try await Self.mints(.work(days: 30, replicas: 1, keys: 4, troubles: false))
+    let year = try await Self.mints(.work(days: 360, replicas: 1, keys: 4, troubles: false))
+    let ratio = Double(year) / Double(12 * month)
+    #expect((0.99...1.01).contains(ratio), "\(year) mints in a year, \(month) in a month")
+  }
+
+  private static func mints(_ scenario: Scenario) async throws -> Int {
+    try await onOwnThread {
+      var simulation = Simulation(scenario)
+      return Result { () throws(Violation) in
+        try simulation.run()
+        return simulation.mints
+      }
+    }.get()
   }
 
   @Test("A seed replays exactly")

@@ -1,12 +1,12 @@
 import BrokerCore
 
-/// A month of a fleet at work, to be counted.
+/// A fleet at work for long, to be counted.
 extension Scenario {
   /// `replicas` brokers with a store, and callers who ask each for each of `keys` audiences every twenty minutes,
   /// whose tokens live for an hour or a day. With `troubles` the tenant signs with another key while nobody can read
   /// its keys for an hour, and brokers start anew meanwhile.
-  package static func month(replicas: Int, keys: Int, troubles: Bool) -> Scenario {
-    let (day, end) = (86_400.0, 30 * 86_400.0)
+  package static func work(days: Int, replicas: Int, keys: Int, troubles: Bool) -> Scenario {
+    let (day, end) = (86_400.0, Double(days) * 86_400)
     var random = SeededGenerator(seed: 30)
     var events: [Event] = []
     for replica in 0..<replicas {
