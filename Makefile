@@ -6,7 +6,7 @@ SHELL := /bin/bash
 
 sudo := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help run build install sbom deb test interop fleet simulate fuzz soak check bench compare deploy dependencies format
+.PHONY: help run build install sbom deb test interop fleet simulate fuzz soak findings check bench compare deploy dependencies format
 
 # As it is shipped: optimised, with the Swift runtime inside.
 release := swift build -c release --static-swift-stdlib
@@ -100,6 +100,14 @@ check: packages-check ## Everything in Tests/Checks: format, what may import wha
 	  echo "== $$check"; "$$check" || failed="$$failed $$check"; \
 	done; \
 	[ -z "$$failed" ] || { echo "Failed:$$failed"; exit 1; }
+
+findings: ## Run all of findings/, without the product: which of the surprises are none any more
+	@gone=; missing=; for finding in findings/*.sh; do \
+	  echo "== $$finding"; "$$finding"; \
+	  case $$? in 0) ;; 75) missing="$$missing $$finding" ;; *) gone="$$gone $$finding" ;; esac; \
+	done; \
+	[ -z "$$missing" ] || echo "Not run:$$missing"; \
+	[ -z "$$gone" ] || { echo "No longer so:$$gone"; exit 1; }
 
 bench: packages-build packages-test packages-bench ## Compare with nginx and a Go broker; BENCH="--rounds 3 load" for a part
 	$(release) --product token-broker
