@@ -6,7 +6,7 @@ SHELL := /bin/bash
 
 sudo := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help run build install sbom deb test interop fleet simulate fuzz soak findings check bench compare deploy dependencies format
+.PHONY: help run build install sbom deb test interop fleet simulate fuzz soak findings check bench compare base deploy dependencies format
 
 # As it is shipped: optimised, with the Swift runtime inside.
 release := swift build -c release --static-swift-stdlib
@@ -109,28 +109,33 @@ findings: ## Run all of findings/, without the product: which of the surprises a
 	[ -z "$$missing" ] || echo "Not run:$$missing"; \
 	[ -z "$$gone" ] || { echo "No longer so:$$gone"; exit 1; }
 
-bench: packages-build packages-test packages-bench ## Compare with nginx and a Go broker; BENCH="--rounds 3 load" for a part
+bench: packages-build packages-bench base ## Compare with nginx, a Go broker and BASE=51a2d49; BENCH="--rounds 3 load" for a part, BENCH=--help
 	$(release) --product token-broker
 	$(release) --product tenant
-	@peers="$$($(release) --show-bin-path)/bench-peers"; mkdir -p "$$peers"; \
-	cd Benchmarks/Peers; \
+	@bin="$$($(release) --show-bin-path)"; peers="$$bin/bench-peers"; mkdir -p "$$peers"; \
+	(cd Benchmarks/Peers; \
 	GO111MODULE=off GOPATH=/usr/share/gocode GOCACHE="$$peers/go-cache" go build -o "$$peers/go-broker" ./go-broker; \
-	clang -O2 -shared -fPIC -o "$$peers/count-allocations.so" count_allocations.c; \
-	python3 ../bench.py "$$peers/../token-broker" "$$peers/../tenant" \
-	  "$$peers/go-broker" "$$peers/count-allocations.so" $(BENCH)
+	clang -O2 -shared -fPIC -o "$$peers/count-allocations.so" count_allocations.c); \
+	$(run-bench) $(BENCH)
 
-# Another revision, built from what git has of it beside this one.
-base = .build/base/$(shell git rev-parse --short=12 '$(BASE)^{commit}' 2> /dev/null)
-
-compare: packages-build packages-bench ## What a cached answer costs, to what it cost at another revision; BASE=HEAD~10
+compare: packages-build packages-bench base ## What a cached answer costs, to what it cost at another revision; BASE=HEAD~10
 	@test -n '$(BASE)' || { echo 'Which revision? BASE=HEAD~10'; exit 64; }
 	$(release) --product token-broker
 	$(release) --product tenant
-	@mkdir -p $(base)/source; git archive '$(BASE)' | tar --extract --directory $(base)/source
-	$(release) --package-path $(base)/source --scratch-path $(base)/build --product token-broker
-	@bin="$$($(release) --show-bin-path)"; \
-	base="$$($(release) --package-path $(base)/source --scratch-path $(base)/build --show-bin-path)"; \
-	python3 Benchmarks/compare.py "$$bin/token-broker" "$$base/token-broker" "$$bin/tenant" $(BENCH)
+	@bin="$$($(release) --show-bin-path)"; $(run-bench) --rounds 15 $(BENCH) base
+
+# Another revision, built from what git has of it beside this one.
+base-build = .build/base/$(shell git rev-parse --short=12 '$(BASE)^{commit}' 2> /dev/null)
+base-release = $(release) --package-path $(base-build)/source --scratch-path $(base-build)/build
+run-bench = python3 Benchmarks/bench.py "$$bin/token-broker" "$$bin/tenant" "$$bin/bench-peers" \
+  $(if $(BASE),--base "$$($(base-release) --show-bin-path)/token-broker")
+
+base: packages-build
+ifneq ($(BASE),)
+	@git rev-parse --quiet --verify '$(BASE)^{commit}' > /dev/null || { echo 'git has no revision $(BASE)'; exit 64; }
+	@mkdir -p $(base-build)/source; git archive '$(BASE)' | tar --extract --directory $(base-build)/source
+	$(base-release) --product token-broker
+endif
 
 deploy: packages-build packages-deploy ## Build and run the image, boot the units, validate the manifests: as root, with kubectl, a network and 15 GB
 	package="$$($(MAKE) --silent --no-print-directory deb | tail -n 1)"; \

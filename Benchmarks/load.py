@@ -1,208 +1,203 @@
-"""Putting load on a peer, kindly (wrk) and unkindly."""
+"""Putting load on a peer. What a load returns it has measured in one round; processor time is the peer's own."""
 
-import http.client
-import multiprocessing
 import re
+import selectors
 import socket
 import ssl
-import statistics
 import subprocess
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
-UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1}
+from figures import Failed, Figures
+from peers import Peer
+from processes import CPU
 
-# Asks for one audience after the other, each round as many requests as there are audiences.
+UNITS = {"us": 1e-3, "ms": 1, "s": 1000}
+# The end of whatever a load has been waiting for, in seconds.
+TIMEOUT = 120
+# For certificates that the peers made themselves.
+UNVERIFYING = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+UNVERIFYING.check_hostname, UNVERIFYING.verify_mode = False, ssl.CERT_NONE
+
 ROTATING = """
-local requests, next = {{}}, 0
+local requests, count, next = {}, 0, 0
 init = function()
-  for number = 0, {count} - 1 do
-    requests[number] = wrk.format("GET", "/token/https%3A%2F%2F" .. number .. ".example.com%2F")
+  for line in io.lines("DATA") do
+    local path, name, value = line:match("^(%S+) (%S+) (.*)$")
+    requests[count] = wrk.format("GET", path, {[name] = value})
+    count = count + 1
   end
 end
 request = function()
-  next = (next + 7919) % {count}
+  next = (next + 7919) % count
   return requests[next]
 end
 """
 
 
-def wrk(peer, connections, path, seconds=2, script=None, tls=False):
-    """Requests a second, CPU seconds a request, and quantiles of the latency in seconds."""
-    before = peer.cpu_seconds()
-    url = peer.url(path, tls)
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "--timeout", "10s", url]
+def cost(spent: CPU, answers: int, what: str = "") -> Figures:
+    """The processor's time for each of so many answers."""
+    return {
+        f"CPU µs{what}": 1e6 * spent.total / answers,
+        f"user µs{what}": 1e6 * spent.user / answers,
+        f"system µs{what}": 1e6 * spent.system / answers,
+    }
+
+
+def wrk(
+    peer: Peer,
+    connections: int,
+    path: str = "/",
+    *,
+    seconds: int = 2,
+    script: Path | None = None,
+    tls: bool = False,
+    core: int | None = None,
+    halfway: Callable[[], None] | None = None,
+) -> Figures:
+    """HTTP/1.1 with a request at a time on each connection, from one thread; `halfway` is called amidst it."""
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "--timeout", "10s"]
     for name, value in peer.headers.items():
-        command[1:1] = ["-H", f"{name}: {value}"]
+        command += ["-H", f"{name}: {value}"]
     if script:
-        command[1:1] = ["-s", str(script)]
-    output = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
-    if "Non-2xx" in output or "Socket errors" in output:
-        raise SystemExit(f"{peer.name}: {output}")
-    requests = int(re.search(r"(\d+) requests in", output).group(1))
+        command += ["-s", str(script)]
+    if core is not None:
+        command = ["taskset", "--cpu-list", str(core), *command]
+    before = peer.cpu()
+    with subprocess.Popen([*command, peer.url(path, tls)], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            if halfway:
+                time.sleep(seconds / 2)
+                halfway()
+            output, _ = process.communicate(timeout=TIMEOUT)
+        except BaseException:
+            process.kill()
+            raise
+    spent = peer.cpu() - before
+    requests = re.search(r"(\d+) requests in", output)
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", output)
     quantiles = {
         name: float(number) * UNITS[unit] for name, number, unit in re.findall(r"(50|99)%\s+([\d.]+)(us|ms|s)", output)
     }
+    if not requests or not rate or "Non-2xx" in output or "Socket errors" in output:
+        raise Failed(f"{peer.name}: wrk was not given what it asked for\n{output}")
     return {
-        "requests/s": float(re.search(r"Requests/sec:\s+([\d.]+)", output).group(1)),
-        "CPU/request": (peer.cpu_seconds() - before) / requests,
-        "p50": quantiles["50"],
-        "p99": quantiles["99"],
+        "requests/s": float(rate[1]),
+        **cost(spent, int(requests[1])),
+        "p50 ms": quantiles["50"],
+        "p99 ms": quantiles["99"],
     }
 
 
-def h2load(peer, path, seconds=2):
-    """Eight connections of HTTP/2 with 32 requests at once on each: requests a second, CPU seconds a request."""
-    before = peer.cpu_seconds()
+def rotating(file: Path, requests: Iterable[tuple[str, dict[str, str]]]) -> Path:
+    """A script for wrk that asks for these paths, each with its field, over and over in an order that jumps about."""
+    data = file.with_suffix(".txt")
+    with data.open("w") as output:
+        for path, fields in requests:
+            for name, value in fields.items():
+                output.write(f"{path} {name} {value}\n")
+    file.write_text(ROTATING.replace("DATA", str(data)))
+    return file
+
+
+def h2load(peer: Peer, path: str, seconds: int = 2) -> Figures:
+    """HTTP/2 with prior knowledge, on eight connections with 32 requests at once on each."""
+    before = peer.cpu()
     url = f"http://127.0.0.1:{peer.http2_port}{path}"
     command = ["h2load", "-t1", "-c8", "-m32", f"-D{seconds}", "--warm-up-time=0", url]
-    output = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
-    good = int(re.search(r"status codes: (\d+) 2xx, 0 3xx, 0 4xx, 0 5xx", output).group(1))
+    output = subprocess.run(command, capture_output=True, text=True, check=True, timeout=TIMEOUT).stdout
+    good = re.search(r"status codes: (\d+) 2xx, 0 3xx, 0 4xx, 0 5xx", output)
     if not good or "Application protocol: h2c" not in output or not re.search(r" 0 failed, 0 errored", output):
-        raise SystemExit(f"{peer.name}: {output}")
-    return {"requests/s": good / seconds, "CPU/request": (peer.cpu_seconds() - before) / good}
+        raise Failed(f"{peer.name}: h2load was not given what it asked for\n{output}")
+    return {"requests/s": int(good[1]) / seconds, **cost(peer.cpu() - before, int(good[1]))}
 
 
-def resume(peer, path, seconds=2, clients=4):
-    """New TLS connections that resume a session and ask once, one after the other by each client."""
-    before, started = peer.cpu_seconds(), time.monotonic()
-    command = f"openssl s_time -reuse -tls1_3 -connect 127.0.0.1:{peer.tls_port} -time {seconds} -www {path}".split()
-    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(clients)]
-    outputs = [process.communicate(timeout=120)[0] for process in processes]
+def handshakes(peer: Peer, path: str, *, resumed: bool, seconds: int = 2, clients: int = 4) -> Figures:
+    """New connections by TLS 1.3 that ask once, one after the other by each client; a first one has no session yet."""
+    before, started = peer.cpu(), time.monotonic()
+    command = f"openssl s_time {'-reuse' if resumed else '-new'} -tls1_3 -time {seconds}"
+    command += f" -connect 127.0.0.1:{peer.tls_port} -www {path}"
+    running = [subprocess.Popen(command.split(), stdout=subprocess.PIPE, text=True) for _ in range(clients)]
+    try:
+        outputs = [process.communicate(timeout=TIMEOUT)[0] for process in running]
+    finally:
+        for process in running:
+            process.kill()
     elapsed = time.monotonic() - started
-    # One letter for each connection, r where it was resumed.
-    letters = [re.search(r"starting\n([*r]*)\n", output).group(1) for output in outputs]
-    resumed = sum(text.count("r") for text in letters)
-    if not resumed or any("*" in text for text in letters):
-        raise SystemExit(f"{peer.name}: {resumed} sessions were resumed, others were not")
-    return {"handshakes/s": resumed / elapsed, "CPU/handshake": (peer.cpu_seconds() - before) / resumed}
+    # One letter for each connection: r where it was resumed, * where it was not.
+    letters = "".join("".join(re.findall(r"^[*r]+$", output, re.MULTILINE)) for output in outputs)
+    if not letters or set(letters) != {"r" if resumed else "*"}:
+        raise Failed(f"{peer.name}: {letters.count('r')} sessions were resumed and {letters.count('*')} were not")
+    return {"handshakes/s": len(letters) / elapsed, **cost(peer.cpu() - before, len(letters))}
 
 
-def ask_at_once(peer, paths):
-    """Asks for each of `paths` on a connection of its own, all at the same time; seconds until the last is answered."""
-    clients = [socket.create_connection(("127.0.0.1", peer.port), timeout=60) for _ in paths]
-    started = time.monotonic()
-    for client, path in zip(clients, paths):
-        client.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+class Client:
+    """A connection by HTTP/1.1 that is kept, and on which a request waits for the answer to the last."""
+
+    def __init__(self, peer: Peer, *, tls: bool = False) -> None:
+        self.peer, self.received, self.path = peer, b"", ""
+        port = peer.tls_port if tls else peer.port
+        self.socket = socket.create_connection(("127.0.0.1", port or 0), timeout=60)
+        if tls:
+            self.socket = UNVERIFYING.wrap_socket(self.socket)
+        fields = "".join(f"{name}: {value}\r\n" for name, value in peer.headers.items())
+        self.rest = f" HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n"
+
+    def ask(self, path: str) -> None:
+        self.path, self.received = path, b""
+        self.socket.sendall(f"GET {path}{self.rest}".encode())
+
+    def has_answer(self) -> bool:
+        """Reads what has come, or waits for it; whether the answer is complete."""
+        piece = self.socket.recv(65536)
+        self.received += piece
+        head, end, body = self.received.partition(b"\r\n\r\n")
+        length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
+        if not piece or (end and (not head.startswith(b"HTTP/1.1 200 ") or not length)):
+            raise Failed(f"{self.peer.name}: {self.path}: {self.received[:300]!r}")
+        return bool(end and length and len(body) >= int(length[1]))
+
+    def close(self) -> None:
+        self.socket.close()
+
+
+def ask_each(peer: Peer, paths: list[str], connections: int = 64) -> float:
+    """Asks once for each of `paths`, over so many connections at a time; returns how many seconds it took."""
+    started, rest = time.monotonic(), iter(paths)
+    clients = [Client(peer) for _ in range(min(connections, len(paths)))]
+    with selectors.DefaultSelector() as selector:
+        for client in clients:
+            client.ask(next(rest))
+            selector.register(client.socket, selectors.EVENT_READ, client)
+        remaining = len(paths)
+        while remaining:
+            ready = selector.select(timeout=60)
+            if not ready:
+                raise Failed(f"{peer.name}: {remaining} answers have not come")
+            for key, _ in ready:
+                if not key.data.has_answer():
+                    continue
+                remaining -= 1
+                if path := next(rest, None):
+                    key.data.ask(path)
     for client in clients:
-        answer = client.recv(65536)
-        if not answer.startswith(b"HTTP/1.1 200 "):
-            raise SystemExit(f"{peer.name}: {answer[:300]}")
         client.close()
     return time.monotonic() - started
 
 
-def interleaved(rounds, runs):
-    """Runs each of `runs` (name → function) once a round; returns name → figure → median."""
-    results = {name: [] for name in runs}
-    for _ in range(rounds):
-        for name, run in runs.items():
-            results[name].append(run())
-    return {
-        name: {figure: statistics.median(row[figure] for row in rows) for figure in rows[0]}
-        for name, rows in results.items()
-    }
-
-
-def idle(peer, count, path, tls=False):
+def idle(peer: Peer, count: int, path: str, tls: bool = False) -> list[Client]:
     """Connections that have asked once and say nothing more."""
     clients = []
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
     for _ in range(count):
-        client = socket.create_connection(("127.0.0.1", peer.tls_port if tls else peer.port), timeout=10)
-        if tls:
-            client = context.wrap_socket(client)
-        client.sendall(request)
-        client.recv(65536)
+        client = Client(peer, tls=tls)
+        client.ask(path)
+        while not client.has_answer():
+            pass
         clients.append(client)
     return clients
 
 
-def fetch_all(peer, paths, connections=32):
-    """Asks for each of `paths` once, over so many connections at a time."""
-
-    def worker(share):
-        client = http.client.HTTPConnection("127.0.0.1", peer.port, timeout=60)
-        for path in share:
-            client.request("GET", path)
-            answer = client.getresponse()
-            body = answer.read()
-            if answer.status != 200:
-                raise SystemExit(f"{path}: {answer.status} {body[:300]}")
-
-    with ThreadPoolExecutor(connections) as pool:
-        list(pool.map(worker, [paths[start::connections] for start in range(connections)]))
-
-
-class Attack:
-    """2,000 clients that send a header a byte at a time, 5,000 that stay idle, 200 that ask and never read."""
-
-    def __init__(self, port, path):
-        self.ready = multiprocessing.Event()
-        self.process = multiprocessing.Process(target=self.run, args=(port, path), daemon=True)
-        self.process.start()
-        if not self.ready.wait(60):
-            raise SystemExit("the attack does not get going")
-
-    def run(self, port, path):
-        request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
-
-        def client():
-            connection = socket.create_connection(("127.0.0.1", port), timeout=10)
-            connection.setblocking(False)
-            return connection
-
-        idle = [client() for _ in range(5000)]
-        deaf = [client() for _ in range(200)]
-        drippers = [[client(), 0] for _ in range(2000)]
-        self.ready.set()
-        while True:
-            started = time.monotonic()
-            for connection in deaf:
-                try:
-                    connection.send(request * 50)
-                except OSError:
-                    pass
-            for dripper in drippers:
-                try:
-                    dripper[0].send(request[dripper[1] % 20 : dripper[1] % 20 + 1])
-                    dripper[1] += 1
-                except OSError:
-                    dripper[0].close()
-                    try:
-                        dripper[:] = [client(), 0]
-                    except OSError:
-                        pass
-            for index, connection in enumerate(idle):
-                # Those whose time for a first header is over come back.
-                try:
-                    if connection.recv(1, socket.MSG_PEEK) == b"":
-                        raise OSError
-                except BlockingIOError:
-                    continue
-                except OSError:
-                    connection.close()
-                    try:
-                        idle[index] = client()
-                    except OSError:
-                        pass
-            time.sleep(max(0, started + 1 - time.monotonic()))
-
-    def stop(self):
-        self.process.kill()
-        self.process.join(20)
-
-
-def slowest(peer, path, count):
-    """The slowest of so many requests, each on a connection of its own, in seconds."""
-    worst = 0
-    for _ in range(count):
-        started = time.monotonic()
-        status, _ = peer.get(path)
-        if status != 200:
-            raise SystemExit(f"{path}: {status}")
-        worst = max(worst, time.monotonic() - started)
-        time.sleep(0.02)
-    return worst
+def numbers(count: int) -> Iterator[dict[str, str]]:
+    """Fields that tell requests apart and mean nothing."""
+    return ({"X-Number": str(number)} for number in range(count))
