@@ -4,8 +4,8 @@ import Logging
 import IO
 import Settings
 
-/// Reads the configuration again while the broker runs. One that is wrong changes nothing, and is tried again: what could
-/// not be read just then may be right without any file having changed that is watched.
+/// Reads the configuration again while the broker runs. One that is wrong changes nothing, and is tried again: what
+/// could not be read just then may be right without any file having changed that is watched.
 actor Reloader {
   typealias Apply = @Sendable (Configuration) async throws -> AccessPolicy
 

@@ -226,7 +226,7 @@ extension Simulation {
     }
     if case .success(let minted) = result, !minted.isFromStore {
       fleet.mints += 1
-      // Of several that were asked for at once only the first to come is needed.
+      // Only the first to come is needed of several that were asked for at once.
       if job.isVain || job.isOrdinary && isHeldElsewhere(job.key) { try checkVain(job.key) }
     }
     try perform(replica.cache.fetched(job.key, result, now: now))
