@@ -121,8 +121,9 @@ extension LoadTests {
         #expect(try await broker.token("/token/urn:other").status != 200)
         _ = try tenant.file("late", "secret")
         try await broker.child.wait(forLog: BrokerProcess.reloaded)
-        let lines = broker.child.errors.components(separatedBy: "\"the configuration stays as it was\"")
-        #expect(lines.count == 2, "\(lines)")
+        // Between its being made and its being written the file is empty, which may be told, too.
+        let missing = broker.child.errors.split(separator: "\n").filter { $0.contains("No such file or directory") }
+        #expect(missing.count == 1, "\(missing)")
       }
     }
 
