@@ -97,8 +97,10 @@ import COpenSSL
   }
   private func note(_ code: CURLcode) { areOptionsSet = areOptionsSet && code == CURLE_OK }
 
-  /// At least one, because curl takes zero for no limit.
-  private static func milliseconds(_ duration: Duration) -> Int { max(1, Int(duration.milliseconds)) }
+  /// Rounded up, because nobody is given up before the time, and at least one, because curl takes zero for no limit.
+  private static func milliseconds(_ duration: Duration) -> Int {
+    max(1, Int((duration + .nanoseconds(999_999)).milliseconds))
+  }
 
   private func setTLS(_ trust: HTTPClient.Trust, _ identity: HTTPClient.Identity?) {
     set(CURLOPT_SSL_VERIFYPEER, 1)
