@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import processes
 from figures import Failed
-from services import Tenant, end
+from services import Child, Tenant
 
 START_SECONDS = 20
 
@@ -37,7 +37,7 @@ def token_paths(count: int) -> list[str]:
     return [token_path(number) for number in range(count)]
 
 
-class Peer:
+class Peer(Child):
     """A server under test: its processes, and where it answers plainly, by TLS, and by HTTP/2 with prior knowledge."""
 
     def __init__(
@@ -115,15 +115,6 @@ class Peer:
     def anonymous(self) -> int:
         """Bytes in memory of all its processes, without what is mapped from files."""
         return processes.anonymous(self.pids())
-
-    def stop(self) -> None:
-        end(self.process)
-
-    def __enter__(self) -> "Peer":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
 
 def broker(

@@ -9,21 +9,33 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, Self
 
 from figures import Failed
 
 
-def end(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
-    """Lets it end by itself, and ends it where it does not."""
-    process.terminate()
-    try:
-        process.wait(20)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait(20)
+class Child:
+    """A process that ends with its block."""
+
+    process: subprocess.Popen[Any]
+
+    def stop(self) -> None:
+        """Lets it end by itself, and ends it where it does not."""
+        self.process.terminate()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait(20)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
 
-class Tenant:
+class Tenant(Child):
     """The development tenant, and the environment that makes a broker use it."""
 
     def __init__(self, executable: Path, audiences: int, directory: Path, milliseconds: int = 0) -> None:
@@ -44,7 +56,8 @@ class Tenant:
         if order:
             self.process.stdin.write(order + "\n")
             self.process.stdin.flush()
-        return self.process.stdout.readline()
+        line: str = self.process.stdout.readline()
+        return line
 
     def statistics(self) -> dict[str, int]:
         """What it has counted, of which one connection is that of this question."""
@@ -62,15 +75,6 @@ class Tenant:
         given = self.statistics()["mints"] - before
         if given != mints:
             raise Failed(f"{given} mints, where {mints} were expected")
-
-    def stop(self) -> None:
-        end(self.process)
-
-    def __enter__(self) -> "Tenant":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
 
 class Redis:

@@ -81,9 +81,8 @@ actor Reloader {
     if occasion == .change, found == files { return }
     files = found
     let former = reasons
-    reasons = []
     do throws(ConfigurationErrors) {
-      try await bringIntoForce(Configuration(from: origin, after: current))
+      reasons = try await bringIntoForce(Configuration(from: origin, after: current))
     } catch {
       reasons = error.errors.map { "\($0)" }
     }
@@ -112,13 +111,13 @@ actor Reloader {
     }
   }
 
-  private func bringIntoForce(_ configuration: Configuration) async {
-    var configuration = configuration
+  /// Returns why it is not in force.
+  private func bringIntoForce(_ configuration: Configuration) async -> [String] {
+    var (configuration, reasons) = (configuration, [String]())
     // What nobody meant to open stays shut: a file may have lost its end.
     let openings = current.map { configuration.openings(since: $0) } ?? []
     if !openings.isEmpty {
-      reasons = openings.map { "\($0): cannot be given up while the broker runs; that takes a new start" }
-      return
+      return openings.map { "\($0): cannot be given up while the broker runs; that takes a new start" }
     }
     if let current { configuration.keepRestrictions(of: current) }
     do {
@@ -140,6 +139,7 @@ actor Reloader {
     } catch {
       log.error("changes of the configuration's files will not be noticed", metadata: ["reason": "\(error)"])
     }
+    return reasons
   }
 
   private func warnings(_ configuration: Configuration) -> [ConfigurationWarning] {
