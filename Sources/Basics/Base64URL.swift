@@ -17,10 +17,14 @@ package enum Base64URL {
   }
 
   /// nil for an empty text, for one with padding or another character, and for one of an impossible length.
-  package static func decode(_ text: some StringProtocol) -> [UInt8]? {
-    guard !text.isEmpty, text.utf8.count % 4 != 1 else { return nil }
+  package static func decode(_ text: some StringProtocol) -> [UInt8]? { decode(Array(text.utf8)[...]) }
+
+  /// The same for a text in ASCII.
+  package static func decode(_ text: ArraySlice<UInt8>) -> [UInt8]? {
+    guard !text.isEmpty, text.count % 4 != 1 else { return nil }
     var (bytes, bits, count) = ([UInt8](), 0, 0)
-    for character in text.utf8 {
+    bytes.reserveCapacity(text.count * 3 / 4)
+    for character in text {
       guard let value = value(character) else { return nil }
       bits = (bits << 6 | value) & 0xFFFF
       count += 6

@@ -1,15 +1,23 @@
-/// Writing JSON without a tree or an encoder (RFC 8259 §7).
+/// JSON without a tree, an encoder or a decoder (RFC 8259 §7).
 package enum JSONText {
   /// Appends `text` as a JSON string with its quotes.
   package static func append(_ text: String, to output: inout [UInt8]) {
     output.append(UInt8(ascii: "\""))
     // Most texts need no escape, and then go over as a whole.
-    if text.utf8.allSatisfy({ 0x20..<0x7F ~= $0 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }) {
+    if needsNoEscape(text.utf8.span) {
       output.append(contentsOf: text.utf8)
     } else {
       escape(text, to: &output)
     }
     output.append(UInt8(ascii: "\""))
+  }
+
+  private static func needsNoEscape(_ text: Span<UInt8>) -> Bool {
+    for index in text.indices {
+      let byte = text[index]
+      if byte < 0x20 || byte >= 0x7F || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") { return false }
+    }
+    return true
   }
 
   private static func escape(_ text: String, to output: inout [UInt8]) {
@@ -58,5 +66,62 @@ package enum JSONText {
 
   package static func array(_ elements: [[UInt8]]) -> [UInt8] {
     [UInt8(ascii: "[")] + Array(elements.joined(separator: [UInt8(ascii: ",")])) + [UInt8(ascii: "]")]
+  }
+
+  // MARK: Reading
+
+  /// What a JSON string, with its quotes, stands for; nil if it is malformed, or not in UTF-8.
+  package static func text(of quoted: ArraySlice<UInt8>) -> String? {
+    let inner = quoted.dropFirst().dropLast()
+    var hasEscapes = false
+    for byte in inner {
+      if byte < 0x20 { return nil }
+      if byte == UInt8(ascii: "\\") { hasEscapes = true }
+    }
+    if !hasEscapes { return String(validating: inner, as: UTF8.self) }
+    return unescaped(inner).flatMap { String(validating: $0, as: UTF8.self) }
+  }
+
+  private static func unescaped(_ text: ArraySlice<UInt8>) -> [UInt8]? {
+    var (output, rest) = ([UInt8](), text)
+    while let byte = rest.popFirst() {
+      if byte != UInt8(ascii: "\\") {
+        output.append(byte)
+        continue
+      }
+      guard let letter = rest.popFirst() else { return nil }
+      switch letter {
+      case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): output.append(letter)
+      case UInt8(ascii: "b"): output.append(0x08)
+      case UInt8(ascii: "f"): output.append(0x0C)
+      case UInt8(ascii: "n"): output.append(0x0A)
+      case UInt8(ascii: "r"): output.append(0x0D)
+      case UInt8(ascii: "t"): output.append(0x09)
+      case UInt8(ascii: "u"):
+        guard let scalar = scalar(&rest) else { return nil }
+        output.append(contentsOf: scalar.utf8)
+      default: return nil
+      }
+    }
+    return output
+  }
+
+  /// What follows `\u`, and for a scalar beyond U+FFFF a second one.
+  private static func scalar(_ rest: inout ArraySlice<UInt8>) -> Unicode.Scalar? {
+    guard let unit = codeUnit(&rest) else { return nil }
+    guard UTF16.isLeadSurrogate(unit) else { return Unicode.Scalar(unit) }
+    guard rest.popFirst() == UInt8(ascii: "\\"), rest.popFirst() == UInt8(ascii: "u"), let trail = codeUnit(&rest),
+      UTF16.isTrailSurrogate(trail)
+    else { return nil }
+    return Unicode.Scalar(0x10000 + (UInt32(unit) & 0x3FF) << 10 + (UInt32(trail) & 0x3FF))
+  }
+
+  private static func codeUnit(_ rest: inout ArraySlice<UInt8>) -> UInt16? {
+    var unit: UInt16 = 0
+    for _ in 0..<4 {
+      guard let digit = rest.popFirst().flatMap(Hex.value) else { return nil }
+      unit = unit << 4 | UInt16(digit)
+    }
+    return unit
   }
 }

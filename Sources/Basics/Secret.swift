@@ -45,11 +45,20 @@ import Synchronization
 
     fileprivate init(_ bytes: UnsafeMutableRawBufferPointer) { unsafe self.bytes = bytes }
 
-    package mutating func append(_ source: some Collection<UInt8>) {
-      for byte in source {
-        unsafe bytes[count] = byte
-        count += 1
+    package mutating func append(_ byte: UInt8) {
+      precondition(unsafe count < bytes.count)
+      unsafe bytes[count] = byte
+      count += 1
+    }
+
+    package mutating func append(_ source: some Collection<UInt8>) { for byte in source { append(byte) } }
+
+    package mutating func append(_ source: Span<UInt8>) {
+      precondition(unsafe source.count <= bytes.count - count)
+      unsafe source.withUnsafeBytes { source in
+        unsafe UnsafeMutableRawBufferPointer(rebasing: bytes[count...]).copyMemory(from: source)
       }
+      count += source.count
     }
 
     /// Appends what `body` writes into the room that is left; it returns how many bytes, and so does this.
@@ -62,11 +71,7 @@ import Synchronization
       return written
     }
 
-    package mutating func append(_ secret: Secret) {
-      secret.withBytes { bytes in
-        for index in 0..<bytes.count { append(CollectionOfOne(bytes[index])) }
-      }
-    }
+    package mutating func append(_ secret: Secret) { secret.withBytes { append($0) } }
   }
 }
 

@@ -34,11 +34,12 @@ package struct URLParts: Sendable, Hashable {
   /// four decimal numbers or an IPv6 address in brackets; with `mayLackHost` it may also be empty. Throws the first
   /// part that is wrong.
   package init(parsing text: String, mayLackHost: Bool = false) throws(Malformed) {
-    guard let separator = text.firstRange(of: "://") else { throw .scheme }
-    let (scheme, rest) = (text[..<separator.lowerBound], text[separator.upperBound...])
-    let (beforeFragment, fragment) = Self.split(rest, at: "#")
-    let (beforeQuery, query) = Self.split(beforeFragment, at: "?")
-    let slash = beforeQuery.firstIndex(of: "/") ?? beforeQuery.endIndex
+    let (scheme, behind) = Self.split(text[...], at: UInt8(ascii: ":"))
+    guard let behind, behind.utf8.starts(with: "//".utf8) else { throw .scheme }
+    let rest = Substring(behind.utf8.dropFirst(2))
+    let (beforeFragment, fragment) = Self.split(rest, at: UInt8(ascii: "#"))
+    let (beforeQuery, query) = Self.split(beforeFragment, at: UInt8(ascii: "?"))
+    let slash = beforeQuery.utf8.firstIndex(of: UInt8(ascii: "/")) ?? beforeQuery.endIndex
     let (authority, path) = (beforeQuery[..<slash], beforeQuery[slash...])
     guard Self.isScheme(scheme) else { throw .scheme }
     (user, password, host, isIPv6Literal, port) = try Self.read(authority, mayLackHost: mayLackHost)
@@ -94,13 +95,13 @@ extension URLParts {
 
   private static func read(_ authority: Substring, mayLackHost: Bool) throws(Malformed) -> Authority {
     // A second @ is part of neither a password nor a host: it would have to be percent-encoded.
-    let (before, behind) = split(authority, at: "@")
-    let (user, password) = behind == nil ? (nil, nil) : split(before, at: ":")
+    let (before, behind) = split(authority, at: UInt8(ascii: "@"))
+    let (user, password) = behind == nil ? (nil, nil) : split(before, at: UInt8(ascii: ":"))
     guard user.map(isCredential) ?? true, password.map(isCredential) ?? true else { throw .credentials }
     let place = behind ?? before
     if place.isEmpty, mayLackHost { return (user.map { String($0) }, password.map { String($0) }, "", false, nil) }
-    let isIPv6Literal = place.first == "["
-    let (host, port) = isIPv6Literal ? try splitLiteral(place) : split(place, at: ":")
+    let isIPv6Literal = place.utf8.first == UInt8(ascii: "[")
+    let (host, port) = isIPv6Literal ? try splitLiteral(place) : split(place, at: UInt8(ascii: ":"))
     guard isIPv6Literal || isHost(host) else { throw .host }
     var number: UInt16?
     if let port {
@@ -112,18 +113,18 @@ extension URLParts {
 
   /// The address between the brackets, and the port.
   private static func splitLiteral(_ place: Substring) throws(Malformed) -> (host: Substring, port: Substring?) {
-    let (address, behind) = split(place.dropFirst(), at: "]")
+    let (address, behind) = split(Substring(place.utf8.dropFirst()), at: UInt8(ascii: "]"))
     guard let behind, behind.isEmpty || behind.utf8.first == UInt8(ascii: ":") else { throw .brackets }
     guard isIPv6Address(address) else { throw .ipv6Address }
-    return (address, behind.isEmpty ? nil : behind.dropFirst())
+    return (address, behind.isEmpty ? nil : Substring(behind.utf8.dropFirst()))
   }
 
   /// `behind` is nil without a separator.
   private static func split(
-    _ text: Substring, at separator: Unicode.Scalar
+    _ text: Substring, at separator: UInt8
   ) -> (before: Substring, behind: Substring?) {
-    guard let index = text.unicodeScalars.firstIndex(of: separator) else { return (text, nil) }
-    return (text[..<index], text[text.unicodeScalars.index(after: index)...])
+    guard let index = text.utf8.firstIndex(of: separator) else { return (text, nil) }
+    return (text[..<index], text[text.utf8.index(after: index)...])
   }
 
   private static func isScheme(_ text: Substring) -> Bool {
@@ -147,7 +148,8 @@ extension URLParts {
     guard let first = text.utf8.first, isLetterOrDigit(first) || first == UInt8(ascii: "_"),
       text.utf8.allSatisfy({ isLetterOrDigit($0) || "-._".utf8.contains($0) })
     else { return false }
-    guard let last = text.split(separator: ".").last, !isNumber(last) else { return isIPv4Address(text) }
+    let labels = text.utf8.split(separator: UInt8(ascii: "."))
+    guard let last = labels.last, !isNumber(Substring(last)) else { return isIPv4Address(text) }
     return true
   }
 
@@ -158,8 +160,8 @@ extension URLParts {
 
   /// Four decimal numbers, without zeros in front of them.
   private static func isIPv4Address(_ text: some StringProtocol) -> Bool {
-    let parts = text.split(separator: ".", omittingEmptySubsequences: false)
-    return parts.count == 4 && parts.allSatisfy { number($0, upTo: 255) != nil }
+    let parts = Substring(text).utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+    return parts.count == 4 && parts.allSatisfy { number(Substring($0), upTo: 255) != nil }
   }
 
   /// Without a zone, which libcurl would take off.

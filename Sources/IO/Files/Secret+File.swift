@@ -12,7 +12,7 @@ extension Secret {
     let used = contents.withBytes { bytes in bytes.indices.last { bytes[$0] > 0x20 }.map { $0 + 1 } ?? 0 }
     self.init(capacity: used) { writer in
       contents.withBytes { bytes in
-        for index in 0..<used { writer.append(CollectionOfOne(bytes[index])) }
+        for index in 0..<used { writer.append(bytes[index]) }
       }
     }
   }
@@ -26,7 +26,7 @@ extension Secret {
         if index > start {
           lines.append(
             Secret(capacity: index - start) { writer in
-              for place in start..<index { writer.append(CollectionOfOne(bytes[place])) }
+              for place in start..<index { writer.append(bytes[place]) }
             })
         }
         start = index + 1

@@ -6,8 +6,8 @@ package struct FuzzTarget: Sendable {
   package let run: @Sendable ([UInt8]) async throws -> Void
 
   package static let all = [
-    answer, chunked, configuration, form, hints, http1, http2, jwks, jwt, percent, query, redis, storefile, storerecord,
-    trace, yaml,
+    answer, chunked, configuration, form, hints, http1, http2, json, jwks, jwt, percent, query, redis, storefile,
+    storerecord, trace, yaml,
   ]
 }
 
