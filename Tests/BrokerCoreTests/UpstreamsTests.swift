@@ -99,6 +99,29 @@ import Testing
     }
   }
 
+  @Test(
+    "A client is another one once tokens are checked of an audience whose were not, and goes on with any other audience",
+    arguments: [
+      (["a"], ["a"], false), ([], ["a"], false), (["a"], ["a", "b"], false), (["a"], [], true), (["a", "b"], ["b"], true),
+      (["b"], ["a"], true),
+    ] as [([String], [String], Bool)])
+  func unverified(_ before: [String], _ after: [String], _ isAnother: Bool) throws {
+    var roster = UpstreamRoster<Int>()
+    let spec = UpstreamSpec(
+      client: .auth0(baseURL: "https://t", clientID: "c", secrets: [Secret("s".utf8)]), connection: ServerConnection())
+    func replace(_ unverified: [String], isOpen: Bool = true) -> UpstreamChange {
+      var audiences = AudienceCatalog(listed: [:], other: isOpen ? .init(client: "default") : nil)
+      audiences.list(unverified, .init(client: "default", verification: .opaque))
+      return roster.replace(with: [spec], audiences: audiences) { _, _ in 0 }
+    }
+    _ = replace(before)
+    #expect(replace(after).retired == (isAnother ? ["default"] : []))
+    // One that is not served for a while has not been checked meanwhile.
+    _ = replace(after)
+    #expect(replace([], isOpen: false).retired.isEmpty)
+    #expect(replace([]).retired.isEmpty == after.isEmpty)
+  }
+
   @Test("Tokens that are held have the keys read that vouch for them, though the client began anew, and go if revoked")
   func revokedAfterReload() async throws {
     try await withTenant { tenant in

@@ -43,10 +43,15 @@ package struct AudienceCatalog: Sendable {
   /// Audiences that are not listed are served too.
   package var isOpen: Bool { other != nil }
 
-  /// The audiences whose tokens are not checked, of one client; sorted.
-  package func unverified(of client: String) -> [String] {
+  /// The audiences whose tokens are not checked, of one client.
+  func unverified(of client: String) -> [String] {
     listed.filter { $0.value.client == client && $0.value.verification == .opaque }
-      .map { String(decoding: $0.key, as: UTF8.self) }.sorted()
+      .map { String(decoding: $0.key, as: UTF8.self) }
+  }
+
+  /// Whether the audience's tokens are asked for by this client, and checked.
+  func verifies(_ audience: String, by client: String) -> Bool {
+    self[Array(audience.utf8)].map { $0.client == client && $0.verification == .jwt } ?? false
   }
 
   /// Whether the audience stands in the configuration by its name.

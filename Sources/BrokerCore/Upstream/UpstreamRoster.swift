@@ -5,8 +5,8 @@ import OAuth
 package struct UpstreamRoster<Source> {
   struct Member {
     let spec: UpstreamSpec
-    /// The audiences whose tokens are not checked.
-    let unverified: [String]
+    /// The audiences whose tokens are not checked, or were not at some time of this generation.
+    let unverified: Set<String>
     let id: UpstreamID
     let source: Source
 
@@ -35,13 +35,17 @@ package struct UpstreamRoster<Source> {
     next.audiences = audiences
     next.generations = generations
     for spec in specs {
-      let unverified = audiences.unverified(of: spec.name)
-      // The client that there was, if it got the same tokens. One that was not checked must not pass for one that was.
+      // The client that there was, if it got the same tokens. One that was not checked must not pass for one that was;
+      // the other way round does no harm.
       var old = members[spec.name]
-      if let former = old, former.spec.client.identity != spec.client.identity || former.unverified != unverified {
+      if let former = old,
+        former.spec.client.identity != spec.client.identity
+          || former.unverified.contains(where: { audiences.verifies($0, by: spec.name) })
+      {
         next.generations[spec.name, default: 0] += 1
         old = nil
       }
+      let unverified = (old?.unverified ?? []).union(audiences.unverified(of: spec.name))
       let id = UpstreamID(spec.name, generation: next.generations[spec.name] ?? 0)
       if let old, spec.canTakeOver(old.spec) {
         var kept = old.spec
