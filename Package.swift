@@ -32,7 +32,7 @@ let package = Package(
     module("IO", ["Basics", "CArguments", "CLinux", "COpenSSL"], .hot),
     module("HTTPServer", ["Basics", "IO", "CNghttp2"], .hot),
     module("HTTPClient", ["Basics", "CCurl", "COpenSSL"]),
-    module("OAuth", ["Basics", "HTTPClient", jwtKit]),
+    module("OAuth", ["Basics", "HTTPClient", crypto, cryptoExtras, jwtKit]),
     module("BrokerCore", ["Basics", "OAuth", crypto, heap, logging], .simulated),
     module("Stores", ["Basics", "IO", "BrokerCore", "CHiredis", "CSQLite", deque, logging]),
     module("Telemetry", ["Basics", "IO", "BrokerCore", logging]),
@@ -75,7 +75,7 @@ let package = Package(
     tests("ApplicationTests", ["Application", "Settings"]),
     tests("IntegrationTests", ["Basics", "DevTenant", "IO", "token-broker", crypto], exclude: ["Clients"]),
     // What the fuzzers try: `make fuzz` builds the program with libFuzzer, and the tests play the corpora once.
-    module("FuzzTargets", ["Application", "TestSupport", jwtKit], path: "Tests/Fuzz/Targets"),
+    module("FuzzTargets", ["Application", "TestSupport", cryptoExtras], path: "Tests/Fuzz/Targets"),
     program("fuzz", ["FuzzTargets"], path: "Tests/Fuzz/Program"),
     tests("FuzzTests", ["FuzzTargets"]),
   ]

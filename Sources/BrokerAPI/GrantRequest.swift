@@ -130,19 +130,22 @@ struct GrantMembers {
   }
 
   private mutating func readJSON(_ body: [UInt8]) throws(Problem) {
-    guard let members = try? JSONDecoder().decode([String: Member].self, from: Data(body)) else {
-      throw Problem(.invalidRequest, "the body is no JSON object")
+    let object: JSONObject
+    do throws(JSONObject.Flaw) {
+      object = try JSONObject(body)
+    } catch {
+      let isMalformed = error == .malformed
+      throw Problem(.invalidRequest, isMalformed ? "the body is no JSON object" : "a member stands there twice")
     }
-    if members.count > Self.most { throw Self.tooMany }
-    if JSONKeys.areAmbiguous(in: body) { throw Problem(.invalidRequest, "a member stands there twice") }
-    for (name, member) in members {
-      switch member {
-      case .text(let text): try add(name, text, isNew: true)
-      case .texts(let texts) where name == "resource":
-        for (place, text) in texts.enumerated() { try add(name, text, isNew: place == 0) }
-      case .null: break
-      case .texts, .other: throw Problem(.invalidRequest, "\(PrintableText.text(name, limit: 64)) is no text")
+    if object.names.count > Self.most { throw Self.tooMany }
+    for name in object.names {
+      let texts: [String]
+      do throws(JSONObject.WrongType) {
+        texts = if name == "resource" { try object.texts(name) ?? [] } else { try object.text(name).map { [$0] } ?? [] }
+      } catch {
+        throw Problem(.invalidRequest, "\(PrintableText.text(name, limit: 64)) is no text")
       }
+      for (place, text) in texts.enumerated() { try add(name, text, isNew: place == 0) }
     }
   }
 
@@ -154,21 +157,6 @@ struct GrantMembers {
     if value.isEmpty { return }
     if let former = members.updateValue(value, forKey: name), !former.utf8.elementsEqual(value.utf8) {
       throw Problem(.invalidRequest, "a token is for one API, and there are several values of resource")
-    }
-  }
-
-  private enum Member: Decodable {
-    case text(String), texts([String]), null, other
-
-    init(from decoder: any Decoder) throws {
-      let value = try decoder.singleValueContainer()
-      if value.decodeNil() {
-        self = .null
-      } else if let text = try? value.decode(String.self) {
-        self = .text(text)
-      } else {
-        self = (try? value.decode([String].self)).map(Member.texts) ?? .other
-      }
     }
   }
 }

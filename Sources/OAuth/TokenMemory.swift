@@ -90,7 +90,7 @@ final class TokenMemory: Sendable {
   func life(
     of token: AccessToken, for key: Key, asked: Instant, stated: Instant?, assumed: Duration?
   ) -> Life? {
-    let digest = SHA256Digest(of: Array(token.value.utf8).span)
+    let digest = token.digest
     return state.withLock { state in
       let old = state.seen[key].flatMap { known, life in
         known == digest && asked < life.expiresAt.advanced(by: Self.grace) ? life : nil
@@ -111,7 +111,7 @@ final class TokenMemory: Sendable {
 
   /// Takes note of a token that was had in another way.
   func saw(_ token: MintedToken, for key: Key, now: Instant) {
-    let digest = SHA256Digest(of: Array(token.accessToken.value.utf8).span)
+    let digest = token.accessToken.digest
     let life = Life(expiresAt: token.expiresAt, whole: token.lifetime)
     state.withLock { $0.remember(key, digest, life, now: now) }
   }

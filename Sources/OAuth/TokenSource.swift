@@ -1,6 +1,5 @@
 package import Basics
 package import HTTPClient
-import JWTKit
 
 /// How a token is checked before it is kept.
 package enum Verification: Sendable {
@@ -236,22 +235,21 @@ package final class TokenSource: Sendable {
   private func proof(
     of token: AccessToken, by issuer: String, for grant: Grant, _ need: FetchSchedule<KeySet>.Need, deadline: Instant
   ) async throws(Flaw) -> Proof {
-    let validator = TokenValidator(issuer: issuer)
-    let header: TokenValidator.Header
-    do throws(ValidationError) { header = try validator.header(of: token) } catch { throw .invalid(error) }
-    let candidates: [JWK]
+    let jwt: JWT
+    do throws(ValidationError) { jwt = try JWT(token) } catch { throw .invalid(error) }
+    let candidates: [KeySet.Key]
     do throws(KeySetSource.Unavailable) {
-      candidates = try await keys.candidates(kid: header.keyID, algorithm: header.algorithm, for: need, by: deadline)
+      candidates = try await keys.candidates(kid: jwt.keyID, algorithm: jwt.algorithm, for: need, by: deadline)
     } catch {
-      throw .unknown(error, keyID: header.keyID)
+      throw .unknown(error, keyID: jwt.keyID)
     }
-    // Read together, before any wait: an instant read later would make the token seem to live longer.
+    // Read together: an instant read later would make the token seem to live longer.
     let (now, wallNow) = (Instant.now, WallClock.now)
     do throws(ValidationError) {
-      let claims = try await validator.claims(
-        of: token, header, audience: client.checksAudience ? grant.audience : nil, candidates: candidates, now: wallNow)
+      let claims = try TokenValidator(issuer: issuer).claims(
+        of: jwt, audience: client.checksAudience ? grant.audience : nil, candidates: candidates, now: wallNow)
       return Proof(
-        keyID: header.keyID, expiresAt: MintedToken.instant(of: claims.exp, now: now, wallNow: wallNow))
+        keyID: jwt.keyID, expiresAt: MintedToken.instant(of: claims.exp, now: now, wallNow: wallNow))
     } catch {
       throw .invalid(error)
     }

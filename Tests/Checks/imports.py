@@ -12,7 +12,7 @@ Basics:                                                       ; Crypto          
 IO:           Basics                                          ;                                    ; CArguments CLinux COpenSSL
 HTTPServer:   Basics IO                                       ;                                    ; CNghttp2
 HTTPClient:   Basics                                          ;                                    ; CCurl COpenSSL
-OAuth:        Basics HTTPClient                               ; JWTKit                             ;
+OAuth:        Basics HTTPClient                               ; Crypto CryptoExtras JWTKit         ;
 BrokerCore:   Basics OAuth                                    ; Crypto HeapModule Logging          ;
 Stores:       Basics IO BrokerCore                            ; DequeModule Logging                ; CHiredis CSQLite
 Telemetry:    Basics IO BrokerCore                            ; Logging                            ;

@@ -54,7 +54,8 @@ import Testing
     expectHidden(try await refusal("200 OK", #"{"access_token":"\#(token.value)"}"#), as: "token_algorithm")
     let verifier = try JWTVerifier(
       issuer: "https://i/", audience: "a",
-      keys: .document(Array(#"{"keys":[{"kty":"EC","crv":"P-256","x":"x","y":"y"}]}"#.utf8)))
+      keys: .document(
+        Array(#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"\#(String(repeating: "A", count: 43))"}]}"#.utf8)))
     let failure = await #expect(throws: JWTVerifier.Failure.self) {
       try await verifier.verify(Array(token.value.utf8), deadline: inSeconds(10))
     }

@@ -1,7 +1,6 @@
 import Basics
 import HTTPClient
 import IO
-import JWTKit
 import Testing
 import TestSupport
 

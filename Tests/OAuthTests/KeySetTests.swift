@@ -1,10 +1,13 @@
-import JWTKit
 import Testing
 
 @testable import OAuth
 
 @Suite struct KeySetTests {
-  private static let modulus = String(repeating: "A", count: 342)
+  /// Of 2,048 bits.
+  private static let modulus = "w\(String(repeating: "A", count: 339))AQ"
+  /// The coordinates of P-256's base point.
+  private static let point =
+    #""x":"axfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpY","y":"T-NC4v4af5uO5-tKfA-eFivOM1drMV7Oy7ZAaDe_UfU""#
   private func rsa(_ kid: String, _ more: String = "") -> String {
     #"{"kty":"RSA","kid":"\#(kid)","n":"\#(Self.modulus)","e":"AQAB"\#(more)}"#
   }
@@ -28,7 +31,7 @@ import Testing
   @Test("The description of a key set names each key and its algorithm")
   func descriptions() throws {
     let keys = try set(
-      rsa("any"), rsa("ps", #","alg":"PS256""#), #"{"kty":"EC","crv":"P-256","x":"AAAA","y":"AAAA"}"#, "{}")
+      rsa("any"), rsa("ps", #","alg":"PS256""#), #"{"kty":"EC","crv":"P-256",\#(Self.point)}"#, "{}")
     #expect(keys.descriptions.map { $0.id ?? "-" } == ["any", "ps", "-"])
     #expect(keys.descriptions.map(\.algorithm) == ["RSA", "PS256", "EC P-256"])
   }
@@ -37,7 +40,7 @@ import Testing
   func algorithms() throws {
     let keys = try set(
       rsa("any"), rsa("ps", #","alg":"PS256""#),
-      #"{"kty":"EC","kid":"ec","crv":"P-256","x":"AAAA","y":"AAAA"}"#)
+      #"{"kty":"EC","kid":"ec","crv":"P-256",\#(Self.point)}"#)
     #expect(keys.candidates(kid: "any", algorithm: .rs256).count == 1)
     #expect(keys.candidates(kid: "any", algorithm: .ps512).count == 1)
     #expect(keys.candidates(kid: "any", algorithm: .es256).isEmpty)
@@ -63,11 +66,21 @@ import Testing
     let keys = try set(
       rsa("good"), #"{"kty":"OKP","crv":"Ed448","x":"AAAA"}"#, #"{"kty":"OKP","crv":"Ed448","alg":"Ed448","x":"AAAA"}"#,
       #"{"kty":"OKP","crv":"Ed25519","x":"AAAA"}"#, #"{"kty":"OKP","crv":"Ed25519","alg":"Ed25519"}"#,
-      #"{"kty":"EC","crv":"secp256k1","x":"AAAA","y":"AAAA","alg":"ES256K"}"#, rsa("oaep", #","alg":"RSA-OAEP""#),
+      #"{"kty":"EC","crv":"secp256k1",\#(Self.point),"alg":"ES256K"}"#,
+      #"{"kty":"EC","crv":"P-256","x":"AAAA","y":"AAAA"}"#, rsa("oaep", #","alg":"RSA-OAEP""#),
       rsa("enc", #","use":"enc""#), "{\(Self.ed25519),\"d\":\"AAAA\"}", #"{"kty":"oct","k":"AAAA"}"#,
       #"{"kty":"RSA","n":"AQAB","e":"AQAB"}"#)
     #expect(keys.purposes == ["RSA"])
-    #expect(keys.unusable == ["ES256K", "Ed25519", "Ed25519", "Ed448", "Ed448", "RSA", "RSA-OAEP"])
+    #expect(keys.unusable == ["ES256K", "Ed25519", "Ed25519", "Ed448", "Ed448", "P-256", "RSA", "RSA-OAEP"])
+  }
+
+  @Test(
+    "A key is usable however its numbers are written: in base64url, in the standard alphabet, or padded",
+    arguments: [("-", "_", ""), ("+", "/", ""), ("+", "/", "=="), ("-", "_", "==")])
+  func alphabets(_ sixtyTwo: String, _ sixtyThree: String, _ padding: String) throws {
+    let modulus = "w\(sixtyTwo)\(sixtyThree)\(String(repeating: "A", count: 337))AQ\(padding)"
+    let keys = try set(#"{"kty":"RSA","kid":"a","n":"\#(modulus)","e":"AQAB"}"#)
+    #expect(keys.candidates(kid: "a", algorithm: .rs256).count == 1)
   }
 
   @Test("Keys that share a kid are all candidates")

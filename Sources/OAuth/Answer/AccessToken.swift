@@ -7,7 +7,9 @@ package struct AccessToken: Sendable, Equatable {
   package init(_ value: String) { self.value = value }
 
   /// SHA-256 of the token, in lower-case hexadecimal: how callers and logs may name it.
-  package var sha256: String { SHA256Digest(of: Array(value.utf8).span).hex }
+  package var sha256: String { digest.hex }
+
+  package var digest: SHA256Digest { SHA256Digest(of: value.utf8.span) }
 
   static let maxBytes = 32 * 1024
 
@@ -15,19 +17,8 @@ package struct AccessToken: Sendable, Equatable {
   /// `VSCHAR` of RFC 6749 appendix A.12 but space, `"`, `\` and `,`.
   static func isWellFormed(_ text: String) -> Bool {
     !text.isEmpty && text.utf8.count <= maxBytes
-      && text.utf8.allSatisfy { (0x21...0x7E).contains($0) && !ambiguous.contains($0) }
-  }
-
-  private static let ambiguous = Set(#"",\"#.utf8)
-
-  /// Whether the text is a `b64token` (RFC 6750 §2.1), as every JWT is.
-  static func isB64Token(_ text: String) -> Bool {
-    let others = Set("-._~+/".utf8)
-    let padding = text.utf8.reversed().prefix { $0 == UInt8(ascii: "=") }.count
-    return text.utf8.count > padding
-      && text.utf8.dropLast(padding).allSatisfy { byte in
-        (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
-          || others.contains(byte)
+      && text.utf8.allSatisfy { byte in
+        0x21...0x7E ~= byte && byte != UInt8(ascii: "\"") && byte != UInt8(ascii: ",") && byte != UInt8(ascii: "\\")
       }
   }
 }

@@ -1,5 +1,4 @@
 import Basics
-import FoundationEssentials
 
 /// What a tenant itself said, or wrote into a token that is refused, and what a connection to it has failed with: for
 /// those who look after the broker, never for callers. It is printable, short, and free of secrets and tokens.
@@ -55,44 +54,16 @@ package struct Evidence: Sendable, Equatable {
 
   /// What a token says of itself; nil for one that cannot be read.
   init?(of token: AccessToken) {
-    let segments = token.value.split(separator: ".", omittingEmptySubsequences: false)
-    func fields<Fields: Decodable>(_ type: Fields.Type, _ index: Int) -> Fields? {
-      guard index < segments.count, let bytes = Base64URL.decode(segments[index]) else { return nil }
-      return try? JSONDecoder().decode(type, from: Data(bytes))
+    let segments = Array(token.value.utf8).split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+    func object(_ index: Int) -> JSONObject? {
+      guard index < segments.count, let json = Base64URL.decode(segments[index]) else { return nil }
+      return try? JSONObject(json)
     }
-    let (header, claims) = (fields(Header.self, 0), fields(Claims.self, 1))
-    let redaction = Redaction()
-    note(.issuer, claims?.iss, redaction)
-    note(.audience, claims?.aud?.values.joined(separator: ", "), redaction)
-    note(.algorithm, header?.alg, redaction)
-    note(.keyID, header?.kid, redaction)
+    let (header, claims, redaction) = (object(0), object(1), Redaction())
+    note(.issuer, try? claims?.text("iss"), redaction)
+    note(.audience, (try? claims?.texts("aud"))?.joined(separator: ", "), redaction)
+    note(.algorithm, try? header?.text("alg"), redaction)
+    note(.keyID, try? header?.text("kid"), redaction)
     if items.isEmpty { return nil }
-  }
-
-  /// Each is read by itself: what is wrong with one does not hide the others.
-  private struct Header: Decodable {
-    let alg: String?
-    let kid: String?
-
-    enum CodingKeys: CodingKey { case alg, kid }
-
-    init(from decoder: any Decoder) throws {
-      let fields = try decoder.container(keyedBy: CodingKeys.self)
-      alg = try? fields.decode(String.self, forKey: .alg)
-      kid = try? fields.decode(String.self, forKey: .kid)
-    }
-  }
-
-  private struct Claims: Decodable {
-    let iss: String?
-    let aud: AccessTokenClaims.Audience?
-
-    enum CodingKeys: CodingKey { case iss, aud }
-
-    init(from decoder: any Decoder) throws {
-      let fields = try decoder.container(keyedBy: CodingKeys.self)
-      iss = try? fields.decode(String.self, forKey: .iss)
-      aud = try? fields.decode(AccessTokenClaims.Audience.self, forKey: .aud)
-    }
   }
 }

@@ -82,14 +82,14 @@ extension Secret {
     Secret(capacity: count) { writer in
       withBytes { bytes in
         let end = bytes.indices.last { bytes[$0] != UInt8(ascii: "=") }.map { $0 + 1 } ?? 0
-        for index in 0..<end { writer.append(CollectionOfOne(bytes[index])) }
+        for index in 0..<end { writer.append(bytes[index]) }
       }
     }
   }
 
   fileprivate func withoutPrefix(_ count: Int) -> Secret {
     Secret(capacity: self.count - count) { writer in
-      withBytes { bytes in for index in count..<bytes.count { writer.append(CollectionOfOne(bytes[index])) } }
+      withBytes { bytes in for index in count..<bytes.count { writer.append(bytes[index]) } }
     }
   }
 }

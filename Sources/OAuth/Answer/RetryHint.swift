@@ -61,23 +61,30 @@ package struct QuotaBucket: Sendable, Equatable {
 
   /// Reads `b=per_hour;q=10;r=7;t=3540,b=per_day;…`. A bucket that lacks one of these is left out.
   static func parse(_ text: String, isOfOrganization: Bool = false) -> [QuotaBucket] {
-    text.filter { $0 != " " }.split(separator: ",").prefix(8).compactMap { bucket in
-      var values: [Substring: Substring] = [:]
-      for pair in bucket.split(separator: ";") {
-        let parts = pair.split(separator: "=", maxSplits: 1)
-        if parts.count == 2 { values[parts[0]] = parts[1] }
-      }
-      guard let name = values["b"], let quota = number(values["q"]), let remaining = number(values["r"]),
-        let seconds = number(values["t"])
-      else { return nil }
-      return QuotaBucket(
-        name: PrintableText.text(String(name), limit: 32), quota: quota, remaining: remaining,
-        resetsIn: .seconds(seconds), isOfOrganization: isOfOrganization)
-    }
+    let bytes = text.utf8.filter { $0 != UInt8(ascii: " ") }
+    return bytes.split(separator: UInt8(ascii: ",")).prefix(8).compactMap { bucket($0, isOfOrganization) }
   }
 
-  private static func number(_ text: Substring?) -> Int? {
-    guard let text, let number = Int32(text), number >= 0 else { return nil }
+  private static func bucket(_ text: ArraySlice<UInt8>, _ isOfOrganization: Bool) -> QuotaBucket? {
+    var (name, quota, remaining, seconds): (String?, Int?, Int?, Int?)
+    for pair in text.split(separator: UInt8(ascii: ";")) where pair.dropFirst().first == UInt8(ascii: "=") {
+      let value = pair.dropFirst(2)
+      switch pair.first {
+      case UInt8(ascii: "b"): name = String(decoding: value, as: UTF8.self)
+      case UInt8(ascii: "q"): quota = number(value)
+      case UInt8(ascii: "r"): remaining = number(value)
+      case UInt8(ascii: "t"): seconds = number(value)
+      default: break
+      }
+    }
+    guard let name, !name.isEmpty, let quota, let remaining, let seconds else { return nil }
+    return QuotaBucket(
+      name: PrintableText.text(name, limit: 32), quota: quota, remaining: remaining,
+      resetsIn: .seconds(seconds), isOfOrganization: isOfOrganization)
+  }
+
+  private static func number(_ digits: ArraySlice<UInt8>) -> Int? {
+    guard let number = Int32(String(decoding: digits, as: UTF8.self)), number >= 0 else { return nil }
     return Int(number)
   }
 }

@@ -1,5 +1,4 @@
 import Basics
-import FoundationEssentials
 import HTTPClient
 
 /// A successful answer of a token endpoint (RFC 6749 §5.1), read with the tolerance that real servers need.
@@ -19,17 +18,7 @@ struct TokenResponse {
   /// `tokenValidationFailed` for one that is bound to a key.
   init(_ response: HTTPClient.Response) throws(TokenError) {
     if response.field("content-encoding") != nil { throw Self.invalid("is compressed, though nobody asked for that") }
-    let fields: Fields
-    do {
-      fields = try JSONDecoder().decode(Fields.self, from: Data(response.body))
-    } catch {
-      guard Token.isAny(in: response) else {
-        throw TokenError(cause: .upstreamGlitch, message: "the tenant's answer is no JSON object with an access_token")
-      }
-      throw Self.invalid(
-        "is no JSON object with an access_token, and a token_type, scope and expires_in that make sense")
-    }
-    if JSONKeys.areAmbiguous(in: response.body) { throw Self.invalid("names a member twice, or is not in UTF-8") }
+    let fields = try Fields(response.body)
     guard AccessToken.isWellFormed(fields.accessToken) else {
       throw Self.invalid("holds an access_token that is empty, too long, or has characters no token may have")
     }
@@ -48,57 +37,53 @@ struct TokenResponse {
     }
   }
 
-  private static func invalid(_ what: String) -> TokenError {
+  fileprivate static func invalid(_ what: String) -> TokenError {
     TokenError(cause: .invalidUpstreamResponse, message: "the tenant's answer \(what)")
   }
 
-  /// What tells an answer that has cost a mint from a page of something else.
-  private struct Token: Decodable {
-    private enum CodingKeys: String, CodingKey {
-      case accessToken = "access_token"
-    }
-
-    init(from decoder: any Decoder) throws {
-      guard try decoder.container(keyedBy: CodingKeys.self).contains(.accessToken) else { throw Missing() }
-    }
-
-    private struct Missing: Error {}
-
-    static func isAny(in response: HTTPClient.Response) -> Bool {
-      (try? JSONDecoder().decode(Token.self, from: Data(response.body))) != nil
-    }
-  }
-
-  private struct Fields: Decodable {
+  /// The members that count, as the server wrote them.
+  private struct Fields {
     let accessToken: String
     let tokenType: String?
     let expiresIn: Double?
     let scope: String?
 
-    enum CodingKeys: String, CodingKey {
-      case accessToken = "access_token"
-      case tokenType = "token_type"
-      case expiresIn = "expires_in"
-      case scope
+    init(_ body: [UInt8]) throws(TokenError) {
+      let object: JSONObject
+      do throws(JSONObject.Flaw) {
+        object = try JSONObject(body)
+      } catch {
+        // In UTF-16 and UTF-32 each brace has a zero byte beside it.
+        if error == .malformed, !body.contains(0) { throw Self.noToken }
+        throw TokenResponse.invalid("names a member twice, or is not in UTF-8")
+      }
+      // With it, the answer has cost a mint; without, it is a page of something else.
+      if !object.contains("access_token") { throw Self.noToken }
+      do throws(JSONObject.WrongType) {
+        guard let token = try object.text("access_token") else { throw JSONObject.WrongType() }
+        accessToken = token
+        tokenType = try object.text("token_type")
+        // A list of scopes is RFC 6749's text with spaces, cut.
+        scope = try object.texts("scope")?.joined(separator: " ")
+        expiresIn = try Self.seconds(object)
+      } catch {
+        throw TokenResponse.invalid(
+          "is no JSON object with an access_token, and a token_type, scope and expires_in that make sense")
+      }
     }
 
-    init(from decoder: any Decoder) throws {
-      let fields = try decoder.container(keyedBy: CodingKeys.self)
-      accessToken = try fields.decode(String.self, forKey: .accessToken)
-      tokenType = try fields.decodeIfPresent(String.self, forKey: .tokenType)
-      // A list of scopes is RFC 6749's text with spaces, cut.
-      let scopes = try? fields.decodeIfPresent([String].self, forKey: .scope)
-      scope = try scopes?.joined(separator: " ") ?? fields.decodeIfPresent(String.self, forKey: .scope)
-      // Some servers send the number as a string.
-      if let text = try? fields.decodeIfPresent(String.self, forKey: .expiresIn) {
-        // Double would also read hexadecimal.
-        guard let seconds = Double(text), seconds.isFinite, !text.contains(where: { "xXpP".contains($0) }) else {
-          throw DecodingError.dataCorruptedError(forKey: .expiresIn, in: fields, debugDescription: "no number")
-        }
-        expiresIn = seconds
-      } else {
-        expiresIn = try fields.decodeIfPresent(Double.self, forKey: .expiresIn)
+    /// Some servers send the number as a string.
+    private static func seconds(_ object: JSONObject) throws(JSONObject.WrongType) -> Double? {
+      guard let text = try? object.text("expires_in") else { return try object.number("expires_in") }
+      // Double would also read hexadecimal.
+      guard let seconds = Double(text), seconds.isFinite, !text.utf8.contains(where: "xXpP".utf8.contains) else {
+        throw JSONObject.WrongType()
       }
+      return seconds
+    }
+
+    private static var noToken: TokenError {
+      TokenError(cause: .upstreamGlitch, message: "the tenant's answer is no JSON object with an access_token")
     }
   }
 }

@@ -68,7 +68,7 @@ struct ServerMetadata: Decodable {
       guard response.status == 200,
         let metadata = try? JSONDecoder().decode(ServerMetadata.self, from: Data(response.body))
       else { continue }
-      if JSONKeys.areAmbiguous(in: response.body) { throw invalid("names a member of its metadata twice") }
+      if (try? JSONObject(response.body)) == nil { throw invalid("has metadata that can be read in two ways") }
       // Else one issuer could have its tokens taken for another's (RFC 8414 §3.3).
       guard metadata.issuer.hasSameBytes(as: issuer) else {
         var error = TokenError(

@@ -1,6 +1,5 @@
 package import Basics
 import HTTPClient
-import JWTKit
 
 /// The names of all keys that a tenant publishes.
 package struct KeySetChange: Sendable {
@@ -72,8 +71,8 @@ actor KeySetSource {
   /// The keys that may have signed a token with this `kid` and algorithm; none if what was read in time for the `need`
   /// has none. What is known by `deadline` decides. A `kid` that nobody knows delays no token whose key is known.
   func candidates(
-    kid: String?, algorithm: JWK.Algorithm, for need: FetchSchedule<KeySet>.Need = .shown(), by deadline: Instant
-  ) async throws(Unavailable) -> [JWK] {
+    kid: String?, algorithm: SignatureAlgorithm, for need: FetchSchedule<KeySet>.Need = .shown(), by deadline: Instant
+  ) async throws(Unavailable) -> [KeySet.Key] {
     if schedule.wantsFetch(need, isKnown: !held(kid, algorithm).isEmpty, now: .now) {
       await fetch().wait(until: deadline)
     } else if held(kid, algorithm).isEmpty {
@@ -92,7 +91,7 @@ actor KeySetSource {
       problem: schedule.isFailing ? lastProblem.description : nil, nextFetch: schedule.nextFetch())
   }
 
-  private func held(_ kid: String?, _ algorithm: JWK.Algorithm) -> [JWK] {
+  private func held(_ kid: String?, _ algorithm: SignatureAlgorithm) -> [KeySet.Key] {
     schedule.current?.candidates(kid: kid, algorithm: algorithm) ?? []
   }
 

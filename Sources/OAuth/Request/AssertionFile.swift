@@ -1,5 +1,4 @@
 package import Basics
-import FoundationEssentials
 
 /// A file with a JWT by which a client proves itself, made and replaced by somebody else (RFC 7523 §2.2): a service
 /// account's token that Kubernetes projects, a SPIFFE JWT-SVID. It is read each time that it is needed.
@@ -60,8 +59,11 @@ package struct AssertionFile: Sendable {
     }
     let assertion = Self.trimmed(found)
     if assertion.isEmpty { throw Self.unusable("is empty") }
-    guard let claims = Self.claims(of: assertion) else { throw Self.unusable("holds no JWT") }
-    return (assertion, claims.exp.map { min(max(0, $0), Self.latestEnd) })
+    do {
+      return (assertion, try Self.expiry(of: assertion).map { min(max(0, $0), Self.latestEnd) })
+    } catch {
+      throw Self.unusable("holds no JWT")
+    }
   }
 
   private static func unusable(_ problem: String) -> TokenError {
@@ -74,34 +76,22 @@ package struct AssertionFile: Sendable {
       let start = bytes.indices.first { bytes[$0] > 0x20 } ?? bytes.count
       let end = bytes.indices.last { bytes[$0] > 0x20 }.map { $0 + 1 } ?? start
       return Secret(capacity: end - start) { writer in
-        for index in start..<end { writer.append(CollectionOfOne(bytes[index])) }
+        for index in start..<end { writer.append(bytes[index]) }
       }
     }
   }
 
-  private struct Claims: Decodable {
-    /// Unix time in seconds.
-    let exp: Double?
-  }
-
-  /// What stands in it, unverified: whom it is for checks it. The signature, without which it proves nothing, is not
-  /// copied.
-  private static func claims(of assertion: Secret) -> Claims? {
-    let parts: [String]? = assertion.withBytes { bytes in
+  /// `exp`, in Unix time in seconds, of what stands in it, unverified: whom it is for checks it. Throws for what is no
+  /// JWT. The signature, without which it proves nothing, is not copied.
+  private static func expiry(of assertion: Secret) throws -> Double? {
+    let parts: [[UInt8]]? = assertion.withBytes { bytes in
       let dots = bytes.indices.filter { bytes[$0] == UInt8(ascii: ".") }
       guard dots.count == 2, dots[1] + 1 < bytes.count else { return nil }
-      return [0..<dots[0], dots[0] + 1..<dots[1]].map { range in
-        String(decoding: range.map { bytes[$0] }, as: UTF8.self)
-      }
+      return [0..<dots[0], dots[0] + 1..<dots[1]].map { range in range.map { bytes[$0] } }
     }
-    guard let parts, let header = Base64URL.decode(parts[0]), let payload = Base64URL.decode(parts[1]),
-      (try? JSONDecoder().decode(Header.self, from: Data(header))) != nil
-    else { return nil }
-    return try? JSONDecoder().decode(Claims.self, from: Data(payload))
-  }
-
-  private struct Header: Decodable {
-    let alg: String
+    let objects = try (parts ?? []).map { try JSONObject(Base64URL.decode($0[...]) ?? []) }
+    guard objects.count == 2, try objects[0].text("alg") != nil else { throw JSONObject.WrongType() }
+    return try objects[1].number("exp")
   }
 }
 

@@ -15,8 +15,8 @@ enum BasicCredentials {
     let pair = Secret(capacity: 3 * (clientID.utf8.count + secret.count) + 1) { writer in
       switch encoding {
       case .form:
-        FormEncoding.append(clientID.utf8, to: &writer)
-        writer.append(":".utf8)
+        FormEncoding.append(clientID, to: &writer)
+        writer.append(UInt8(ascii: ":"))
         FormEncoding.append(secret, to: &writer)
       case .raw:
         writer.append("\(clientID):".utf8)
@@ -40,7 +40,7 @@ enum BasicCredentials {
       for index in start..<start + 3 { group = group << 8 | (index < bytes.count ? Int(bytes[index]) : 0) }
       for place in 0..<4 {
         let digit = place <= count ? alphabet[group >> (18 - 6 * place) & 63] : UInt8(ascii: "=")
-        writer.append(CollectionOfOne(digit))
+        writer.append(digit)
       }
     }
   }

@@ -37,29 +37,33 @@ enum FormEncoding {
     let capacity = present.reduce(0) { $0 + 3 * ($1.name.utf8.count + $1.valueCount) + 2 }
     return Secret(capacity: capacity) { writer in
       for parameter in present {
-        if writer.count > 0 { writer.append("&".utf8) }
-        append(parameter.name.utf8, to: &writer)
-        writer.append("=".utf8)
+        if writer.count > 0 { writer.append(UInt8(ascii: "&")) }
+        append(parameter.name, to: &writer)
+        writer.append(UInt8(ascii: "="))
         switch parameter.value {
-        case .text(let text): append(text.utf8, to: &writer)
+        case .text(let text): append(text, to: &writer)
         case .secret(let secret): append(secret, to: &writer)
         }
       }
     }
   }
 
-  static func append(_ bytes: some Sequence<UInt8>, to writer: inout Secret.Writer) {
-    for byte in bytes { append(byte, to: &writer) }
-  }
+  static func append(_ text: String, to writer: inout Secret.Writer) { append(text.utf8.span, to: &writer) }
 
   static func append(_ secret: Secret, to writer: inout Secret.Writer) {
-    secret.withBytes { bytes in for index in 0..<bytes.count { append(bytes[index], to: &writer) } }
+    secret.withBytes { append($0, to: &writer) }
   }
 
-  private static func append(_ byte: UInt8, to writer: inout Secret.Writer) {
-    switch byte {
-    case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2D, 0x2E, 0x5F, 0x7E: writer.append(CollectionOfOne(byte))
-    default: writer.append([UInt8(ascii: "%"), Hex.upperDigit(byte >> 4), Hex.upperDigit(byte & 15)])
+  private static func append(_ bytes: Span<UInt8>, to writer: inout Secret.Writer) {
+    for index in bytes.indices {
+      let byte = bytes[index]
+      switch byte {
+      case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2D, 0x2E, 0x5F, 0x7E: writer.append(byte)
+      default:
+        writer.append(UInt8(ascii: "%"))
+        writer.append(Hex.upperDigit(byte >> 4))
+        writer.append(Hex.upperDigit(byte & 15))
+      }
     }
   }
 }

@@ -22,7 +22,12 @@ extension Grant {
 }
 
 extension String {
-  func hasSameBytes(as other: String) -> Bool { utf8.elementsEqual(other.utf8) }
+  func hasSameBytes(as other: String) -> Bool {
+    let (left, right) = (utf8.span, other.utf8.span)
+    if left.count != right.count { return false }
+    for index in left.indices where left[index] != right[index] { return false }
+    return true
+  }
 }
 
 extension String? {

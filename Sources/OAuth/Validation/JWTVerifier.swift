@@ -1,6 +1,5 @@
 package import Basics
 package import HTTPClient
-import JWTKit
 
 /// Checks the signed tokens of one issuer for one audience, such as Kubernetes' projected service account tokens, as
 /// strictly as those that are minted.
@@ -82,19 +81,13 @@ package final class JWTVerifier: Sendable {
   package func verify(_ token: [UInt8], deadline: Instant) async throws(Failure) -> VerifiedToken {
     let text = String(decoding: token, as: UTF8.self)
     guard AccessToken.isWellFormed(text) else { throw .refused(reason: "it is empty, too long, or no token") }
-    let token = AccessToken(text)
-    let header: TokenValidator.Header
-    do throws(ValidationError) {
-      header = try validator.header(of: token)
-    } catch {
-      throw .refused(reason: error.reason)
-    }
-    let candidates = try await candidates(for: header, by: deadline)
-    // Read together, before any wait: an instant read later would make the token seem to live longer.
+    let jwt: JWT
+    do throws(ValidationError) { jwt = try JWT(AccessToken(text)) } catch { throw .refused(reason: error.reason) }
+    let candidates = try await candidates(for: jwt, by: deadline)
+    // Read together: an instant read later would make the token seem to live longer.
     let (now, wallNow) = (Instant.now, WallClock.now)
     do throws(ValidationError) {
-      let claims = try await validator.claims(
-        of: token, header, audience: audience, candidates: candidates, now: wallNow)
+      let claims = try validator.claims(of: jwt, audience: audience, candidates: candidates, now: wallNow)
       guard let subject = claims.sub, !subject.isEmpty else { throw ValidationError("it has no subject (sub)") }
       return VerifiedToken(subject: subject, expiresAt: MintedToken.instant(of: claims.exp, now: now, wallNow: wallNow))
     } catch {
@@ -117,12 +110,12 @@ package final class JWTVerifier: Sendable {
     }
   }
 
-  private func candidates(for header: TokenValidator.Header, by deadline: Instant) async throws(Failure) -> [JWK] {
+  private func candidates(for token: JWT, by deadline: Instant) async throws(Failure) -> [KeySet.Key] {
     switch source {
-    case .document(let keys): return keys.candidates(kid: header.keyID, algorithm: header.algorithm)
+    case .document(let keys): return keys.candidates(kid: token.keyID, algorithm: token.algorithm)
     case .remote(let keys):
       do throws(KeySetSource.Unavailable) {
-        return try await keys.candidates(kid: header.keyID, algorithm: header.algorithm, by: deadline)
+        return try await keys.candidates(kid: token.keyID, algorithm: token.algorithm, by: deadline)
       } catch {
         throw .unavailable(
           reason: "the keys of its issuer cannot be read: \(error.problem.reason)",

@@ -1,6 +1,5 @@
 import Basics
 import Foundation
-import JWTKit
 
 @testable import OAuth
 
@@ -9,21 +8,18 @@ extension FuzzTarget {
   static let jwt = FuzzTarget(name: "jwt") { bytes in
     let text = String(decoding: bytes, as: UTF8.self)
     let token = AccessToken(text)
-    guard let header = try? KnownTokens.validator.header(of: token) else { return }
+    guard let jwt = try? JWT(token) else { return }
     let segments = text.split(separator: ".", omittingEmptySubsequences: false)
     try promise("a token has three segments", segments.count == 3)
-    try promise(
-      "its algorithm has public keys: \(header)",
-      header.algorithm == .eddsa || header.algorithm.rawValue.wholeMatch(of: /(RS|PS|ES)(256|384|512)/) != nil)
-    // Another reader of JSON, which takes no control characters.
+    // Another reader of JSON.
     let json = try? JSONSerialization.jsonObject(with: Data(Base64URL.decode(segments[0]) ?? []))
     guard let fields = json as? [String: Any] else { return }
     let name = fields["alg"] as? String
-    try promise("it says so itself", (name == "Ed25519" ? "EdDSA" : name) == header.algorithm.rawValue)
+    try promise("it says so itself", (name == "Ed25519" ? "EdDSA" : name) == jwt.algorithm.rawValue)
     let kid = (fields["kid"] as? String).map { Array($0.utf8) }
-    try promise("and names the key", kid == header.keyID.map { Array($0.utf8) })
-    try promise("it demands nothing that is not understood", fields["crit"] == nil || fields["crit"] is NSNull)
-    if try await KnownTokens.accepts(token, by: try KeySet(json: KnownTokens.keySet)) {
+    try promise("and names the key", kid == jwt.keyID.map { Array($0.utf8) })
+    try promise("it demands nothing that is not understood", fields["crit"] == nil)
+    if try KnownTokens.accepts(token, by: try KeySet(json: KnownTokens.keySet)) {
       let known = [KnownTokens.rs256, KnownTokens.es256].map(parts)
       try promise("only what was signed passes: \(text)", known.contains(parts(of: token)))
     }
