@@ -8,36 +8,40 @@ extension Connection {
   func process() {
     if session == nil && serial == 0 && !recognizesProtocol() { return }
     if let session { return process(session) }
-    let (now, request, writer) = (server.loop.now, server.request, server.writer)
+    let now = server.loop.now
     requests: while registration != nil && unsent.isEmpty {
-      switch input.withMutableBytes({ http1.step(&$0, parser: &request.parser, now: now) }) {
+      switch input.withMutableBytes({ http1.step(&$0, parser: &server.request.parser, now: now) }) {
       case .wait: break requests
       case .skipLine:
         // HTTP/2's preface is looked for at the very beginning only.
         serial &+= 1
         input.consume(2)
-      case .sendContinue: writer.output.append("HTTP/1.1 100 Continue\r\n\r\n")
+      case .sendContinue: server.writer.output.append("HTTP/1.1 100 Continue\r\n\r\n")
       case .reject(let rejection): reject(rejection)
       case .request(let consumed):
         serial &+= 1
-        let keepAlive =
-          request.parser.head.keepAlive && admission == .regular && !http1.isLastRequest && !server.isDraining
-          && !peerHasEnded
-        let delivery = ResponseWriter.Delivery(
-          bodyless: request.method == .head, keepAlive: keepAlive,
-          announceKeepAlive: request.parser.head.minorVersion == 0)
-        if input.withBytes({ bytes in request.show(bytes) { handle(delivery, serial: serial) } }) {
-          http1.answered(keepAlive: keepAlive, now: now)
+        let delivery = delivery(of: server.request)
+        if input.withBytes({ bytes in server.request.show(bytes) { handle(delivery, serial: serial) } }) {
+          http1.answered(keepAlive: delivery.keepAlive, now: now)
         } else {
-          pending = Pending(requestID: request.id, delivery: delivery)
+          pending = Pending(requestID: server.request.id, delivery: delivery)
         }
         input.consume(consumed)
-        if writer.output.count > Self.outputLimit { flush() }
+        if server.writer.output.count > Self.outputLimit { flush() }
       }
     }
     // What is stuck waits for the socket's event, after which the next request is taken up. Were it written here, and
     // all taken this time, nothing would take up that request.
     if unsent.isEmpty { flush() }
+  }
+
+  private func delivery(of request: Request) -> ResponseWriter.Delivery {
+    let keepAlive =
+      request.parser.head.keepAlive && admission == .regular && !http1.isLastRequest && !server.isDraining
+      && !peerHasEnded
+    return ResponseWriter.Delivery(
+      bodyless: request.method == .head, keepAlive: keepAlive,
+      announceKeepAlive: request.parser.head.minorVersion == 0)
   }
 
   func reject(_ rejection: Rejection) {

@@ -37,24 +37,19 @@ struct HeadScanner {
     return nil
   }
 
-  /// Steps over eight bytes at a time while none of them is a control byte or beyond a limit, and none follows a CR.
+  /// Steps over visible ASCII and spaces, eight at a time, to the first other byte or to what is beyond a limit; over
+  /// nothing behind a CR.
   private mutating func skipPlain(_ bytes: Span<UInt8>, _ limits: Limits) {
     if position > lineStart, bytes[position - 1] == Octet.carriageReturn { return }
     let end = min(bytes.count, inRequestLine ? limits.requestLineBytes : limits.headBytes)
-    while position + 8 <= end {
-      let word = unsafe bytes.bytes.unsafeLoadUnaligned(fromByteOffset: position, as: UInt64.self)
-      guard Self.isPlain(word) else { return }
-      position += 8
+    var next = position
+    while next + EightBytes.count <= end {
+      if let other = EightBytes(bytes, at: next).firstNotVisible(orSpace: true) {
+        position = next + other
+        return
+      }
+      next += EightBytes.count
     }
-  }
-
-  /// Whether all eight bytes are visible ASCII or spaces.
-  private static func isPlain(_ word: UInt64) -> Bool {
-    let ones: UInt64 = 0x0101_0101_0101_0101
-    let tops = ones << 7
-    // With every top bit clear, a sum reaches the top bit of its byte for 0x20 and above, and for 0x7f, without carry.
-    let isVisible = word &+ ones &* 0x60
-    let isDelete = word &+ ones
-    return word & tops == 0 && isVisible & tops == tops && isDelete & tops == 0
+    position = next
   }
 }

@@ -16,6 +16,11 @@ enum Octet {
 
   @inline(__always) static func isVisible(_ byte: UInt8) -> Bool { byte > 0x20 && byte < 0x7F }
 
+  /// Visible, and neither `?` nor `#`, which end the path of a target.
+  @inline(__always) static func isOfPath(_ byte: UInt8) -> Bool {
+    isVisible(byte) && byte != UInt8(ascii: "?") && byte != UInt8(ascii: "#")
+  }
+
   @inline(__always) static func isDigit(_ byte: UInt8) -> Bool { byte &- 0x30 < 10 }
 
   @inline(__always) static func isSpace(_ byte: UInt8) -> Bool { byte == space || byte == tab }

@@ -5,20 +5,26 @@ package enum PercentDecoder {
   /// Puts the decoded bytes into `output`, in place of what it held. False if an escape is malformed.
   package static func decode(_ bytes: Span<UInt8>, _ range: Range<Int>, into output: inout [UInt8]) -> Bool {
     output.removeAll(keepingCapacity: true)
-    var index = range.lowerBound
-    while index < range.upperBound {
-      let byte = bytes[index]
-      index += 1
-      if byte != UInt8(ascii: "%") {
-        output.append(byte)
-        continue
+    var isWellFormed = true
+    output.append(addingCapacity: range.count) { decoded in
+      var index = range.lowerBound
+      while index < range.upperBound {
+        var byte = bytes[index]
+        if byte == UInt8(ascii: "%") {
+          guard index + 2 < range.upperBound, let high = Hex.value(bytes[index + 1]),
+            let low = Hex.value(bytes[index + 2])
+          else {
+            isWellFormed = false
+            return
+          }
+          byte = high << 4 | low
+          index += 2
+        }
+        decoded.append(byte)
+        index += 1
       }
-      guard index + 1 < range.upperBound, let high = Hex.value(bytes[index]), let low = Hex.value(bytes[index + 1])
-      else { return false }
-      output.append(high << 4 | low)
-      index += 2
     }
-    return true
+    return isWellFormed
   }
 
   /// The decoded text; nil if an escape is malformed or the bytes are no UTF-8.

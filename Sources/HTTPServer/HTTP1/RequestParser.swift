@@ -15,7 +15,7 @@ struct RequestParser: ~Copyable {
   mutating func parse(_ bytes: Span<UInt8>, end: Int, limits: Limits) throws(Rejection) {
     head.reset()
     (hosts, lengths, codings, closes) = (0, 0, 0, false)
-    var line = try parseRequestLine(bytes)
+    var line = try parseRequestLine(bytes, end: end)
     while line < end - 2 {
       if head.fields.count == limits.fields { throw .headTooLarge }
       line = try parseField(bytes, from: line)
@@ -24,7 +24,7 @@ struct RequestParser: ~Copyable {
   }
 
   /// Returns where the next line starts.
-  private mutating func parseRequestLine(_ bytes: Span<UInt8>) throws(Rejection) -> Int {
+  private mutating func parseRequestLine(_ bytes: Span<UInt8>, end: Int) throws(Rejection) -> Int {
     var position = 0
     while Octet.isToken(bytes[position]) { position += 1 }
     guard position > 0, bytes[position] == Octet.space else {
@@ -34,24 +34,22 @@ struct RequestParser: ~Copyable {
 
     let target = position + 1
     if bytes.equals("PROXY", at: 0..<position), bytes[target] != UInt8(ascii: "/") { throw .unexpectedProxyHeader }
-    position = target
-    var query: Int?
-    while Octet.isVisible(bytes[position]) {
-      if bytes[position] == UInt8(ascii: "#") { throw .malformed("a fragment in the request target") }
-      if query == nil, bytes[position] == UInt8(ascii: "?") { query = position }
-      position += 1
+    let pathEnd = bytes.endOfPath(from: target)
+    position = pathEnd
+    if bytes[position] == UInt8(ascii: "?") {
+      while Octet.isVisible(bytes[position]), bytes[position] != UInt8(ascii: "#") { position += 1 }
     }
+    if bytes[position] == UInt8(ascii: "#") { throw .malformed("a fragment in the request target") }
     guard position > target, bytes[position] == Octet.space else {
       throw .malformed("the request target is empty or holds a byte that must be percent-encoded")
     }
-    let targetEnd = position
-    head.query = query.map { $0 + 1..<targetEnd }
-    head.path = try path(bytes, target..<(query ?? targetEnd))
+    if position > pathEnd { head.query = pathEnd + 1..<position }
+    head.path = try path(bytes, target..<pathEnd)
 
-    let version = targetEnd + 1..<targetEnd + 9
-    guard lineLength(bytes, from: version.lowerBound) == version.count, bytes.equals("HTTP/", at: version.prefix(5)),
-      Octet.isDigit(bytes[version.lowerBound + 5]), bytes[version.lowerBound + 6] == UInt8(ascii: "."),
-      Octet.isDigit(bytes[version.lowerBound + 7])
+    let version = position + 1..<position + 9
+    guard version.upperBound < end, bytes[version.upperBound] == Octet.carriageReturn,
+      bytes.equals("HTTP/", at: version.prefix(5)), Octet.isDigit(bytes[version.lowerBound + 5]),
+      bytes[version.lowerBound + 6] == UInt8(ascii: "."), Octet.isDigit(bytes[version.lowerBound + 7])
     else { throw .malformed("the request line does not end with one space and HTTP/1.1") }
     guard bytes[version.lowerBound + 5] == UInt8(ascii: "1"), bytes[version.lowerBound + 7] <= UInt8(ascii: "1") else {
       throw .unknownVersion
@@ -59,12 +57,6 @@ struct RequestParser: ~Copyable {
     head.minorVersion = Int(bytes[version.lowerBound + 7] - UInt8(ascii: "0"))
     head.keepAlive = head.minorVersion == 1
     return version.upperBound + 2
-  }
-
-  private func lineLength(_ bytes: Span<UInt8>, from start: Int) -> Int {
-    var position = start
-    while bytes[position] != Octet.carriageReturn { position += 1 }
-    return position - start
   }
 
   private func method(_ bytes: Span<UInt8>, _ range: Range<Int>) -> RequestHead.Method {
@@ -103,11 +95,11 @@ struct RequestParser: ~Copyable {
     position += 1
     while Octet.isSpace(bytes[position]) { position += 1 }
     let value = position
-    while bytes[position] != Octet.carriageReturn { position += 1 }
+    position = bytes.position(of: Octet.carriageReturn, from: value)
     let lineEnd = position
     while position > value, Octet.isSpace(bytes[position - 1]) { position -= 1 }
     let field = RequestHead.Field(name: name, value: value..<position)
-    head.fields.append(field)
+    head.append(field)
     try interpret(field, bytes)
     return lineEnd + 2
   }

@@ -83,9 +83,9 @@ extension Connection {
   private func respond(_ session: HTTP2Session, _ slot: Int) {
     let writer = server.writer
     guard let (head, length) = writer.takeHTTP2Answer() else { return }
-    let date = writer.date
+    let (line, date) = (writer.date.bytes, writer.date.value)
     session.respond(
-      slot, head, length: length, date: date.bytes.span.extracting(date.value),
+      slot, head, length: length, date: line.span.extracting(date),
       requestID: server.request.identifier.bytes.span, body: &writer.output)
   }
 

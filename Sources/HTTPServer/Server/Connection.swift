@@ -5,9 +5,9 @@ import IO
 final class Connection: EventHandler {
   let server: ServerLoop
   private let stream: Stream
-  private let peer: PeerCredentials?
+  let peer: PeerCredentials?
   /// Read once, before the first request.
-  private var certificate: PeerCertificate?
+  private(set) var certificate: PeerCertificate?
   /// Decides on the peer once the handshake is over.
   private var readmission: TLSContext?
   let listener: ListenerState
@@ -258,17 +258,16 @@ final class Connection: EventHandler {
   /// Has the request at hand answered or put off; true when it has its answer.
   func handle(_ delivery: ResponseWriter.Delivery, serial: UInt32) -> Bool {
     guard let registration else { return false }
-    let (request, writer) = (server.request, server.writer)
-    request.begin(on: self, from: peer, certificate, isHTTP2: delivery.isHTTP2)
-    writer.begin(
+    server.request.begin(on: self, isHTTP2: delivery.isHTTP2)
+    server.writer.begin(
       delivery, now: server.loop.now, to: DeferredResponse.Destination(connection: registration, serial: serial))
-    if admission == .regular || server.handler.isProbe(request) {
-      server.handler.handle(request, writer)
+    if admission == .regular || server.handler.isProbe(server.request) {
+      server.handler.handle(server.request, server.writer)
     } else {
       answer(.overLimit, isNews: true)
     }
-    precondition(writer.status != nil || writer.isDeferred, "the handler neither answered nor put the answer off")
-    return !writer.isDeferred
+    precondition(server.writer.isAnswered, "the handler neither answered nor put the answer off")
+    return !server.writer.isDeferred
   }
 
   /// Begins an answer to what was put off, and had this id, or never was a request.

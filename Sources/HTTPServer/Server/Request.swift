@@ -13,9 +13,9 @@ package import IO
   /// It came in by TCP on a loopback address, which programs of this machine reach, and among them its browsers.
   package private(set) var isOnLoopback = false
   /// Who asks, where the request came in by a Unix socket; nil for TCP.
-  package private(set) var peer: PeerCredentials?
+  package var peer: PeerCredentials? { unsafe connection?.peer }
   /// Who asks, where that was proven with a certificate in the TLS handshake.
-  package private(set) var certificate: PeerCertificate?
+  package var certificate: PeerCertificate? { unsafe connection?.certificate }
   /// It came in by a listener with TLS.
   package private(set) var isTLS = false
   /// What it came in by. Not kept alive, which would cost each request: it handles the request as long as that lasts.
@@ -33,16 +33,11 @@ package import IO
   }
 
   /// A request has become whole: the parser has read its header from the bytes that are shown.
-  func begin(
-    on connection: Connection, from peer: PeerCredentials?, _ certificate: PeerCertificate?, isHTTP2: Bool
-  ) {
-    let listener = connection.listener
-    role = listener.role
-    isTLS = listener.isTLS
+  func begin(on connection: Connection, isHTTP2: Bool) {
+    role = connection.listener.role
+    isTLS = connection.listener.isTLS
     unsafe self.connection = connection
-    isOnLoopback = listener.isOnLoopback
-    self.peer = peer
-    self.certificate = certificate
+    isOnLoopback = connection.listener.isOnLoopback
     self.isHTTP2 = isHTTP2
     let id = value(of: "x-request-id")
     unsafe identifier.begin(id, in: bytes.span)
@@ -50,8 +45,6 @@ package import IO
 
   /// What is answered next was put off, and had this id; nil: it never was a request.
   func restore(id: String?) {
-    peer = nil
-    certificate = nil
     unsafe connection = nil
     identifier.restore(id)
   }
@@ -89,7 +82,7 @@ extension Request {
 
   /// The value of the first field called `name` (lower case), without the space around it.
   package func value(of name: StaticString) -> Range<Int>? {
-    parser.head.fields.first { matches(name, at: $0.name) }?.value
+    unsafe parser.head.value(of: name, in: bytes.span)
   }
 
   /// Whether several fields are called `name` (lower case).

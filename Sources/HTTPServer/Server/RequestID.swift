@@ -1,6 +1,8 @@
+import IO
+
 /// The id of the request at hand: the caller's if it is sane, else the next of the loop's own, which are a random
 /// prefix and a counter, in hexadecimal, advanced in place.
-struct RequestID {
+struct RequestID: ~Copyable {
   private var own: [UInt8]
   private var callers: [UInt8] = []
 
@@ -13,9 +15,14 @@ struct RequestID {
   var bytes: [UInt8] { callers.isEmpty ? own : callers }
   var text: String { String(decoding: bytes, as: UTF8.self) }
 
+  /// Writes `bytes`, without a copy of them in between.
+  func write(to output: inout ByteBuffer) {
+    if callers.isEmpty { output.append(own) } else { output.append(callers) }
+  }
+
   /// Takes the id that stands at `range`, if it is sane; else the next of the loop's own.
   mutating func begin(_ range: Range<Int>?, in bytes: Span<UInt8>) {
-    callers.removeAll(keepingCapacity: true)
+    if !callers.isEmpty { callers.removeAll(keepingCapacity: true) }
     guard let range, Self.isSane(range, in: bytes) else { return advance() }
     for index in range { callers.append(bytes[index]) }
   }

@@ -6,6 +6,8 @@ package final class ResponseWriter {
   /// What the answer given now is counted as, mostly its status; nil while there is none.
   package private(set) var status: Int?
   private(set) var isDeferred = false
+  /// The answer is given, or put off.
+  var isAnswered: Bool { status != nil || isDeferred }
   /// Responses not yet given to the socket, of one connection at a time.
   var output = ByteBuffer()
   /// The answer given now to an HTTP/2 request; its body is in `output`.
@@ -58,7 +60,7 @@ package final class ResponseWriter {
   /// Puts the answer off, which must not have been given: it is due before the server's `Limits.requestTimeout`.
   /// `answered` is told of its status then, on any thread.
   package func deferred(_ answered: @escaping @Sendable (Int) -> Void = { _ in }) -> DeferredResponse {
-    guard status == nil, !isDeferred, let destination else { preconditionFailure("the request has its answer") }
+    guard !isAnswered, let destination else { preconditionFailure("the request has its answer") }
     isDeferred = true
     return DeferredResponse(
       requestID: request.id, mailbox: mailbox, destination: destination, answered: answered)
@@ -66,7 +68,7 @@ package final class ResponseWriter {
 
   /// Answers now, with a body of `length` bytes, which `append` writes.
   package func send(_ head: PreparedHead, length: Int, _ append: (inout ByteBuffer) -> Void) {
-    if status != nil || isDeferred { return }
+    if isAnswered { return }
     status = head.status
     if delivery.isHTTP2 {
       http2Answer = head.http2.map { ($0, head.status == 204 ? nil : length) }
@@ -80,9 +82,9 @@ package final class ResponseWriter {
       output.append(decimal: UInt64(length))
       output.append("\r\n")
     }
-    output.append(date.bytes)
+    date.write(to: &output)
     output.append("X-Request-Id: ")
-    output.append(request.identifier.bytes)
+    request.identifier.write(to: &output)
     if !delivery.keepAlive {
       output.append("\r\nConnection: close")
     } else if delivery.announceKeepAlive {

@@ -1,7 +1,7 @@
 /// Bytes between a reader and a writer: appended at the end, consumed from the front. Holds no memory while unused.
 @safe package struct ByteBuffer: ~Copyable {
-  // Usable from inline: the closures below are called for every request, and across modules only inlining specialises
-  // them.
+  // Usable from inline: all this is called for every request, and across modules only inlining specialises closures
+  // and keeps a call from costing more than what it does.
   @usableFromInline var storage = unsafe UnsafeMutableRawBufferPointer(start: nil, count: 0)
   @usableFromInline var start = 0
   @usableFromInline var end = 0
@@ -12,20 +12,28 @@
 
   /// Bytes of memory held.
   package var capacity: Int { unsafe storage.count }
-  @inlinable package var count: Int { end - start }
-  @inlinable package var isEmpty: Bool { start == end }
+  @inlinable @inline(__always) package var count: Int { end - start }
+  @inlinable @inline(__always) package var isEmpty: Bool { start == end }
 
-  package mutating func append(_ bytes: Span<UInt8>) {
-    reserve(bytes.count)
-    unsafe bytes.withUnsafeBytes { source in
-      unsafe UnsafeMutableRawBufferPointer(rebasing: storage[end...]).copyMemory(from: source)
-    }
-    end += bytes.count
+  @inlinable package mutating func append(_ bytes: Span<UInt8>) {
+    unsafe bytes.withUnsafeBytes { unsafe append(copying: $0) }
   }
 
-  package mutating func append(_ bytes: [UInt8]) { append(bytes.span) }
+  @inlinable package mutating func append(_ bytes: [UInt8]) {
+    unsafe bytes.withUnsafeBytes { unsafe append(copying: $0) }
+  }
 
-  package mutating func append(_ bytes: ArraySlice<UInt8>) { append(bytes.span) }
+  @inlinable package mutating func append(_ bytes: ArraySlice<UInt8>) {
+    unsafe bytes.withUnsafeBytes { unsafe append(copying: $0) }
+  }
+
+  /// `bytes` are none of this buffer's.
+  @usableFromInline mutating func append(copying bytes: UnsafeRawBufferPointer) {
+    guard let source = bytes.baseAddress else { return }
+    reserve(bytes.count)
+    unsafe tail.copyMemory(from: source, byteCount: bytes.count)
+    end += bytes.count
+  }
 
   /// Appends once more what `range` of the bytes holds.
   package mutating func append(copyOf range: Range<Int>) {
@@ -36,33 +44,35 @@
     end += range.count
   }
 
-  package mutating func append(_ text: StaticString) { text.withUTF8Buffer { unsafe append($0.span) } }
+  package mutating func append(_ text: StaticString) {
+    unsafe append(copying: UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+  }
 
   /// Appends `number` in decimal digits.
   package mutating func append(decimal number: UInt64) {
     let count = Self.digits(of: number)
     reserve(count)
-    var rest = number
-    for position in stride(from: end + count - 1, through: end, by: -1) {
-      unsafe storage[position] = UInt8(ascii: "0") + UInt8(rest % 10)
-      rest /= 10
-    }
+    var (rest, position) = (number, end + count)
+    repeat {
+      position -= 1
+      let quotient = rest / 10
+      unsafe storage[position] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest - quotient * 10)
+      rest = quotient
+    } while rest > 0
     end += count
   }
 
   /// How many decimal digits `number` has.
   package static func digits(of number: UInt64) -> Int {
-    var (count, bound) = (1, UInt64(10))
-    while number >= bound {
+    var (count, rest) = (1, number / 10)
+    while rest > 0 {
       count += 1
-      let (next, overflows) = bound.multipliedReportingOverflow(by: 10)
-      if overflows { break }
-      bound = next
+      rest /= 10
     }
     return count
   }
 
-  package mutating func append(_ byte: UInt8) {
+  @inlinable package mutating func append(_ byte: UInt8) {
     reserve(1)
     unsafe storage[end] = byte
     end += 1
@@ -73,20 +83,20 @@
     upTo capacity: Int, _ body: (UnsafeMutableRawBufferPointer) throws(Failure) -> Int
   ) throws(Failure) -> Int {
     reserve(capacity)
-    let room = unsafe UnsafeMutableRawBufferPointer(rebasing: storage[end..<end + capacity])
+    let room = unsafe UnsafeMutableRawBufferPointer(start: capacity > 0 ? tail : nil, count: capacity)
     let written = try unsafe body(room)
     precondition(written >= 0 && written <= capacity)
     end += written
     return written
   }
 
-  package mutating func consume(_ count: Int) {
+  @inlinable package mutating func consume(_ count: Int) {
     precondition(count >= 0 && count <= self.count)
     start += count
     if start == end { (start, end) = (0, 0) }
   }
 
-  package mutating func removeAll() { (start, end) = (0, 0) }
+  @inlinable package mutating func removeAll() { (start, end) = (0, 0) }
 
   /// Gives the memory back if nothing is held.
   package mutating func releaseIfEmpty() {
@@ -95,21 +105,31 @@
     unsafe storage = UnsafeMutableRawBufferPointer(start: nil, count: 0)
   }
 
-  @inlinable package func withBytes<Result, Failure: Error>(
+  @inlinable @inline(__always) package func withBytes<Result, Failure: Error>(
     _ body: (Span<UInt8>) throws(Failure) -> Result
   ) throws(Failure) -> Result {
-    let bytes = unsafe UnsafeRawBufferPointer(rebasing: storage[start..<end]).bindMemory(to: UInt8.self)
+    let first = unsafe storage.baseAddress.map { unsafe $0 + start }
+    let bytes = unsafe UnsafeRawBufferPointer(start: first, count: count).bindMemory(to: UInt8.self)
     return try unsafe body(bytes.span)
   }
 
   @inlinable package mutating func withMutableBytes<Result>(_ body: (inout MutableSpan<UInt8>) -> Result) -> Result {
-    let bytes = unsafe UnsafeMutableRawBufferPointer(rebasing: storage[start..<end]).bindMemory(to: UInt8.self)
+    let first = unsafe storage.baseAddress.map { unsafe $0 + start }
+    let bytes = unsafe UnsafeMutableRawBufferPointer(start: first, count: count).bindMemory(to: UInt8.self)
     var span = unsafe bytes.mutableSpan
     return body(&span)
   }
 
-  @usableFromInline mutating func reserve(_ count: Int) {
-    if capacity - end >= count { return }
+  /// Behind the last byte held; for a buffer with room there.
+  @usableFromInline var tail: UnsafeMutableRawPointer {
+    guard let base = unsafe storage.baseAddress else { preconditionFailure("no room") }
+    return unsafe base + end
+  }
+
+  /// Makes room for `count` bytes behind those held.
+  @inlinable @inline(__always) mutating func reserve(_ count: Int) { if unsafe storage.count - end < count { grow(by: count) } }
+
+  @usableFromInline @inline(never) mutating func grow(by count: Int) {
     let held = self.count
     if capacity - held >= count && start >= held {
       unsafe storage.copyMemory(from: UnsafeRawBufferPointer(rebasing: storage[start..<end]))
