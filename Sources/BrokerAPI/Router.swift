@@ -155,9 +155,9 @@ package final class Router: RequestHandler {
     }
     // No status: the answer comes later.
     if let status = response.status {
-      let took = loop.now.duration(to: .now)
-      metrics.answered(route.endpoint.rawValue, status: status, took: took)
-      line?.write(status: status, took: took)
+      let end = Instant.now
+      metrics.answered(route.endpoint.rawValue, status: status, from: loop.now, to: end)
+      line?.write(status: status, took: loop.now.duration(to: end))
     }
     if logsRequests { line = nil }
   }
@@ -165,9 +165,9 @@ package final class Router: RequestHandler {
   /// Puts the answer to the request at hand off. It is counted and logged when it is given.
   func deferred(_ response: ResponseWriter, _ endpoint: Endpoint) -> DeferredResponse {
     response.deferred { [line, started = loop.now, metrics = services.metrics.later] status in
-      let took = started.duration(to: .now)
-      metrics.answered(endpoint.rawValue, status: status, took: took)
-      line?.write(status: status, took: took)
+      let end = Instant.now
+      metrics.answered(endpoint.rawValue, status: status, from: started, to: end)
+      line?.write(status: status, took: started.duration(to: end))
     }
   }
 

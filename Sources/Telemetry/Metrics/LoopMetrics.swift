@@ -1,17 +1,7 @@
-import Basics
-import Synchronization
+package import Basics
 import BrokerCore
 package import IO
-
-/// A number that one thread counts up and others read now and then. Others may count too, where that is rare.
-final class Counter: Sendable {
-  private let value = Atomic(0)
-
-  func add(_ amount: Int = 1) { value.add(amount, ordering: .relaxed) }
-  /// What was counted, and begins anew.
-  func reset() -> Int { value.exchange(0, ordering: .relaxed) }
-  var current: Int { value.load(ordering: .relaxed) }
-}
+import Synchronization
 
 /// A route as metrics tell it apart from others. Its index among all is what it is counted by.
 package struct RouteLabel: Sendable {
@@ -33,54 +23,60 @@ package final class LoopMetrics: Sendable {
     200, 400, 401, 403, 404, 405, 406, 408, 413, 414, 415, 417, 429, 431, 501, 502, 503, 504, 505, 500,
   ]
 
-  /// By route, and behind those what the server answered itself, before there was a request to route.
-  private let requests: [[Counter]]
-  private let durations: [[Counter]]
-  /// Nanoseconds.
-  private let sums: [Counter]
-  private let hits: [Counter]
-  /// TLS handshakes that failed, in the order of the reasons.
-  private let handshakes = TLSHandshakeFailure.allCases.map { _ in Counter() }
+  private static let bounds = Histogram.bounds.map { Int64($0 * 1e9) }
 
-  init(routes: Int) {
-    requests = (0...routes).map { _ in Self.statuses.map { _ in Counter() } }
-    durations = (0..<routes).map { _ in (0...Histogram.bounds.count).map { _ in Counter() } }
-    sums = (0..<routes).map { _ in Counter() }
-    hits = (0..<ClientNumbers.capacity).map { _ in Counter() }
+  /// All that is counted, one kind behind the other. Requests are counted by route and status, and behind the routes
+  /// what the server answered itself, before there was a request to route.
+  private let counters: Counters
+  private let routes: Int
+  /// Where each other kind begins: durations by route and bucket, their sums in nanoseconds by route, hits by client,
+  /// and TLS handshakes that failed, in the order of the reasons.
+  private let durations, sums, hits, handshakes: Int
+
+  /// `isShared`: more than one thread counts.
+  init(routes: Int, isShared: Bool = false) {
+    self.routes = routes
+    durations = (routes + 1) * Self.statuses.count
+    sums = durations + routes * (Self.bounds.count + 1)
+    hits = sums + routes
+    handshakes = hits + ClientNumbers.capacity
+    counters = Counters(count: handshakes + TLSHandshakeFailure.allCases.count, isShared: isShared)
   }
 
-  package func answered(_ route: Int, status: Int, took: Duration) {
+  package func answered(_ route: Int, status: Int, from start: Instant, to end: Instant) {
     count(route, status)
-    let nanoseconds = Int(took.nanoseconds)
-    let bucket = Self.bounds.firstIndex { nanoseconds <= $0 } ?? Self.bounds.count
-    durations[route][bucket].add()
-    sums[route].add(nanoseconds)
+    let took = end.nanoseconds - start.nanoseconds
+    let bucket = Self.bounds.firstIndex { took <= $0 } ?? Self.bounds.count
+    counters.add(1, at: place(route, bucket: bucket))
+    counters.add(Int(took), at: sums + route)
   }
 
   /// Took no time worth telling: it is in no histogram.
-  package func refused(_ status: Int) { count(requests.count - 1, status) }
+  package func refused(_ status: Int) { count(routes, status) }
 
   package func failed(_ failure: TLSHandshakeFailure) {
-    TLSHandshakeFailure.allCases.firstIndex(of: failure).map { handshakes[$0].add() }
+    TLSHandshakeFailure.allCases.firstIndex(of: failure).map { counters.add(1, at: handshakes + $0) }
   }
 
   private func count(_ route: Int, _ status: Int) {
-    requests[route][Self.statuses.firstIndex(of: status) ?? Self.statuses.count - 1].add()
+    let index = Self.statuses.firstIndex(of: status) ?? Self.statuses.count - 1
+    counters.add(1, at: place(route, statusAt: index))
   }
 
-  private static let bounds = Histogram.bounds.map { Int($0 * 1e9) }
-
   /// A token was answered with from the loop's own table.
-  package func hit(client number: Int) { hits[number].add() }
+  package func hit(client number: Int) { counters.add(1, at: hits + number) }
+
+  private func place(_ route: Int, statusAt index: Int) -> Int { route * Self.statuses.count + index }
+  private func place(_ route: Int, bucket: Int) -> Int { durations + route * (Self.bounds.count + 1) + bucket }
 
   // MARK: Reading
 
-  func requests(_ route: Int, statusAt index: Int) -> Int { requests[route][index].current }
-  func hits(client number: Int) -> Int { hits[number].current }
-  func handshakeFailures(_ index: Int) -> Int { handshakes[index].current }
+  func requests(_ route: Int, statusAt index: Int) -> Int { counters[place(route, statusAt: index)] }
+  func hits(client number: Int) -> Int { counters[hits + number] }
+  func handshakeFailures(_ index: Int) -> Int { counters[handshakes + index] }
 
-  func counts(_ route: Int) -> [Int] { durations[route].map(\.current) }
-  func seconds(_ route: Int) -> Double { Double(sums[route].current) / 1e9 }
+  func counts(_ route: Int) -> [Int] { (0...Self.bounds.count).map { counters[place(route, bucket: $0)] } }
+  func seconds(_ route: Int) -> Double { Double(counters[sums + route]) / 1e9 }
 }
 
 /// Numbers for clients' names, so that counting for one needs no look-up.

@@ -24,7 +24,7 @@ package final class Metrics: Sendable {
     dependencies: @escaping @Sendable () async -> DependencyFigures,
     connections: @escaping @Sendable () -> (http1: Int, http2: Int)
   ) {
-    later = LoopMetrics(routes: routes.count)
+    later = LoopMetrics(routes: routes.count, isShared: true)
     loops = (0..<count).map { _ in LoopMetrics(routes: routes.count) }
     self.routes = routes
     self.clients = clients
