@@ -4,8 +4,8 @@ import HTTPServer
 import IO
 import OAuth
 
-/// Finds out on one event loop who sends a request.
-struct Authenticator {
+/// Finds out on one event loop who sends a request. Not to be copied, as each request would.
+struct Authenticator: ~Copyable {
   private let policy: AccessPolicy
   private var callers: Callers? { policy.callers }
   /// Checked once in a while, not for each request.
@@ -89,9 +89,10 @@ struct Authenticator {
 
   /// The caller whose name and key they are.
   private func caller(_ credentials: ClientCredentials) -> Caller? {
-    credentials.readings.lazy.compactMap { reading in
-      callerWithKey(reading.secret).flatMap { $0.name == reading.clientID ? $0 : nil }
-    }.first
+    for reading in credentials.readings {
+      if let caller = callerWithKey(reading.secret), caller.name == reading.clientID { return caller }
+    }
+    return nil
   }
 
   /// Neither a caller's key under another name nor a mistyped one is for the tenant to see.

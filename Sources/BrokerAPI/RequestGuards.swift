@@ -23,13 +23,16 @@ package struct RequestGuards: Sendable {
     let isExpected = isForwarded && !servesAnybody || isOfPage && isOwnPage(request)
     if !isExpected, let objection = objection(toPageOf: request) { return objection }
     if let objection = objection(toHostOf: request) { return objection }
-    if let requiredField, request.role == .main {
-      guard request.text(of: requiredField.name)?.utf8.elementsEqual(requiredField.value.utf8) == true else {
-        return "the field \(requiredField.name) is required, with the value that the broker's configuration names"
-      }
-      if !isForwarded, request.hasField(where: Self.isOfProxies) {
-        return "forwarded requests (X-Forwarded-For, Forwarded, Via and the like) are not served"
-      }
+    return requiredField == nil || request.role != .main ? nil : objection(toFieldsOf: request, isForwarded)
+  }
+
+  private func objection(toFieldsOf request: Request, _ isForwarded: Bool) -> String? {
+    guard let requiredField else { return nil }
+    guard request.text(of: requiredField.name)?.utf8.elementsEqual(requiredField.value.utf8) == true else {
+      return "the field \(requiredField.name) is required, with the value that the broker's configuration names"
+    }
+    if !isForwarded, request.hasField(where: Self.isOfProxies) {
+      return "forwarded requests (X-Forwarded-For, Forwarded, Via and the like) are not served"
     }
     return nil
   }
@@ -81,18 +84,21 @@ package struct RequestGuards: Sendable {
   }
 
   private func objection(toHostOf request: Request) -> String? {
-    if let allowedHosts {
-      let host = request.host.map { request.text(at: $0).lowercased() }
-      // The admin listener has a port of its own, and is asked by its address as often as not.
-      let isAllowed =
-        request.role == .main
-        ? host.map(allowedHosts.contains) ?? false
-        : request.namesNobodyElse || allowedHosts.contains { Self.name($0) == host.map(Self.name) }
-      return isAllowed ? nil : "the Host is none of those this broker answers to"
+    if allowedHosts != nil {
+      return isAllowedHost(of: request) ? nil : "the Host is none of those this broker answers to"
     }
     if !isLocalOnly(request) || request.namesNobodyElse { return nil }
     return "where nobody proves who they are, a loopback address is answered by the names localhost and "
       + "*.localhost and by IP addresses only; allowedHosts lists others"
+  }
+
+  private func isAllowedHost(of request: Request) -> Bool {
+    guard let allowedHosts else { return true }
+    let host = request.host.map { request.text(at: $0).lowercased() }
+    // The admin listener has a port of its own, and is asked by its address as often as not.
+    return request.role == .main
+      ? host.map(allowedHosts.contains) ?? false
+      : request.namesNobodyElse || allowedHosts.contains { Self.name($0) == host.map(Self.name) }
   }
 
   /// Without the port.

@@ -1,11 +1,13 @@
+import Basics
 import OAuth
 import BrokerCore
 
 /// The tokens one event loop can hand out at once.
 ///
 /// Those asked for by audience alone are found with the bytes of a request, without making a key of them. Two audiences
-/// with the same hash share a place and drive each other out, which costs them a slower answer and nothing else.
-struct TokenTable {
+/// with the same hash share a place and drive each other out, which costs them a slower answer and nothing else. Not to
+/// be copied, because each look-up would do so, and count references for it.
+struct TokenTable: ~Copyable {
   /// A token found, and where, so that its being used can be counted without finding it again.
   struct Hit {
     fileprivate enum Place {
@@ -33,7 +35,7 @@ struct TokenTable {
   func find(_ audience: [UInt8]) -> Hit? {
     guard let place = plain.index(forKey: Self.hash(audience)) else { return nil }
     let token = plain.values[place].token
-    return token.audience.elementsEqual(audience) ? Hit(token: token, place: .plain(place)) : nil
+    return token.audience.span.hasSameBytes(as: audience.span) ? Hit(token: token, place: .plain(place)) : nil
   }
 
   func find(_ key: TokenKey) -> Hit? {
