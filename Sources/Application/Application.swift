@@ -217,7 +217,11 @@ struct RouterMailboxes: Sendable {
 
   init(count: Int) throws(SystemError) { mailboxes = try (0..<count).map { _ throws(SystemError) in try Mailbox() } }
 
-  func tellAll(_ message: Router.Message) { for mailbox in mailboxes { mailbox.post(message) } }
+  /// A new token wakes no loop: whoever asks for it does, and until then the loop has no use for it.
+  func tellAll(_ message: Router.Message) {
+    let isQuiet = if case .current = message { true } else { false }
+    for mailbox in mailboxes { mailbox.post(message, isQuiet: isQuiet) }
+  }
 
   /// How often each event loop has handed out these tokens: what those say that answer within `timeout`, of `count`.
   func answers(to keys: [TokenKey] = [], within timeout: Duration, of count: Int) async -> [[Int]] {

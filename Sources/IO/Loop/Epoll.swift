@@ -12,6 +12,9 @@ package struct Readiness: OptionSet, Sendable {
   /// Where several loops watch one descriptor so, not all of them are woken (EPOLLEXCLUSIVE). It is asked for, never
   /// reported.
   package static let exclusive = Readiness(rawValue: EPOLLEXCLUSIVE.rawValue)
+  /// Only what changes is reported, each time (EPOLLET): an event descriptor need not be read then. It is asked for,
+  /// never reported.
+  package static let onChange = Readiness(rawValue: EPOLLET.rawValue)
   /// Reset, or closed in both directions; reported whether watched for or not.
   package static let broken = Readiness(rawValue: EPOLLHUP.rawValue | EPOLLERR.rawValue)
 }

@@ -34,6 +34,10 @@ package final class EventLoop {
   private var wheel: TimerWheel
   private var due: [Int] = []
   private var running = true
+  /// Called first in each turn.
+  private var wakings: [() -> Void] = []
+  /// Called before the loop waits; false where it must not, because there is more to do.
+  var betweenTurns: (() -> Bool)?
 
   private init() throws(SystemError) {
     now = .now
@@ -62,8 +66,10 @@ package final class EventLoop {
 
   private func run() throws(SystemError) {
     while running {
-      let count = try epoll.wait(milliseconds: millisecondsToNextDeadline())
+      let mayWait = betweenTurns?() ?? true
+      let count = try epoll.wait(milliseconds: mayWait ? millisecondsToNextDeadline() : 0)
       now = .now
+      for waking in wakings { waking() }
       for index in 0..<count {
         let (token, readiness) = epoll.event(index)
         let slot = Int(token & 0xffff_ffff)
@@ -76,6 +82,7 @@ package final class EventLoop {
     }
     // Handlers own their sockets and point back here; letting go of them closes what is still open.
     sources.removeAll()
+    wakings.removeAll()
   }
 
   private func millisecondsToNextDeadline() -> Int32 {
@@ -88,18 +95,23 @@ package final class EventLoop {
   package func add(
     _ descriptor: Int32, for readiness: Readiness, _ handler: any EventHandler
   ) throws(SystemError) -> Registration {
-    let slot = free.popLast() ?? UInt32(sources.count)
-    if slot == sources.count { sources.append(Source()) }
-    let registration = Registration(slot: slot, generation: sources[Int(slot)].generation)
+    let registration = add(handler)
     do {
       try epoll.add(descriptor, for: readiness, token: registration.token)
     } catch {
-      free.append(slot)
+      remove(registration)
       throw error
     }
-    sources[Int(slot)].handler = handler
-    sources[Int(slot)].descriptor = descriptor
+    sources[Int(registration.slot)].descriptor = descriptor
     return registration
+  }
+
+  /// Takes in a handler that has deadlines only.
+  package func add(_ handler: any EventHandler) -> Registration {
+    let slot = free.popLast() ?? UInt32(sources.count)
+    if slot == sources.count { sources.append(Source()) }
+    sources[Int(slot)].handler = handler
+    return Registration(slot: slot, generation: sources[Int(slot)].generation)
   }
 
   package func modify(_ registration: Registration, for readiness: Readiness) throws(SystemError) {
@@ -110,12 +122,16 @@ package final class EventLoop {
   /// Forgets the handler. What it still has pending in this turn is dropped.
   package func remove(_ registration: Registration) {
     guard let descriptor = descriptor(of: registration) else { return }
-    try? epoll.remove(descriptor)
+    if descriptor >= 0 { try? epoll.remove(descriptor) }
+    sources[Int(registration.slot)].descriptor = -1
     wheel.set(Int(registration.slot), nil)
     sources[Int(registration.slot)].handler = nil
     sources[Int(registration.slot)].generation &+= 1
     free.append(registration.slot)
   }
+
+  /// Has `body` called first in each turn of the loop.
+  func onWaking(_ body: @escaping () -> Void) { wakings.append(body) }
 
   /// Sets, moves or (nil) clears the one deadline of a handler. It is kept to within 50 ms, never early.
   package func setDeadline(_ deadline: Instant?, for registration: Registration) {
