@@ -31,7 +31,7 @@ let package = Package(
     module("Basics", [crypto], .simulated),
     module("IO", ["Basics", "CArguments", "CLinux", "COpenSSL"], .hot),
     module("HTTPServer", ["Basics", "IO", "CNghttp2"], .hot),
-    module("HTTPClient", ["Basics", "CCurl", "COpenSSL"]),
+    module("HTTPClient", ["Basics", "CCurl", "COpenSSL", "IO"]),
     module("OAuth", ["Basics", "HTTPClient", crypto, cryptoExtras, jwtKit]),
     module("BrokerCore", ["Basics", "OAuth", crypto, heap, logging], .simulated),
     module("Stores", ["Basics", "IO", "BrokerCore", "CHiredis", "CSQLite", deque, logging]),
@@ -125,6 +125,7 @@ enum Speed {
       .enableUpcomingFeature("ExistentialAny"),
       .enableUpcomingFeature("InternalImportsByDefault"),
       .enableUpcomingFeature("MemberImportVisibility"),
+      .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
       .strictMemorySafety(),
       .treatAllWarnings(as: .error),
     ]

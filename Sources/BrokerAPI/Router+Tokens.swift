@@ -74,7 +74,7 @@ extension Router {
       response.send(problem, endpoint.errors, to: request)
     case .unverifiedToken(let token):
       let (identity, answer) = (RequestIdentity(request), deferred(response, endpoint))
-      Task { await service.serve(token, identity, answer) }
+      Task(executorPreference: TaskLoop.shared) { await service.serve(token, identity, answer) }
     case .passThrough(let credentials): give(service, with: credentials, request, response)
     case .anyone: give(service, to: nil, request, response)
     case .caller(let caller): give(service, to: caller, request, response)
@@ -88,7 +88,7 @@ extension Router {
         return serve(hit, service.representation, to: Asker(caller), request, response)
       }
       let (identity, answer) = (RequestIdentity(request), deferred(response, service.endpoint))
-      Task { await service.serve(key, to: caller, identity, answer) }
+      Task(executorPreference: TaskLoop.shared) { await service.serve(key, to: caller, identity, answer) }
     } catch {
       service.note(error, Asker(caller), RequestIdentity(request))
       response.send(error, service.endpoint.errors, to: request)
@@ -106,7 +106,7 @@ extension Router {
       }
       let payer = services.passThrough.payer(credentials, source: request.source)
       let (identity, answer) = (RequestIdentity(request), deferred(response, service.endpoint))
-      Task { await service.serve(key, with: credentials, payer, identity, answer) }
+      Task(executorPreference: TaskLoop.shared) { await service.serve(key, with: credentials, payer, identity, answer) }
     } catch {
       // Before the tenant has accepted them anybody may have made them up.
       let isKnown = services.passThrough.hasAccepted(credentials)

@@ -36,3 +36,17 @@ static inline CURLcode ccurl_set_blob(CURL *h, CURLoption o, const void *bytes, 
   struct curl_blob blob = {(void *)bytes, count, CURL_BLOB_COPY};
   return curl_easy_setopt(h, o, &blob);
 }
+
+static inline CURLMcode ccurl_multi_set_socket(CURLM *h, curl_socket_callback f, void *context) {
+  CURLMcode code = curl_multi_setopt(h, CURLMOPT_SOCKETDATA, context);
+  return code == CURLM_OK ? curl_multi_setopt(h, CURLMOPT_SOCKETFUNCTION, f) : code;
+}
+static inline CURLMcode ccurl_multi_set_timer(CURLM *h, curl_multi_timer_callback f, void *context) {
+  CURLMcode code = curl_multi_setopt(h, CURLMOPT_TIMERDATA, context);
+  return code == CURLM_OK ? curl_multi_setopt(h, CURLMOPT_TIMERFUNCTION, f) : code;
+}
+// Looks at every transfer. It is deprecated, because that is slow where there are many.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+static inline CURLMcode ccurl_multi_socket_all(CURLM *h, int *running) { return curl_multi_socket_all(h, running); }
+#pragma GCC diagnostic pop

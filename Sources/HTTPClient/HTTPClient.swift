@@ -1,14 +1,10 @@
 package import Basics
-import CCurl
-import Dispatch
-import Synchronization
+import IO
 
 /// The client for upstream requests, on libcurl's multi interface: connections are kept and shared, HTTP/2 is used
 /// where offered, certificates are always verified, and redirects are never followed.
 ///
-/// All of curl runs in one block on a serial queue, which waits in `curl_multi_poll` while anything is in flight and
-/// ends when nothing is. That is one mechanism for sockets and timers, and no Dispatch source per descriptor, which on
-/// Linux has open bugs (swift-corelibs-libdispatch issues 833 and 949).
+/// All of curl runs on `TaskLoop`, where those who ask do, too.
 package final class HTTPClient: Sendable {
   package enum Trust: Sendable, Equatable {
     /// The system's authorities.
@@ -106,22 +102,19 @@ package final class HTTPClient: Sendable {
   static let bodyLimit = 1 << 20
   static let headLimit = 64 << 10
 
-  private struct Inbox {
-    var waiting: [Submission] = []
-    var isDriving = false
-  }
-
   struct Submission: Sendable {
     let request: Request
+    let server: RequestServer
     let deadline: Instant
     let continuation: Continuation
 
     typealias Continuation = CheckedContinuation<Result<Response, Failure>, Never>
   }
 
-  private let queue = DispatchQueue(label: "upstream")
   private let transfers: Transfers
-  private let inbox = Mutex(Inbox())
+
+  /// What requests are sent by, and those who send them had best run on.
+  package static var executor: any SerialExecutor & TaskExecutor { TaskLoop.shared }
 
   /// `identity` is shown to every server that asks for one. `proxy` is a URL, empty for none at all and nil for what
   /// the environment says; this machine itself is never reached through it.
@@ -144,7 +137,7 @@ package final class HTTPClient: Sendable {
     var request = request
     while true {
       do throws(Failure) {
-        return try await send(request, by: deadline)
+        return try await transfers.send(request, by: deadline).get()
       } catch {
         if error.isIdentityInDoubt { throw await explained(error, request, by: deadline) }
         guard error.kind == .lost, request.body == nil else { throw error }
@@ -161,22 +154,6 @@ package final class HTTPClient: Sendable {
     return Failure(kind: .identity, message: found.message)
   }
 
-  private func send(_ request: Request, by deadline: Instant) async throws(Failure) -> Response {
-    let result = await withCheckedContinuation { continuation in
-      let starts = inbox.withLock { inbox in
-        inbox.waiting.append(Submission(request: request, deadline: deadline, continuation: continuation))
-        defer { inbox.isDriving = true }
-        return !inbox.isDriving
-      }
-      if starts {
-        queue.async { [self] in drive() }
-      } else {
-        transfers.wakeUp()
-      }
-    }
-    return try result.get()
-  }
-
   /// Connects anew, as for a request, and asks nothing. `proxy` says whether the way is known to lead through one.
   package func connect(
     to url: String, by proxy: String? = nil, as identity: Identity? = nil, timeout: Duration
@@ -190,27 +167,6 @@ package final class HTTPClient: Sendable {
       return probe.report
     } catch {
       return probe.report.failing(error)
-    }
-  }
-
-  /// Runs until nothing is in flight and nothing waits.
-  private func drive() {
-    while true {
-      let submissions = inbox.withLock { inbox in
-        defer { inbox.waiting = [] }
-        return inbox.waiting
-      }
-      transfers.advance(submissions)
-      if transfers.isEmpty {
-        let ends = inbox.withLock { inbox in
-          if !inbox.waiting.isEmpty { return false }
-          inbox.isDriving = false
-          return true
-        }
-        if ends { return }
-      } else {
-        transfers.wait()
-      }
     }
   }
 }

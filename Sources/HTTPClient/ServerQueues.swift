@@ -31,8 +31,10 @@ struct ServerQueues<Waiting> {
   }
 
   private var servers: [Name: Server] = [:]
+  /// What waits for any of them.
+  private var queued = 0
 
-  var isEmpty: Bool { servers.values.allSatisfy(\.queue.isEmpty) }
+  var isEmpty: Bool { queued == 0 }
 
   func version(of name: Name) -> HTTPVersion? { servers[name]?.version }
 
@@ -43,6 +45,7 @@ struct ServerQueues<Waiting> {
   mutating func add(_ waiting: Waiting, to name: Name, deadline: Instant) {
     var server = servers.removeValue(forKey: name) ?? Server(version: name.hasPrefix("http://") ? .http1 : nil)
     server.queue.append((waiting, deadline))
+    queued += 1
     servers[name] = server
   }
 
@@ -54,6 +57,7 @@ struct ServerQueues<Waiting> {
       let count = min(server.room - server.active, server.queue.count)
       admitted += server.queue.prefix(count).map { ($0.waiting, name) }
       server.queue.removeFirst(count)
+      queued -= count
       server.active += count
       servers[name] = server
     }
@@ -67,6 +71,7 @@ struct ServerQueues<Waiting> {
       expired += servers[name]?.queue.filter { $0.deadline <= now }.map(\.waiting) ?? []
       servers[name]?.queue.removeAll { $0.deadline <= now }
     }
+    queued -= expired.count
     return expired
   }
 

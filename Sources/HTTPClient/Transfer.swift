@@ -2,12 +2,32 @@ import Basics
 import CCurl
 import COpenSSL
 
+/// The server of a URL.
+struct RequestServer {
+  let name: ServerQueues<HTTPClient.Submission>.Name
+  /// It is on this machine.
+  let isLoopback: Bool
+
+  init(of url: String) {
+    let parts = URLParts(url)
+    (name, isLoopback) = (parts?.origin ?? "", parts?.isLoopback ?? false)
+  }
+}
+
+/// What transfers have come to know since they were looked at.
+final class TransferProgress {
+  /// How many of those in flight have their connection.
+  var connected = 0
+  /// What servers speak, as the handshakes have agreed.
+  var versions: [ServerQueues<HTTPClient.Submission>.Name: HTTPVersion] = [:]
+}
+
 /// One request on its way through curl, and what has come of it so far.
 @safe final class Transfer {
   let easy: UnsafeMutableRawPointer
   let submission: HTTPClient.Submission
   /// Whom it is for, as `ServerQueues` names it.
-  let server: ServerQueues<HTTPClient.Submission>.Name
+  var server: ServerQueues<HTTPClient.Submission>.Name { submission.server.name }
   private let isIdentityShown: Bool
   private let requestedAt = Instant.now
   private var headers: UnsafeMutablePointer<curl_slist>?
@@ -24,7 +44,7 @@ import COpenSSL
   private(set) var isConnected = false
   /// What the connection's TLS has agreed on; nil without TLS.
   private var version: HTTPVersion?
-  private var isVersionTaken = false
+  private let progress: TransferProgress
   private var isHTTP2Offered = false
   private var notes: TLSNotes?
   /// Bytes of the request's body that curl has been given.
@@ -35,8 +55,8 @@ import COpenSSL
   /// nil if curl has no memory for it, or does not know one of the options: none of them is dispensable.
   /// `known` is what the server speaks, as far as that is known.
   init?(
-    _ submission: HTTPClient.Submission, _ options: HTTPClient.Options,
-    to server: ServerQueues<HTTPClient.Submission>.Name, speaking known: HTTPVersion?
+    _ submission: HTTPClient.Submission, _ options: HTTPClient.Options, speaking known: HTTPVersion?,
+    telling progress: TransferProgress
   ) {
     guard let easy = unsafe curl_easy_init() else { return nil }
     unsafe self.easy = easy
@@ -45,7 +65,7 @@ import COpenSSL
     unsafe authorizationNode = .allocate(capacity: 1)
     unsafe authorizationNode.initialize(to: curl_slist())
     self.submission = submission
-    self.server = server
+    self.progress = progress
     let request = submission.request
     let identity = request.identity ?? options.identity
     isIdentityShown = identity != nil
@@ -61,11 +81,14 @@ import COpenSSL
     // By itself TCP takes a quarter of an hour to give up a peer that is gone without a word, and meanwhile HTTP/2
     // would send one request after the other to it.
     note(unsafe ccurl_set_silence(easy, Self.milliseconds(request.timeout)))
+    // By default curl takes 80 kB for each transfer, and wipes them after it.
+    set(CURLOPT_BUFFERSIZE, 4 << 10)
+    set(CURLOPT_UPLOAD_BUFFERSIZE, 16 << 10)
     set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1)
     set(CURLOPT_USERAGENT, options.userAgent)
     if let proxy = options.proxy { set(CURLOPT_PROXY, proxy) }
     // A proxy is for the way out, never for this machine itself.
-    if URLParts(request.url)?.isLoopback == true { set(CURLOPT_NOPROXY, "*") }
+    if submission.server.isLoopback { set(CURLOPT_NOPROXY, "*") }
     for address in options.addresses { unsafe addresses = curl_slist_append(addresses, address) }
     unsafe set(CURLOPT_RESOLVE, pointer: addresses)
     if let socket = request.socket { set(CURLOPT_UNIX_SOCKET_PATH, socket) }
@@ -229,10 +252,15 @@ import COpenSSL
   /// The connection stands, be it new or kept. False if the request has been sent before, which must not be repeated.
   private func connected() -> Bool {
     if sent > 0 { return false }
+    if !isConnected { progress.connected += 1 }
     isConnected = true
     guard let session = unsafe tlsSession else { return true }
     notes = unsafe TLSNotes.of(session)
-    if isHTTP2Offered { version = unsafe TLSNotes.version(of: session) }
+    if isHTTP2Offered {
+      let version = unsafe TLSNotes.version(of: session)
+      self.version = version
+      progress.versions[server] = version
+    }
     if let version = unsafe SSL_get_version(session) {
       submission.request.probe?.connected(tlsVersion: unsafe String(cString: version))
     }
@@ -247,13 +275,6 @@ import COpenSSL
       unsafe session.backend == CURLSSLBACKEND_OPENSSL
     else { return nil }
     return unsafe session.internals.map { OpaquePointer($0) }
-  }
-
-  /// What the server speaks, once it is known, and once only.
-  func takeVersion() -> HTTPVersion? {
-    guard let version, !isVersionTaken else { return nil }
-    isVersionTaken = true
-    return version
   }
 
   // MARK: Alerts that come late

@@ -1,16 +1,22 @@
 import Basics
 import CCurl
+import IO
 
-/// The transfers in flight and curl's handle on them. Confined to the queue of its `HTTPClient`, but for `wakeUp`.
-@safe final class Transfers: @unchecked Sendable {
-  // Unchecked because the compiler cannot see the confinement: all of it is touched on one serial queue, and
-  // curl_multi_wakeup alone may be called from any thread.
+/// The transfers in flight and curl's handle on them, on the loop of the slow path.
+@safe actor Transfers {
   private let multi: UnsafeMutableRawPointer
   private let options: HTTPClient.Options
+  private let sockets = TransferSockets()
+  private let progress = TransferProgress()
   private var active: [UnsafeMutableRawPointer: Transfer] = unsafe [:]
   private var queues = ServerQueues<HTTPClient.Submission>()
   /// Probes whose connections stand, each with the time until which its server may still have an alert to send.
   private var lingering: [(transfer: Transfer, until: Instant)] = []
+  private var lastServer: (url: String, server: RequestServer)?
+  /// `advance` is called at the end of this turn of the loop.
+  private var isToAdvance = false
+
+  nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe TaskLoop.shared.asUnownedSerialExecutor() }
 
   /// curl_global_init may run once only, and a global is initialised once.
   private static let isInitialised = WipedMemory.initialiseCurl()
@@ -18,6 +24,8 @@ import CCurl
   /// To one server that speaks HTTP/2, where each connection takes some hundred requests at once: curl would open more
   /// while these are being made. No request waits for one in curl, unless a server takes fewer than usual.
   private static let maxMultiplexed = 4
+  /// libcurl 7.88 does not wake for what is next of a host's addresses, and what waits here has deadlines, too.
+  private static let restlessInterval = Duration.milliseconds(50)
 
   init(_ options: HTTPClient.Options) throws(HTTPClient.Failure) {
     guard Self.isInitialised, let multi = unsafe curl_multi_init() else {
@@ -28,27 +36,47 @@ import CCurl
     _ = unsafe ccurl_multi_set_long(multi, CURLMOPT_PIPELINING, Int(CURLPIPE_MULTIPLEX))
     // All of them are kept: by default curl would close most as soon as a burst is over.
     _ = unsafe ccurl_multi_set_long(multi, CURLMOPT_MAXCONNECTS, Self.maxConnections)
+    unsafe sockets.serve(multi)
   }
 
-  deinit {
-    // Nothing is in flight: the block that drives transfers holds their client until they are done.
+  isolated deinit {
+    // Nothing is in flight: whoever waits for a transfer holds this.
     unsafe curl_multi_cleanup(multi)
   }
 
-  var isEmpty: Bool { unsafe active.isEmpty && queues.isEmpty }
-
-  /// Makes `wait` return. May be called from any thread.
-  func wakeUp() { _ = unsafe curl_multi_wakeup(multi) }
-
-  /// Waits until curl has something to do, or for a moment. libcurl 7.88 does not wake for what is next of a host's
-  /// addresses, so while anything is connecting the moment is short.
-  func wait() {
-    let isCalm = unsafe queues.isEmpty && lingering.isEmpty && active.values.allSatisfy(\.isConnected)
-    _ = unsafe curl_multi_poll(multi, nil, 0, isCalm ? 1000 : 50, nil)
+  /// Sends a request once there is room for it, and returns what has come of it, by the deadline.
+  func send(
+    _ request: HTTPClient.Request, by deadline: Instant
+  ) async -> Result<HTTPClient.Response, HTTPClient.Failure> {
+    let server = server(of: request.url)
+    return await withCheckedContinuation { continuation in
+      let submission = HTTPClient.Submission(
+        request: request, server: server, deadline: deadline, continuation: continuation)
+      queues.add(submission, to: server.name, deadline: deadline)
+      // Once for all that are sent in this turn.
+      if isToAdvance { return }
+      isToAdvance = true
+      TaskLoop.shared.afterJobs { self.assumeIsolated { $0.advance() } }
+    }
   }
 
-  private func start(_ submission: HTTPClient.Submission, _ server: String) {
-    guard let transfer = Transfer(submission, options, to: server, speaking: queues.version(of: server)),
+  /// One request after the other goes to the same place.
+  private func server(of url: String) -> RequestServer {
+    if let lastServer, lastServer.url == url { return lastServer.server }
+    let server = RequestServer(of: url)
+    lastServer = (url, server)
+    return server
+  }
+
+  private func advance() {
+    isToAdvance = false
+    startQueued()
+    act(on: CURL_SOCKET_TIMEOUT, 0)
+  }
+
+  private func start(_ submission: HTTPClient.Submission) {
+    let server = submission.server.name
+    guard let transfer = Transfer(submission, options, speaking: queues.version(of: server), telling: progress),
       unsafe curl_multi_add_handle(multi, transfer.easy) == CURLM_OK
     else {
       queues.finished(server)
@@ -58,16 +86,31 @@ import CCurl
     unsafe active[transfer.easy] = transfer
   }
 
-  /// Queues what is new, moves every transfer on as far as it goes, ends those that are done, and starts those that
+  /// Moves on the transfers of a socket, or those whose time has come, ends those that are done, and starts those that
   /// there is room for.
-  func advance(_ new: [HTTPClient.Submission]) {
-    for submission in new {
-      let server = URLParts(submission.request.url)?.origin ?? ""
-      queues.add(submission, to: server, deadline: submission.deadline)
-    }
-    startQueued()
+  func act(on socket: curl_socket_t, _ events: Int32) {
     var running: Int32 = 0
-    guard unsafe curl_multi_perform(multi, &running) == CURLM_OK else { return abandon() }
+    var code = unsafe curl_multi_socket_action(multi, socket, events, &running)
+    if !isCalm, socket == CURL_SOCKET_TIMEOUT, code == CURLM_OK {
+      code = unsafe ccurl_multi_socket_all(multi, &running)
+    }
+    if code != CURLM_OK { abandon() }
+    repeat {
+      endDone()
+      startQueued()
+      // What was started is sent at once, and what else curl says cannot wait.
+    } while unsafe sockets.takeIsDue()
+      && curl_multi_socket_action(multi, CURL_SOCKET_TIMEOUT, 0, &running) == CURLM_OK
+    let isIdle = unsafe active.isEmpty && queues.isEmpty
+    sockets.settle(for: isIdle ? nil : self, within: isCalm ? nil : Self.restlessInterval)
+  }
+
+  /// Nothing is connecting, or waits here.
+  private var isCalm: Bool {
+    unsafe queues.isEmpty && lingering.isEmpty && progress.connected == active.count
+  }
+
+  private func endDone() {
     var left: Int32 = 0
     while let message = unsafe curl_multi_info_read(multi, &left) {
       guard unsafe message.pointee.msg == CURLMSG_DONE, let easy = unsafe message.pointee.easy_handle else { continue }
@@ -80,16 +123,17 @@ import CCurl
       }
     }
     endLingering()
-    learnVersions()
-    startQueued()
+    for (server, version) in progress.versions { queues.learn(version, of: server) }
+    progress.versions.removeAll(keepingCapacity: true)
   }
 
   private func startQueued() {
+    if queues.isEmpty { return }
     for submission in queues.expire(now: .now) {
       let failure = HTTPClient.Failure(kind: .timeout, message: "the server had no room for the request in time")
       submission.continuation.resume(returning: .failure(failure))
     }
-    for (submission, server) in queues.admit() { start(submission, server) }
+    for (submission, _) in queues.admit() { start(submission) }
     let most = queues.needsManyConnections ? Self.maxConnections : Self.maxMultiplexed
     _ = unsafe ccurl_multi_set_long(multi, CURLMOPT_MAX_HOST_CONNECTIONS, most)
   }
@@ -102,13 +146,6 @@ import CCurl
     lingering.removeAll { unsafe active[$0.transfer.easy] == nil }
   }
 
-  /// What the handshakes have agreed on.
-  private func learnVersions() {
-    for unsafe(_, transfer) in unsafe active {
-      if let version = transfer.takeVersion() { queues.learn(version, of: transfer.server) }
-    }
-  }
-
   private func end(_ easy: UnsafeMutableRawPointer, _ code: CURLcode) {
     // The transfer is let go of, and the secrets that it was sent with, before anybody is told of its end.
     if let (continuation, result) = unsafe take(easy, code) { continuation.resume(returning: result) }
@@ -118,7 +155,8 @@ import CCurl
     _ easy: UnsafeMutableRawPointer, _ code: CURLcode
   ) -> (HTTPClient.Submission.Continuation, Result<HTTPClient.Response, HTTPClient.Failure>)? {
     guard let transfer = unsafe active.removeValue(forKey: easy) else { return nil }
-    if let version = transfer.takeVersion() { queues.learn(version, of: transfer.server) }
+    if transfer.isConnected { progress.connected -= 1 }
+    if let version = progress.versions[transfer.server] { queues.learn(version, of: transfer.server) }
     queues.finished(transfer.server)
     // While the handle is curl's own: its connection can be asked.
     let result = transfer.result(code)

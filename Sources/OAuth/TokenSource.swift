@@ -11,6 +11,9 @@ package enum Verification: Sendable {
 
 /// Mints tokens for one client: asks its token endpoint, and checks what comes back.
 package final class TokenSource: Sendable {
+  /// What tokens are minted by. Those who mint had best run on it, too: then that wakes no other thread.
+  package static var executor: any SerialExecutor & TaskExecutor { HTTPClient.executor }
+
   let client: OAuthClient
   let http: HTTPClient
   let endpoints: EndpointSource

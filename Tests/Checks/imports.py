@@ -11,7 +11,7 @@ TABLE = """
 Basics:                                                       ; Crypto                             ;
 IO:           Basics                                          ;                                    ; CArguments CLinux COpenSSL
 HTTPServer:   Basics IO                                       ;                                    ; CNghttp2
-HTTPClient:   Basics                                          ;                                    ; CCurl COpenSSL
+HTTPClient:   Basics IO                                       ;                                    ; CCurl COpenSSL
 OAuth:        Basics HTTPClient                               ; Crypto CryptoExtras JWTKit         ;
 BrokerCore:   Basics OAuth                                    ; Crypto HeapModule Logging          ;
 Stores:       Basics IO BrokerCore                            ; DequeModule Logging                ; CHiredis CSQLite

@@ -10,6 +10,10 @@ package actor Broker {
   /// What a store is seen to have lost sooner after it was given all is given back one by one.
   private static let restoreInterval = Duration.seconds(60)
 
+  package nonisolated var unownedExecutor: UnownedSerialExecutor {
+    unsafe TokenSource.executor.asUnownedSerialExecutor()
+  }
+
   package enum Publication: Sendable {
     case current(CachedToken)
     case withdrawn(TokenKey)
@@ -269,39 +273,47 @@ package actor Broker {
   }
 
   private func fetch(_ key: TokenKey) {
-    let deadline = Instant.now.advanced(by: requestTimeout)
-    let (holding, minRemaining) = (cache.newest(key), cache.rules.minRemaining)
-    let isRetried = retried.contains(key)
     // The request to the tenant is a span of its own. One that nobody has asked for, to replace a token in time, has no
     // trace.
     let asker = causes.removeValue(forKey: key)
     let cause = asker.map { RequestIdentity(id: $0.request.id, trace: $0.request.trace?.child()) }
-    Task {
+    let (holding, isRetried) = (cache.newest(key), retried.contains(key))
+    let deadline = Instant.now.advanced(by: requestTimeout)
+    // All that is waited for stays on this actor's thread, also where it is nobody's.
+    Task(executorPreference: TokenSource.executor) {
       let result: Result<MintedToken, TokenError>
       do throws(TokenError) {
-        let minted =
-          if let shared {
-            try await shared.fetch(
-              key, holding: holding, minRemaining: minRemaining, isRetried: isRetried, deadline: deadline
-            ) { () async throws(TokenError) in try await self.mint(key, because: cause, by: deadline) }
-          } else {
-            try await mint(key, because: cause, by: deadline)
-          }
-        if minted.isFromStore {
-          logTakenOver(minted, key)
-          // Whoever wants another one still causes that.
-          if let asker, waiting[asker.waiter] != nil { causes[key] = asker }
-        }
-        result = .success(minted)
+        result = .success(
+          try await self.token(
+            for: key, holding: holding, isRetried: isRetried, because: cause, by: deadline))
       } catch {
         result = .failure(error)
       }
-      cache.enter(month: WallClock.month)
-      perform(cache.fetched(key, result, now: .now))
-      reportBudget(of: key.client, cache.budget(of: key.client))
-      if cache.isCountOutdated(of: key.client) { shareMints(of: key.client) }
-      drop(credentialsOf: key)
+      await self.fetched(key, result, for: asker)
     }
+  }
+
+  /// What the store has, or else the tenant gives.
+  private func token(
+    for key: TokenKey, holding: MintedToken?, isRetried: Bool, because cause: RequestIdentity?, by deadline: Instant
+  ) async throws(TokenError) -> MintedToken {
+    guard let shared else { return try await mint(key, because: cause, by: deadline) }
+    return try await shared.fetch(
+      key, holding: holding, minRemaining: cache.rules.minRemaining, isRetried: isRetried, deadline: deadline
+    ) { () async throws(TokenError) in try await self.mint(key, because: cause, by: deadline) }
+  }
+
+  private func fetched(_ key: TokenKey, _ result: Result<MintedToken, TokenError>, for asker: Cause?) {
+    if case .success(let minted) = result, minted.isFromStore {
+      logTakenOver(minted, key)
+      // Whoever wants another one still causes that.
+      if let asker, waiting[asker.waiter] != nil { causes[key] = asker }
+    }
+    cache.enter(month: WallClock.month)
+    perform(cache.fetched(key, result, now: .now))
+    reportBudget(of: key.client, cache.budget(of: key.client))
+    if cache.isCountOutdated(of: key.client) { shareMints(of: key.client) }
+    drop(credentialsOf: key)
   }
 
   /// Asks the tenant, and takes note of how that went.

@@ -4,6 +4,10 @@ import HTTPClient
 /// A client's endpoints: known beforehand, or read from the issuer's metadata when they are first needed, by one
 /// request at a time, and not again soon after a failure.
 actor EndpointSource {
+  nonisolated var unownedExecutor: UnownedSerialExecutor {
+    unsafe HTTPClient.executor.asUnownedSerialExecutor()
+  }
+
   private let location: OAuthClient.Location
   private let prefersMutualTLS: Bool
   private let http: HTTPClient

@@ -10,6 +10,10 @@ package struct KeySetChange: Sendable {
 
 /// A server's key set, fetched when needed and by one request at a time.
 actor KeySetSource {
+  nonisolated var unownedExecutor: UnownedSerialExecutor {
+    unsafe HTTPClient.executor.asUnownedSerialExecutor()
+  }
+
   /// The key set, or one recent enough to settle the matter, cannot be had; trying again makes sense at `retryAt`.
   struct Unavailable: Error {
     let retryAt: Instant
