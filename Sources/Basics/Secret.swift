@@ -1,6 +1,5 @@
 import Crypto
 import Glibc
-import Synchronization
 
 /// Bytes that must not be shown: printed as `<redacted>`, compared in constant time, kept out of swap where the system
 /// allows, and overwritten when let go.
@@ -17,8 +16,7 @@ import Synchronization
 
   /// Filled by `fill` with at most `capacity` bytes, without a copy left elsewhere.
   package init(capacity: Int, _ fill: (inout Writer) -> Void) {
-    unsafe bytes = .allocate(byteCount: max(1, capacity), alignment: 1)
-    unsafe LockedPages.hold(bytes)
+    unsafe bytes = LockedMemory.allocate(max(1, capacity))
     var writer = unsafe Writer(bytes)
     fill(&writer)
     used = writer.count
@@ -26,8 +24,7 @@ import Synchronization
 
   deinit {
     if let start = unsafe bytes.baseAddress { unsafe explicit_bzero(start, bytes.count) }
-    unsafe LockedPages.release(bytes)
-    unsafe bytes.deallocate()
+    unsafe LockedMemory.deallocate(bytes)
   }
 
   package var count: Int { used }
@@ -72,39 +69,6 @@ import Synchronization
     }
 
     package mutating func append(_ secret: Secret) { secret.withBytes { append($0) } }
-  }
-}
-
-/// Pages of memory that the system is to keep out of swap. It locks a page once, however often that is asked for, so
-/// they are counted here: a secret that goes must not unlock its neighbour.
-private enum LockedPages {
-  private static let size = UInt(sysconf(Int32(_SC_PAGESIZE)))
-  private static let holders = Mutex<[UInt: Int]>([:])
-
-  static func hold(_ bytes: UnsafeMutableRawBufferPointer) {
-    for page in unsafe pages(of: bytes) {
-      holders.withLock { holders in
-        holders[page, default: 0] += 1
-        if holders[page] == 1 { unsafe _ = mlock(UnsafeRawPointer(bitPattern: page * size), Int(size)) }
-      }
-    }
-  }
-
-  static func release(_ bytes: UnsafeMutableRawBufferPointer) {
-    for page in unsafe pages(of: bytes) {
-      holders.withLock { holders in
-        holders[page, default: 0] -= 1
-        if holders[page] == 0 {
-          holders[page] = nil
-          unsafe _ = munlock(UnsafeRawPointer(bitPattern: page * size), Int(size))
-        }
-      }
-    }
-  }
-
-  private static func pages(of bytes: UnsafeMutableRawBufferPointer) -> ClosedRange<UInt> {
-    let start = UInt(bitPattern: bytes.baseAddress)
-    return start / size...(start + UInt(bytes.count) - 1) / size
   }
 }
 
