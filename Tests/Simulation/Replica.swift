@@ -93,6 +93,8 @@ final class Replica {
   // What the promises are checked against.
   var callers: [UInt64: Caller] = [:]
   var inFlight: Set<TokenKey> = []
+  /// Tokens that the tenant has given since it last had too much to do.
+  var borne = 0
   /// By this life's cache.
   var answered = 0
   /// Those of them that the tenant is asked for.
@@ -151,7 +153,7 @@ final class Replica {
   /// The process ends, and begins anew with nothing in memory.
   func restart(_ cache: TokenCache, now: Instant) {
     incarnation += 1
-    answered = 0
+    (answered, borne) = (0, 0)
     self.cache = cache
     roster = UpstreamRoster()
     _ = configure(now)

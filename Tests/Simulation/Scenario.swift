@@ -147,7 +147,7 @@ package struct Scenario: Sendable {
     rules.maxWaiters = 400
     rules.refusalsPerMinute = 20
     rules.refusalBurst = 10
-    rules.client.maxConcurrent = 4
+    (rules.client.firstConcurrent, rules.client.maxConcurrent) = (4, 12)
     rules.client.mintsPerMinute = 120
     rules.client.monthlyMints = 1_000_000
     if Int.random(in: 0..<4, using: &random) == 0 {

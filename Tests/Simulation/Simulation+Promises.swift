@@ -101,8 +101,11 @@ extension Simulation {
 
   mutating func checkFetch(_ key: TokenKey) throws(Violation) {
     if replica.inFlight.contains(key) { throw violation("one request in flight for a key", key.audience) }
-    if replica.inFlight.count >= scenario.rules.client.maxConcurrent {
-      throw violation("requests in flight are bounded", "\(replica.inFlight.count)")
+    let rules = scenario.rules.client
+    if replica.inFlight.count >= min(rules.maxConcurrent, rules.firstConcurrent + replica.borne) {
+      throw violation(
+        "requests in flight are bounded, and by what the tenant has borne since it last did not",
+        "\(replica.inFlight.count) after \(replica.borne)")
     }
     try checkReason(key)
   }

@@ -195,9 +195,20 @@ extension Simulation {
   /// Whether it has been since the job was let out: then nobody knows which ones the tenant has refused.
   private func mayBeOutdated(_ job: Job) -> Bool { job.admittedWith != replica.credentials }
 
+  private func noteWhatIsBorne(_ result: Result<MintedToken, TokenError>) {
+    switch result {
+    case .success(let token): if !token.isFromStore { replica.borne += 1 }
+    case .failure(let error):
+      let isTrouble = [.upstreamRateLimited, .upstreamGlitch, .upstreamUnavailable, .upstreamTimeout]
+        .contains(error.cause)
+      if isTrouble { replica.borne = 0 }
+    }
+  }
+
   /// What a fetch came to, whoever asked.
   mutating func finish(_ job: Job, _ result: Result<MintedToken, TokenError>) throws(Violation) {
     replica.inFlight.remove(job.key)
+    noteWhatIsBorne(result)
     if case .failure(let error) = result, error.cause == .brokerMisconfigured, mayBeOutdated(job) {
       note("failed \(job.key.audience) by credentials that may be gone")
       // What those who wait want is still wanted.

@@ -8,8 +8,10 @@ import OAuth
 /// follow if it fares well.
 package struct ClientGate {
   package struct Rules: Sendable {
-    /// Requests in flight at once.
-    package var maxConcurrent = 32
+    /// Requests in flight at once, while the tenant bears them.
+    package var maxConcurrent = 256
+    /// As many at first, or fewer if that is the most.
+    package var firstConcurrent = 32
     /// On average; as many may go out at once after a quiet minute.
     package var mintsPerMinute = 3000
     /// The tenant's allotment of tokens in a calendar month (UTC), where one is known.
@@ -28,6 +30,7 @@ package struct ClientGate {
     let isProbe: Bool
     /// Which of the client's credentials, one after the other, it may have been sent with.
     let credentials: Int
+    let at: Instant
     /// Whose allowance is charged if the tenant refuses it; nil: nobody's.
     var payer: Payer?
   }
@@ -51,6 +54,7 @@ package struct ClientGate {
   private var rules: Rules
   private var inFlight = 0
   private var unprovenInFlight = 0
+  private var window: FlightWindow
   private var allowance: Double
   private var allowanceAt: Instant
   private var block: Block?
@@ -73,6 +77,7 @@ package struct ClientGate {
     allowance = Double(rules.mintsPerMinute)
     allowanceAt = now
     scarceUntil = now
+    window = FlightWindow(rules: rules, now: now)
   }
 
   // MARK: Before a request
@@ -90,20 +95,23 @@ package struct ClientGate {
   /// the most: whoever makes up audiences does not slow those that are real.
   func isOpen(isUnproven: Bool, now: Instant) -> Bool {
     if let block, now < block.failure.until || isProbing { return false }
-    let most = isUnproven ? max(1, rules.maxConcurrent / 2) : rules.maxConcurrent
     let least = isUnproven ? 1 + Double(rules.mintsPerMinute) / 4 : 1
-    return inFlight < rules.maxConcurrent && (isUnproven ? unprovenInFlight : inFlight) < most
-      && allowance(at: now) >= least
+    return !isFull(isUnproven: isUnproven) && allowance(at: now) >= least
+  }
+
+  private func isFull(isUnproven: Bool) -> Bool {
+    inFlight >= window.size || isUnproven && unprovenInFlight >= max(1, window.size / 2)
   }
 
   /// Counts a request in, if it may go out now.
   mutating func admit(isUnproven: Bool, now: Instant) -> Admission? {
+    window.sent(now: now)
     guard isOpen(isUnproven: isUnproven, now: now) else { return nil }
     isProbing = block != nil
     inFlight += 1
     if isUnproven { unprovenInFlight += 1 }
     (allowance, allowanceAt) = (allowance(at: now) - 1, now)
-    return Admission(isUnproven: isUnproven, isProbe: isProbing, credentials: credentials)
+    return Admission(isUnproven: isUnproven, isProbe: isProbing, credentials: credentials, at: now)
   }
 
   private func allowance(at now: Instant) -> Double {
@@ -114,7 +122,7 @@ package struct ClientGate {
   /// When a request that is not admitted now could be, if no answer arrives before.
   func nextChange(now: Instant) -> Instant? {
     if let block, now < block.failure.until { return block.failure.until }
-    if isProbing || inFlight >= rules.maxConcurrent { return nil }
+    if isProbing || inFlight >= window.size { return nil }
     // The allowance grows by one in this time.
     return now.advanced(by: .seconds(60) / rules.mintsPerMinute + .milliseconds(1))
   }
@@ -126,6 +134,7 @@ package struct ClientGate {
     _ key: TokenKey, _ admission: Admission, _ result: Result<MintedToken, TokenError>, now: Instant,
     random: inout SeededGenerator
   ) -> Bool {
+    let wasFull = isFull(isUnproven: admission.isUnproven)
     inFlight -= 1
     if admission.isUnproven { unprovenInFlight -= 1 }
     // Answers to requests from before the block say nothing of the probe.
@@ -136,6 +145,7 @@ package struct ClientGate {
       allowance += 1
       return false
     case .success(let minted):
+      window.succeeded(took: admission.at.duration(to: now), wasFull: wasFull, now: now)
       mints.add()
       (faults, lastFault) = (0, nil)
       reopen(isProbe: admission.isProbe)
@@ -157,6 +167,7 @@ package struct ClientGate {
   mutating func apply(
     _ error: TokenError, _ key: TokenKey, isProbe: Bool = false, now: Instant, random: inout SeededGenerator
   ) -> Bool {
+    window.failed(error.cause, now: now)
     switch error.cause {
     case .upstreamRateLimited:
       if error.isOfOrganization, let organization = key.organization {
@@ -239,6 +250,7 @@ package struct ClientGate {
 
   mutating func configure(_ rules: Rules) {
     self.rules = rules
+    window.configure(rules)
     allowance = min(allowance, Double(rules.mintsPerMinute))
   }
 
