@@ -20,7 +20,9 @@ extension SystemCall {
   static func wait(
     _ epoll: Int32, into events: UnsafeMutableBufferPointer<epoll_event>, milliseconds: Int32
   ) throws(SystemError) -> Int {
-    let count = unsafe epoll_wait(epoll, events.baseAddress, Int32(events.count), milliseconds)
+    // Newer headers take no null, and so have the pointer non-optional.
+    guard let first = events.baseAddress else { return 0 }
+    let count = unsafe epoll_wait(epoll, first, Int32(events.count), milliseconds)
     if count >= 0 { return Int(count) }
     let code = errno
     if code == EINTR { return 0 }
