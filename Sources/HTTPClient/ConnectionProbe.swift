@@ -16,8 +16,10 @@ final class ConnectionProbe: Sendable {
   /// The connection stands. Only now curl shows its TLS.
   func connected(tlsVersion: String) { state.withLock { $0.tlsVersion = tlsVersion } }
 
-  /// The attempt is over.
-  func finished(_ easy: UnsafeMutableRawPointer, _ code: CURLcode, _ failure: HTTPClient.Failure?) {
+  /// The attempt is over. `hasBegunTLS`: it came as far as a handshake, be it with the proxy.
+  func finished(
+    _ easy: UnsafeMutableRawPointer, _ code: CURLcode, _ failure: HTTPClient.Failure?, hasBegunTLS: Bool
+  ) {
     let curl = unsafe Information(easy: easy)
     state.withLock { report in
       let address = curl.text(CURLINFO_PRIMARY_IP)
@@ -29,14 +31,16 @@ final class ConnectionProbe: Sendable {
       report.certificate = curl.certificate
       guard let failure else { return }
       report.failure = ConnectionReport.Failure(
-        stage: failure.kind == .identity ? .handshake : Self.stage(code, report, curl, isProxied: isProxied),
+        stage: failure.kind == .identity
+          ? .handshake : Self.stage(code, report, curl, isProxied: isProxied, hasBegunTLS: hasBegunTLS),
         message: failure.message, cause: failure.kind == .identity ? .identity : Self.cause(code, report, curl))
     }
   }
 
-  /// How far it came: by curl's code where that says it, else by what there is of a connection.
+  /// How far it came: by curl's code where that says it, else by what has begun. That there is no address says nothing:
+  /// libcurl 8.12 to 8.19 do not tell that of a connection whose handshake has failed.
   private static func stage(
-    _ code: CURLcode, _ report: ConnectionReport, _ curl: Information, isProxied: Bool
+    _ code: CURLcode, _ report: ConnectionReport, _ curl: Information, isProxied: Bool, hasBegunTLS: Bool
   ) -> ConnectionReport.Stage {
     switch code {
     case CURLE_COULDNT_RESOLVE_HOST: return .lookup
@@ -46,7 +50,7 @@ final class ConnectionProbe: Sendable {
     // The proxy has said no, or nothing is known of what it has said.
     let answer = curl.number(CURLINFO_HTTP_CONNECTCODE)
     let isBehindProxy = !isProxied || (200..<300).contains(answer)
-    if report.address != nil, isBehindProxy || isOfTLS(code) { return .handshake }
+    if hasBegunTLS && isBehindProxy || isOfTLS(code) { return .handshake }
     if isProxied { return .proxy }
     return report.lookupTime == nil ? .lookup : .connect
   }

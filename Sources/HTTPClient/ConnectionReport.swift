@@ -24,7 +24,8 @@ package struct ConnectionReport: Sendable {
     case other
   }
 
-  /// Where the connection was taken: an address of the server or, with one, of the proxy; nil if nowhere.
+  /// Where the connection was taken: an address of the server or, with one, of the proxy; nil if nowhere, and with some
+  /// versions of libcurl if a step behind that has failed.
   package var address: String?
   package var port = 0
   /// From the start until the name was looked up, the connection was there, and its TLS agreed on; nil for what was not

@@ -330,7 +330,7 @@ final class TransferProgress {
   /// What has come of it, now that curl has ended it.
   func result(_ code: CURLcode) -> Result<HTTPClient.Response, HTTPClient.Failure> {
     let problem = failure(code)
-    unsafe submission.request.probe?.finished(easy, code, problem)
+    unsafe submission.request.probe?.finished(easy, code, problem, hasBegunTLS: notes != nil)
     if let problem { return .failure(problem) }
     var status = 0
     _ = unsafe ccurl_get_long(easy, CURLINFO_RESPONSE_CODE, &status)

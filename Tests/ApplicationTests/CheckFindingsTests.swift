@@ -60,6 +60,20 @@ import Testing
     for finding in findings { #expect((finding.remedy != nil) == (finding.verdict == .failed)) }
   }
 
+  @Test("An address that libcurl does not tell is the one that the name has, or else none is named")
+  func unknownAddress() {
+    func message(_ addresses: [String]) -> String {
+      var report = ConnectionReport()
+      report.failure = ConnectionReport.Failure(stage: .handshake, message: "", cause: .expired)
+      guard let server = URLParts("https://a.example.com/") else { return "" }
+      let findings = ConnectionFindings(
+        server: server, proxy: nil, lookup: .success(addresses), report: report, now: Self.now)
+      return findings.all[1].message
+    }
+    #expect(message(["192.0.2.1"]) == "connected to 192.0.2.1")
+    #expect(message(["192.0.2.1", "192.0.2.2"]) == "connected")
+  }
+
   @Test(
     "Metadata that cannot be had for now is no reason to change the issuer, and metadata of another issuer is",
     arguments: [

@@ -18,6 +18,9 @@ struct ConnectionFindings {
   static let daysToWarn = 14
 
   private var place: String { server.hostAndPort }
+  private var addresses: [String] { (try? lookup?.get()) ?? [] }
+  /// Where the connection was taken, if that is known.
+  private var address: String? { report.address ?? (proxy == nil && addresses.count == 1 ? addresses[0] : nil) }
   private var failure: ConnectionReport.Failure? { report.failure }
 
   /// In the order of the steps; those behind a failed one are skipped.
@@ -39,7 +42,6 @@ struct ConnectionFindings {
           "Compare the host with the tenant's, letter by letter. If it is right, see whether this machine's resolver "
           + "answers (/etc/resolv.conf; in Kubernetes, whether a NetworkPolicy lets port 53 out).")
     }
-    let addresses = (try? lookup?.get()) ?? []
     if addresses == [server.host] { return .skipped(.dns, server.host, "an address, which needs no looking up") }
     let known = addresses.isEmpty ? [report.address ?? ""] : addresses
     return .ok(
@@ -56,11 +58,13 @@ struct ConnectionFindings {
           "See whether the port is right and a firewall or a NetworkPolicy lets it out. Where the way out is a proxy, "
           + "set upstream.proxy or HTTPS_PROXY.")
     }
-    let address = report.address ?? ""
+    let there = address.map { " to \($0)" } ?? ""
     return .ok(
-      .tcp, place, "connected to \(address)\(words(report.connectTime, since: report.lookupTime))",
-      [("address", JSONText.string(address))] + milliseconds(report.connectTime, since: report.lookupTime))
+      .tcp, place, "connected\(there)\(words(report.connectTime, since: report.lookupTime))",
+      addressFact + milliseconds(report.connectTime, since: report.lookupTime))
   }
+
+  private var addressFact: Finding.Facts { address.map { [("address", JSONText.string($0))] } ?? [] }
 
   // MARK: By way of a proxy
 
@@ -72,7 +76,7 @@ struct ConnectionFindings {
           "See whether the proxy is right (upstream.proxy, else HTTPS_PROXY), wants a user and password in its URL, "
           + "and may connect to \(place). NO_PROXY names the hosts that are reached without it.")
     }
-    return .ok(.proxy, proxy, "connects to \(place)", [("address", JSONText.string(report.address ?? ""))])
+    return .ok(.proxy, proxy, "connects to \(place)", addressFact)
   }
 
   private func skippedConnect(_ proxy: String) -> Finding {
