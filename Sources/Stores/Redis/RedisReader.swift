@@ -24,7 +24,7 @@ import CHiredis
     unsafe functions = .allocate(capacity: 1)
     unsafe functions.initialize(to: own.pointee)
     unsafe functions.pointee.createArray = { task, count in
-      guard let task = unsafe task, unsafe RedisReader.allows(count, at: task),
+      guard let task = unsafe task, unsafe RedisReader.allows(Int(count), at: task),
         let own = unsafe task.pointee.privdata?.assumingMemoryBound(to: redisReplyObjectFunctions.self)
       else { return nil }
       return unsafe own.pointee.createArray(task, count)
@@ -33,7 +33,7 @@ import CHiredis
     unsafe reader.pointee.fn = functions
   }
 
-  private static func allows(_ count: Int32, at task: UnsafePointer<redisReadTask>) -> Bool {
+  private static func allows(_ count: Int, at task: UnsafePointer<redisReadTask>) -> Bool {
     var (levels, parent) = unsafe (1, task.pointee.parent)
     while let task = unsafe parent {
       levels += 1
@@ -63,24 +63,26 @@ import CHiredis
     }
     defer { unsafe freeReplyObject(object) }
     held = unsafe reader.pointee.len - reader.pointee.pos
-    return unsafe Self.reply(object.assumingMemoryBound(to: redisReply.self).pointee)
+    return try unsafe Self.reply(object.assumingMemoryBound(to: redisReply.self).pointee)
   }
 
   private static let nonsense = StoreError("what answers is no Redis server")
 
-  private static func reply(_ object: redisReply) -> RedisReply {
+  private static func reply(_ object: redisReply) throws(StoreError) -> RedisReply {
     switch unsafe object.type {
     case REDIS_REPLY_STRING: unsafe .string(bytes(object))
     case REDIS_REPLY_STATUS: unsafe .status(String(decoding: bytes(object), as: UTF8.self))
     case REDIS_REPLY_ERROR: unsafe .error(String(decoding: bytes(object), as: UTF8.self))
     case REDIS_REPLY_INTEGER: unsafe .integer(object.integer)
     case REDIS_REPLY_ARRAY:
-      unsafe .array(
-        UnsafeBufferPointer(start: object.element, count: object.elements).map { element in
+      try unsafe .array(
+        UnsafeBufferPointer(start: object.element, count: object.elements).map { (element) throws(StoreError) in
           guard let element = unsafe element else { return .none }
-          return unsafe reply(element.pointee)
+          return try unsafe reply(element.pointee)
         })
-    default: .none
+    case REDIS_REPLY_NIL: .none
+    // RESP3, which nobody has asked for. Newer versions of hiredis read it too.
+    default: throw nonsense
     }
   }
 

@@ -35,7 +35,9 @@ import BrokerCore
       "HTTP/1.1 400 Bad Request\r\n", "\r\n", "$x\r\n", "$-2\r\n", ":1x\r\n", ":\r\n", "*x\r\n", "*-5\r\n",
       "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n", "*4097\r\n", "*1\r\n*65\r\n", "*2147483647\r\n", "*99999999999999999999\r\n",
       "*1\r\n?\r\n", "\u{0}",
-      "%1\r\n+a\r\n+b\r\n",
+      // RESP3, which is never asked for, and which newer versions of hiredis read.
+      "%1\r\n+a\r\n+b\r\n", "~1\r\n+a\r\n", ">1\r\n+a\r\n", "#t\r\n", ",1.5\r\n", "(12\r\n", "=5\r\ntxt:a\r\n",
+      "*1\r\n#t\r\n",
     ])
   func nonsense(_ text: String) {
     let error = #expect(throws: StoreError.self) { try read(Array(text.utf8), by: 1) }
