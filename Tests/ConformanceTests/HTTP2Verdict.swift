@@ -96,11 +96,13 @@ final class HTTP2Player {
   var isOver: Bool { session.isFinished }
 }
 
-/// Frames behind the greeting, the rule they are about, and the only right reaction.
+/// Frames behind the greeting, the rule they are about, and the right reaction.
 struct HTTP2Case: CustomTestStringConvertible {
   let rule: String
   let frames: [HTTP2Frame]
   let said: [String]
+  /// What is said where libnghttp2 knows the rule itself and tells nobody, as newer versions do.
+  var saidByLibrary: [String]?
   var requests: [String] = []
   var isOver = false
   var testDescription: String { rule }
@@ -111,8 +113,10 @@ struct HTTP2Case: CustomTestStringConvertible {
   }
 
   /// The stream ends so, and the connection goes on.
-  static func refused(_ rule: String, _ said: String..., frames: [HTTP2Frame]) -> HTTP2Case {
-    HTTP2Case(rule: rule, frames: frames, said: said)
+  static func refused(
+    _ rule: String, _ said: String..., byLibrary: String? = nil, frames: [HTTP2Frame]
+  ) -> HTTP2Case {
+    HTTP2Case(rule: rule, frames: frames, said: said, saidByLibrary: byLibrary.map { [$0] })
   }
 
   /// The connection ends.
@@ -130,7 +134,7 @@ struct HTTP2Case: CustomTestStringConvertible {
   private func check(_ pieces: [[UInt8]], _ how: Comment) throws {
     let player = try HTTP2Player()
     for piece in pieces { player.play(piece) }
-    #expect(player.said == said, how)
+    #expect(player.said == said || player.said == saidByLibrary, how)
     #expect(player.requests == requests, how)
     #expect(player.isOver == isOver, how)
     if isOver { return }
