@@ -34,7 +34,12 @@ final class Certificates {
       "-keyout", key(name), "-out", certificate(name), "-subj", subject ?? "/CN=\(name)",
     ]
     if let issuer {
-      arguments += ["-CA", certificate(issuer), "-CAkey", key(issuer), "-addext", "basicConstraints=critical,CA:FALSE"]
+      arguments += [
+        "-CA", certificate(issuer), "-CAkey", key(issuer), "-addext", "basicConstraints=critical,CA:FALSE", "-addext",
+        "keyUsage=critical,digitalSignature",
+      ]
+    } else {
+      arguments += ["-addext", "keyUsage=critical,digitalSignature,keyCertSign"]
     }
     if let alternativeNames { arguments += ["-addext", "subjectAltName=\(alternativeNames)"] }
     let (status, _, errors) = try await ChildProcess.run("openssl", arguments)

@@ -35,8 +35,8 @@ class CallersBroker(Broker):
     def __init__(self, executable, place):
         self.certificate, private_key = place / "certificate.pem", place / "key.pem"
         run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-            "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", private_key,
-            "-out", self.certificate)
+            "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-addext",
+            "keyUsage=critical,digitalSignature,keyCertSign", "-keyout", private_key, "-out", self.certificate)
         keys = {case["caller"]: case["key"] for name, case in CASES.items() if name != "wrong key"}
         digests = {caller: hashlib.sha256(key.encode()).hexdigest() for caller, key in keys.items()}
         configuration = {

@@ -189,7 +189,8 @@ class Authority:
         self.directory = directory
         self.file, self.certificate, self.key = (directory / name for name in ("ca.crt", "broker.crt", "broker.key"))
         self.caller = directory / "caller.crt", directory / "caller.key"
-        self.openssl("req", "-x509", *self.new_key("ca"), "-out", "ca.crt", "-subj", "/CN=soak", "-days", "2")
+        self.openssl("req", "-x509", *self.new_key("ca"), "-out", "ca.crt", "-subj", "/CN=soak", "-days", "2",
+                     "-addext", "keyUsage=critical,digitalSignature,keyCertSign")
         self.issue("caller", "DNS:caller.soak")
         self.renew()
 
@@ -200,7 +201,9 @@ class Authority:
         subprocess.run(["openssl", *arguments], cwd=self.directory, check=True, capture_output=True, timeout=60)
 
     def issue(self, name, names):
-        (self.directory / "extensions").write_text(f"subjectAltName={names}")
+        (self.directory / "extensions").write_text(
+            f"subjectAltName={names}\nbasicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\n"
+            "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n")
         self.openssl("req", *self.new_key(name), "-out", "request", "-subj", f"/CN={name}")
         authority = ["-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2"]
         self.openssl("x509", "-req", "-in", "request", *authority, "-out", f"{name}.crt", "-extfile", "extensions")

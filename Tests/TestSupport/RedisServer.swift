@@ -59,10 +59,11 @@ package final class RedisServer {
   package static func makeCertificates(in directory: URL) async throws {
     let preparations = """
       authority() { openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 \\
-        -keyout $1.key -out $1.pem -subj /CN=$1; }
+        -keyout $1.key -out $1.pem -subj /CN=$1 -addext keyUsage=critical,digitalSignature,keyCertSign; }
       sign() { openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 \\
         -keyout $1.key -out $1.pem -subj /CN=$1 -CA $2.pem -CAkey $2.key \\
-        -addext basicConstraints=critical,CA:FALSE -addext subjectAltName=$3; }
+        -addext basicConstraints=critical,CA:FALSE -addext keyUsage=critical,digitalSignature \\
+        -addext subjectAltName=$3; }
       authority ca; authority other
       sign server ca IP:127.0.0.1,DNS:localhost; sign client ca DNS:client; sign outsider other DNS:client
       """
