@@ -19,8 +19,9 @@ install -d --mode 0750 "$tree/etc/token-broker"
 mkdir "$work/debian" "$tree/DEBIAN"
 echo 'Source: token-broker' > "$work/debian/control"
 needed="$(cd "$work" && dpkg-shlibdeps -O --ignore-missing-info -e"$tree/usr/bin/token-broker" | sed -n 's/^shlibs:Depends=//p')"
-least="$(awk -v needed=" $needed" '!/^#/ && NF && index(needed, " " $1 " ") { printf ", %s (>= %s)", $1, $2 }' \
-  deploy/minimum-versions.txt)"
+release="$(sed -n 's/^VERSION_ID="\(.*\)"/\1:/p' /etc/os-release)"
+least="$(awk -v release="$release" -v needed=" $needed" '/^#/ { on = $2 == release }
+  !/^#/ && on && index(needed, " " $1 " ") { printf ", %s (>= %s)", $1, $2 }' deploy/minimum-versions.txt)"
 
 cat > "$tree/DEBIAN/control" <<END
 Package: token-broker

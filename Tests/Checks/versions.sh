@@ -4,9 +4,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
+release="$(sed -n 's/^VERSION_ID="\(.*\)"/\1:/p' /etc/os-release)"
 while read -r package least why; do
   version=$(dpkg-query --show --showformat '${Version}' "$package" 2> /dev/null || true)
   if [ -n "$version" ] && dpkg --compare-versions "$version" lt "$least"; then
     echo "warning: $package is $version, where at least $least is expected: $why"
   fi
-done < <(grep -v '^#' deploy/minimum-versions.txt)
+done < <(awk -v release="$release" '/^#/ { on = $2 == release } !/^#/ && on' deploy/minimum-versions.txt)
