@@ -6,13 +6,13 @@ SHELL := /bin/bash
 
 sudo := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help run build install sbom deb test interop fleet simulate fuzz soak findings check bench compare base deploy dependencies format
+.PHONY: help run build install sbom deb test interop fleet simulate fuzz soak findings check bench compare base deploy debian13 dependencies format
 
 # As it is shipped: optimised, with the Swift runtime inside.
 release := swift build -c release --static-swift-stdlib
 
 help: ## List these
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 run: packages-build ## Build, then start the broker with its embedded development tenant
 	swift build --product token-broker
@@ -140,6 +140,9 @@ endif
 deploy: packages-build packages-deploy ## Build and run the image, boot the units, validate the manifests: as root, with kubectl, a network and 15 GB
 	package="$$($(MAKE) --silent --no-print-directory deb | tail -n 1)"; \
 	Tests/Deploy/validate.sh .build/release/token-broker; Tests/Deploy/systemd.sh "$$package"; Tests/Deploy/image.sh
+
+debian13: packages-debian13 ## Build and test on Debian 13, in one of debootstrap's in .build/debian13: as root or by sudo; FILTER=NAME for some tests
+	$(sudo) Tests/Deploy/debian13.sh "$$(command -v swift)" test build $(if $(FILTER),FILTER='$(FILTER)')
 
 dependencies: packages-build ## Write deploy/dependencies.md: what the broker is made of, with versions and licences
 	swift build --product token-broker

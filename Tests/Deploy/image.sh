@@ -34,9 +34,8 @@ done < <(git config --get-regexp '^url\..*\.insteadof$' || true)
 
 if ! buildah inspect --type image "$base" > /dev/null 2>&1; then
   echo "== $base, from Debian and $toolchain"
-  # As in the official image's own recipe, without the debugger's libraries.
   [ -e "$work/base/usr/bin/g++" ] || debootstrap --variant=minbase --components=main \
-    --include=binutils,g++,gcc,git,libc6-dev,libedit2,libncurses6,libsqlite3-0,libxml2,pkg-config,tzdata,zlib1g-dev \
+    --include="$(awk '/^#/ { on = $2 == "toolchain:" } !/^#/ && on' "$repository/deploy/packages.txt" | paste -sd ,)" \
     bookworm "$work/base" > "$work/debootstrap.log"
   tar --create --directory "$toolchain" --exclude='*lldb*' --exclude='*musl*' --exclude='*wasm*' --exclude='*embedded*' \
     --exclude='bin/clangd' --exclude='bin/sourcekit-lsp' --exclude='bin/docc' . \
