@@ -1,6 +1,7 @@
 import Basics
 import BrokerAPI
 import BrokerCore
+import HTTPClient
 import HTTPServer
 import IO
 import Logging
@@ -32,8 +33,9 @@ package final class Application: Sendable {
   private let metrics: Metrics
 
   /// Makes all parts and listens, or takes the sockets that systemd hands over. Throws `ListenError` for an address
-  /// that cannot be had.
+  /// that cannot be had, and `HTTPClient.Failure` for a libcurl that cannot be used.
   package init(_ configuration: Configuration, from origin: Configuration.Origin) throws {
+    try CurlLibrary.requireOpenSSL()
     self.origin = origin
     self.configuration = configuration
     manager = ServiceManager(origin.environment)
@@ -159,7 +161,7 @@ package final class Application: Sendable {
         "clients": "\(issuers.sorted().joined(separator: " "))",
         "callers": "\(configuration.callers?.byName.count ?? 0)",
         "store": "\(configuration.store.description)", "workers": "\(configuration.workers)",
-        "version": "\(Version.current)",
+        "version": "\(Version.current)", "libraries": "\(CurlLibrary.versions)",
       ])
     let lint = ConfigurationLint(configuration, environment: origin.environment, listeners: listeners)
     for warning in lint.warnings { log.warning(warning) }

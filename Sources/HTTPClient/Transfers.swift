@@ -28,6 +28,7 @@ import IO
   private static let restlessInterval = Duration.milliseconds(50)
 
   init(_ options: HTTPClient.Options) throws(HTTPClient.Failure) {
+    try CurlLibrary.requireOpenSSL()
     guard Self.isInitialised, let multi = unsafe curl_multi_init() else {
       throw HTTPClient.Failure(kind: .exchange, message: "libcurl cannot be initialised")
     }

@@ -50,7 +50,10 @@ extension IntegrationTests {
       try await withTenant { tenant in
         let result = try await Result(tenant.environment)
         #expect(result.status == 0 && result.verdict == "ok", "\(result.said)")
-        #expect(result.names("ok") == ["configuration", "store", "tcp", "tls", "discovery", "jwks", "clock", "token"])
+        #expect(
+          result.names("ok") == [
+            "configuration", "libraries", "store", "tcp", "tls", "discovery", "jwks", "clock", "token",
+          ])
         #expect(result.names("skipped") == ["dns"], "an address needs no looking up")
         #expect(result.first("tcp")["address"] as? String == "127.0.0.1")
         let tls = result.first("tls")
@@ -271,7 +274,7 @@ extension IntegrationTests {
           return result.output
         }
         let text = try await check("--no-mint")
-        #expect(text.hasPrefix("check: ok (7 ok, 2 skipped)\n\nok      configuration"), "\(text)")
+        #expect(text.hasPrefix("check: ok (8 ok, 2 skipped)\n\nok      configuration"), "\(text)")
         #expect(text.contains("skipped token          \(API.audience): not asked for: --no-mint"))
         #expect(!text.contains("cache.maxEntries ="))
         #expect(tenant.tenant.statistics.tokenRequests == 0)
@@ -425,7 +428,8 @@ extension IntegrationTests {
         ] {
           let result = try await Result(environment, arguments)
           #expect(result.status == 0, "\(result.said)")
-          #expect(result.names("ok") == ["configuration", "store", "proxy", "tls", "jwks", "clock", "token"])
+          #expect(
+            result.names("ok") == ["configuration", "libraries", "store", "proxy", "tls", "jwks", "clock", "token"])
           #expect(result.names("skipped") == ["dns", "tcp"])
           #expect(result.first("proxy")["target"] as? String == "127.0.0.1:\(port)")
           #expect(!result.said.contains("pa55w0rd"))

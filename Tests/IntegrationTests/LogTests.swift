@@ -45,11 +45,12 @@ extension IntegrationTests {
       }
     }
 
-    @Test("serving says where it listens as the configuration does, and how many callers there are")
+    @Test("serving says where it listens as the configuration does, how many callers there are, and on which libraries")
     func serving() async throws {
       try await withSecureBroker { _, broker in
         let line = try #require(try lines(broker.child.errors).first { $0["message"] as? String == "serving" })
         #expect(line["callers"] as? Int == 1 && line["workers"] is Int)
+        #expect((line["libraries"] as? String)?.contains(" OpenSSL/3") == true)
         #expect(
           line["addresses"] as? String
             == "127.0.0.1:\(broker.plainPort) https://127.0.0.1:\(broker.securePort) unix:\(broker.socket)")

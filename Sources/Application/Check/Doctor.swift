@@ -32,6 +32,10 @@ package struct Doctor {
   }
 
   package func examine() async throws {
+    let libraries = libraries
+    tell(libraries)
+    // Nothing else could be looked at.
+    if libraries.verdict == .failed { return }
     for warning in ConfigurationLint(configuration, environment: environment).warnings { tell(Finding(warning)) }
     for certificate in configuration.certificates where certificate.client == nil {
       tell(DependencyFindings.certificate(certificate, now: WallClock.now))
@@ -62,6 +66,17 @@ package struct Doctor {
       for key in keys { tell(await token(key, upstreams, obstacle).of(client: name)) }
     }
     for case (let audience, .failure(let error)) in wanted { tell(TenantFindings.token(audience, error)) }
+  }
+
+  private var libraries: Finding {
+    do throws(HTTPClient.Failure) {
+      try CurlLibrary.requireOpenSSL()
+      return .ok(.libraries, nil, CurlLibrary.versions)
+    } catch {
+      return .failed(
+        .libraries, nil, error.message,
+        remedy: "Install the libcurl that is built with OpenSSL: Debian's libcurl4, not libcurl3-gnutls.")
+    }
   }
 
   /// Where tokens are kept. A file is not opened: it may be a running broker's.

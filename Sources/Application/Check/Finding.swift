@@ -4,7 +4,8 @@ package import Settings
 /// One thing that `token-broker check` has looked at. The words in here are for programs too, and stay as they are.
 package struct Finding: Sendable {
   package enum Check: String, Sendable {
-    case configuration, use, certificate, store, assertion, dns, proxy, tcp, tls, discovery, jwks, clock, token
+    case configuration, libraries, use, certificate, store
+    case assertion, dns, proxy, tcp, tls, discovery, jwks, clock, token
   }
 
   package enum Verdict: String, Sendable {

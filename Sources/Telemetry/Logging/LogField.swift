@@ -109,6 +109,8 @@ enum LogField: String, CaseIterable {
   /// Each with its issuer.
   case clients
   case workers, version
+  /// Those of others that it has loaded, and their versions.
+  case libraries
   case signal
   /// A setting of the configuration, and a file or a place in one.
   case key, file
