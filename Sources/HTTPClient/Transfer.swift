@@ -378,7 +378,8 @@ final class TransferProgress {
     switch code {
     // curl would have sent it again, or a server of HTTP/2 has ended its connection without having read it.
     case CURLE_SEND_FAIL_REWIND, CURLE_ABORTED_BY_CALLBACK, CURLE_HTTP2: return true
-    case CURLE_GOT_NOTHING, CURLE_SEND_ERROR, CURLE_RECV_ERROR: return isConnectionKept
+    // libcurl 7.88 says CURLE_PARTIAL_FILE by HTTP/2.
+    case CURLE_GOT_NOTHING, CURLE_SEND_ERROR, CURLE_RECV_ERROR, CURLE_PARTIAL_FILE: return isConnectionKept
     default: return false
     }
   }

@@ -23,6 +23,12 @@ import Testing
 
     /// The connection of each request that it has got whole.
     var requests: [Int] { child.output.matches(of: /request (\d+)\n/).compactMap { Int($0.1) } }
+
+    /// As soon as there are so many of them.
+    func requests(_ count: Int) async throws -> [Int] {
+      try await eventually("\(count) requests") { requests.count >= count }
+      return requests
+    }
   }
 
   /// The directory with the certificates, made once; it ends with the test program.
@@ -66,7 +72,17 @@ import Testing
       return try await group.reduce(into: []) { $0.append($1) }
     }
     #expect(statuses == [200, 200, 200, 200])
-    #expect(server.requests.count == 6 && server.requests.count { $0 == 1 } == 4, "\(server.requests)")
+    let requests = try await server.requests(6)
+    #expect(requests.count == 6 && requests.count { $0 == 1 } == 4, "\(requests)")
+  }
+
+  @Test("A request under which a connection ends that was kept is sent again")
+  func lost() async throws {
+    let server = try await TLSServer(["--lose"])
+    let client = try await client()
+    for _ in 0..<3 { #expect(try await Self.post(server.url, by: client) == 200) }
+    let requests = try await server.requests(4)
+    #expect(requests.prefix(2) == [1, 1] && requests.count == 4, "\(requests)")
   }
 
   @Test("A server that speaks HTTP/1.1 inside TLS gets its requests all at once, before it has answered any")
@@ -77,7 +93,8 @@ import Testing
       for _ in 0..<20 { group.addTask { try await Self.post(server.url, by: client) } }
       return try await group.reduce(into: []) { $0.append($1) }
     }
-    #expect(statuses == Array(repeating: 200, count: 20) && server.requests.count == 20)
+    let requests = try await server.requests(20)
+    #expect(statuses == Array(repeating: 200, count: 20) && requests.count == 20, "\(requests)")
   }
 
   @Test(

@@ -1,10 +1,10 @@
 """A TLS server that answers every request with 200, and says on standard output what it has got.
 
-    tls_server.py DIRECTORY [--http1] [--tls12] [--verify] [--goaway COUNT]
+    tls_server.py DIRECTORY [--http1] [--tls12] [--verify] [--goaway COUNT] [--lose]
 
 DIRECTORY has server.crt, server.key and ca.crt. --verify: clients must show a certificate of that authority. --goaway:
 the first connection by HTTP/2 waits for so many requests, answers half of them, and disowns the rest by GOAWAY, which
-says that they were not read.
+says that they were not read. --lose: the first connection ends under its second request, which is read.
 """
 
 import argparse, pathlib, socket, ssl, struct, threading
@@ -18,6 +18,7 @@ parser.add_argument("--http1", action="store_true")
 parser.add_argument("--tls12", action="store_true")
 parser.add_argument("--verify", action="store_true")
 parser.add_argument("--goaway", type=int, default=0)
+parser.add_argument("--lose", action="store_true")
 options = parser.parse_args()
 
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -53,6 +54,8 @@ def http2(reader, connection, number):
             continue
         print("request", number, flush=True)
         streams.append(stream)
+        if options.lose and number == 1 and len(streams) == 2:
+            return
         if number > 1 or not options.goaway:
             connection.sendall(answer(stream))
         elif len(streams) == options.goaway:
