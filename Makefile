@@ -6,7 +6,7 @@ SHELL := /bin/bash
 
 sudo := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help run build install sbom deb test interop fleet simulate fuzz soak findings check bench compare base deploy debian13 dependencies format
+.PHONY: help run build install sbom deb test interop matrix fleet simulate fuzz soak findings check bench compare base deploy debian13 dependencies format
 
 # As it is shipped: optimised, with the Swift runtime inside.
 release := swift build -c release --static-swift-stdlib
@@ -83,6 +83,12 @@ SECONDS := 60
 fuzz: packages-build ## Fuzz what reads bytes from strangers; SECONDS=60 for each target, TARGET="http1 http2" for some
 	$(fuzz-build)
 	Tests/Fuzz/fuzz.sh "$$($(fuzz-build) --show-bin-path)/fuzz" .build-fuzz/fuzzing $(SECONDS) $(TARGET)
+
+matrix: packages-build packages-matrix ## Put the release binary on newer libcurl, OpenSSL and nghttp2; LIBRARIES="debian curl-8.23" for some
+	$(release) --product token-broker
+	$(release) --product tenant
+	@bin="$$($(release) --show-bin-path)"; \
+	/usr/bin/python3 Tests/Matrix/matrix.py "$$bin/token-broker" "$$bin/tenant" .build/matrix $(LIBRARIES)
 
 MINUTES := 5
 # However it ends, no process and no mount is left. The Python is Debian's, which has httpx.

@@ -45,10 +45,10 @@ class Process:
     def __exit__(self, *_):
         self.end()
 
-    def start(self):
+    def start(self, stdin=subprocess.DEVNULL):
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                self.command, env=self.environment, cwd=self.place, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                self.command, env=self.environment, cwd=self.place, stdin=stdin, stdout=log, stderr=log)
         if self.port:
             self.wait(f"listener at port {self.port}", self.accepts)
 
