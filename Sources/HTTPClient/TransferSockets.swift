@@ -66,7 +66,7 @@ final class TransferSockets {
 
   /// Has the loop watch what curl wants now, for `transfers`; nil: nothing is in flight any more. What is wanted for a
   /// moment only, while curl is at work, is never asked of the loop.
-  func settle(for transfers: Transfers?, within longest: Duration?) {
+  func settle(for transfers: Transfers?, within longest: Duration) {
     let events = TaskLoop.shared.events
     for socket in changed {
       guard let transfers, let watch = watches[socket], watch.wanted != watch.present else { continue }
@@ -86,8 +86,9 @@ final class TransferSockets {
     }
     let alarm = alarm ?? events.add(Handler(transfers, socket: CURL_SOCKET_TIMEOUT))
     self.alarm = alarm
-    guard let longest else { return events.setDeadline(callAt, for: alarm) }
-    events.setDeadline(min(callAt ?? .distantFuture, .now.advanced(by: longest)), for: alarm)
+    let now = Instant.now
+    let next = isDue ? now : callAt ?? .distantFuture
+    events.setDeadline(min(next, now.advanced(by: longest)), for: alarm)
   }
 
   /// A socket on the loop, or the time. It holds the transfers, for as long as any of them is under way.
@@ -104,6 +105,6 @@ final class TransferSockets {
       transfers.assumeIsolated { [socket] in $0.act(on: socket, events) }
     }
 
-    func deadlinePassed() { transfers.assumeIsolated { $0.act(on: CURL_SOCKET_TIMEOUT, 0) } }
+    func deadlinePassed() { transfers.assumeIsolated { $0.tick() } }
   }
 }

@@ -26,6 +26,10 @@ import IO
   private static let maxMultiplexed = 4
   /// libcurl 7.88 does not wake for what is next of a host's addresses, and what waits here has deadlines, too.
   private static let restlessInterval = Duration.milliseconds(50)
+  /// Nor does it for what it sends again on a new connection.
+  private static let calmInterval = Duration.seconds(1)
+  /// curl may ask to be called again at once, but others have their turn in between.
+  private static let callsPerTurn = 16
 
   init(_ options: HTTPClient.Options) throws(HTTPClient.Failure) {
     try CurlLibrary.requireOpenSSL()
@@ -72,7 +76,7 @@ import IO
   private func advance() {
     isToAdvance = false
     startQueued()
-    act(on: CURL_SOCKET_TIMEOUT, 0)
+    if isCalm { act(on: CURL_SOCKET_TIMEOUT, 0) } else { tick() }
   }
 
   private func start(_ submission: HTTPClient.Submission) {
@@ -91,19 +95,28 @@ import IO
   /// there is room for.
   func act(on socket: curl_socket_t, _ events: Int32) {
     var running: Int32 = 0
-    var code = unsafe curl_multi_socket_action(multi, socket, events, &running)
-    if !isCalm, socket == CURL_SOCKET_TIMEOUT, code == CURLM_OK {
-      code = unsafe ccurl_multi_socket_all(multi, &running)
-    }
+    finish(unsafe curl_multi_socket_action(multi, socket, events, &running))
+  }
+
+  /// Moves on all transfers: the time has come for some of them.
+  func tick() {
+    var running: Int32 = 0
+    let code = unsafe curl_multi_socket_action(multi, CURL_SOCKET_TIMEOUT, 0, &running)
+    finish(code == CURLM_OK ? unsafe ccurl_multi_socket_all(multi, &running) : code)
+  }
+
+  private func finish(_ code: CURLMcode) {
     if code != CURLM_OK { abandon() }
+    var (calls, running): (Int, Int32) = (0, 0)
     repeat {
       endDone()
       startQueued()
+      calls += 1
       // What was started is sent at once, and what else curl says cannot wait.
-    } while unsafe sockets.takeIsDue()
+    } while unsafe calls < Self.callsPerTurn && sockets.takeIsDue()
       && curl_multi_socket_action(multi, CURL_SOCKET_TIMEOUT, 0, &running) == CURLM_OK
     let isIdle = unsafe active.isEmpty && queues.isEmpty
-    sockets.settle(for: isIdle ? nil : self, within: isCalm ? nil : Self.restlessInterval)
+    sockets.settle(for: isIdle ? nil : self, within: isCalm ? Self.calmInterval : Self.restlessInterval)
   }
 
   /// Nothing is connecting, or waits here.

@@ -12,6 +12,7 @@ import dataclasses
 import pathlib
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -130,7 +131,7 @@ def refused(executable, folder):
         wrong_kind(executable, libraries.gnutls(folder))
     except Skipped as reason:
         return "skipped", str(reason)
-    except Wrong as difference:
+    except (Wrong, subprocess.TimeoutExpired) as difference:
         return "FAILED", str(difference)
     return "ok", None
 

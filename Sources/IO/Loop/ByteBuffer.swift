@@ -127,7 +127,9 @@
   }
 
   /// Makes room for `count` bytes behind those held.
-  @inlinable @inline(__always) mutating func reserve(_ count: Int) { if unsafe storage.count - end < count { grow(by: count) } }
+  @inlinable @inline(__always) mutating func reserve(_ count: Int) {
+    if unsafe storage.count - end < count { grow(by: count) }
+  }
 
   @usableFromInline @inline(never) mutating func grow(by count: Int) {
     let held = self.count
