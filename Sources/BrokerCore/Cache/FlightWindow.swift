@@ -4,8 +4,8 @@ import OAuth
 /// How many requests of one client may be in flight at once: few at first, and more while the tenant bears them.
 ///
 /// Each token that comes while as many are in flight as may be makes room for one more, as in TCP's slow start (RFC
-/// 5681 §3.1), so that the room doubles in the time of an answer. An answer that takes twice as long as the quickest says
-/// that the tenant is busy enough, and a limit, a fault or a timeout takes the room back to what it was at first.
+/// 5681 §3.1), so that the room doubles in the time of an answer. An answer that takes twice as long as the quickest
+/// says that the tenant is busy enough, and a limit, a fault or a timeout takes the room back to what it was at first.
 struct FlightWindow {
   /// What is known of the tenant is forgotten when it has answered nothing for so long.
   private static let memory = Duration.seconds(60)
