@@ -28,7 +28,6 @@ package final class Application: Sendable {
   private let shared: SharedTokens?
   private let broker: Broker
   private let routers: RouterMailboxes
-  private let rendered: RenderedTokens
   private let dependencies: Dependencies
   private let metrics: Metrics
 
@@ -44,13 +43,12 @@ package final class Application: Sendable {
     server = try Server(configuration, from: origin, log: log)
     secretFiles = SecretFiles(of: upstreams, log: log)
     let (numbers, usage) = (ClientNumbers(), CallerUsage(loops: configuration.workers))
-    rendered = RenderedTokens(numbers, usage)
     routers = try RouterMailboxes(count: configuration.workers)
     shared = try configuration.store.open(log).map { [upstreams, log] in SharedTokens($0, minter: upstreams, log: log) }
     broker = Broker(
       rules: configuration.cache, requestTimeout: configuration.limits.requestTimeout, minter: upstreams,
       shared: shared, health: health, log: log
-    ) { [routers, rendered] in routers.tellAll(rendered.message(of: $0)) }
+    ) { [routers] in routers.tellAll(Router.Message($0, numbers, usage)) }
     dependencies = Dependencies(configuration, upstreams: upstreams, log: log)
     metrics = Metrics(
       loops: configuration.workers, routes: Route.labels, clients: numbers, usage: usage, broker: broker,
@@ -63,6 +61,7 @@ package final class Application: Sendable {
 
   /// What every command that goes on the network sets up first.
   package static func prepareProcess() {
+    ThisProcess.limitArenas()
     ThisProcess.ignoreFailingWrites()
     ThisProcess.ignoreUserSignals()
     ThisProcess.forbidCoreDumps()
@@ -120,8 +119,7 @@ package final class Application: Sendable {
     ) { [configuration] in await reloader.current ?? configuration }
     let services = Router.Services(
       broker: broker, health: health, accessLog: AccessLog(log), audit: audit, metrics: metrics,
-      rendered: rendered, status: status, passThrough: PassThrough(),
-      upstreams: upstreams, tellAll: routers.tellAll)
+      status: status, passThrough: PassThrough(), upstreams: upstreams, tellAll: routers.tellAll)
     health.start(
       until: .now.advanced(by: configuration.startupTimeout), waitingForAll: configuration.waitsForPrefetch)
     let policy = try await reloader.start(configuration)
@@ -140,6 +138,7 @@ package final class Application: Sendable {
     }
     announce()
     manager?.ready(serving)
+    ThisProcess.releaseStartMemory()
     try await server.run { [routers] index, loop in
       let router = Router(index, loop: loop, policy: policy, services: services)
       try routers.attach(router, index, to: loop)

@@ -40,12 +40,12 @@ extension Router {
     let token = hit.token
     let isDue = token.send(representation, to: response, now: loop.now)
     tokens.count(hit)
-    metrics.hit(client: token.clientNumber)
-    count(token, givenTo: asker)
+    metrics.hit(client: hit.counted.clientNumber)
+    count(hit.counted, givenTo: asker)
     if services.audit.saysGiven, let name = asker.name {
-      services.audit.given(token.token.key, to: name, RequestIdentity(request))
+      services.audit.given(token.key, to: name, RequestIdentity(request))
     }
-    if isDue { Task { [broker = services.broker, key = token.token.key] in await broker.used(key) } }
+    if isDue { Task { [broker = services.broker, key = token.key] in await broker.used(key) } }
   }
 
   func refuse(_ objection: String, _ endpoint: Endpoint, _ request: Request, _ response: ResponseWriter) {

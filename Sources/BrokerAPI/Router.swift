@@ -14,7 +14,6 @@ package final class Router: RequestHandler {
     let accessLog: AccessLog
     let audit: AuditLog
     let metrics: Metrics
-    let rendered: RenderedTokens
     let status: any StatusProvider
     let passThrough: PassThrough
     let upstreams: Upstreams
@@ -23,15 +22,14 @@ package final class Router: RequestHandler {
 
     package init(
       broker: Broker, health: Health, accessLog: AccessLog, audit: AuditLog, metrics: Metrics,
-      rendered: RenderedTokens, status: any StatusProvider, passThrough: PassThrough,
-      upstreams: Upstreams, tellAll: @escaping @Sendable (Message) -> Void
+      status: any StatusProvider, passThrough: PassThrough, upstreams: Upstreams,
+      tellAll: @escaping @Sendable (Message) -> Void
     ) {
       self.broker = broker
       self.health = health
       self.accessLog = accessLog
       self.audit = audit
       self.metrics = metrics
-      self.rendered = rendered
       self.status = status
       self.passThrough = passThrough
       self.upstreams = upstreams
@@ -47,7 +45,7 @@ package final class Router: RequestHandler {
 
   package enum Message: Sendable {
     /// The token of its key from now on.
-    case current(RenderedToken)
+    case current(CountedToken)
     case withdrawn(TokenKey)
     /// Another configuration; all tokens that are held follow.
     case policy(AccessPolicy)
@@ -102,7 +100,7 @@ package final class Router: RequestHandler {
   }
 
   /// Counts that somebody has been given a token from this loop's table.
-  func count(_ token: RenderedToken, givenTo asker: Asker) {
+  func count(_ token: CountedToken, givenTo asker: Asker) {
     var caller: ObjectIdentifier?
     switch asker {
     case .anyone, .unknown: return

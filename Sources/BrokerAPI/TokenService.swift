@@ -102,7 +102,7 @@ struct TokenService: Sendable {
 
   private func send(_ token: CachedToken, _ answer: DeferredResponse) {
     let now = Instant.now
-    var response = services.rendered.rendered(token).response(representation, now: now)
+    var response = token.response(representation, now: now)
     if !query.demand.isMet(byLifeOf: token.minted, now: now) { response.fields.append(("X-Min-TTL", "unmet")) }
     answer.send(response)
   }

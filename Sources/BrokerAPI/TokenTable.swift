@@ -15,12 +15,14 @@ struct TokenTable: ~Copyable {
       case other(Dictionary<TokenKey, Slot>.Index)
     }
 
-    let token: RenderedToken
+    let counted: CountedToken
     fileprivate let place: Place
+
+    var token: CachedToken { counted.token }
   }
 
   fileprivate struct Slot {
-    var token: RenderedToken
+    var token: CountedToken
     /// Since its key is held. In the loop's own memory, beside what is read anyway.
     var hits = 0
   }
@@ -35,12 +37,12 @@ struct TokenTable: ~Copyable {
   func find(_ audience: [UInt8]) -> Hit? {
     guard let place = plain.index(forKey: Self.hash(audience)) else { return nil }
     let token = plain.values[place].token
-    return token.audience.span.hasSameBytes(as: audience.span) ? Hit(token: token, place: .plain(place)) : nil
+    return Self.isAudience(of: token, audience) ? Hit(counted: token, place: .plain(place)) : nil
   }
 
   func find(_ key: TokenKey) -> Hit? {
     if audiences.isPlain(key) { return find(Array(key.grant.audience.utf8)) }
-    return others.index(forKey: key).map { Hit(token: others.values[$0].token, place: .other($0)) }
+    return others.index(forKey: key).map { Hit(counted: others.values[$0].token, place: .other($0)) }
   }
 
   /// Counts a hit, of which the table has not changed since.
@@ -62,12 +64,13 @@ struct TokenTable: ~Copyable {
     }
   }
 
-  mutating func insert(_ token: RenderedToken) {
+  mutating func insert(_ token: CountedToken) {
     let key = token.token.key
     // One that replaces its like goes on counting.
     guard audiences.isPlain(key) else { return others[key, default: Slot(token: token)].token = token }
-    let hash = Self.hash(Array(token.audience))
-    if plain[hash]?.token.audience == token.audience {
+    let audience = Array(key.audience.utf8)
+    let hash = Self.hash(audience)
+    if let present = plain[hash]?.token, Self.isAudience(of: present, audience) {
       plain[hash]?.token = token
     } else {
       plain[hash] = Slot(token: token)
@@ -78,7 +81,12 @@ struct TokenTable: ~Copyable {
     guard audiences.isPlain(key) else { return others[key] = nil }
     let audience = Array(key.grant.audience.utf8)
     let hash = Self.hash(audience)
-    if plain[hash]?.token.audience == audience[...] { plain[hash] = nil }
+    if let present = plain[hash]?.token, Self.isAudience(of: present, audience) { plain[hash] = nil }
+  }
+
+  private static func isAudience(of token: CountedToken, _ audience: [UInt8]) -> Bool {
+    let text = token.token.key.audience
+    return text.utf8.span.hasSameBytes(as: audience.span)
   }
 
   /// Seeded anew in each process, so nobody can aim at a place.

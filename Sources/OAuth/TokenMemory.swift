@@ -54,7 +54,9 @@ final class TokenMemory: Sendable {
 
   fileprivate struct State {
     var held = HeldTokens<Key, UncheckedToken>()
-    var seen: [Key: (digest: SHA256Digest, life: Life)] = [:]
+    /// By hashes of keys, and of their tokens: both must be those of what is looked up. Nobody can aim at them, for they
+    /// are seeded anew in each process.
+    var seen: [Int: (token: Int, life: Life)] = [:]
   }
 
   private let state: Mutex<State>
@@ -90,10 +92,10 @@ final class TokenMemory: Sendable {
   func life(
     of token: AccessToken, for key: Key, asked: Instant, stated: Instant?, assumed: Duration?
   ) -> Life? {
-    let digest = token.digest
+    let hash = token.bytes.hashValue
     return state.withLock { state in
-      let old = state.seen[key].flatMap { known, life in
-        known == digest && asked < life.expiresAt.advanced(by: Self.grace) ? life : nil
+      let old = state.seen[key.hashValue].flatMap { known, life in
+        known == hash && asked < life.expiresAt.advanced(by: Self.grace) ? life : nil
       }
       var life = old
       if let stated {
@@ -104,24 +106,24 @@ final class TokenMemory: Sendable {
         let start = old.map { $0.expiresAt.advanced(by: .zero - $0.whole) } ?? asked
         life = Life(expiresAt: start.advanced(by: assumed), whole: assumed, isAssumed: true)
       }
-      if let life { state.remember(key, digest, life, now: asked) }
+      if let life { state.remember(key, hash, life, now: asked) }
       return life
     }
   }
 
   /// Takes note of a token that was had in another way.
   func saw(_ token: MintedToken, for key: Key, now: Instant) {
-    let digest = token.accessToken.digest
     let life = Life(expiresAt: token.expiresAt, whole: token.lifetime)
-    state.withLock { $0.remember(key, digest, life, now: now) }
+    state.withLock { $0.remember(key, token.accessToken.bytes.hashValue, life, now: now) }
   }
 }
 
 extension TokenMemory.State {
   fileprivate mutating func remember(
-    _ key: TokenMemory.Key, _ digest: SHA256Digest, _ life: TokenMemory.Life, now: Instant
+    _ key: TokenMemory.Key, _ hash: Int, _ life: TokenMemory.Life, now: Instant
   ) {
+    let key = key.hashValue
     if seen.count >= TokenMemory.maxSeen, seen[key] == nil { seen = seen.filter { now < $0.value.life.expiresAt } }
-    if seen.count < TokenMemory.maxSeen || seen[key] != nil { seen[key] = (digest, life) }
+    if seen.count < TokenMemory.maxSeen || seen[key] != nil { seen[key] = (hash, life) }
   }
 }

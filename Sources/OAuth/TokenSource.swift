@@ -288,7 +288,7 @@ extension MintedToken {
     self.init(
       accessToken: token.accessToken, scope: token.scope, keyID: keyID, mintedAt: token.asked, expiresAt: expiresAt,
       lifetime: lifetime, quota: token.quota, upstreamRequestID: token.upstreamRequestID)
-    resends = token.resends
+    if token.resends > 0 { resends = token.resends }
   }
 }
 

@@ -1,3 +1,4 @@
+import Basics
 import OAuth
 import Testing
 
@@ -10,6 +11,22 @@ import Testing
       dump(value, to: &dumped)
       for text in ["\(value)", String(describing: value), String(reflecting: value), dumped] {
         #expect(!text.contains("secret.token"), "\(text)")
+      }
+    }
+  }
+
+  @Test("Nor does what is known of one that was minted")
+  func mintedIsRedacted() {
+    let now = Instant(nanoseconds: 0)
+    let token = MintedToken(
+      accessToken: AccessToken("secret"), scope: nil, keyID: nil, mintedAt: now,
+      expiresAt: now.advanced(by: .seconds(60)), quota: [], upstreamRequestID: nil)
+    for value in [token as Any, [token] as [Any], Optional(token) as Any] {
+      var dumped = ""
+      dump(value, to: &dumped)
+      for text in ["\(value)", String(reflecting: value), dumped] {
+        // Its first letters, and the numbers of their bytes.
+        #expect(!text.contains("sec") && !text.contains("115"), "\(text)")
       }
     }
   }
