@@ -44,7 +44,7 @@ package final class CachedToken: Sendable {
 
   /// From 0 to 1, by the token's bytes (FNV-1a), so that every replica that holds the token spreads it alike.
   private static func fraction(of token: AccessToken) -> Double {
-    let hash = token.value.utf8.reduce(0xcbf2_9ce4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
+    let hash = token.bytes.reduce(0xcbf2_9ce4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
     return Double(hash >> 11) / Double(1 << 53)
   }
 

@@ -6,29 +6,59 @@ extension TokenCache {
   ///
   /// The cache takes an entry out of its dictionary while it changes, so that its array is not copied, and puts it back
   /// when that is done (`reschedule`).
-  struct Entry {
+  @dynamicMemberLookup struct Entry {
     let key: TokenKey
     var token: CachedToken?
-    var fetch = Fetch.none
+    /// Answers that cost no mint, beyond those of the event loops.
+    var hits = 0
+    /// When `reschedule` is to be called next.
+    var dueAt = Instant.distantFuture
+    /// nil where there is nothing of it, as mostly while a token is held.
+    private var rest: Box?
+    /// When the store was last asked.
+    var loadedAt: Instant?
+    /// It has never yielded a token.
+    var isUnproven: Bool
+
+    init(_ key: TokenKey, isUnproven: Bool) {
+      self.key = key
+      self.isUnproven = isUnproven
+    }
+
+    /// What goes on and went wrong, as if it were the entry's own.
+    subscript<Member>(dynamicMember member: WritableKeyPath<Rest, Member>) -> Member {
+      get { (rest?.value ?? Rest())[keyPath: member] }
+      _modify {
+        var box = rest.take() ?? Box(Rest())
+        if !isKnownUniquelyReferenced(&box) { box = Box(box.value) }
+        defer { rest = box }
+        yield &box.value[keyPath: member]
+      }
+    }
+
+    /// Takes no more room than it needs from now on.
+    mutating func shrink() { if rest?.value.isBlank == true { rest = nil } }
+
+    private final class Box {
+      var value: Rest
+
+      init(_ value: Rest) { self.value = value }
+    }
+  }
+
+  /// What an entry has of waiting, asking and failing.
+  struct Rest {
+    var fetch = Entry.Fetch.none
     var waiters: [Waiter] = []
     /// The failure that callers are told of, and that the next one is counted after.
     var failure: Failure?
     /// For people, who want to know of a failure that is over, too.
     var lastFailure: PastFailure?
-    /// Answers that cost no mint, beyond those of the event loops.
-    var hits = 0
-    /// It has never yielded a token.
-    var isUnproven: Bool
-    /// When the store was last asked.
-    var loadedAt: Instant?
     /// What was let go of on demand, and when.
-    var purged: Purged?
-    /// When `reschedule` is to be called next.
-    var dueAt = Instant.distantFuture
+    var purged: Entry.Purged?
 
-    init(_ key: TokenKey, isUnproven: Bool) {
-      self.key = key
-      self.isUnproven = isUnproven
+    var isBlank: Bool {
+      if case .none = fetch { waiters.isEmpty && failure == nil && lastFailure == nil && purged == nil } else { false }
     }
   }
 
@@ -72,7 +102,7 @@ extension TokenCache.Entry {
 
   /// The same for people, who need not know more.
   var stage: KeyStatus.Fetch {
-    switch fetch {
+    switch self.fetch {
     case .none: .none
     case .loading: .loading
     case .queued: .queued
@@ -85,7 +115,7 @@ extension TokenCache.Entry {
 
   /// What is under way is not to be kept.
   var isOutdated: Bool {
-    switch fetch {
+    switch self.fetch {
     case .none, .queued: false
     case .loading(let isOutdated), .running(_, let isOutdated): isOutdated
     }
@@ -93,18 +123,18 @@ extension TokenCache.Entry {
 
   /// It says nothing that a new entry would not.
   var isBlank: Bool {
-    token == nil && isIdle && waiters.isEmpty && failure == nil && lastFailure == nil && loadedAt == nil
-      && purged == nil
+    token == nil && isIdle && self.waiters.isEmpty && self.failure == nil && self.lastFailure == nil && loadedAt == nil
+      && self.purged == nil
   }
 
   /// What is kept longer when room runs out.
-  var worth: (Int, Int64) { (token?.lastUsed ?? .min, failure?.until.nanoseconds ?? .min) }
+  var worth: (Int, Int64) { (token?.lastUsed ?? .min, self.failure?.until.nanoseconds ?? .min) }
 
   /// Who pays if the tenant refuses the key now: whoever has waited longest.
-  var payer: Payer? { isUnproven ? waiters.first?.payer : nil }
+  var payer: Payer? { isUnproven ? self.waiters.first?.payer : nil }
 
   /// What a token must be newer than to be taken over from others.
-  var mustBeNewerThan: MintedToken? { token?.minted ?? purged?.token }
+  var mustBeNewerThan: MintedToken? { token?.minted ?? self.purged?.token }
 
   /// A token that can be given out.
   func servableToken(_ now: Instant) -> CachedToken? { token.flatMap { $0.isServable(at: now) ? $0 : nil } }
@@ -112,24 +142,24 @@ extension TokenCache.Entry {
   /// Holds `token` from now on.
   mutating func keep(_ token: CachedToken) {
     self.token = token
-    failure = nil
+    self.failure = nil
     isUnproven = false
   }
 
   /// Lets go of what is held and remembered, and of what is being got.
   mutating func forget() {
     token = nil
-    failure = nil
-    switch fetch {
+    self.failure = nil
+    switch self.fetch {
     case .none, .queued: break
-    case .loading: fetch = .loading(isOutdated: true)
-    case .running(let admission, _): fetch = .running(admission, isOutdated: true)
+    case .loading: self.fetch = .loading(isOutdated: true)
+    case .running(let admission, _): self.fetch = .running(admission, isOutdated: true)
     }
   }
 
   /// Remembers that no token could be had. Near the end of the held one the next try comes sooner.
   mutating func remember(_ error: TokenError, now: Instant, random: inout SeededGenerator) {
     let left = token.map { now.duration(to: $0.servableUntil) }
-    failure = Failure(error, after: failure, left: left, now: now, random: &random)
+    self.failure = Failure(error, after: self.failure, left: left, now: now, random: &random)
   }
 }

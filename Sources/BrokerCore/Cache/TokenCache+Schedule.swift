@@ -29,6 +29,7 @@ extension TokenCache {
     leaveQueueIfUnneeded(&entry)
     guard let next = nextDueTime(entry, now) else { return }
     setDueTime(next, of: &entry)
+    entry.shrink()
     entries[entry.key] = entry
   }
 

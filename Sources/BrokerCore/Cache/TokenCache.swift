@@ -45,6 +45,8 @@ package struct TokenCache {
   struct Client {
     var gate: ClientGate
     var queue = FetchQueue()
+    /// What the last token was signed with, and most others are, too.
+    var keyID: String?
     /// When the gate may let the next one through.
     var wakeAt = Instant.distantFuture
   }
@@ -216,7 +218,7 @@ package struct TokenCache {
 
   private mutating func takeActions() -> [Action] {
     // Times that were replaced are passed over when they come; when there are too many, they go at once.
-    if dueTimes.count > 2 * entries.count + 1024 {
+    if dueTimes.count > entries.count + entries.count / 4 + 1024 {
       dueTimes = Heap(dueTimes.unordered.filter { entries[$0.key]?.dueAt == $0.at })
     }
     defer { actions = [] }
