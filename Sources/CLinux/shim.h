@@ -2,10 +2,13 @@
 //
 // _GNU_SOURCE must stay undefined here: with it, glibc's types would differ from those of the Glibc module.
 #pragma once
+#include <link.h>
+#include <malloc.h>
 #include <spawn.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -35,3 +38,28 @@ static inline int clinux_affinity_cores(void) {
 
 // prctl is variadic, which Swift cannot call.
 static inline int clinux_forbid_core_dumps(void) { return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); }
+
+// How glibc's struct dl_phdr_info begins, which too is there under _GNU_SOURCE only: where an object is loaded.
+struct clinux_object {
+  ElfW(Addr) address;
+  const char *name;
+  const ElfW(Phdr) *headers;
+  ElfW(Half) count;
+};
+extern int dl_iterate_phdr(int (*)(struct clinux_object *, size_t, void *), void *);
+
+static inline int clinux_unmap_constants(struct clinux_object *object, size_t size, void *unused) {
+  long page = sysconf(_SC_PAGESIZE);
+  for (int i = 0; i < object->count; i++) {
+    const ElfW(Phdr) *part = &object->headers[i];
+    if (part->p_type != PT_LOAD || part->p_flags & PF_W) continue;
+    ElfW(Addr) start = (object->address + part->p_vaddr) & -page, end = object->address + part->p_vaddr + part->p_memsz;
+    madvise((void *)start, end - start, MADV_DONTNEED);
+  }
+  return 0;
+}
+
+// Takes the code and constants of the program and its libraries out of the process's memory, until they are used again.
+// They are as they are in their files, for nothing writes to them, but whoever has set a breakpoint (a uprobe), which
+// goes. No library is loaded meanwhile (dl_iterate_phdr(3)).
+static inline void clinux_unmap_all_constants(void) { dl_iterate_phdr(clinux_unmap_constants, 0); }

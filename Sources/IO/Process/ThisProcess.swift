@@ -33,6 +33,18 @@ package enum ThisProcess {
     _ = unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
   }
 
+  /// Gives back what only the start needed. The allocator keeps what is freed, in each thread's own arena; and the system
+  /// takes in sixteen pages of code or constants for each one that is used, most of which never are again: those that are
+  /// get back in at the cost of a page fault, without reading the file.
+  package static func releaseStartMemory() {
+    _ = malloc_trim(0)
+    clinux_unmap_all_constants()
+  }
+
+  /// Has the allocator make no more arenas than there are cores, beyond which none is used at a time, instead of eight
+  /// times as many: each keeps what its threads have freed. To be called before there is a second thread.
+  package static func limitArenas() { _ = mallopt(M_ARENA_MAX, Int32(clamping: usableCores)) }
+
   /// How many descriptors the process may have open.
   package static var descriptorLimit: Int {
     var limit = rlimit()

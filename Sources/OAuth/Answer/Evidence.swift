@@ -54,7 +54,7 @@ package struct Evidence: Sendable, Equatable {
 
   /// What a token says of itself; nil for one that cannot be read.
   init?(of token: AccessToken) {
-    let segments = Array(token.value.utf8).split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+    let segments = token.bytes.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
     func object(_ index: Int) -> JSONObject? {
       guard index < segments.count, let json = Base64URL.decode(segments[index]) else { return nil }
       return try? JSONObject(json)

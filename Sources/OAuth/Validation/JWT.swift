@@ -13,7 +13,7 @@ struct JWT {
 
   /// Refuses what cannot be a signed token, or is signed in a way that is not accepted.
   init(_ token: AccessToken) throws(ValidationError) {
-    let bytes = Array(token.value.utf8)
+    let bytes = Array(token.bytes)
     let segments = bytes.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
     switch segments.count {
     case 3: break

@@ -1,0 +1,24 @@
+import Foundation
+import Testing
+
+@testable import IO
+
+@Suite struct ThisProcessTests {
+  /// Kilobytes of code that are in the process's memory.
+  private var residentCode: Int {
+    var (isCode, sum) = (false, 0)
+    for line in (try? String(contentsOfFile: "/proc/self/smaps", encoding: .utf8))?.split(separator: "\n") ?? [] {
+      let words = line.split(separator: " ")
+      if words.first?.last != ":" { isCode = words[1] == "r-xp" && words.count > 5 }
+      if isCode, words[0] == "Rss:" { sum += Int(words[1]) ?? 0 }
+    }
+    return sum
+  }
+
+  @Test("Code leaves the memory when it is given back, and is there again when it is run")
+  func code() {
+    let before = residentCode
+    ThisProcess.releaseStartMemory()
+    #expect((1..<before).contains(residentCode))
+  }
+}
