@@ -4,9 +4,9 @@ import HTTPServer
 import IO
 import OAuth
 
-/// A token's answers. All but the seconds it has left was rendered when it was minted (`MintedToken.answerStart`); those
-/// are written for each request: with many audiences most are asked for less than once a second, and keeping whole
-/// answers would keep a copy on each loop for nothing.
+/// A token's answers. All but the seconds it has left was rendered when it was minted (`MintedToken.answerStart`);
+/// those are written for each request: with many audiences most are asked for less than once a second, and keeping
+/// whole answers would keep a copy on each loop for nothing.
 extension CachedToken {
   private static let middle: StaticString = ",\"refresh_in\":"
   private static let end: StaticString = "}"

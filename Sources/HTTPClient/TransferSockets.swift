@@ -75,7 +75,7 @@ final class TransferSockets {
         try? events.modify(registration, for: watch.wanted)
       } else {
         watch.registration = try? events.add(
-          socket, for: watch.wanted, Handler(transfers, socket: socket))
+          socket, for: watch.wanted, Handler(transfers))
       }
     }
     changed.removeAll(keepingCapacity: true)
@@ -84,7 +84,7 @@ final class TransferSockets {
       alarm = nil
       return
     }
-    let alarm = alarm ?? events.add(Handler(transfers, socket: CURL_SOCKET_TIMEOUT))
+    let alarm = alarm ?? events.add(Handler(transfers))
     self.alarm = alarm
     let now = Instant.now
     let next = isDue ? now : callAt ?? .distantFuture
@@ -94,17 +94,11 @@ final class TransferSockets {
   /// A socket on the loop, or the time. It holds the transfers, for as long as any of them is under way.
   private final class Handler: EventHandler {
     private let transfers: Transfers
-    private let socket: curl_socket_t
 
-    init(_ transfers: Transfers, socket: curl_socket_t) { (self.transfers, self.socket) = (transfers, socket) }
+    init(_ transfers: Transfers) { self.transfers = transfers }
 
-    func ready(_ readiness: Readiness) {
-      var events: Int32 = 0
-      if !readiness.isDisjoint(with: [.readable, .broken]) { events |= CURL_CSELECT_IN }
-      if !readiness.isDisjoint(with: [.writable, .broken]) { events |= CURL_CSELECT_OUT }
-      transfers.assumeIsolated { [socket] in $0.act(on: socket, events) }
-    }
+    func ready(_ readiness: Readiness) { transfers.assumeIsolated { $0.advanceSoon() } }
 
-    func deadlinePassed() { transfers.assumeIsolated { $0.tick() } }
+    func deadlinePassed() { transfers.assumeIsolated { $0.advanceSoon() } }
   }
 }

@@ -58,10 +58,7 @@ import IO
       let submission = HTTPClient.Submission(
         request: request, server: server, deadline: deadline, continuation: continuation)
       queues.add(submission, to: server.name, deadline: deadline)
-      // Once for all that are sent in this turn.
-      if isToAdvance { return }
-      isToAdvance = true
-      TaskLoop.shared.afterJobs { self.assumeIsolated { $0.advance() } }
+      advanceSoon()
     }
   }
 
@@ -71,12 +68,6 @@ import IO
     let server = RequestServer(of: url)
     lastServer = (url, server)
     return server
-  }
-
-  private func advance() {
-    isToAdvance = false
-    startQueued()
-    if isCalm { act(on: CURL_SOCKET_TIMEOUT, 0) } else { tick() }
   }
 
   private func start(_ submission: HTTPClient.Submission) {
@@ -91,30 +82,28 @@ import IO
     unsafe active[transfer.easy] = transfer
   }
 
-  /// Moves on the transfers of a socket, or those whose time has come, ends those that are done, and starts those that
-  /// there is room for.
-  func act(on socket: curl_socket_t, _ events: Int32) {
-    var running: Int32 = 0
-    finish(unsafe curl_multi_socket_action(multi, socket, events, &running))
+  /// Has `advance` called once what else this turn of the loop brings is known.
+  func advanceSoon() {
+    if isToAdvance { return }
+    isToAdvance = true
+    TaskLoop.shared.afterJobs { self.assumeIsolated { $0.advance() } }
   }
 
-  /// Moves on all transfers: the time has come for some of them.
-  func tick() {
-    var running: Int32 = 0
-    let code = unsafe curl_multi_socket_action(multi, CURL_SOCKET_TIMEOUT, 0, &running)
-    finish(code == CURLM_OK ? unsafe ccurl_multi_socket_all(multi, &running) : code)
-  }
-
-  private func finish(_ code: CURLMcode) {
-    if code != CURLM_OK { abandon() }
+  /// Moves on all transfers, ends those that are done, and starts those that there is room for.
+  ///
+  /// All, because libcurl 7.88 loses the ends of streams that come with another's, where it is only told which socket
+  /// is ready: with a GOAWAY, for one, requests that it disowns would stand until their timeouts.
+  private func advance() {
+    isToAdvance = false
+    startQueued()
     var (calls, running): (Int, Int32) = (0, 0)
     repeat {
+      if unsafe ccurl_multi_socket_all(multi, &running) != CURLM_OK { abandon() }
       endDone()
       startQueued()
       calls += 1
       // What was started is sent at once, and what else curl says cannot wait.
-    } while unsafe calls < Self.callsPerTurn && sockets.takeIsDue()
-      && curl_multi_socket_action(multi, CURL_SOCKET_TIMEOUT, 0, &running) == CURLM_OK
+    } while calls < Self.callsPerTurn && sockets.takeIsDue()
     let isIdle = unsafe active.isEmpty && queues.isEmpty
     sockets.settle(for: isIdle ? nil : self, within: isCalm ? Self.calmInterval : Self.restlessInterval)
   }

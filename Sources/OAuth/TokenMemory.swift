@@ -54,8 +54,8 @@ final class TokenMemory: Sendable {
 
   fileprivate struct State {
     var held = HeldTokens<Key, UncheckedToken>()
-    /// By hashes of keys, and of their tokens: both must be those of what is looked up. Nobody can aim at them, for they
-    /// are seeded anew in each process.
+    /// By hashes of keys, and of their tokens: both must be those of what is looked up. Nobody can aim at them, for
+    /// they are seeded anew in each process.
     var seen: [Int: (token: Int, life: Life)] = [:]
   }
 

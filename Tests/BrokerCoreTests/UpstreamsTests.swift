@@ -100,10 +100,10 @@ import Testing
   }
 
   @Test(
-    "A client is another one once tokens are checked of an audience whose were not, and goes on with any other audience",
+    "A client is another one once an audience's tokens are checked that were not, and goes on with any other audience",
     arguments: [
-      (["a"], ["a"], false), ([], ["a"], false), (["a"], ["a", "b"], false), (["a"], [], true), (["a", "b"], ["b"], true),
-      (["b"], ["a"], true),
+      (["a"], ["a"], false), ([], ["a"], false), (["a"], ["a", "b"], false), (["a"], [], true),
+      (["a", "b"], ["b"], true), (["b"], ["a"], true),
     ] as [([String], [String], Bool)])
   func unverified(_ before: [String], _ after: [String], _ isAnother: Bool) throws {
     var roster = UpstreamRoster<Int>()

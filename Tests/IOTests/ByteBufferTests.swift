@@ -13,6 +13,18 @@ import Testing
     #expect(ByteBuffer.digits(of: number) == "\(number)".count)
   }
 
+  @Test("Nothing is appended to a buffer without memory as to any other")
+  func nothing() {
+    var buffer = ByteBuffer()
+    var bytes: [UInt8] = [1]
+    bytes.removeAll(keepingCapacity: true)
+    buffer.append(bytes)
+    buffer.append(bytes[...])
+    buffer.append(bytes.span)
+    buffer.append("")
+    #expect(buffer.isEmpty && buffer.capacity == 0)
+  }
+
   @Test("Bytes are consumed in the order in which they were appended")
   func order() {
     var buffer = ByteBuffer()

@@ -168,8 +168,8 @@ extension IntegrationTests {
         }
         let cases = [
           Case(path: API.path, key: callers.billing, expected: "\"scope\":\"read:a write:a\""),
-          Case(path: API.path, key: callers.reports, expected: "\"scope\":\"read:a\"}"),
-          Case(path: API.path + "?scope=write:a", key: callers.billing, expected: "\"scope\":\"write:a\"}"),
+          Case(path: API.path, key: callers.reports, expected: "\"scope\":\"read:a\",\""),
+          Case(path: API.path + "?scope=write:a", key: callers.billing, expected: "\"scope\":\"write:a\",\""),
           Case(path: API.path + "?scope=write:a", key: callers.reports, expected: "caller_not_allowed"),
           Case(path: "https:%2F%2Fledger.example.com/", key: callers.billing, expected: "\"access_token\""),
           Case(path: "https://api.example.com", key: callers.billing, expected: "caller_not_allowed"),

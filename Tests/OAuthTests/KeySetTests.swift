@@ -3,7 +3,7 @@ import Testing
 @testable import OAuth
 
 @Suite struct KeySetTests {
-  /// Of 2,048 bits.
+  /// It has 2,048 bits.
   private static let modulus = "w\(String(repeating: "A", count: 339))AQ"
   /// The coordinates of P-256's base point.
   private static let point =

@@ -69,7 +69,8 @@ extension TokenCache {
   /// A token as it is held. One that nobody waits for takes over how its predecessor was used.
   func newToken(_ minted: MintedToken, for entry: Entry, hasWaiters: Bool, _ now: Instant) -> CachedToken {
     CachedToken(
-      key: entry.key, minted: minted.held(knowing: clients[entry.key.client]?.keyID), rules: rules, inPlaceOf: hasWaiters ? nil : entry.token,
+      key: entry.key, minted: minted.held(knowing: clients[entry.key.client]?.keyID), rules: rules,
+      inPlaceOf: hasWaiters ? nil : entry.token,
       isRepeated: minted.accessToken == entry.token?.minted.accessToken, now: now)
   }
 

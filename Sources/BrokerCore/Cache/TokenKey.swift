@@ -1,8 +1,8 @@
 package import Basics
 package import OAuth
 
-/// What a cached token is for: the client that asks, and what it asks for. Many places hold a key of each token, so it is
-/// a reference.
+/// What a cached token is for: the client that asks, and what it asks for. Many places hold a key of each token, so it
+/// is a reference.
 package struct TokenKey: Sendable {
   private let parts: Parts
 

@@ -178,7 +178,9 @@ package final class SharedTokens: Sendable {
       }
       switch slot.subject {
       case .token:
-        if found.token == nil, let record = StoreRecord.decode(StoreRecord.Token.self, bytes) {
+        if found.token == nil, let record = StoreRecord.decode(StoreRecord.Token.self, bytes),
+          AccessToken.isWellFormed(record.token)
+        {
           checked = record.stored
           found.token = try? await revalidated(record.stored, for: slots.key).get()
         }

@@ -29,7 +29,7 @@
 
   /// `bytes` are none of this buffer's.
   @usableFromInline mutating func append(copying bytes: UnsafeRawBufferPointer) {
-    guard let source = bytes.baseAddress else { return }
+    guard let source = bytes.baseAddress, bytes.count > 0 else { return }
     reserve(bytes.count)
     unsafe tail.copyMemory(from: source, byteCount: bytes.count)
     end += bytes.count

@@ -33,9 +33,9 @@ package enum ThisProcess {
     _ = unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
   }
 
-  /// Gives back what only the start needed. The allocator keeps what is freed, in each thread's own arena; and the system
-  /// takes in sixteen pages of code or constants for each one that is used, most of which never are again: those that are
-  /// get back in at the cost of a page fault, without reading the file.
+  /// Gives back what only the start needed. The allocator keeps what is freed, in each thread's own arena; and the
+  /// system takes in sixteen pages of code or constants for each one that is used, most of which never are again: those
+  /// that are get back in at the cost of a page fault, without reading the file.
   package static func releaseStartMemory() {
     _ = malloc_trim(0)
     clinux_unmap_all_constants()
