@@ -32,9 +32,10 @@ extension LoadTests {
         let broker = try await BrokerProcess(environment: ["BROKER_CONFIG": file])
         #expect(try await broker.token("https%3A%2F%2Fapi.example.com").status == 200)
         // There is one copy of a secret in use. With HTTP/2 there are two more, in the buffers of the connection, until
-        // the next request is sent.
-        let held = try Memory.places(of: tenant.secret, in: broker.child.identifier)
-        #expect((1...3).contains(held.count), "\(held)")
+        // the next request is sent. The caller may have its answer a moment before the request is let go of.
+        try await eventually("three copies at most") {
+          (1...3).contains(try Memory.places(of: tenant.secret, in: broker.child.identifier).count)
+        }
 
         let next = "s3cr3t-\(UUID().uuidString)"
         tenant.tenant.accept(secrets: [next])
