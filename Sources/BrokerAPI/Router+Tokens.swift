@@ -74,7 +74,8 @@ extension Router {
       response.send(problem, endpoint.errors, to: request)
     case .unverifiedToken(let token):
       let (identity, answer) = (RequestIdentity(request), deferred(response, endpoint))
-      Task(executorPreference: TaskLoop.shared) { await service.serve(token, identity, answer) }
+      // A stranger's signature is checked on another thread than mints need.
+      Task { await service.serve(token, identity, answer) }
     case .passThrough(let credentials): give(service, with: credentials, request, response)
     case .anyone: give(service, to: nil, request, response)
     case .caller(let caller): give(service, to: caller, request, response)

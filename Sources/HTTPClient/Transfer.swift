@@ -76,6 +76,8 @@ final class TransferProgress {
     set(CURLOPT_FOLLOWLOCATION, 0)
     // Signals are the process's affair. It must ignore SIGPIPE: OpenSSL writes to peers that may have gone.
     set(CURLOPT_NOSIGNAL, 1)
+    // Else whoever gives up a name that is still being looked up waits for that, and with it all that share the loop.
+    set(CURLOPT_QUICK_EXIT, 1)
     set(CURLOPT_TIMEOUT_MS, Self.milliseconds(timeout))
     set(CURLOPT_CONNECTTIMEOUT_MS, Self.milliseconds(options.connectTimeout))
     // By itself TCP takes a quarter of an hour to give up a peer that is gone without a word, and meanwhile HTTP/2

@@ -15,11 +15,13 @@ struct FlightWindow {
   private(set) var size: Int
   private var quickest: Duration?
   private var answeredAt: Instant
+  /// What was sent before says nothing of what the tenant bears since.
+  private var startedAt: Instant
 
   init(rules: ClientGate.Rules, now: Instant) {
     (first, most) = (min(rules.firstConcurrent, rules.maxConcurrent), rules.maxConcurrent)
     size = first
-    answeredAt = now
+    (answeredAt, startedAt) = (now, now)
   }
 
   mutating func configure(_ rules: ClientGate.Rules) {
@@ -28,11 +30,12 @@ struct FlightWindow {
   }
 
   /// A request goes out.
-  mutating func sent(now: Instant) { if answeredAt.duration(to: now) > Self.memory { startAnew() } }
+  mutating func sent(now: Instant) { if answeredAt.duration(to: now) > Self.memory { startAnew(now) } }
 
   /// A token has come, `took` after it was asked for. `wasFull`: no other request could have gone out meanwhile.
   mutating func succeeded(took: Duration, wasFull: Bool, now: Instant) {
     answeredAt = now
+    if startedAt.duration(to: now) < took { return }
     let quickest = min(quickest ?? took, took)
     self.quickest = quickest
     if wasFull, took <= quickest * 2 { size = min(size + 1, most) }
@@ -42,12 +45,12 @@ struct FlightWindow {
   mutating func failed(_ cause: TokenError.Cause, now: Instant) {
     answeredAt = now
     switch cause {
-    case .upstreamRateLimited, .upstreamGlitch, .upstreamUnavailable, .upstreamTimeout: startAnew()
+    case .upstreamRateLimited, .upstreamGlitch, .upstreamUnavailable, .upstreamTimeout: startAnew(now)
     case .unknownAudience, .audienceNotGranted, .unknownOrganization, .invalidCaller, .brokerMisconfigured,
       .invalidUpstreamResponse, .tokenValidationFailed, .overloaded, .allowanceUsedUp:
       break
     }
   }
 
-  private mutating func startAnew() { (size, quickest) = (first, nil) }
+  private mutating func startAnew(_ now: Instant) { (size, quickest, startedAt) = (first, nil, now) }
 }

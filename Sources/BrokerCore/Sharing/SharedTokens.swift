@@ -178,11 +178,11 @@ package final class SharedTokens: Sendable {
       }
       switch slot.subject {
       case .token:
-        if found.token == nil, let record = StoreRecord.decode(StoreRecord.Token.self, bytes),
-          AccessToken.isWellFormed(record.token)
+        if found.token == nil,
+          let stored = StoreRecord.decode(StoreRecord.Token.self, bytes)?.stored(isChecked: true)
         {
-          checked = record.stored
-          found.token = try? await revalidated(record.stored, for: slots.key).get()
+          checked = stored
+          found.token = try? await revalidated(stored, for: slots.key).get()
         }
       case .failure, .limit:
         let record = StoreRecord.decode(StoreRecord.Failure.self, bytes)

@@ -43,10 +43,10 @@ extension StoreRecord.Token {
       lifetime: stored.lifetime)
   }
 
-  var stored: StoredToken { stored(isChecked: true) }
-
-  func stored(isChecked: Bool) -> StoredToken {
-    StoredToken(
+  /// nil for what is no token, whoever left it there.
+  func stored(isChecked: Bool) -> StoredToken? {
+    guard AccessToken.isWellFormed(token) else { return nil }
+    return StoredToken(
       accessToken: AccessToken(token), scope: scope, mintedAt: mintedAt, expiresAt: expiresAt, lifetime: lifetime,
       isChecked: isChecked)
   }

@@ -49,12 +49,12 @@ package struct Vault: Sendable {
 
   /// `secrets` has the newest first; nil if there is none. `identity` is what clients have in common that get the same
   /// tokens. What is not checked for an audience of `unverified` must not pass for what another broker checks.
-  package init?(secrets: [Secret], identity: [String], unverified: some Sequence<String> = []) {
+  package init?(secrets: [Secret], identity: [String], unverified: some Sequence<[UInt8]> = [[UInt8]]()) {
     guard let newest = secrets.first else { return nil }
     current = Keys(newest)
     former = secrets.dropFirst().map(Keys.init)
     self.identity = Self.joined(identity)
-    self.unverified = Set(unverified.map { Array($0.utf8) })
+    self.unverified = Set(unverified)
   }
 
   /// What a value about `subject` is left under.

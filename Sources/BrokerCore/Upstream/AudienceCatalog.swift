@@ -44,14 +44,13 @@ package struct AudienceCatalog: Sendable {
   package var isOpen: Bool { other != nil }
 
   /// The audiences whose tokens are not checked, of one client.
-  func unverified(of client: String) -> [String] {
-    listed.filter { $0.value.client == client && $0.value.verification == .opaque }
-      .map { String(decoding: $0.key, as: UTF8.self) }
+  func unverified(of client: String) -> [[UInt8]] {
+    listed.filter { $0.value.client == client && $0.value.verification == .opaque }.map(\.key)
   }
 
   /// Whether the audience's tokens are asked for by this client, and checked.
-  func verifies(_ audience: String, by client: String) -> Bool {
-    self[Array(audience.utf8)].map { $0.client == client && $0.verification == .jwt } ?? false
+  func verifies(_ audience: [UInt8], by client: String) -> Bool {
+    self[audience].map { $0.client == client && $0.verification == .jwt } ?? false
   }
 
   /// Whether the audience stands in the configuration by its name.

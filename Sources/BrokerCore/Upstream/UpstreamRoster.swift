@@ -6,7 +6,7 @@ package struct UpstreamRoster<Source> {
   struct Member {
     let spec: UpstreamSpec
     /// The audiences whose tokens are not checked, or were not at some time of this generation.
-    let unverified: Set<String>
+    let unverified: Set<[UInt8]>
     let id: UpstreamID
     let source: Source
 

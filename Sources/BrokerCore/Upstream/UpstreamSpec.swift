@@ -47,7 +47,7 @@ package struct UpstreamSpec: Sendable {
 
   /// What its values in a store are sealed with now; nil if nothing of it is kept there. `unverified` has the audiences
   /// whose tokens are not checked.
-  func vault(unverified: some Sequence<String>) -> Vault? {
+  func vault(unverified: some Sequence<[UInt8]>) -> Vault? {
     let secrets =
       switch sealing {
       case .none: [Secret]()

@@ -84,9 +84,7 @@ package final class TaskLoop: SerialExecutor, TaskExecutor {
       }
       if state.running.isEmpty {
         if state.afterwards.isEmpty { return true }
-        let afterwards = state.afterwards
-        state.afterwards.removeAll(keepingCapacity: true)
-        for body in afterwards { body() }
+        runAfterwards(state)
         continue
       }
       for job in state.running {
@@ -95,7 +93,15 @@ package final class TaskLoop: SerialExecutor, TaskExecutor {
       }
       state.running.removeAll(keepingCapacity: true)
     }
+    // It may be that there is always a job.
+    runAfterwards(state)
     return false
+  }
+
+  private func runAfterwards(_ state: State) {
+    let afterwards = state.afterwards
+    state.afterwards.removeAll(keepingCapacity: true)
+    for body in afterwards { body() }
   }
 
   /// Wakes the loop, which looks for jobs by itself.

@@ -19,6 +19,21 @@ extension Grant {
     left.audience.hasSameBytes(as: right.audience) && left.scope.hasSameBytes(as: right.scope)
       && left.organization.hasSameBytes(as: right.organization)
   }
+
+  package func hash(into hasher: inout Hasher) {
+    hasher.combine(bytesOf: audience)
+    hasher.combine(bytesOf: scope)
+    hasher.combine(bytesOf: organization)
+  }
+}
+
+extension Hasher {
+  fileprivate mutating func combine(bytesOf text: String?) {
+    combine(text?.utf8.count)
+    guard let text else { return }
+    let bytes = text.utf8.span
+    unsafe bytes.withUnsafeBytes { unsafe combine(bytes: $0) }
+  }
 }
 
 extension String {

@@ -64,8 +64,9 @@ import Testing
   @Test("Where an audience's tokens are not checked matters to that audience, and to no other, nor to the count")
   func unverified() throws {
     let secrets = [Secret("secret".utf8)]
-    let checked = try #require(Vault(secrets: secrets, identity: ["client"], unverified: ["urn:other"]))
-    let unchecked = try #require(Vault(secrets: secrets, identity: ["client"], unverified: [grant.audience]))
+    let checked = try #require(Vault(secrets: secrets, identity: ["client"], unverified: [Array("urn:other".utf8)]))
+    let audience = Array(grant.audience.utf8)
+    let unchecked = try #require(Vault(secrets: secrets, identity: ["client"], unverified: [audience]))
     let other = Grant(audience: "urn:third")
     #expect(checked.name(of: .token(grant)) != unchecked.name(of: .token(grant)))
     #expect(try checked.open(#require(unchecked.seal(value, about: .token(grant))), about: .token(grant)) == nil)

@@ -19,7 +19,7 @@ extension FuzzTarget {
     }
     // It may come from a broker with the same key that is another version, or has another idea of the time.
     let (now, wallNow) = (Instant(nanoseconds: 1_000_000_000_000_000), 1_700_000_000.0)
-    if let stored = StoreRecord.decode(StoreRecord.Token.self, bytes)?.stored {
+    if let stored = StoreRecord.decode(StoreRecord.Token.self, bytes)?.stored(isChecked: true) {
       let token = MintedToken(stored, keyID: nil, expiry: nil, now: now, wallNow: wallNow)
       let longest = Duration.seconds(TokenResponse.maxLifetime)
       try promise("a token has a life that ends", now.duration(to: token.expiresAt) <= longest)
