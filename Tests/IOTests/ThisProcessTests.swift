@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import IO
@@ -15,10 +16,13 @@ import Testing
     return sum
   }
 
-  @Test("Code leaves the memory when it is given back, and is there again when it is run")
+  @Test(
+    "Code leaves the memory when it is given back, and is there again when it is run",
+    .disabled(if: Sanitizer.isOn, "a sanitizer maps code in ways of its own"))
   func code() {
     let before = residentCode
     ThisProcess.releaseStartMemory()
-    #expect((1..<before).contains(residentCode))
+    let after = residentCode
+    #expect(0 < after && after < before)
   }
 }
