@@ -7,7 +7,7 @@ package struct SHA256Digest: Sendable {
   package init(of bytes: Span<UInt8>) {
     var hash = SHA256()
     unsafe bytes.withUnsafeBytes { unsafe hash.update(bufferPointer: $0) }
-    self.init(hash.finalize())
+    self.init(hash.finalizeWiping())
   }
 
   /// nil unless `hex` is 64 hexadecimal digits.

@@ -95,7 +95,7 @@ extension Secret {
     withBytes { bytes in
       var code = HMAC<SHA256>(key: Self.fingerprintKey)
       unsafe bytes.withUnsafeBytes { unsafe code.update(data: $0) }
-      return Hex.text(code.finalize().prefix(4))
+      return Hex.text(code.finalizeWiping().prefix(4))
     }
   }
 

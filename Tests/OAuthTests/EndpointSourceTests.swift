@@ -126,15 +126,16 @@ import TestSupport
   func recovery() async throws {
     let documents = Documents([Self.oidc: ("503 Unavailable", "")])
     try await withIssuer(documents) { peer, source in
+      let refusal: @Sendable () async throws -> Duration = {
+        let error = await #expect(throws: TokenError.self) { try await source.endpoints(by: inSeconds(10)) }
+        #expect(error?.cause == .upstreamUnavailable && error?.upstreamStatus == 503)
+        return try #require(error?.retryAfter)
+      }
+      // All at once but the first, so that a slow machine takes no longer than the issuer is left alone.
+      let first = try await refusal()
       let wait = try await withThrowingTaskGroup(of: Duration.self) { group in
-        for _ in 0..<50 {
-          group.addTask {
-            let error = await #expect(throws: TokenError.self) { try await source.endpoints(by: inSeconds(10)) }
-            #expect(error?.cause == .upstreamUnavailable && error?.upstreamStatus == 503)
-            return try #require(error?.retryAfter)
-          }
-        }
-        return try await group.reduce(.zero, max)
+        for _ in 1..<50 { group.addTask { try await refusal() } }
+        return try await group.reduce(first, max)
       }
       #expect(wait <= .milliseconds(500))
       #expect(peer.requests.count <= 2, "fifty callers in a moment cost no more than the first of them")

@@ -44,7 +44,7 @@ package final class PassThrough: Sendable {
       add(parameter.name)
       add(parameter.value)
     }
-    return SHA256Digest(code.finalize())
+    return SHA256Digest(code.finalizeWiping())
   }
 
   /// At whose expense the tenant may be made to refuse what they are brought for. Those that it has accepted lately pay

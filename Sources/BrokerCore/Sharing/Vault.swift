@@ -24,11 +24,12 @@ package struct Vault: Sendable {
     let seal: SymmetricKey
 
     init(_ secret: Secret) {
-      let material = secret.withBytes { bytes in unsafe bytes.withUnsafeBytes { unsafe SymmetricKey(data: $0) } }
+      // HKDF's first step (RFC 5869 §2.2), by hand because the secret goes into it.
+      var extract = HMAC<SHA256>(key: SymmetricKey(data: Data("token-broker store 1".utf8)))
+      secret.withBytes { bytes in unsafe bytes.withUnsafeBytes { unsafe extract.update(data: $0) } }
+      let material = extract.finalizeWiping()
       func derive(_ purpose: String) -> SymmetricKey {
-        HKDF<SHA256>.deriveKey(
-          inputKeyMaterial: material, salt: Data("token-broker store 1".utf8), info: Data(purpose.utf8),
-          outputByteCount: 32)
+        HKDF<SHA256>.expand(pseudoRandomKey: material, info: Data(purpose.utf8), outputByteCount: 32)
       }
       name = derive("name")
       seal = derive("seal")

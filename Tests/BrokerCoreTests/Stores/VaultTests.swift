@@ -97,6 +97,13 @@ import Testing
     #expect(both.name(of: .token(grant)) == new.name(of: .token(grant)))
   }
 
+  @Test("A name is what HMAC by a key of HKDF makes of it (RFC 5869), so that brokers of all versions find it")
+  func names() throws {
+    let name = try vault("secret").name(ofMintsIn: 5)
+    // Computed with Python's hmac.
+    #expect(Hex.text(name.bytes) == "cfdb6c40bc103cfff84558daa67d3a35ad858a1d3a9cf7d4ba1ef8db58825a3d")
+  }
+
   @Test("What is known of one grant has the token's group under each secret, and a limit has its own")
   func groups() throws {
     let vault = try #require(Vault(secrets: [Secret("new".utf8), Secret("old".utf8)], identity: ["client"]))
