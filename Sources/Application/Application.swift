@@ -59,6 +59,12 @@ package final class Application: Sendable {
     }
   }
 
+  /// Why no command can run here; nil if one can. To be asked before anything waits for a thread of Dispatch's.
+  package static var obstacle: String? {
+    ThisProcess.isInProc
+      ? nil : "/proc does not show this process: the broker needs /proc mounted for its own process namespace"
+  }
+
   /// What every command that goes on the network sets up first.
   package static func prepareProcess() {
     ThisProcess.limitArenas()

@@ -8,11 +8,13 @@ extension Server {
   convenience init(_ configuration: Configuration, from origin: Configuration.Origin, log: Logger) throws {
     let listeners = try Listeners(configuration, inherited: Listener.inherited(origin.environment))
     let bindings = listeners.main + listeners.admin
+    if let missing = MissingResource(workers: configuration.workers, addresses: bindings.count) { throw missing }
     var limits = configuration.limits
     let wanted = limits.connections
     // The broker answers within the request's time; the server's own deadline only guards against its failing to.
     limits.requestTimeout += .seconds(2)
-    limits.fit(descriptors: ThisProcess.descriptorLimit, addresses: bindings.count)
+    limits.fit(
+      descriptors: ThisProcess.descriptorLimit, loops: configuration.workers, addresses: bindings.count)
     if limits.connections < wanted {
       log.warning(
         "the limit on open files allows fewer connections than configured",

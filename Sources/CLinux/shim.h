@@ -4,7 +4,9 @@
 #pragma once
 #include <link.h>
 #include <malloc.h>
+#include <pthread.h>
 #include <spawn.h>
+#include <stdbool.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
@@ -34,6 +36,25 @@ static inline int clinux_affinity_cores(void) {
   int cores = 0;
   for (long i = 0; i < bytes / (long)sizeof mask[0]; i++) cores += __builtin_popcountl(mask[i]);
   return cores;
+}
+
+static inline void *clinux_pass(void *gate) {
+  pthread_mutex_lock((pthread_mutex_t *)gate);
+  pthread_mutex_unlock((pthread_mutex_t *)gate);
+  return 0;
+}
+
+// Whether so many threads, at most 1,024, can be had at a time. Each waits until the last is there, and has ended when
+// this returns.
+static inline bool clinux_can_start_threads(int wanted) {
+  pthread_t threads[1024];
+  pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+  int started = 0;
+  pthread_mutex_lock(&gate);
+  while (started < wanted && !pthread_create(&threads[started], 0, clinux_pass, &gate)) started++;
+  pthread_mutex_unlock(&gate);
+  for (int i = 0; i < started; i++) pthread_join(threads[i], 0);
+  return started == wanted;
 }
 
 // prctl is variadic, which Swift cannot call.

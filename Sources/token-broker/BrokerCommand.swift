@@ -10,6 +10,10 @@ struct Program {
       Console.fail("the broker cannot start", [reason], from: Configuration.Origin(file: nil))
       BrokerCommand.exit(withError: ExitCode.validationFailure)
     }
+    if let obstacle = Application.obstacle {
+      Console.fail("the broker cannot start", [obstacle], from: Configuration.Origin(file: nil))
+      BrokerCommand.exit(withError: ExitCode.failure)
+    }
     if let objection = BrokerCommand.objection(to: arguments) {
       Console.complain(objection)
       BrokerCommand.exit(withError: ExitCode.validationFailure)

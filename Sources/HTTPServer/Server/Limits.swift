@@ -27,10 +27,24 @@ package struct Limits: Sendable {
 
   package init() {}
 
+  /// The fewest connections to each address that are worth listening for.
+  private static let leastRoom = 8
+
+  /// What is open in a process that serves nobody, which is 17 and what its loops have, with some to spare for a store,
+  /// requests to the tenant, and files. A loop has an epoll, a mailbox and a mailbox for what it is told of tokens, and
+  /// for each address a listener and a spare.
+  private static func ownDescriptors(loops: Int, addresses: Int) -> Int { 24 + loops * (3 + 2 * addresses) }
+
+  /// With fewer descriptors there is no serving.
+  package static func leastDescriptors(loops: Int, addresses: Int) -> Int {
+    ownDescriptors(loops: loops, addresses: addresses) + leastRoom * addresses
+  }
+
   /// Lowers the limits on connections to what `descriptors` allow on so many addresses; half of them, and at most
-  /// 1,024, stay for all else: requests to the tenant, files, the listeners themselves.
-  package mutating func fit(descriptors: Int, addresses: Int) {
-    let room = max(8, (descriptors - min(descriptors / 2, 1024)) / max(1, addresses))
+  /// 1,024, or more where that many loops have more, stay for all else.
+  package mutating func fit(descriptors: Int, loops: Int, addresses: Int) {
+    let own = max(min(descriptors / 2, 1024), Self.ownDescriptors(loops: loops, addresses: addresses))
+    let room = max(Self.leastRoom, (descriptors - own) / max(1, addresses))
     reserve = min(reserve, room / 4)
     connections = min(connections, room - reserve)
   }

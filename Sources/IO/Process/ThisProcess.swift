@@ -61,18 +61,20 @@ package enum ThisProcess {
   /// Ends the process at once.
   package static func exit(_ status: Int32) -> Never { Glibc.exit(status) }
 
-  /// Cores this process may use: its CPU affinity, and not more than its cgroup's quota (version 2), rounded up.
+  /// Cores this process may use: its CPU affinity, and not more than the quota of its cgroups, rounded up.
   package static var usableCores: Int {
     let affinity = Int(clinux_affinity_cores())
-    guard let quota = cgroupQuota() else { return max(1, affinity) }
+    guard let quota = CPUQuota.cores else { return max(1, affinity) }
     return max(1, min(affinity, Int(quota.rounded(.up))))
   }
 
-  /// `cpu.max` holds "max 100000" or "<microseconds> <period>".
-  private static func cgroupQuota() -> Double? {
-    guard let text = try? File.read("/sys/fs/cgroup/cpu.max") else { return nil }
-    let words = String(decoding: text.prefix { $0 != 10 }, as: UTF8.self).split(separator: " ")
-    guard words.count == 2, let quota = Double(words[0]), let period = Double(words[1]), period > 0 else { return nil }
-    return quota / period
+  /// Whether the system lets this process have so many threads more at a time.
+  package static func canStart(threads: Int) -> Bool { clinux_can_start_threads(Int32(threads)) }
+
+  /// Whether /proc is there and shows this process under its own number. Dispatch looks there for its threads, and ends
+  /// the process where it does not find one (libdispatch's event/workqueue.c).
+  package static var isInProc: Bool {
+    guard let stat = try? File.read("/proc/self/stat") else { return false }
+    return String(decoding: stat, as: UTF8.self).split(separator: " ").first.flatMap { Int32($0) } == getpid()
   }
 }
