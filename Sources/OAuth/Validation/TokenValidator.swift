@@ -38,14 +38,16 @@ struct TokenValidator {
       throw ValidationError("it is not for the audience", .audience)
     }
     guard claims.exp > now else {
-      var error = ValidationError("it has expired", .time)
+      var error = ValidationError("by this machine's clock it has expired", .time)
       error.hasJustEnded = claims.iat.map { $0 < claims.exp } ?? true && claims.exp > now - Self.moment
       throw error
     }
     if let issued = claims.iat, issued > now + Self.leeway {
-      throw ValidationError("it was issued in the future", .time)
+      throw ValidationError("by this machine's clock it was issued in the future", .time)
     }
-    if let start = claims.nbf, start > now + Self.leeway { throw ValidationError("it is not valid yet", .time) }
+    if let start = claims.nbf, start > now + Self.leeway {
+      throw ValidationError("by this machine's clock it is not valid yet", .time)
+    }
     if claims.hasConfirmation {
       throw ValidationError("it is bound to a sender's key (cnf), so nobody else can use it", .bound)
     }
