@@ -6,7 +6,7 @@ SHELL := /bin/bash
 
 sudo := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help run build install sbom deb test interop matrix fleet simulate fuzz soak findings check bench compare base deploy debian13 dependencies format
+.PHONY: help run build install sbom deb test interop matrix fleet simulate fuzz soak cages findings check bench compare base deploy debian13 dependencies format
 
 # As it is shipped: optimised, with the Swift runtime inside.
 release := swift build -c release --static-swift-stdlib
@@ -106,6 +106,12 @@ check: packages-check ## Everything in Tests/Checks: format, what may import wha
 	  echo "== $$check"; "$$check" || failed="$$failed $$check"; \
 	done; \
 	[ -z "$$failed" ] || { echo "Failed:$$failed"; exit 1; }
+
+cages: packages-build packages-test ## Put the broker into cages that lack memory, threads, /proc and the like, and before clocks that are set; CAGE="memory clock_steps" for some
+	$(release) --product token-broker
+	$(release) --product tenant
+	bin="$$($(release) --show-bin-path)"; \
+	$(sudo) $(contained) /usr/bin/python3 Tests/Cages/cages.py "$$bin/token-broker" "$$bin/tenant" $(CAGE)
 
 findings: ## Run all of findings/, without the product: which of the surprises are none any more
 	@gone=; missing=; for finding in findings/*.sh; do \
