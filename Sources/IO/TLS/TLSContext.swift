@@ -64,6 +64,9 @@ import COpenSSL
     unsafe copenssl_set_read_ahead(context)
     // Tickets resume sessions instead, and cost this process no memory.
     _ = unsafe copenssl_without_session_cache(context)
+    // Two by default, and the second is for clients that open several connections at once and never use one ticket
+    // twice (RFC 8446 §C.4).
+    guard unsafe SSL_CTX_set_num_tickets(context, 1) == 1 else { throw TLSError("setting the number of tickets") }
     // A ticket names the client that it was given to, so it must be good for this context only.
     var identity = [UInt8](repeating: 0, count: 32)
     guard unsafe RAND_bytes(&identity, 32) == 1,
