@@ -317,15 +317,21 @@ final class TransferProgress {
     headBytes += bytes.count
     isTooLarge = isTooLarge || headBytes > HTTPClient.headLimit
     if isTooLarge { return false }
-    let line = unsafe String(decoding: bytes, as: UTF8.self)
     // A status line: what came before belonged to an interim answer.
-    if line.hasPrefix("HTTP/") { fields.removeAll() }
-    guard let colon = line.firstIndex(of: ":") else { return true }
-    let value = line[line.index(after: colon)...].drop { $0.isWhitespace }
-    let end = value.lastIndex { !$0.isWhitespace }.map { value.index(after: $0) } ?? value.startIndex
-    fields.append((line[..<colon].lowercased(), String(value[..<end])))
+    if unsafe bytes.starts(with: "HTTP/".utf8) { fields.removeAll() }
+    guard let colon = unsafe bytes.firstIndex(of: UInt8(ascii: ":")) else { return true }
+    var value = unsafe bytes[(colon + 1)...]
+    while let first = unsafe value.first, Self.isBlank(first) { unsafe value.removeFirst() }
+    while let last = unsafe value.last, Self.isBlank(last) { unsafe value.removeLast() }
+    let name = unsafe bytes[..<colon].map(Self.lowercased)
+    fields.append((String(decoding: name, as: UTF8.self), unsafe String(decoding: value, as: UTF8.self)))
     return true
   }
+
+  /// White space around a field's value, or the end of its line (RFC 9112 §5).
+  private static func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0D).contains(byte) }
+
+  private static func lowercased(_ byte: UInt8) -> UInt8 { (0x41...0x5A).contains(byte) ? byte | 0x20 : byte }
 
   // MARK: The end
 
