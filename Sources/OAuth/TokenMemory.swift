@@ -92,7 +92,7 @@ final class TokenMemory: Sendable {
   func life(
     of token: AccessToken, for key: Key, asked: Instant, stated: Instant?, assumed: Duration?
   ) -> Life? {
-    let hash = token.bytes.hashValue
+    let hash = token.seededHash
     return state.withLock { state in
       let old = state.seen[key.hashValue].flatMap { known, life in
         known == hash && asked < life.expiresAt.advanced(by: Self.grace) ? life : nil
@@ -114,7 +114,7 @@ final class TokenMemory: Sendable {
   /// Takes note of a token that was had in another way.
   func saw(_ token: MintedToken, for key: Key, now: Instant) {
     let life = Life(expiresAt: token.expiresAt, whole: token.lifetime)
-    state.withLock { $0.remember(key, token.accessToken.bytes.hashValue, life, now: now) }
+    state.withLock { $0.remember(key, token.accessToken.seededHash, life, now: now) }
   }
 }
 
