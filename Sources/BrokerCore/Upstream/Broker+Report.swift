@@ -11,25 +11,21 @@ extension Broker {
   func report(
     _ result: Result<MintedToken, TokenError>, for key: TokenKey, because cause: RequestIdentity?, took: Duration
   ) {
-    var facts = facts(of: key)
-    facts["duration_ms"] = "\(took.milliseconds)"
-    for fact in cause?.facts ?? [] { facts[fact.name] = "\(fact.value)" }
     count(result, for: key.client, took: took)
     let isOwn = key.holder == nil && !retired.contains(key.client)
     switch result {
     case .success(let minted):
       if let over = failures.succeeded(key, now: .now) {
         let past: Logger.Metadata = ["failures": "\(over.failures)", "seconds": "\(over.lasted.components.seconds)"]
-        log.info("tokens again", metadata: self.facts(of: key).merging(past) { $1 })
+        log.info("tokens again", metadata: facts(of: key).merging(past) { $1 })
       }
-      facts.merge(self.facts(of: minted)) { $1 }
-      facts["upstream_request_id"] = minted.upstreamRequestID.map { "\($0)" }
-      log.info("token minted", metadata: facts)
+      log.info("token minted", metadata: facts(of: key, cause, took).merging(facts(of: minted)) { $1 })
     case .failure(let error):
       if isOwn, error.cause == .brokerMisconfigured || error.cause.isTransient {
         health.failed(client: key.client.name, reason: error.message)
       }
       guard let leftOut = failures.failed(key, error.cause, now: .now) else { return }
+      var facts = facts(of: key, cause, took)
       if leftOut > 0 { facts["repeats"] = "\(leftOut)" }
       facts["error"] = "\(error.cause.rawValue)"
       facts["reason"] = "\(error.message)"
@@ -55,9 +51,18 @@ extension Broker {
     return facts
   }
 
+  /// The same, who has caused the request to the tenant, and how long it took.
+  private func facts(of key: TokenKey, _ cause: RequestIdentity?, _ took: Duration) -> Logger.Metadata {
+    var facts = facts(of: key)
+    facts["duration_ms"] = "\(took.milliseconds)"
+    for fact in cause?.facts ?? [] { facts[fact.name] = "\(fact.value)" }
+    return facts
+  }
+
   private func facts(of token: MintedToken) -> Logger.Metadata {
     var facts: Logger.Metadata = ["expires_in": "\(Instant.now.duration(to: token.expiresAt).components.seconds)"]
     facts["key_id"] = token.keyID.map { "\($0)" }
+    facts["upstream_request_id"] = token.upstreamRequestID.map { "\($0)" }
     return facts
   }
 
