@@ -3,13 +3,16 @@ package enum Audience {
   package static let maxBytes = 2048
 
   /// What is wrong with `audience`, in words for a person; nil if nothing is.
-  package static func problem(with audience: some StringProtocol) -> String? {
+  package static func problem(with audience: String) -> String? {
     if audience.isEmpty { return "the audience is empty" }
     if audience.utf8.count > maxBytes { return "the audience is over \(maxBytes) bytes" }
-    if audience.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) {
-      return "the audience holds a control character"
-    }
+    if audience.unicodeScalars.contains(where: isControl) { return "the audience holds a control character" }
     return nil
+  }
+
+  /// Unicode's category Cc (Unicode 16, §23.1), which no version of it adds to.
+  private static func isControl(_ scalar: Unicode.Scalar) -> Bool {
+    scalar.value < 0x20 || 0x7F..<0xA0 ~= scalar.value
   }
 
   /// Whether `audience` begins as a URL (RFC 3986 §3.1) with one slash where there are two: what proxies that merge
