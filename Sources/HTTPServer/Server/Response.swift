@@ -66,7 +66,13 @@ package struct PreparedHead: Sendable {
   }
 
   private static func http1Bytes(_ status: Int, _ fields: [(name: String, value: String)]) -> [UInt8] {
-    let lines = fields.map { "\($0.name): \($0.value)\r\n" }.joined()
-    return Array("HTTP/1.1 \(status) \(Response.reason(for: status))\r\n\(lines)".utf8)
+    var bytes = Array("HTTP/1.1 \(status) \(Response.reason(for: status))\r\n".utf8)
+    for (name, value) in fields {
+      bytes += name.utf8
+      bytes += ": ".utf8
+      bytes += value.utf8
+      bytes += "\r\n".utf8
+    }
+    return bytes
   }
 }
