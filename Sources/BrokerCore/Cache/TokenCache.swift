@@ -178,6 +178,7 @@ package struct TokenCache {
 
   /// Months of allotments, told as any number that grows.
   package mutating func enter(month: Int) {
+    if month == self.month { return }
     self.month = month
     for client in clients.keys { clients[client]?.gate.mints.enter(month: month) }
   }
