@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdint.h>
+#include <unistd.h>
 
 static inline const curl_version_info_data *ccurl_version_info(void) { return curl_version_info(CURLVERSION_NOW); }
 
@@ -17,16 +18,33 @@ static inline CURLcode ccurl_set_read(CURL *h, curl_read_callback f) { return cu
 static inline CURLcode ccurl_set_tls(CURL *h, curl_ssl_ctx_callback f) { return curl_easy_setopt(h, CURLOPT_SSL_CTX_FUNCTION, f); }
 static inline CURLcode ccurl_set_header(CURL *h, curl_write_callback f) { return curl_easy_setopt(h, CURLOPT_HEADERFUNCTION, f); }
 
-// For connections to come: how long a peer may acknowledge nothing before TCP gives it up (tcp(7)).
+// For connections to come (tcp(7)): how long a peer may acknowledge nothing before TCP gives it up. One at rest is asked
+// for a sign of life each half minute, so that firewalls remember it, or that it is found out that they do not.
 static inline int ccurl_limit_silence(void *milliseconds, curl_socket_t socket, curlsocktype purpose) {
   unsigned limit = (unsigned)(uintptr_t)milliseconds;
+  int on = 1, rest = 30, repeat = 10;
   (void)purpose;
   setsockopt(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &limit, sizeof limit);
+  setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  setsockopt(socket, IPPROTO_TCP, TCP_KEEPIDLE, &rest, sizeof rest);
+  setsockopt(socket, IPPROTO_TCP, TCP_KEEPINTVL, &repeat, sizeof repeat);
   return CURL_SOCKOPT_OK;
 }
 static inline CURLcode ccurl_set_silence(CURL *h, long milliseconds) {
   CURLcode code = curl_easy_setopt(h, CURLOPT_SOCKOPTDATA, (void *)milliseconds);
   return code == CURLE_OK ? curl_easy_setopt(h, CURLOPT_SOCKOPTFUNCTION, ccurl_limit_silence) : code;
+}
+
+static inline int ccurl_close(curl_socket_t socket) { return close(socket); }
+static inline CURLcode ccurl_set_close(CURL *h, curl_closesocket_callback f, void *context) {
+  CURLcode code = curl_easy_setopt(h, CURLOPT_CLOSESOCKETDATA, context);
+  return code == CURLE_OK ? curl_easy_setopt(h, CURLOPT_CLOSESOCKETFUNCTION, f) : code;
+}
+// The socket of the handle's last connection, if that is kept; else CURL_SOCKET_BAD.
+static inline curl_socket_t ccurl_kept_socket(CURL *h) {
+  curl_socket_t socket = CURL_SOCKET_BAD;
+  curl_easy_getinfo(h, CURLINFO_ACTIVESOCKET, &socket);
+  return socket;
 }
 
 static inline CURLcode ccurl_get_long(CURL *h, CURLINFO i, long *v) { return curl_easy_getinfo(h, i, v); }

@@ -1,5 +1,6 @@
 package import Basics
 import IO
+import Synchronization
 
 /// The client for upstream requests, on libcurl's multi interface: connections are kept and shared, HTTP/2 is used
 /// where offered, certificates are always verified, and redirects are never followed.
@@ -37,6 +38,8 @@ package final class HTTPClient: Sendable {
     let connectTimeout: Duration
     /// Where hosts are, instead of what their names are looked up to, in curl's form: `host:port:address,address`.
     var addresses: [String] = []
+    /// How long connections are used, so that changes of the DNS are followed.
+    var lifetime = Duration.seconds(600)
   }
 
   package struct Request: Sendable {
@@ -111,7 +114,9 @@ package final class HTTPClient: Sendable {
     typealias Continuation = CheckedContinuation<Result<Response, Failure>, Never>
   }
 
-  private let transfers: Transfers
+  private let options: Options
+  /// Those that requests join; nil: the next one begins anew.
+  private let present = Mutex<Transfers?>(nil)
 
   /// What requests are sent by, and those who send them had best run on.
   package static var executor: any SerialExecutor & TaskExecutor { TaskLoop.shared }
@@ -127,7 +132,24 @@ package final class HTTPClient: Sendable {
   }
 
   init(_ options: Options) throws(Failure) {
-    transfers = try Transfers(options)
+    self.options = options
+    _ = try transfers()
+  }
+
+  /// After their lifetime requests begin anew, on connections of their own, while those under way end on the old ones.
+  /// With CURLOPT_MAXLIFETIME_CONN a connection by HTTP/2 that is never at rest would live for ever.
+  private func transfers() throws(Failure) -> Transfers {
+    try present.withLock { present throws(Failure) in
+      if let present, .now < present.until { return present }
+      let transfers = try Transfers(options) { [weak self] in self?.leave($0) }
+      present = transfers
+      return transfers
+    }
+  }
+
+  /// Lets go of transfers whose connections are not to be used any more: they are closed once nobody else has them.
+  private func leave(_ transfers: Transfers) {
+    present.withLock { if $0 === transfers { $0 = nil } }
   }
 
   /// Sends one request and returns its answer, whatever its status. One without a body is sent again where that is
@@ -137,7 +159,7 @@ package final class HTTPClient: Sendable {
     var request = request
     while true {
       do throws(Failure) {
-        return try await transfers.send(request, by: deadline).get()
+        return try await transfers().send(request, by: deadline).get()
       } catch {
         if error.isIdentityInDoubt { throw await explained(error, request, by: deadline) }
         guard error.kind == .lost, request.body == nil else { throw error }

@@ -81,8 +81,8 @@ final class TransferProgress {
     set(CURLOPT_TIMEOUT_MS, Self.milliseconds(timeout))
     set(CURLOPT_CONNECTTIMEOUT_MS, Self.milliseconds(options.connectTimeout))
     // By itself TCP takes a quarter of an hour to give up a peer that is gone without a word, and meanwhile HTTP/2
-    // would send one request after the other to it.
-    note(unsafe ccurl_set_silence(easy, Self.milliseconds(request.timeout)))
+    // would send one request after the other to it. Half of the time is left to send the request again.
+    note(unsafe ccurl_set_silence(easy, Self.milliseconds(request.timeout / 2)))
     // By default curl takes 80 kB for each transfer, and wipes them after it.
     set(CURLOPT_BUFFERSIZE, 4 << 10)
     set(CURLOPT_UPLOAD_BUFFERSIZE, 16 << 10)

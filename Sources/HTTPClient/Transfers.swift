@@ -2,10 +2,13 @@ import Basics
 import CCurl
 import IO
 
-/// The transfers in flight and curl's handle on them, on the loop of the slow path.
+/// The transfers in flight and curl's handle on them, with its connections, on the loop of the slow path.
 @safe actor Transfers {
+  /// The end of its lifetime: what comes later begins anew.
+  nonisolated let until: Instant
   private let multi: UnsafeMutableRawPointer
   private let options: HTTPClient.Options
+  private let leave: @Sendable (Transfers) -> Void
   private let sockets = TransferSockets()
   private let progress = TransferProgress()
   private var active: [UnsafeMutableRawPointer: Transfer] = unsafe [:]
@@ -31,13 +34,16 @@ import IO
   /// curl may ask to be called again at once, but others have their turn in between.
   private static let callsPerTurn = 16
 
-  init(_ options: HTTPClient.Options) throws(HTTPClient.Failure) {
+  /// `leave` is told when nothing is in flight and the connections are not to be used any more.
+  init(_ options: HTTPClient.Options, leave: @escaping @Sendable (Transfers) -> Void) throws(HTTPClient.Failure) {
     try CurlLibrary.requireOpenSSL()
     guard Self.isInitialised, let multi = unsafe curl_multi_init() else {
       throw HTTPClient.Failure(kind: .exchange, message: "libcurl cannot be initialised")
     }
     unsafe self.multi = multi
     self.options = options
+    self.leave = leave
+    until = .now.advanced(by: options.lifetime)
     _ = unsafe ccurl_multi_set_long(multi, CURLMOPT_PIPELINING, Int(CURLPIPE_MULTIPLEX))
     // All of them are kept: by default curl would close most as soon as a burst is over.
     _ = unsafe ccurl_multi_set_long(multi, CURLMOPT_MAXCONNECTS, Self.maxConnections)
@@ -47,6 +53,7 @@ import IO
   isolated deinit {
     // Nothing is in flight: whoever waits for a transfer holds this.
     unsafe curl_multi_cleanup(multi)
+    sockets.stop()
   }
 
   /// Sends a request once there is room for it, and returns what has come of it, by the deadline.
@@ -73,6 +80,7 @@ import IO
   private func start(_ submission: HTTPClient.Submission) {
     let server = submission.server.name
     guard let transfer = Transfer(submission, options, speaking: queues.version(of: server), telling: progress),
+      unsafe sockets.follow(transfer.easy),
       unsafe curl_multi_add_handle(multi, transfer.easy) == CURLM_OK
     else {
       queues.finished(server)
@@ -105,7 +113,11 @@ import IO
       // What was started is sent at once, and what else curl says cannot wait.
     } while calls < Self.callsPerTurn && sockets.takeIsDue()
     let isIdle = unsafe active.isEmpty && queues.isEmpty
-    sockets.settle(for: isIdle ? nil : self, within: isCalm ? Self.calmInterval : Self.restlessInterval)
+    // By itself curl closes what has ended only when another request comes. So all of its connections are let go of:
+    // they are few, and one tenant's, and a handshake costs little.
+    if isIdle, until <= .now || sockets.haveEnded { leave(self) }
+    let next = Instant.now.advanced(by: isCalm ? Self.calmInterval : Self.restlessInterval)
+    sockets.settle(for: self, isIdle: isIdle, by: isIdle ? until : next)
   }
 
   /// Nothing is connecting, or waits here.
@@ -163,6 +175,7 @@ import IO
     queues.finished(transfer.server)
     // While the handle is curl's own: its connection can be asked.
     let result = transfer.result(code)
+    sockets.keep(unsafe ccurl_kept_socket(easy))
     _ = unsafe curl_multi_remove_handle(multi, easy)
     return (transfer.submission.continuation, result)
   }

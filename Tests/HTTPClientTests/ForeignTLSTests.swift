@@ -1,9 +1,10 @@
 import Basics
 import Foundation
-import HTTPClient
 import IO
 import TestSupport
 import Testing
+
+@testable import HTTPClient
 
 /// Against a TLS server that is not of this project, which ends HTTP/2 connections and asks for certificates.
 @Suite(.serialized, .timeLimit(.minutes(2))) struct ForeignTLSTests {
@@ -41,18 +42,22 @@ import Testing
 
   init() { ThisProcess.ignoreFailingWrites() }
 
-  private func client(_ identity: String? = nil) async throws -> HTTPClient {
+  private func client(_ identity: String? = nil, lifetime: Duration = .seconds(600)) async throws -> HTTPClient {
     let directory = try await Self.files.value
+    let identity = identity.map {
+      HTTPClient.Identity(certificateFile: "\(directory)/\($0).crt", keyFile: "\(directory)/\($0).key")
+    }
     return try HTTPClient(
-      trust: .file(directory + "/ca.crt"),
-      identity: identity.map {
-        HTTPClient.Identity(certificateFile: "\(directory)/\($0).crt", keyFile: "\(directory)/\($0).key")
-      })
+      HTTPClient.Options(
+        trust: .file(directory + "/ca.crt"), identity: identity, proxy: nil, userAgent: "test",
+        connectTimeout: .seconds(5), lifetime: lifetime))
   }
 
   /// As whoever makes each request anew sends it.
-  private static func post(_ url: String, by client: HTTPClient) async throws -> Int {
-    var request = HTTPClient.Request(url: url, body: Secret("a=b".utf8), timeout: .seconds(20))
+  private static func post(
+    _ url: String, by client: HTTPClient, timeout: Duration = .seconds(20)
+  ) async throws -> Int {
+    var request = HTTPClient.Request(url: url, body: Secret("a=b".utf8), timeout: timeout)
     while true {
       do throws(HTTPClient.Failure) {
         return try await client.send(request).status
@@ -83,6 +88,35 @@ import Testing
     for _ in 0..<3 { #expect(try await Self.post(server.url, by: client) == 200) }
     let requests = try await server.requests(4)
     #expect(requests.prefix(2) == [1, 1] && requests.count == 4, "\(requests)")
+  }
+
+  @Test("A request over a connection that the network has forgotten is sent again in time", arguments: ["", "--http1"])
+  func forgotten(_ option: String) async throws {
+    let server = try await TLSServer(["--deaf"] + (option.isEmpty ? [] : [option]))
+    let client = try await client()
+    for _ in 0..<3 { #expect(try await Self.post(server.url, by: client, timeout: .seconds(4)) == 200) }
+    let requests = try await server.requests(3)
+    #expect(requests.first == 1 && requests.count { $0 == 1 } == 1 && requests.count == 3, "\(requests)")
+  }
+
+  @Test("A connection by HTTP/2 that is never at rest is replaced at the end of its life, and no request is lost")
+  func replaced() async throws {
+    let server = try await TLSServer(["--slow"])
+    let client = try await client(lifetime: .milliseconds(500))
+    let statuses = try await withThrowingTaskGroup(of: Set<Int>.self) { group in
+      // While one is answered, the others wait for that.
+      for _ in 0..<4 {
+        group.addTask {
+          var statuses: Set<Int> = []
+          for _ in 0..<100 where server.requests.last != 2 {
+            statuses.insert(try await Self.post(server.url, by: client))
+          }
+          return statuses
+        }
+      }
+      return try await group.reduce(into: Set()) { $0.formUnion($1) }
+    }
+    #expect(statuses == [200] && server.requests.contains(2))
   }
 
   @Test("A server that speaks HTTP/1.1 inside TLS gets its requests all at once, before it has answered any")

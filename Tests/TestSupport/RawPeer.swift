@@ -3,7 +3,7 @@ import Foundation
 import Glibc
 import Synchronization
 
-/// A server on an ephemeral loopback port that does with each connection what a test says, be it proper HTTP or not.
+/// A server on a loopback port that does with each connection what a test says, be it proper HTTP or not.
 /// Connections have a thread each, and no wait takes longer than ten seconds.
 package final class RawPeer: Sendable {
   /// One connection, for the code that plays the server.
@@ -46,6 +46,15 @@ package final class RawPeer: Sendable {
       while request() != nil {}
     }
 
+    /// Sends nothing more, as a server does that closes, and tells whether the client closes, too.
+    package func endsBoth() -> Bool {
+      shutdown(socket.descriptor, Int32(SHUT_WR))
+      return isClosed()
+    }
+
+    /// Whether the client closes without another word.
+    package func isClosed() -> Bool { (try? socket.receive())?.isEmpty == true }
+
     /// Makes the close that follows a reset.
     package func reset() { socket.resetOnClose() }
   }
@@ -59,9 +68,10 @@ package final class RawPeer: Sendable {
   private let listener = RawSocket(timeout: 0)
   private let state = Mutex(State())
 
-  /// `play` has the connection until it returns, which closes it.
-  package init(_ play: @escaping @Sendable (Connection) -> Void) throws {
-    port = try listener.listen(backlog: 256)
+  /// `play` has the connection until it returns, which closes it. It listens on 127.0.0.`host`, on a port that was free
+  /// if `port` is 0.
+  package init(host: UInt8 = 1, port: UInt16 = 0, _ play: @escaping @Sendable (Connection) -> Void) throws {
+    self.port = try listener.listen(on: port, of: host, backlog: 256)
     Thread.detachNewThread { [self] in
       while true {
         let descriptor = accept(listener.descriptor, nil, nil)

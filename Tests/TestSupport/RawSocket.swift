@@ -30,11 +30,11 @@ package final class RawSocket: Sendable {
     close(descriptor)
   }
 
-  private static func loopback(port: UInt16 = 0) -> sockaddr_in {
+  private static func loopback(port: UInt16 = 0, host: UInt8 = 1) -> sockaddr_in {
     var address = sockaddr_in()
     address.sin_family = sa_family_t(AF_INET)
     address.sin_port = port.bigEndian
-    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+    address.sin_addr.s_addr = (0x7F00_0000 | UInt32(host)).bigEndian
     return address
   }
 
@@ -48,9 +48,9 @@ package final class RawSocket: Sendable {
     if status != 0 { throw Failure("connect", errno) }
   }
 
-  /// Listens on this port, or on one that was free if that is 0, and returns it.
-  func listen(on port: UInt16 = 0, backlog: Int32) throws -> UInt16 {
-    var address = Self.loopback(port: port)
+  /// Listens on this port of 127.0.0.`host`, or on one that was free if that is 0, and returns it.
+  func listen(on port: UInt16 = 0, of host: UInt8 = 1, backlog: Int32) throws -> UInt16 {
+    var address = Self.loopback(port: port, host: host)
     var length = socklen_t(MemoryLayout<sockaddr_in>.size)
     let status = unsafe withUnsafeMutablePointer(to: &address) { pointer in
       unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {

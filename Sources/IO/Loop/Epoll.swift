@@ -15,6 +15,8 @@ package struct Readiness: OptionSet, Sendable {
   /// Only what changes is reported, each time (EPOLLET): an event descriptor need not be read then. It is asked for,
   /// never reported.
   package static let onChange = Readiness(rawValue: EPOLLET.rawValue)
+  /// The other side has closed: it sends nothing more (EPOLLRDHUP).
+  package static let ended = Readiness(rawValue: EPOLLRDHUP.rawValue)
   /// Reset, or closed in both directions; reported whether watched for or not.
   package static let broken = Readiness(rawValue: EPOLLHUP.rawValue | EPOLLERR.rawValue)
 }

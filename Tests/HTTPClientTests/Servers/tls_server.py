@@ -1,13 +1,14 @@
 """A TLS server that answers every request with 200, and says on standard output what it has got.
 
-    tls_server.py DIRECTORY [--http1] [--tls12] [--verify] [--goaway COUNT] [--lose]
+    tls_server.py DIRECTORY [--http1] [--tls12] [--verify] [--goaway COUNT] [--lose] [--deaf] [--slow]
 
 DIRECTORY has server.crt, server.key and ca.crt. --verify: clients must show a certificate of that authority. --goaway:
 the first connection by HTTP/2 waits for so many requests, answers half of them, and disowns the rest by GOAWAY, which
-says that they were not read. --lose: the first connection ends under its second request, which is read.
+says that they were not read. --lose: the first connection ends under its second request, which is read. --deaf: the first connection hears nothing more behind its first
+answer, as where the network has forgotten it. --slow: each connection answers twenty requests a second, in turn.
 """
 
-import argparse, pathlib, socket, ssl, struct, threading
+import argparse, ctypes, pathlib, socket, ssl, struct, threading, time
 
 DATA, HEADERS, SETTINGS, GOAWAY = 0, 1, 4, 7
 END_STREAM, END_HEADERS, ACK = 0x1, 0x4, 0x1
@@ -19,6 +20,8 @@ parser.add_argument("--tls12", action="store_true")
 parser.add_argument("--verify", action="store_true")
 parser.add_argument("--goaway", type=int, default=0)
 parser.add_argument("--lose", action="store_true")
+parser.add_argument("--deaf", action="store_true")
+parser.add_argument("--slow", action="store_true")
 options = parser.parse_args()
 
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -40,6 +43,13 @@ def answer(stream):
     return frame(HEADERS, END_STREAM | END_HEADERS, stream, b"\x88")
 
 
+def answered(connection, number):
+    if options.deaf and number == 1:
+        # A filter that drops every packet before TCP sees it (socket(7)): `ret 0`. 26 is SO_ATTACH_FILTER.
+        program = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, 0))
+        connection.setsockopt(socket.SOL_SOCKET, 26, struct.pack("HL", 1, ctypes.addressof(program)))
+
+
 def http2(reader, connection, number):
     reader.read(24)
     connection.sendall(frame(SETTINGS, 0, 0))
@@ -57,7 +67,10 @@ def http2(reader, connection, number):
         if options.lose and number == 1 and len(streams) == 2:
             return
         if number > 1 or not options.goaway:
+            if options.slow:
+                time.sleep(0.05)
             connection.sendall(answer(stream))
+            answered(connection, number)
         elif len(streams) == options.goaway:
             kept = streams[: len(streams) // 2]
             last = struct.pack(">II", kept[-1], 0)
@@ -73,6 +86,7 @@ def http1(reader, connection, number):
         reader.read(length)
         print("request", number, flush=True)
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        answered(connection, number)
 
 
 def serve(connection, number):
