@@ -26,12 +26,49 @@ import Testing
     try await withPeer { connection in
       if connection.request() != nil { connection.answer("200 OK") }
     } _: { peer in
-      let dead = try DeadAddress(port: peer.port)
+      let dead = try DeadAddress(host: 2, port: peer.port)
       let client = try client(
         connectTimeout: .seconds(2), addresses: ["tenant.example:\(peer.port):127.0.0.2,127.0.0.1"])
       let request = HTTPClient.Request(url: "http://tenant.example:\(peer.port)/", timeout: .seconds(10))
       #expect(try await client.send(request).status == 200)
       withExtendedLifetime(dead) {}
+    }
+  }
+
+  @Test("Behind a dead address one is reached that takes connections late")
+  func lateAddress() async throws {
+    let dead = try DeadAddress(host: 2)
+    let port = dead.port
+    var late: DeadAddress? = try DeadAddress(host: 3, port: port)
+    let client = try client(
+      connectTimeout: .seconds(4), addresses: ["tenant.example:\(port):127.0.0.2,127.0.0.3"])
+    async let response = client.send(
+      HTTPClient.Request(url: "http://tenant.example:\(port)/", timeout: .seconds(10)))
+    // In the kernel's table: who is connected to whom, in hexadecimal digits, and how far that is (02: SYN_SENT).
+    let attempt = "0300007F:" + String(UInt32(port) + 0x10000, radix: 16, uppercase: true).dropFirst() + " 02 "
+    try await eventually("an attempt") {
+      // A String of such a file would be its first page.
+      let table = try FileHandle(forReadingAtPath: "/proc/net/tcp")?.readToEnd() ?? Data()
+      return String(decoding: table, as: UTF8.self).components(separatedBy: attempt).count > DeadAddress.spare + 1
+    }
+    withExtendedLifetime(late) {}
+    late = nil
+    let peer = try RawPeer(host: 3, port: port) { connection in
+      if connection.request() != nil { connection.answer("200 OK") }
+    }
+    defer { peer.stop() }
+    #expect(try await response.status == 200)
+    withExtendedLifetime(dead) {}
+  }
+
+  @Test("An address of IPv6 that leads nowhere holds nothing up")
+  func noRoute() async throws {
+    try await withPeer { connection in
+      if connection.request() != nil { connection.answer("200 OK") }
+    } _: { peer in
+      let client = try client(addresses: ["tenant.example:\(peer.port):[2001:db8::1],127.0.0.1"])
+      let request = HTTPClient.Request(url: "http://tenant.example:\(peer.port)/", timeout: .seconds(2))
+      #expect(try await client.send(request).status == 200)
     }
   }
 
@@ -104,17 +141,24 @@ import Testing
 
 /// An address that takes no connection, like one whose packets are dropped: its listener's queue is full.
 private final class DeadAddress {
+  /// As many as stay in SYN_SENT for want of room.
+  static let spare = 3
   private var descriptors: [Int32] = []
+  private let host: UInt8
+  private(set) var port: UInt16
 
-  init(port: UInt16) throws {
+  /// 127.0.0.`host`; on a port that was free, if that is 0.
+  init(host: UInt8, port: UInt16 = 0) throws {
+    (self.host, self.port) = (host, port)
     let listener = make()
-    guard unsafe with(port, { unsafe bind(listener, $0, $1) }) == 0, listen(listener, 0) == 0 else {
-      throw ChildProcess.Failure(description: "127.0.0.2: errno \(errno)")
+    let status = unsafe withAddress {
+      unsafe bind(listener, $0, $1) | listen(listener, 0) | getsockname(listener, $0, &$1)
     }
+    if status != 0 { throw ChildProcess.Failure(description: "127.0.0.\(host): errno \(errno)") }
     // One more than its queue is long, and some to be sure.
-    for _ in 0..<4 {
+    for _ in 0..<1 + Self.spare {
       let filler = make(SOCK_NONBLOCK.rawValue)
-      _ = unsafe with(port) { unsafe connect(filler, $0, $1) }
+      _ = unsafe withAddress { unsafe connect(filler, $0, $1) }
     }
   }
 
@@ -125,15 +169,15 @@ private final class DeadAddress {
     return descriptors[descriptors.count - 1]
   }
 
-  private func with(_ port: UInt16, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32) -> Int32 {
+  private func withAddress(_ body: (UnsafeMutablePointer<sockaddr>, inout socklen_t) -> Int32) -> Int32 {
     var address = sockaddr_in()
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
     address.sin_family = sa_family_t(AF_INET)
     address.sin_port = port.bigEndian
-    address.sin_addr.s_addr = UInt32(0x7F00_0002).bigEndian
-    return unsafe withUnsafePointer(to: &address) { pointer in
-      unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        unsafe body($0, socklen_t(MemoryLayout<sockaddr_in>.size))
-      }
+    address.sin_addr.s_addr = (0x7F00_0000 | UInt32(host)).bigEndian
+    defer { port = UInt16(bigEndian: address.sin_port) }
+    return unsafe withUnsafeMutablePointer(to: &address) { pointer in
+      unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { unsafe body($0, &length) }
     }
   }
 }
