@@ -8,7 +8,8 @@ import Testing
   /// Kilobytes of code that are in the process's memory.
   private var residentCode: Int {
     var (isCode, sum) = (false, 0)
-    for line in (try? String(contentsOfFile: "/proc/self/smaps", encoding: .utf8))?.split(separator: "\n") ?? [] {
+    let smaps = (try? FileHandle(forReadingAtPath: "/proc/self/smaps")?.readToEnd()) ?? Data()
+    for line in String(decoding: smaps, as: UTF8.self).split(separator: "\n") {
       let words = line.split(separator: " ")
       if words.first?.last != ":" { isCode = words[1] == "r-xp" && words.count > 5 }
       if isCode, words[0] == "Rss:" { sum += Int(words[1]) ?? 0 }

@@ -80,7 +80,10 @@ enum Memory {
   /// Where in what it may write to these bytes are: addresses, and what is mapped there.
   static func places(of text: String, in process: Int32) throws -> [String] {
     let needle = Data(text.utf8)
-    let maps = try String(contentsOfFile: "/proc/\(process)/maps", encoding: .utf8)
+    // Foundation reads no more than a page of such a file at once.
+    let maps = String(
+      decoding: try FileHandle(forReadingFrom: URL(fileURLWithPath: "/proc/\(process)/maps")).readToEnd() ?? Data(),
+      as: UTF8.self)
     let memory = try FileHandle(forReadingFrom: URL(fileURLWithPath: "/proc/\(process)/mem"))
     defer { try? memory.close() }
     var places: [String] = []
