@@ -42,6 +42,8 @@ cp --dereference /etc/resolv.conf /etc/hosts "$root/etc"
 # Files keep their times, so that only what has changed is built.
 sources="$root/root/token-broker"
 mkdir -p "$sources"
+# Some tests run as another user what is built there.
+chmod 755 "$root/root"
 find "$sources" -mindepth 1 -maxdepth 1 ! -name .build -exec rm -rf {} +
 tar --create --directory "$repository" --exclude='./.build*' --exclude='./.git' . | tar --extract --directory "$sources" --no-same-owner
 

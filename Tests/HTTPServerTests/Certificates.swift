@@ -49,12 +49,13 @@ final class Certificates {
   /// Makes a certificate that ended yesterday, and its key, signed by `issuer`.
   func makeExpired(_ name: String, issuer: String) async throws {
     files += [certificate(name), key(name)]
-    let line = """
+    let script = """
+      \(OpenSSL.functions)
       openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout "$1" -subj /CN=expired | \
-      openssl x509 -req -days -1 -CA "$2" -CAkey "$3" -out "$4"
+      openssl x509 -req $(days -1) -CA "$2" -CAkey "$3" -out "$4"
       """
     let arguments = [key(name), certificate(issuer), key(issuer), certificate(name)]
-    let (status, _, errors) = try await ChildProcess.run("sh", ["-c", line, "sh"] + arguments)
+    let (status, _, errors) = try await ChildProcess.run("sh", ["-c", script, "sh"] + arguments)
     if status != 0 { throw ChildProcess.Failure(description: errors) }
   }
 

@@ -27,7 +27,8 @@ def count(way):
 def ask(version, stays):
     is_second = version == "HTTP/2"
     try:
-        context = httpx.create_ssl_context(verify=authority, cert=(certificate, key))
+        context = ssl.create_default_context(cafile=authority)
+        context.load_cert_chain(certificate, key)
         while True:
             with httpx.Client(verify=context, http1=not is_second, http2=is_second, timeout=20) as client:
                 while True:
