@@ -14,7 +14,8 @@ enum LockedMemory {
     var free: [Int]
 
     init() {
-      unsafe memory = .allocate(byteCount: slotCount * slotSize, alignment: slotSize)
+      // From the start of a page, so that no more of them are locked than needed: few may be.
+      unsafe memory = .allocate(byteCount: slotCount * slotSize, alignment: sysconf(Int32(_SC_PAGESIZE)))
       unsafe LockedPages.hold(memory)
       free = Array(0..<slotCount)
     }

@@ -50,8 +50,11 @@ static inline bool clinux_can_start_threads(int wanted) {
   pthread_t threads[1024];
   pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
   int started = 0;
+  pthread_attr_t small;
+  pthread_attr_init(&small);
+  pthread_attr_setstacksize(&small, 64 << 10);
   pthread_mutex_lock(&gate);
-  while (started < wanted && !pthread_create(&threads[started], 0, clinux_pass, &gate)) started++;
+  while (started < wanted && !pthread_create(&threads[started], &small, clinux_pass, &gate)) started++;
   pthread_mutex_unlock(&gate);
   for (int i = 0; i < started; i++) pthread_join(threads[i], 0);
   return started == wanted;

@@ -1,5 +1,6 @@
 import CCurl
 import COpenSSL
+import IO
 
 /// The libcurl that the process has loaded, which need not be the one that the broker was built with.
 package enum CurlLibrary {
@@ -12,6 +13,12 @@ package enum CurlLibrary {
     let info = unsafe ccurl_version_info().pointee
     func text(_ value: UnsafePointer<CChar>?) -> String { unsafe value.map { unsafe String(cString: $0) } ?? "none" }
     return unsafe (text(info.version), text(info.ssl_version), text(info.nghttp2_version))
+  }()
+
+  /// Whether there is a file with the system's authorities where it looks for one.
+  static let hasAuthorities: Bool = {
+    guard let path = unsafe ccurl_version_info().pointee.cainfo else { return false }
+    return unsafe File.isReadable(String(cString: path))
   }()
 
   /// Throws unless its TLS is the OpenSSL that the broker itself calls, also on what libcurl has made. Debian has a

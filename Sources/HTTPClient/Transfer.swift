@@ -81,8 +81,9 @@ final class TransferProgress {
     set(CURLOPT_TIMEOUT_MS, Self.milliseconds(timeout))
     set(CURLOPT_CONNECTTIMEOUT_MS, Self.milliseconds(options.connectTimeout))
     // By itself TCP takes a quarter of an hour to give up a peer that is gone without a word, and meanwhile HTTP/2
-    // would send one request after the other to it. Half of the time is left to send the request again.
-    note(unsafe ccurl_set_silence(easy, Self.milliseconds(request.timeout / 2)))
+    // would send one request after the other to it. Half of the time is left to send the request again. While it
+    // connects TCP heeds this, too; and what is left to one request says nothing of those after it.
+    note(unsafe ccurl_set_silence(easy, Self.milliseconds(max(options.connectTimeout, request.timeout / 2))))
     // By default curl takes 80 kB for each transfer, and wipes them after it.
     set(CURLOPT_BUFFERSIZE, 4 << 10)
     set(CURLOPT_UPLOAD_BUFFERSIZE, 16 << 10)
@@ -132,7 +133,9 @@ final class TransferProgress {
     set(CURLOPT_SSL_VERIFYHOST, 2)
     set(CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2))
     switch trust {
-    case .system: break
+    // The bundle has what the directory has, and only without this does curl keep what it has read of it for the next
+    // connection.
+    case .system: if CurlLibrary.hasAuthorities { forgetSystemAuthorities() }
     case .file(let path):
       set(CURLOPT_CAINFO, path)
       forgetSystemAuthorities()

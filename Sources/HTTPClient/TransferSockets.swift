@@ -120,11 +120,12 @@ final class TransferSockets {
       guard let watch = watches[socket], watch.wanted != watch.present else { continue }
       watch.present = watch.wanted
       if let registration = watch.registration {
-        try? events.modify(registration, for: watch.wanted)
-      } else {
-        watch.transfers = transfers
-        watch.registration = try? events.add(socket, for: watch.wanted, watch)
+        if (try? events.modify(registration, for: watch.wanted)) != nil { continue }
+        // libcurl 7.88 may close a failed attempt's socket without a word, and the next has the same number.
+        events.remove(registration)
       }
+      watch.transfers = transfers
+      watch.registration = try? events.add(socket, for: watch.wanted, watch)
     }
     changed.removeAll(keepingCapacity: true)
     let alarm = alarm ?? events.add(Alarm(transfers))

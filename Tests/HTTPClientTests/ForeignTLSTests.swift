@@ -42,7 +42,9 @@ import Testing
 
   init() { ThisProcess.ignoreFailingWrites() }
 
-  private func client(_ identity: String? = nil, lifetime: Duration = .seconds(600)) async throws -> HTTPClient {
+  private func client(
+    _ identity: String? = nil, connectTimeout: Duration = .seconds(5), lifetime: Duration = .seconds(600)
+  ) async throws -> HTTPClient {
     let directory = try await Self.files.value
     let identity = identity.map {
       HTTPClient.Identity(certificateFile: "\(directory)/\($0).crt", keyFile: "\(directory)/\($0).key")
@@ -50,7 +52,7 @@ import Testing
     return try HTTPClient(
       HTTPClient.Options(
         trust: .file(directory + "/ca.crt"), identity: identity, proxy: nil, userAgent: "test",
-        connectTimeout: .seconds(5), lifetime: lifetime))
+        connectTimeout: connectTimeout, lifetime: lifetime))
   }
 
   /// As whoever makes each request anew sends it.
@@ -93,7 +95,7 @@ import Testing
   @Test("A request over a connection that the network has forgotten is sent again in time", arguments: ["", "--http1"])
   func forgotten(_ option: String) async throws {
     let server = try await TLSServer(["--deaf"] + (option.isEmpty ? [] : [option]))
-    let client = try await client()
+    let client = try await client(connectTimeout: .seconds(2))
     for _ in 0..<3 { #expect(try await Self.post(server.url, by: client, timeout: .seconds(4)) == 200) }
     let requests = try await server.requests(3)
     #expect(requests.first == 1 && requests.count { $0 == 1 } == 1 && requests.count == 3, "\(requests)")

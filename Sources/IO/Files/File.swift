@@ -22,6 +22,8 @@ package enum File {
     return bytes
   }
 
+  package static func isReadable(_ path: String) -> Bool { (try? SystemCall.open(path, .reading)) != nil }
+
   /// The digest of the whole file; nil if it cannot be read.
   package static func digest(_ path: String) -> SHA256Digest? { (try? read(path)).map { SHA256Digest(of: $0.span) } }
 

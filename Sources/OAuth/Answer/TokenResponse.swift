@@ -53,8 +53,8 @@ struct TokenResponse {
       do throws(JSONObject.Flaw) {
         object = try JSONObject(body)
       } catch {
-        // In UTF-16 and UTF-32 each brace has a zero byte beside it.
-        if error == .malformed, !body.contains(0) { throw Self.noToken }
+        // In UTF-16 and UTF-32 the first brace has a zero byte beside it.
+        if error == .malformed, !body.prefix(4).contains(0) { throw Self.noToken }
         throw TokenResponse.invalid("names a member twice, or is not in UTF-8")
       }
       // With it, the answer has cost a mint; without, it is a page of something else.
