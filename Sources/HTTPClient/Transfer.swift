@@ -80,9 +80,8 @@ final class TransferProgress {
     set(CURLOPT_QUICK_EXIT, 1)
     set(CURLOPT_TIMEOUT_MS, Self.milliseconds(timeout))
     set(CURLOPT_CONNECTTIMEOUT_MS, Self.milliseconds(options.connectTimeout))
-    // By itself TCP takes a quarter of an hour to give up a peer that is gone without a word, and meanwhile HTTP/2
-    // would send one request after the other to it. Half of the time is left to send the request again. While it
-    // connects TCP heeds this, too; and what is left to one request says nothing of those after it.
+    // By itself TCP takes a quarter of an hour to give up a peer that is gone without a word. Half of the time is left
+    // to send the request again; but TCP heeds this while it connects, too.
     note(unsafe ccurl_set_silence(easy, Self.milliseconds(max(options.connectTimeout, request.timeout / 2))))
     // By default curl takes 80 kB for each transfer, and wipes them after it.
     set(CURLOPT_BUFFERSIZE, 4 << 10)
