@@ -40,10 +40,8 @@ printf 'deb %s main\n' "$mirror/debian trixie" "$mirror/debian trixie-updates" "
 cp --dereference /etc/resolv.conf /etc/hosts "$root/etc"
 
 # Files keep their times, so that only what has changed is built.
-sources="$root/root/token-broker"
+sources="$root/srv/token-broker"
 mkdir -p "$sources"
-# Some tests run as another user what is built there.
-chmod 755 "$root/root"
 find "$sources" -mindepth 1 -maxdepth 1 ! -name .build -exec rm -rf {} +
 tar --create --directory "$repository" --exclude='./.build*' --exclude='./.git' . | tar --extract --directory "$sources" --no-same-owner
 
@@ -78,7 +76,7 @@ exec chroot . /usr/bin/env -i HOME=/root LANG=C.UTF-8 DEBIAN_FRONTEND=noninterac
   PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/swift/bin \
   /bin/bash -euo pipefail -c '
     umount --lazy /mnt
-    cd /root/token-broker
+    cd /srv/token-broker
     make --no-print-directory packages-toolchain
     echo "== Debian $(cat /etc/debian_version), $(ldd --version | sed -n 1p), $(swift --version 2>&1 | sed -n 1p)"
     exec make "$@"' debian13 "$@"
